@@ -1,0 +1,264 @@
+"""Figure 1: accuracy against energy, one panel per dataset (paper, Figure 1 and Tables B1, B4, B5)."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers import style, units
+from helpers.show import Artefact, Panel
+from helpers.study import study
+
+REAL = ("news", "yelp", "tomatoes", "emotion")
+ENERGY_LOG10 = (-5, 3)
+"""Decades of all energy axes, in Wh: a reader compares down the page."""
+_WIDE_PX, _SMALL_PX = (640.0, 400.0), (290.0, 250.0)
+_DATA_COLUMNS = [
+    "dataset",
+    "model",
+    "family",
+    "source",
+    "machine",
+    "gpus",
+    "accuracy",
+    "accuracy_uncertainty",
+    "accuracy_sd",
+    "energy_wh",
+    "energy_wh_below",
+    "energy_uncertainty_wh",
+    "energy_sd_wh",
+    "energy_kind",
+    "duration_s",
+    "texts",
+    "checkpoint",
+    "checks_failed",
+    "origin",
+]
+
+
+def figure_1(results: pd.DataFrame) -> Artefact:
+    """Draw Figure 1 from the results table: FKTG as published, the public datasets with what was measured.
+
+    Capella, one node, minimal number of GPUs (Table B1) for the published rows; every measured row of the
+    dataset beside them. The synthetic sample has a panel of its own.
+    """
+    chosen = _rows(results)
+    fktg = chosen[(chosen["dataset"] == "fktg") & (chosen["source"] == "published")]
+    best = fktg.loc[fktg["accuracy"].idxmax()]
+    dearest = fktg.loc[fktg["energy_wh"].idxmax()]
+    cheapest = fktg.loc[fktg["energy_wh"].idxmin()]
+    decades = math.log10(dearest["energy_wh"] / cheapest["energy_wh"])
+    finding = (
+        f"The most accurate model, {_title(best)}, needs {units.energy(best['energy_wh'])} for 189 texts; "
+        f"the dearest, {_title(dearest)}, needs {units.energy(dearest['energy_wh'])} and is less accurate."
+    )
+    return Artefact(
+        name="figure_1_accuracy_energy",
+        label="Figure 1",
+        finding=finding,
+        note=(
+            "Energy of one pass over a test set (189 texts of FKTG and the sample, 200 of the others) against "
+            "accuracy. Hollow: published, Capella, one node. Filled: measured; with a cross where the energy "
+            "is an estimate, not a measurement. CPU, GPU and RAM are added up as in the paper."
+        ),
+        data=chosen[_DATA_COLUMNS],
+        function="helpers.accuracy_energy.figure_1",
+        panels=[
+            _panel(
+                chosen[chosen["dataset"] == "fktg"],
+                "fktg",
+                f"{finding} The energies span {decades:.1f} decades.",
+                wide=True,
+            ),
+            *(_panel(chosen[chosen["dataset"] == name], name, "") for name in REAL),
+            _panel(chosen[chosen["dataset"] == "fktg-sample"], "fktg-sample", ""),
+        ],
+    )
+
+
+def _rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured rows, and of the published ones those of Figure 1 and Tables B4 and B5."""
+    published = results["source"] == "published"
+    printed_in = results["origin"].str.contains("table_b1|table_b4|table_b5")
+    keep = results["accuracy"].notna() & (~published | (printed_in & (results["nodes"] == 1)))
+    order = {name: i for i, name in enumerate(study().models)}
+    return results[keep].sort_values(["dataset", "source", "model"], key=lambda s: s.map(order).fillna(s))
+
+
+def _panel(rows: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Panel:
+    entry = study().datasets[dataset]
+    measured = rows[rows["source"] != "published"]
+    figure = go.Figure()
+    style.layout(figure, height=480 if wide else 340)
+    style.energy_axis(figure, *ENERGY_LOG10)
+    low, high = (0.25, 0.62) if wide else (0.0, 1.0)
+    figure.update_xaxes(title="Accuracy", range=[low, high])
+    labels = _labels(rows, everything=wide)
+    places = _places(rows, labels, (low, high), _WIDE_PX if wide else _SMALL_PX)
+    narrow = _labels(rows, everything=False)
+    for family, look in style.FAMILIES.items():
+        for is_published in (True, False):
+            mask = (rows["family"] == family) & ((rows["source"] == "published") == is_published)
+            if mask.any():
+                part = rows[mask]
+                figure.add_trace(
+                    _trace(part, look, is_published, labels[mask], narrow[mask], places[mask], legend=wide)
+                )
+    if rows.empty:
+        figure.add_annotation(
+            text="not measured on this machine", showarrow=False, xref="paper", yref="paper"
+        )
+    return Panel(
+        name=dataset,
+        title=entry.title,
+        note=_note(measured, entry.synthetic, wide),
+        figure=figure,
+        alt=alt or _alt(rows, entry.title),
+        wide=wide,
+        marked=entry.synthetic,
+    )
+
+
+def _trace(
+    rows: pd.DataFrame,
+    look: style.FamilyStyle,
+    published: bool,
+    labels: pd.Series,
+    narrow: pd.Series,
+    places: pd.Series,
+    legend: bool,
+) -> go.Scatter:
+    below = rows["energy_wh"].isna()
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"])
+    symbols = [
+        "triangle-down-open"
+        if limit
+        else f"{look.symbol}-open"
+        if published
+        else look.symbol
+        if kind == "measured"
+        else f"{look.symbol}-x"
+        for limit, kind in zip(below, rows["energy_kind"], strict=True)
+    ]
+    spread = {"thickness": 1, "width": 0, "color": look.light}
+    return go.Scatter(
+        x=rows["accuracy"],
+        y=energy,
+        mode="markers+text",
+        name=f"{look.title}, {'published' if published else 'measured'}",
+        showlegend=legend,
+        text=labels,
+        textposition=list(places),
+        textfont={"color": look.light, "size": style.FONT_SIZE - 1},
+        marker={
+            "symbol": symbols,
+            "size": 11,
+            "color": look.light,
+            "line": {"width": 2 if published else 1, "color": look.light if published else style.PAPER},
+        },
+        error_x={"array": rows["accuracy_uncertainty" if published else "accuracy_sd"].fillna(0), **spread},
+        error_y={"array": rows["energy_uncertainty_wh" if published else "energy_sd_wh"].fillna(0), **spread},
+        hovertext=[_hover(row) for _, row in rows.iterrows()],
+        hoverinfo="text",
+        # Read by book/_static/figures.js: colours of the themes, labels for a narrow screen.
+        meta={
+            "light": look.light,
+            "dark": look.dark,
+            "filled": not published,
+            "text": list(labels),
+            "narrow": list(narrow),
+        },
+    )
+
+
+def _labels(rows: pd.DataFrame, everything: bool) -> pd.Series:
+    """Return the labels to draw: all, or those of the extreme points; the rest is in the hover."""
+    titles = rows["model"].map({name: model.title for name, model in study().models.items()})
+    if everything or rows.empty:
+        return titles
+    named: set[object] = set()
+    for _, part in rows.groupby(rows["source"] == "published"):
+        energy = part["energy_wh"].dropna()
+        named |= {part["accuracy"].idxmax(), part["accuracy"].idxmin()}
+        named |= {energy.idxmax(), energy.idxmin()} if len(energy) else set()
+    return titles.where(rows.index.isin(list(named)), "")
+
+
+def _places(
+    rows: pd.DataFrame, labels: pd.Series, x_range: tuple[float, float], size: tuple[float, float]
+) -> pd.Series:
+    width, height = size
+    low, high = ENERGY_LOG10[0] - 0.3, ENERGY_LOG10[1] + 0.3
+    points = [
+        (
+            (x - x_range[0]) / (x_range[1] - x_range[0]) * width,
+            (high - math.log10(y)) / (high - low) * height,
+        )
+        for x, y in zip(rows["accuracy"], rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
+    ]
+    return pd.Series(style.place_labels(points, list(labels), width, height), index=rows.index, dtype=object)
+
+
+def _hover(row: "pd.Series[Any]") -> str:
+    return "<br>".join(_hover_lines(row))
+
+
+def _hover_lines(row: "pd.Series[Any]") -> Iterator[str]:
+    source = "published" if row["source"] == "published" else f"campaign {row['source']}"
+    yield f"<b>{_title(row)}</b> ({source}, {row['machine']})"
+    plus = f" ± {row['accuracy_uncertainty']:.4g}" if pd.notna(row["accuracy_uncertainty"]) else ""
+    sd = f", SD over splits {row['accuracy_sd']:.3f}" if pd.notna(row["accuracy_sd"]) else ""
+    yield f"accuracy {row['accuracy']:.3f}{plus}{sd}"
+    if pd.isna(row["energy_wh"]):
+        yield f"energy below {units.energy(_number(row['energy_wh_below']))} (printed as a limit)"
+    else:
+        energy, texts = _number(row["energy_wh"]), _number(row["texts"])
+        yield f"energy {units.energy(energy, 3)} ({row['energy_kind']})"
+        yield f"{units.energy(energy / texts, 2)} per text"
+        yield f"{units.energy(energy / texts / _number(row['accuracy']), 2)} per correct answer"
+    if pd.notna(row["duration_s"]):
+        yield f"duration {units.duration(_number(row['duration_s']), 3)}"
+    if pd.notna(row["gpus"]):
+        yield f"GPUs: {row['gpus']}"
+    if pd.notna(row["checkpoint"]):
+        yield f"embedding {row['checkpoint']}"
+    if row["checks_failed"] and pd.notna(row["checks_failed"]):
+        yield f"checks failed: {row['checks_failed']}"
+    yield f"source: {row['origin']}"
+
+
+def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
+    if synthetic:
+        lead = "Invented texts, for trying the companion out; not a result of the paper's kind. "
+        return lead + ("" if len(measured) else "Not measured on this machine.")
+    if measured.empty:
+        return (
+            "Published values; not measured on this machine."
+            if not wide
+            else ("Published values. The texts are not public as a file, so no run of ours stands here.")
+        )
+    other = sorted(set(measured["checkpoint"].dropna()))
+    return f"Measured: {', '.join(sorted(set(measured['source'])))}. " + (
+        f"Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
+    )
+
+
+def _alt(rows: pd.DataFrame, title: str) -> str:
+    if rows.empty:
+        return f"{title}: not measured on this machine."
+    parts = []
+    for published, part in rows.groupby(rows["source"] == "published", sort=False):
+        best = part.sort_values("accuracy").iloc[-1]
+        kind = "Published" if published else "Measured here"
+        parts.append(f"{kind}: {len(part)} models, best {_title(best)} with accuracy {best['accuracy']:.2f}.")
+    return f"{title}, accuracy against energy. {' '.join(parts)}"
+
+
+def _title(row: "pd.Series[Any]") -> str:
+    return study().models[str(row["model"])].title
+
+
+def _number(value: object) -> float:
+    return float(str(value))

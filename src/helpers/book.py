@@ -1,0 +1,57 @@
+"""Stage the sources and the executed notebooks, and build the HTML book from them."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers import paths
+from helpers.errors import UserError
+from helpers.record import read_records
+
+HTML = paths.BUILD / "html"
+
+
+def stage() -> None:
+    """Copy everything that the book is made of, but the executed analyses, to the staging folder."""
+    paths.STAGING.mkdir(parents=True, exist_ok=True)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy2(paths.ROOT / name, paths.STAGING / name)
+    for name in ("book", "data", "notebooks/measure"):
+        _replace(paths.ROOT / name, paths.STAGING / name)
+    _replace(paths.BUILD / "results", paths.STAGING / "data" / "results")
+    for file in read_records(paths.RUNS)[0]:
+        target = paths.STAGING / "data" / "runs" / file.parent.relative_to(paths.RUNS)
+        shutil.copytree(file.parent, target)
+
+
+def build() -> Path:
+    """Build the book; returns its first page.
+
+    Raises:
+        UserError: one line where Jupyter Book gave warnings, which are errors here.
+    """
+    stage()
+    shutil.rmtree(HTML, ignore_errors=True)
+    command = [
+        *(str(Path(sys.executable).with_name("jupyter-book")), "build", str(paths.STAGING)),
+        *("--path-output", str(paths.ROOT), "--all", "-W", "-n", "--keep-going", "--quiet"),
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(done.stdout + done.stderr, file=sys.stderr)
+        raise UserError("book: Jupyter Book gave the warnings above; correct the pages they name")
+    return HTML / "index.html"
+
+
+def _replace(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+
+
+if __name__ == "__main__":
+    try:
+        build()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,193 @@
+"""The verbs of `python -m helpers`."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import yaml
+
+from helpers.errors import UserError
+
+_EXAMPLES = """examples:
+  python -m helpers study                        what can be measured: models, datasets, machines, campaigns
+  python -m helpers measure traditional -p model=linear-tfidf -p dataset=fktg-sample
+  python -m helpers run reference-cpu            measure a campaign, or what is left of it
+  python -m helpers book                         measure the demo, analyse everything, build the book
+  python -m helpers analyse figure_1_accuracy_energy   rebuild just this figure
+  python -m helpers results --csv                published and measured values, one row per run
+  python -m helpers promote reference-cpu        file a finished campaign under data/measurements
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0, or 2 after one line about what is wrong with the input."""
+    options = _parser().parse_args(arguments)
+    action: Callable[[argparse.Namespace], int] = options.action
+    try:
+        return action(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as `head` does
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers",
+        description="Reproducible companion to Zschache & Hartwig (arXiv 2508.14170).",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    verb = verbs.add_parser("study", help="list models, datasets, machines and campaigns")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=_study)
+
+    verb = verbs.add_parser("measure", help="measure one run with a notebook of notebooks/measure")
+    verb.add_argument("notebook", choices=["traditional"])
+    verb.add_argument(
+        "-p",
+        dest="parameters",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a parameter; repeatable",
+    )
+    verb.add_argument("--json", action="store_true", help="print the record")
+    verb.set_defaults(action=_measure)
+
+    verb = verbs.add_parser("run", help="measure a campaign; finished runs are not repeated")
+    verb.add_argument("campaign")
+    verb.set_defaults(action=_run)
+
+    verb = verbs.add_parser("book", help="measure a campaign, execute the analyses, build the HTML book")
+    verb.add_argument("--campaign", default="demo", help="what to measure first (default: demo)")
+    verb.add_argument("--no-measure", action="store_true", help="build from the records that are there")
+    verb.set_defaults(action=_book)
+
+    verb = verbs.add_parser("analyse", help="execute one analysis notebook for the book")
+    verb.add_argument("notebook", metavar="NAME", help="a notebook of notebooks/analysis, without .ipynb")
+    verb.set_defaults(action=_analyse)
+
+    verb = verbs.add_parser("results", help="print the results table")
+    form = verb.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="as CSV (default)")
+    form.add_argument("--json", action="store_true", help="as JSON")
+    verb.add_argument("--source", help="published, or the name of a campaign")
+    verb.add_argument(
+        "--table", choices=["results", "observations", "split_results"], default="results", help="which table"
+    )
+    verb.set_defaults(action=_results)
+
+    verb = verbs.add_parser("promote", help="copy a campaign's records from runs to data/measurements")
+    verb.add_argument("campaign")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=_promote)
+    return parser
+
+
+# The verbs import what they need: `--help` and a mistyped name answer at once.
+
+
+def _study(options: argparse.Namespace) -> int:
+    from helpers.study import study
+
+    catalogue = study()
+    if options.json:
+        print(catalogue.model_dump_json(indent=1))
+        return 0
+    _section("models", {key: f"{item.title} ({item.family})" for key, item in catalogue.models.items()})
+    _section(
+        "embeddings",
+        {key: item.repository or f"package {item.package}" for key, item in catalogue.embeddings.items()},
+    )
+    _section("datasets", {key: item.task for key, item in catalogue.datasets.items()})
+    _section(
+        "machines",
+        {key: f"{item.gpus_per_node} x {item.gpu_model} a node" for key, item in catalogue.machines.items()},
+    )
+    _section("campaigns", {key: item.title for key, item in catalogue.campaigns.items()})
+    return 0
+
+
+def _section(title: str, items: dict[str, str]) -> None:
+    width = max(map(len, items))
+    print(f"{title}:")
+    for name, text in items.items():
+        print(f"  {name:<{width}}  {text}")
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from helpers import execute
+    from helpers.parameters import plan
+    from helpers.results import describe
+
+    chosen = plan(dict(_assignment(text) for text in options.parameters), "parameters")
+    record = execute.measure(chosen)
+    print(record.model_dump_json(indent=1) if options.json else describe(record))
+    return 0
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UserError(f"-p {text}: expected NAME=VALUE, for example -p model=linear-tfidf")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        parsed = value
+    return name, parsed if isinstance(parsed, int | float | bool) else value
+
+
+def _run(options: argparse.Namespace) -> int:
+    from helpers import workflow
+
+    return workflow.run(options.campaign, "campaign")
+
+
+def _book(options: argparse.Namespace) -> int:
+    from helpers import workflow
+
+    return workflow.run(None if options.no_measure else options.campaign, "book")
+
+
+def _analyse(options: argparse.Namespace) -> int:
+    from helpers import execute
+    from helpers.paths import relative
+
+    print(relative(execute.analyse(options.notebook)))
+    return 0
+
+
+def _results(options: argparse.Namespace) -> int:
+    from helpers import results
+
+    tables = results.load_tables()
+    for line in tables.refused:
+        print(f"refused: {line}", file=sys.stderr)
+    table = results.select(getattr(tables, options.table), options.source)
+    if options.json:
+        print(table.to_json(orient="records", indent=1, force_ascii=False))
+    else:
+        table.to_csv(sys.stdout, index=False)
+    return 0
+
+
+def _promote(options: argparse.Namespace) -> int:
+    import json
+
+    from helpers.paths import relative
+    from helpers.promote import promote
+
+    promoted = [relative(folder) for folder in promote(options.campaign)]
+    print(
+        json.dumps(promoted, indent=1) if options.json else "\n".join(f"promoted {name}" for name in promoted)
+    )
+    return 0

@@ -1,0 +1,181 @@
+"""Load a dataset and cut it into its 10 fixed splits (paper, sections 3 and 5.1)."""
+
+import gzip
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import paths
+from helpers.errors import UserError
+from helpers.study import Csv, DatasetEntry, Hub, entry, study
+
+FOLDER_VARIABLE = "COMPANION_DATASETS"
+SPLITS = 10
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Texts with the name of their label; the id of a text is its position."""
+
+    name: str
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    origin: str
+    """`folder`, `sample` or `hub:REPOSITORY@REVISION`."""
+    synthetic: bool
+    sha256: str
+    """Of the texts and labels in their order."""
+    warnings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One of the fixed train/test splits: positions in the dataset."""
+
+    number: int
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+    @property
+    def train_sha256(self) -> str:
+        """sha256 of the training ids, one a line."""
+        return _sha256_of_ids(self.train)
+
+    @property
+    def test_sha256(self) -> str:
+        """sha256 of the test ids, one a line."""
+        return _sha256_of_ids(self.test)
+
+
+def load_dataset(name: str, folder: str | Path | None = None) -> Dataset:
+    """Load a dataset of the catalogue.
+
+    `NAME.csv.gz` (columns text, label) in `folder`, or in the folder that COMPANION_DATASETS names,
+    comes first; then the dataset's own place: a CSV that was provided (FKTG), the shipped sample, or
+    the pinned revision on the Hugging Face hub.
+
+    Raises:
+        UserError: one line where the name is unknown, or the data is missing or not what it should be.
+    """
+    item = entry("dataset", study().datasets, name)
+    place = _folder(folder)
+    if place and (place / f"{name}.csv.gz").is_file():
+        frame, origin = _read_csv(place / f"{name}.csv.gz", "text", "label"), "folder"
+    elif item.csv is not None:
+        frame, origin = _from_csv(name, item.csv, item.synthetic, place)
+    elif item.hub is not None:
+        frame, origin = _from_hub(name, item.hub), f"hub:{item.hub.repository}@{item.hub.revision}"
+    return _dataset(name, item, frame, origin)
+
+
+def splits(dataset: Dataset) -> list[Split]:
+    """Return the 10 splits, the same for every model and machine.
+
+    The ids are put in the order of sha256("dataset:split:id"): no random generator whose stream may
+    change with a version, nothing to seed. The first `test` of them are the test set, the next
+    `train` the training set. Sizes are the paper's: FKTG 189/189, the others 200/200.
+    """
+    size = study().datasets[dataset.name].split
+    if len(dataset) < size.train + size.test:
+        raise UserError(
+            f"{dataset.name}: {len(dataset)} texts found, a split needs {size.train + size.test}; "
+            "provide the whole dataset"
+        )
+    return [_split(dataset, number, size.train, size.test) for number in range(SPLITS)]
+
+
+def _split(dataset: Dataset, number: int, train: int, test: int) -> Split:
+    def rank(i: int) -> bytes:
+        return hashlib.sha256(f"{dataset.name}:{number}:{i}".encode()).digest()
+
+    order = sorted(range(len(dataset)), key=rank)
+    return Split(number, train=tuple(order[test : test + train]), test=tuple(order[:test]))
+
+
+def _folder(folder: str | Path | None) -> Path | None:
+    chosen = folder or os.environ.get(FOLDER_VARIABLE)
+    if not chosen:
+        return None
+    path = Path(chosen).expanduser()
+    if not path.is_dir():
+        source = "data_dir" if folder else FOLDER_VARIABLE
+        raise UserError(
+            f"{source}={chosen}: no such folder; give one with NAME.csv.gz files, or leave it out"
+        )
+    return path
+
+
+def _from_csv(name: str, csv: Csv, synthetic: bool, place: Path | None) -> tuple[pd.DataFrame, str]:
+    file = paths.SAMPLE if synthetic else place / csv.file if place else None
+    if file is None or not file.is_file():
+        raise UserError(
+            f"{name}: {file or 'no file'} not found; it is not public as a file: put {csv.file} (columns "
+            f"{csv.text_column}, {csv.label_column}) in a folder and set {FOLDER_VARIABLE} or data_dir to it "
+            "(book/get_the_data.md says where it comes from)"
+        )
+    frame = _read_csv(file, csv.text_column, csv.label_column)
+    counts = frame["label"].map(frame["label"].value_counts())
+    return frame[counts >= csv.min_per_label].reset_index(drop=True), "sample" if synthetic else "folder"
+
+
+def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415  (slow to import, and only here)
+
+    try:
+        files = [
+            hf_hub_download(hub.repository, part, repo_type="dataset", revision=hub.revision)
+            for part in hub.parts
+        ]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"{name}: not in a folder, and {hub.repository}@{hub.revision[:8]} could not be had from the hub "
+            f"({type(error).__name__}: {reason}); set {FOLDER_VARIABLE} to a folder with {name}.csv.gz, "
+            "or try again with network"
+        ) from None
+    frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    labels = frame[hub.label_column].map(lambda i: hub.labels[i])
+    return pd.DataFrame({"text": frame[hub.text_column], "label": labels})
+
+
+def _read_csv(file: Path, text_column: str, label_column: str) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (ValueError, OSError, EOFError, gzip.BadGzipFile) as error:
+        raise UserError(f"{file}: not a readable CSV: {' '.join(str(error).split())}") from None
+    for column in (text_column, label_column):
+        if column not in frame.columns:
+            raise UserError(
+                f"{file}: column {column!r} not found; expected {text_column}, {label_column}, "
+                f"found {', '.join(frame.columns)}"
+            )
+    return pd.DataFrame({"text": frame[text_column], "label": frame[label_column]})
+
+
+def _dataset(name: str, item: DatasetEntry, frame: pd.DataFrame, origin: str) -> Dataset:
+    frame = frame[frame["text"].str.strip() != ""].reset_index(drop=True)
+    texts, labels = tuple(frame["text"]), tuple(frame["label"])
+    if unknown := sorted(set(labels) - set(item.labels)):
+        raise UserError(
+            f"{name}: label {unknown[0]!r} is not one of its {len(item.labels)} labels "
+            f"({', '.join(item.labels)}); correct the file, or data/study/datasets.yaml"
+        )
+    warnings = []
+    if item.texts and len(texts) != item.texts:
+        warnings.append(f"{name}: {len(texts)} texts, the paper has {item.texts}")
+    if missing := sorted(set(item.labels) - set(labels)):
+        warnings.append(f"{name}: no text of label {', '.join(missing)}")
+    lines = (json.dumps([text, label], ensure_ascii=False) for text, label in zip(texts, labels, strict=True))
+    sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return Dataset(name, texts, labels, origin, item.synthetic, sha256, tuple(warnings))
+
+
+def _sha256_of_ids(ids: tuple[int, ...]) -> str:
+    return hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()

@@ -1,0 +1,82 @@
+"""Where a run happens: commit, lock, versions, hardware; no host name, user name or path."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from helpers import paths
+from helpers.machine import Hardware
+from helpers.record import Environment, GpuInfo
+
+_PACKAGES = (
+    "codecarbon",
+    "numpy",
+    "pandas",
+    "papermill",
+    "scikit-learn",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+    "xgboost",
+)
+
+
+def environment(hardware: Hardware) -> Environment:
+    """Describe the environment of this process on `hardware`."""
+    return Environment(
+        git_commit=git_commit(),
+        git_dirty=git_dirty(),
+        lock_sha256=sha256_of(paths.LOCK_FILE) if paths.LOCK_FILE.is_file() else None,
+        python=platform.python_version(),
+        packages={name: version for name in _PACKAGES if (version := _version(name))},
+        os=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cpu_model=hardware.cpu_model,
+        cpu_cores=hardware.cpu_cores,
+        ram_gb=hardware.ram_gb,
+        gpus=[GpuInfo(uuid=gpu.uuid, model=gpu.model, memory_gb=gpu.memory_gb) for gpu in hardware.gpus],
+        driver=hardware.driver,
+        container=_container(),
+    )
+
+
+def git_commit() -> str | None:
+    """Return the commit that is checked out; None outside a repository or without git."""
+    commit = _git("rev-parse", "HEAD")
+    return commit.strip() if commit else None
+
+
+def git_dirty() -> bool | None:
+    """Say whether anything differs from the commit; None where there is none."""
+    status = _git("status", "--porcelain")
+    return None if status is None else bool(status.strip())
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(paths.ROOT), *arguments], capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _container() -> str | None:
+    if os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER"):
+        return "apptainer"
+    return "docker" if Path("/.dockerenv").exists() else None

@@ -1,0 +1,47 @@
+"""Locks: one measurement at a time on a machine, one workflow at a time in a checkout."""
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+MACHINE_LOCK = Path("/tmp/text-classification-energy.lock")  # noqa: S108  (one place for all users of a machine)
+
+
+@contextmanager
+def holding(file: Path, occupied: str) -> Iterator[int]:
+    """Hold a lock file; waits while another process does, and says so with `occupied`.
+
+    The operating system drops the lock when its holder ends, however it ends: an orphan is waited for, a
+    dead process is not. Gives the file descriptor, for a child process that shall hold the lock, too.
+    """
+    descriptor = _open(file)
+    try:
+        _wait(descriptor, f"waiting: {occupied} ({file})")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, message: str) -> None:
+    told = False
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if not told:
+            print(message, file=sys.stderr, flush=True)
+            told = True
+        time.sleep(0.2)
+
+
+def _open(file: Path) -> int:
+    # Read-only is enough for a lock, and lets every user of the machine take it.
+    with suppress(FileNotFoundError):
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    with suppress(FileExistsError):
+        return os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    return os.open(file, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,0 +1,115 @@
+"""What the present machine is: CPU, memory, GPUs; and whether it is the one a run asks for."""
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from helpers.errors import UserError
+from helpers.study import entry, study
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU that the driver shows to this process."""
+
+    uuid: str
+    model: str
+    memory_gb: float
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The present machine. `ram_gb` is what this process may use: the cgroup's limit, or all there is."""
+
+    cpu_model: str
+    cpu_cores: int
+    ram_gb: float
+    gpus: tuple[Gpu, ...]
+    driver: str | None
+
+    @property
+    def name(self) -> str:
+        """A name for a machine that is not in the catalogue, for example `amd-epyc-2c`."""
+        parts = [re.sub(r"\b(cpu|processor|\d+-core|@.*)\b|\(r\)|\(tm\)", " ", self.cpu_model.lower())]
+        parts.append(f"{self.cpu_cores}c")
+        if self.gpus:
+            parts.append(f"{len(self.gpus)}x {self.gpus[0].model.lower()}")
+        return re.sub(r"[^a-z0-9]+", "-", " ".join(parts)).strip("-")
+
+
+def detect() -> Hardware:
+    """Look at the present machine; what cannot be found out is left empty, never an error."""
+    gpus, driver = _gpus()
+    return Hardware(
+        cpu_model=_cpu_model(),
+        cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        ram_gb=round(_ram_bytes() / GIB, 2),
+        gpus=gpus,
+        driver=driver,
+    )
+
+
+def resolve(machine: str, hardware: Hardware) -> str:
+    """Return the name of the machine that a run is recorded under.
+
+    `auto` is the machine at hand; a cluster of the catalogue has to be the one at hand.
+
+    Raises:
+        UserError: one line where the name is unknown or the GPUs are others.
+    """
+    if machine in ("auto", hardware.name):
+        return hardware.name
+    wanted = entry("machine", study().machines, machine)
+    found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
+    if not hardware.gpus or not all(wanted.gpu_model in gpu.model for gpu in hardware.gpus):
+        raise UserError(
+            f"machine={machine}: it has GPUs of the model {wanted.gpu_model}, found {found}; "
+            "use machine=auto to measure the machine at hand"
+        )
+    return machine
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else platform.machine()
+
+
+def _ram_bytes() -> int:
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return total
+    return min(total, limit)
+
+
+def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
+    try:
+        import pynvml  # noqa: PLC0415  (absent where only the book is built)
+
+        pynvml.nvmlInit()
+    except Exception:
+        return (), None
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        gpus = tuple(
+            Gpu(
+                uuid=pynvml.nvmlDeviceGetUUID(handle),
+                model=pynvml.nvmlDeviceGetName(handle),
+                memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),
+            )
+            for handle in handles
+        )
+        return gpus, pynvml.nvmlSystemGetDriverVersion()
+    finally:
+        pynvml.nvmlShutdown()

@@ -1,0 +1,55 @@
+"""File the finished records of a campaign under `data/measurements`, to be committed."""
+
+import shutil
+from pathlib import Path
+
+from helpers import paths
+from helpers.environment import git_dirty, sha256_of
+from helpers.errors import UserError
+from helpers.parameters import campaign_plans
+from helpers.record import RECORD, Record, publish, read_record
+
+
+def promote(campaign: str) -> list[Path]:
+    """Validate all runs of a campaign and copy them; returns the folders that were written.
+
+    Raises:
+        UserError: one line, with nothing copied, where the working tree is not clean, a run is missing or
+            refused, was made from uncommitted code, or stands there already with other content.
+    """
+    if git_dirty() is not False:
+        raise UserError("promote: the working tree has changes (git status); commit or stash them first")
+    sources = [plan.folder for plan in campaign_plans(campaign)]
+    missing = [folder for folder in sources if not (folder / RECORD).is_file()]
+    if missing:
+        raise UserError(
+            f"promote: {len(missing)} of {len(sources)} runs of {campaign} have no record, first "
+            f"{paths.relative(missing[0])}; measure them: python -m helpers run {campaign}"
+        )
+    new = [folder for folder in sources if _is_new(folder, read_record(folder / RECORD))]
+    for folder in new:
+        with publish(_target(folder)) as scratch:
+            for file in folder.iterdir():
+                shutil.copy2(file, scratch / file.name)
+    return [_target(folder) for folder in new]
+
+
+def _target(folder: Path) -> Path:
+    return paths.MEASUREMENTS / folder.parent.name / folder.name
+
+
+def _is_new(folder: Path, record: Record) -> bool:
+    where = paths.relative(folder / RECORD)
+    if record.environment.git_commit is None or record.environment.git_dirty:
+        raise UserError(f"{where}: environment.git_dirty: measured from uncommitted code; measure it again")
+    for name, expected in record.files.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != expected:
+            raise UserError(f"{where}: files.{name}: missing or changed since the run; measure it again")
+    filed = _target(folder) / RECORD
+    if not filed.exists():
+        return True
+    if read_record(filed) != record:
+        raise UserError(
+            f"{paths.relative(filed)} is another run of the same name; remove it first to replace it"
+        )
+    return False

@@ -1,0 +1,111 @@
+"""The look of all figures: colours and markers by family, axes, places for labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from helpers.units import energy_tick
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+FONT_SIZE = 13
+TEXT, GRID, PAPER = "#1f2328", "#e3e5e8", "#ffffff"
+"""Light theme; book/_static/figures.js has the dark one and switches."""
+
+
+@dataclass(frozen=True)
+class FamilyStyle:
+    """Colour (Okabe-Ito) and marker of a model family, both, for readers who see colours differently."""
+
+    title: str
+    light: str
+    dark: str
+    symbol: str
+
+
+FAMILIES = {
+    "Traditional": FamilyStyle("Traditional", "#009E73", "#2CC39A", "circle"),
+    "Other LLM": FamilyStyle("LLM", "#0072B2", "#6BB5F0", "square"),
+    "Deepseek": FamilyStyle("LLM, reasoning", "#D55E00", "#FF9354", "diamond"),
+}
+
+
+def layout(fig: go.Figure, height: int) -> None:
+    """Give a figure the common look: light grid, no frame, transparent, the page's font."""
+    fig.update_layout(
+        height=height,
+        font={"family": FONT, "size": FONT_SIZE, "color": TEXT},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hoverlabel={"font": {"family": FONT}, "align": "left"},
+    )
+    fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
+    fig.update_yaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
+
+
+def energy_axis(fig: go.Figure, low: int, high: int) -> None:
+    """Make y a logarithmic energy axis from 10**low to 10**high Wh, with units in its labels."""
+    exponents = list(range(low, high + 1))
+    fig.update_yaxes(
+        type="log",
+        range=[low - 0.3, high + 0.3],
+        tickvals=[10.0**e for e in exponents],
+        ticktext=[energy_tick(e) for e in exponents],
+        minor={"ticks": ""},
+    )
+
+
+PLACES = (
+    ("middle right", 1, 0),
+    ("middle left", -1, 0),
+    ("top center", 0, -1),
+    ("bottom center", 0, 1),
+    ("top right", 1, -1),
+    ("bottom right", 1, 1),
+    ("top left", -1, -1),
+    ("bottom left", -1, 1),
+)
+"""Plotly's text positions and the direction of the label, x to the right and y down."""
+
+
+def place_labels(
+    points: Sequence[tuple[float, float]], labels: Sequence[str], width: float, height: float
+) -> list[str]:
+    """Choose a text position for each label so that it hides no point and no other label.
+
+    `points` are pixels in a plot of `width` x `height`; labels are placed greedily in their order, an
+    empty label takes no room. A position, unlike an offset in data, survives a change of size.
+    """
+    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in points]
+    chosen = []
+    for (x, y), label in zip(points, labels, strict=True):
+        boxes = [_box(x, y, label, dx, dy) for _, dx, dy in PLACES]
+        costs = [_cost(box, taken, (x, y), width, height) for box in boxes]
+        best = costs.index(min(costs))
+        if label:
+            taken.append(boxes[best])
+        chosen.append(PLACES[best][0])
+    return chosen
+
+
+Box = tuple[float, float, float, float]
+
+
+def _box(x: float, y: float, label: str, dx: int, dy: int) -> Box:
+    wide, high, gap = 0.56 * FONT_SIZE * len(label), 1.1 * FONT_SIZE, 7
+    left = x + gap if dx > 0 else x - gap - wide if dx < 0 else x - wide / 2
+    top = y + gap if dy > 0 else y - gap - high if dy < 0 else y - high / 2
+    return left, top, left + wide, top + high
+
+
+def _cost(box: Box, taken: Sequence[Box], point: tuple[float, float], width: float, height: float) -> float:
+    own = (point[0] - 7, point[1] - 7, point[0] + 7, point[1] + 7)
+    hidden = sum(_overlap(box, other) for other in taken if other != own)
+    outside = max(0.0, -box[0]) + max(0.0, box[2] - width) + max(0.0, -box[1]) + max(0.0, box[3] - height)
+    return hidden + 20 * outside
+
+
+def _overlap(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

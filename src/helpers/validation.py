@@ -1,0 +1,97 @@
+"""Strict models for everything that comes from outside: study files, parameters, records."""
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from helpers.errors import UserError, nearest
+
+
+class Strict(BaseModel):
+    """Base of all validated data: immutable, no unknown keys, no silent conversion of types."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_keys(cls, data: Any) -> Any:
+        """Name the nearest valid key, which pydantic's own message does not."""
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key {key!r} ({nearest(key, cls.model_fields)})")
+        return data
+
+
+StrictT = TypeVar("StrictT", bound=Strict)
+
+
+def parse(kind: type[StrictT], data: Any, where: str) -> StrictT:
+    """Validate `data`; `where` names its file.
+
+    Raises:
+        UserError: one line with `where`, the field and the fault, of the first fault found.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first(error)}") from None
+
+
+def parse_json(kind: type[StrictT], text: str | bytes, where: str) -> StrictT:
+    """Validate a JSON document as `parse` does."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first(error)}") from None
+
+
+def load_yaml(path: Path, where: str) -> Any:
+    """Read a YAML file with the safe loader; a key given twice is an error.
+
+    Raises:
+        UserError: one line with file and place where it is not valid YAML.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: cannot be read: {error}") from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, but a repeated key is an error and not the last one's victory."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", key_node.start_mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _first(error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"]) or "document"
+    message = " ".join(fault["msg"].removeprefix("Value error, ").split())
+    found = fault.get("input")
+    if fault["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+        message = f"unknown value {found!r} ({nearest(found, known)})"
+    elif fault["type"] not in {"value_error", "missing", "json_invalid"}:
+        message += f", found {_short(found)}"
+    return f"{place}: {message}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
