@@ -14,7 +14,8 @@ from helpers.study import study
 REAL = ("news", "yelp", "tomatoes", "emotion")
 ENERGY_LOG10 = (-5, 3)
 """Decades of all energy axes, in Wh: a reader compares down the page."""
-_WIDE_PX, _SMALL_PX = (640.0, 400.0), (290.0, 250.0)
+_WIDE_PX, _SMALL_PX, _NARROW_PX = (600.0, 370.0), (235.0, 240.0), (250.0, 370.0)
+"""Size of the plots without their axes, for placing the labels: on a desktop, in the grid, on a phone."""
 _DATA_COLUMNS = [
     "dataset",
     "model",
@@ -46,9 +47,8 @@ def figure_1(results: pd.DataFrame) -> Artefact:
     """
     chosen = _rows(results)
     fktg = chosen[(chosen["dataset"] == "fktg") & (chosen["source"] == "published")]
-    best = fktg.loc[fktg["accuracy"].idxmax()]
-    dearest = fktg.loc[fktg["energy_wh"].idxmax()]
-    cheapest = fktg.loc[fktg["energy_wh"].idxmin()]
+    best = fktg.sort_values("accuracy").iloc[-1]
+    cheapest, dearest = (fktg.sort_values("energy_wh").iloc[i] for i in (0, -1))
     decades = math.log10(dearest["energy_wh"] / cheapest["energy_wh"])
     finding = (
         f"The most accurate model, {_title(best)}, needs {units.energy(best['energy_wh'])} for 189 texts; "
@@ -93,19 +93,16 @@ def _panel(rows: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Pa
     figure = go.Figure()
     style.layout(figure, height=480 if wide else 340)
     style.energy_axis(figure, *ENERGY_LOG10)
-    low, high = (0.25, 0.62) if wide else (0.0, 1.0)
+    low, high = (0.25, 0.62) if wide else (-0.03, 1.03)
     figure.update_xaxes(title="Accuracy", range=[low, high])
-    labels = _labels(rows, everything=wide)
-    places = _places(rows, labels, (low, high), _WIDE_PX if wide else _SMALL_PX)
-    narrow = _labels(rows, everything=False)
+    broad = _labels(rows, everything=wide, x_range=(low, high), size=_WIDE_PX if wide else _SMALL_PX)
+    narrow = _labels(rows, everything=False, x_range=(low, high), size=_NARROW_PX if wide else _SMALL_PX)
     for family, look in style.FAMILIES.items():
         for is_published in (True, False):
             mask = (rows["family"] == family) & ((rows["source"] == "published") == is_published)
             if mask.any():
                 part = rows[mask]
-                figure.add_trace(
-                    _trace(part, look, is_published, labels[mask], narrow[mask], places[mask], legend=wide)
-                )
+                figure.add_trace(_trace(part, look, is_published, broad[mask], narrow[mask], legend=wide))
     if rows.empty:
         figure.add_annotation(
             text="not measured on this machine", showarrow=False, xref="paper", yref="paper"
@@ -125,9 +122,8 @@ def _trace(
     rows: pd.DataFrame,
     look: style.FamilyStyle,
     published: bool,
-    labels: pd.Series,
-    narrow: pd.Series,
-    places: pd.Series,
+    broad: pd.DataFrame,
+    narrow: pd.DataFrame,
     legend: bool,
 ) -> go.Scatter:
     below = rows["energy_wh"].isna()
@@ -149,8 +145,8 @@ def _trace(
         mode="markers+text",
         name=f"{look.title}, {'published' if published else 'measured'}",
         showlegend=legend,
-        text=labels,
-        textposition=list(places),
+        text=broad["text"],
+        textposition=list(broad["place"]),
         textfont={"color": look.light, "size": style.FONT_SIZE - 1},
         marker={
             "symbol": symbols,
@@ -158,7 +154,8 @@ def _trace(
             "color": look.light,
             "line": {"width": 2 if published else 1, "color": look.light if published else style.PAPER},
         },
-        error_x={"array": rows["accuracy_uncertainty" if published else "accuracy_sd"].fillna(0), **spread},
+        cliponaxis=False,
+        error_x=None if published else {"array": rows["accuracy_sd"].fillna(0), **spread},
         error_y={"array": rows["energy_uncertainty_wh" if published else "energy_sd_wh"].fillna(0), **spread},
         hovertext=[_hover(row) for _, row in rows.iterrows()],
         hoverinfo="text",
@@ -167,38 +164,45 @@ def _trace(
             "light": look.light,
             "dark": look.dark,
             "filled": not published,
-            "text": list(labels),
-            "narrow": list(narrow),
+            "broad": broad.to_dict("list"),
+            "narrow": narrow.to_dict("list"),
         },
     )
 
 
-def _labels(rows: pd.DataFrame, everything: bool) -> pd.Series:
-    """Return the labels to draw: all, or those of the extreme points; the rest is in the hover."""
-    titles = rows["model"].map({name: model.title for name, model in study().models.items()})
-    if everything or rows.empty:
-        return titles
+def _labels(
+    rows: pd.DataFrame, everything: bool, x_range: tuple[float, float], size: tuple[float, float]
+) -> pd.DataFrame:
+    """Return text and place of the labels: of all points, or of the extreme ones; the rest is in the hover."""
+    text = rows["model"].map({name: model.title for name, model in study().models.items()})
+    if not everything:
+        text = text.where(rows.index.isin(list(_extremes(rows))), "")
+    points = _pixels(rows, x_range, size)
+    places = style.place_labels(points, list(text), *size)
+    return pd.DataFrame({"text": text, "place": pd.Series(places, index=rows.index, dtype=object)})
+
+
+def _extremes(rows: pd.DataFrame) -> set[object]:
     named: set[object] = set()
     for _, part in rows.groupby(rows["source"] == "published"):
         energy = part["energy_wh"].dropna()
         named |= {part["accuracy"].idxmax(), part["accuracy"].idxmin()}
         named |= {energy.idxmax(), energy.idxmin()} if len(energy) else set()
-    return titles.where(rows.index.isin(list(named)), "")
+    return named
 
 
-def _places(
-    rows: pd.DataFrame, labels: pd.Series, x_range: tuple[float, float], size: tuple[float, float]
-) -> pd.Series:
+def _pixels(
+    rows: pd.DataFrame, x_range: tuple[float, float], size: tuple[float, float]
+) -> list[tuple[float, float]]:
     width, height = size
     low, high = ENERGY_LOG10[0] - 0.3, ENERGY_LOG10[1] + 0.3
-    points = [
+    return [
         (
             (x - x_range[0]) / (x_range[1] - x_range[0]) * width,
             (high - math.log10(y)) / (high - low) * height,
         )
         for x, y in zip(rows["accuracy"], rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
     ]
-    return pd.Series(style.place_labels(points, list(labels), width, height), index=rows.index, dtype=object)
 
 
 def _hover(row: "pd.Series[Any]") -> str:

@@ -39,6 +39,7 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) 
             cwd=paths.ROOT,
             progress_bar=False,
             request_save_on_cell_execute=False,
+            extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
         )
     except PapermillExecutionError as error:
         reason = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"

@@ -56,7 +56,7 @@ class Artefact:
 
     def show(self) -> None:
         """Display it in the executed notebook."""
-        display(HTML(self.html()))
+        display(HTML(self.html()))  # type: ignore[no-untyped-call]
 
     def html(self) -> str:
         """Return the fragment."""
@@ -70,10 +70,16 @@ class Artefact:
         )
 
 
-def html_table(frame: pd.DataFrame, caption: str, classes: str = "") -> str:
-    """Return a table in which every cell is escaped, numbers stand right and absent values are a dash."""
-    numeric = {str(column): pd.api.types.is_numeric_dtype(frame[column]) for column in frame.columns}
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in numeric)
+def html_table(frame: pd.DataFrame, caption: str, numbers: Sequence[str] = ()) -> str:
+    """Return a table in which every cell is escaped and absent values are a dash.
+
+    Numbers stand right, also those that come as text in the columns `numbers`.
+    """
+    numeric = {
+        str(column): column in numbers or pd.api.types.is_numeric_dtype(frame[column])
+        for column in frame.columns
+    }
+    head = "".join(_head(column, number) for column, number in numeric.items())
     rows = "".join(
         "<tr>"
         + "".join(_cell(value, number) for value, number in zip(row, numeric.values(), strict=True))
@@ -82,7 +88,7 @@ def html_table(frame: pd.DataFrame, caption: str, classes: str = "") -> str:
     )
     return (
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}">'
-        f'<table class="data {classes}"><caption>{html.escape(caption)}</caption>'
+        f'<table class="data"><caption>{html.escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -121,9 +127,10 @@ def _panel(artefact: str, panel: Panel) -> str:
     classes = "panel" + (" wide" if panel.wide else "") + (" marked" if panel.marked else "")
     alt = html.escape(panel.alt)
     return (
-        f'<div class="{classes}"><p class="panel-title">{html.escape(panel.title)}</p>'
+        f'<!-- panel {panel.name} --><div class="{classes}"><p class="panel-title">{html.escape(panel.title)}</p>'
         f'<p class="panel-note">{html.escape(panel.note)}</p>'
         f'<div class="plotly-box" role="img" aria-label="{alt}">{plot}</div>{_static(panel, alt)}</div>'
+        "<!-- end of panel -->"
     )
 
 
@@ -181,6 +188,10 @@ def _source_row(name: str) -> str:
     return (
         f'<li>{link(name, name)} <span class="sha" title="sha256 {digest}">sha256 {digest[:12]}</span></li>'
     )
+
+
+def _head(column: str, number: bool) -> str:
+    return f'<th scope="col"{" class=number" if number else ""}>{html.escape(column)}</th>'
 
 
 def _cell(value: object, number: bool) -> str:

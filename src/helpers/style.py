@@ -37,8 +37,9 @@ def layout(fig: go.Figure, height: int) -> None:
         font={"family": FONT, "size": FONT_SIZE, "color": TEXT},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 8, "r": 8, "t": 30, "b": 8},
+        modebar={"bgcolor": "rgba(0,0,0,0)"},
+        legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
         hoverlabel={"font": {"family": FONT}, "align": "left"},
     )
     fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)

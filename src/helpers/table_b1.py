@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from helpers import units
 from helpers.show import Artefact, html_table
 from helpers.study import study
 
@@ -21,7 +22,7 @@ def table_b1(observations: pd.DataFrame, results: pd.DataFrame) -> Artefact:
     data["agrees"] = agree.map({True: "yes", False: "no"})
     measured = _measured(results, "fktg")
     sample = _measured(results, "fktg-sample")
-    body = html_table(_shown(data), "As published, one Capella node, averages over 10 splits")
+    body = html_table(_shown(data), "As published, one Capella node, averages over 10 splits", _NUMBERS)
     body += _block(
         measured, "Measured, FKTG", "FKTG: not measured on this machine; its texts are not public as a file."
     )
@@ -38,7 +39,7 @@ def table_b1(observations: pd.DataFrame, results: pd.DataFrame) -> Artefact:
             f"{len(data)} models, as far as rounding lets one tell."
         ),
         note=(
-            "Inference on 189 texts of FKTG. The last three columns are recomputed: the interval for the average "
+            "Inference on 189 texts of FKTG. The last two columns are recomputed: the interval for the average "
             "power that the rounding of energy and duration leaves open, and whether the printed one lies in it."
         ),
         data=pd.concat([data, measured, sample], ignore_index=True),
@@ -83,6 +84,9 @@ def _measured(results: pd.DataFrame, dataset: str) -> pd.DataFrame:
     return rows[columns].assign(average_power_w=power)
 
 
+_NUMBERS = ("Energy (Wh)", "Accuracy", "Duration (s)", "Average power (W)", "Recomputed (W)")
+
+
 def _shown(data: pd.DataFrame) -> pd.DataFrame:
     titles = {name: model.title for name, model in study().models.items()}
     limit = data["energy_wh_below"].map("<{:.2f}".format)
@@ -94,8 +98,10 @@ def _shown(data: pd.DataFrame) -> pd.DataFrame:
             "Accuracy": data["accuracy"].map("{:.2f}".format),
             "Duration (s)": data["duration_s"].map("{:.2f}".format),
             "Average power (W)": data["average_power_w"].map("{:.2f}".format),
-            "Recomputed, from (W)": data["power_low_w"].map("{:.2f}".format),
-            "to (W)": data["power_high_w"].map("{:.2f}".format),
+            "Recomputed (W)": [
+                f"{low:.2f} to {high:.2f}"
+                for low, high in zip(data["power_low_w"], data["power_high_w"], strict=True)
+            ],
             "Agrees": data["agrees"],
         }
     )
@@ -106,6 +112,11 @@ def _block(rows: pd.DataFrame, caption: str, absent: str) -> str:
         return f'<p class="absent">{absent}</p>'
     titles = {name: model.title for name, model in study().models.items()}
     shown = rows.drop(columns=["origin"]).assign(model=rows["model"].map(titles))
+    for column in ("energy_wh", "accuracy", "duration_s", "average_power_w"):
+        shown[column] = [
+            None if pd.isna(value) else units.significant(value, 3)
+            for value in rows.get(column, shown[column])
+        ]
     names = {
         "source": "Campaign",
         "machine": "Machine",
@@ -117,4 +128,4 @@ def _block(rows: pd.DataFrame, caption: str, absent: str) -> str:
         "duration_s": "Duration (s)",
         "average_power_w": "Average power (W)",
     }
-    return html_table(shown.rename(columns=names), caption)
+    return html_table(shown.rename(columns=names), caption, _NUMBERS)

@@ -1,0 +1,85 @@
+"""Sphinx extension of the book: plotly.js once, links that work from every page, nothing from the network."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import plotly
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
+from helpers.show import ROOT_LINK
+
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+class ShowArtefact(SphinxDirective):  # type: ignore[misc]
+    """`{artefact} NAME`: show on a page what the analysis notebook NAME made; `:panel:` takes one panel of it."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"panel": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the HTML of the executed notebook, and make the page depend on it."""
+        notebook = Path(self.env.srcdir) / "notebooks" / "analysis" / f"{self.arguments[0]}.ipynb"
+        self.env.note_dependency(str(notebook))
+        fragment = _fragment(notebook)
+        if panel := self.options.get("panel"):
+            others = rf"<!-- panel (?!{re.escape(panel)} -->).*?<!-- end of panel -->"
+            fragment = re.sub(others, "", fragment, flags=re.DOTALL)
+        return [nodes.raw("", fragment, format="html")]
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.add_directive("artefact", ShowArtefact)
+    app.connect("html-page-context", _finish_page)
+    app.connect("build-finished", _finish_build)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    body = context.get("body", "")
+    if "plotly-graph-div" in body:
+        app.add_js_file(
+            "plotly.min.js"
+        )  # in the head and blocking: the figures' own scripts follow in the body
+        app.add_js_file("figures.js", loading_method="defer")
+    context["body"] = body.replace(ROOT_LINK, "../" * pagename.count("/"))
+
+
+def _fragment(notebook: Path) -> str:
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            fragment = "".join(output.get("data", {}).get("text/html", ""))
+            if 'class="artefact"' in fragment:
+                return fragment
+    return "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
+
+
+def _finish_build(app: Any, exception: Exception | None) -> None:
+    if exception is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    (out / "_static" / "plotly.min.js").write_bytes(PLOTLY_JS.read_bytes())
+    for source_map in (out / "_static").rglob("*.map"):
+        source_map.unlink()
+    for page in out.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for pattern in _UNWANTED:
+            text = re.sub(pattern, "", text, flags=re.DOTALL)
+        page.write_text(text if 'class="math' in text else re.sub(_MATHJAX, "", text), encoding="utf-8")
+
+
+_UNWANTED = (
+    r'<link rel="preload" as="font"[^>]*>\n?',  # refused by browsers on file://; the fonts come by CSS as well
+    r"<script>const THEBE_JS_URL.*?</script>\n?",  # live code would run on a server
+    r'<script[^>]*src="[^"]*sphinx-thebe\.js[^"]*"></script>\n?',
+    r'<script type="text/x-thebe-config">.*?</script>\n?',
+    r"<script>kernelName = .*?</script>\n?",
+)
+_MATHJAX = (
+    r'<script[^>]*src="[^"]*mathjax[^"]*"></script>\n?'  # comes from a server, for pages with a formula
+)
