@@ -16,6 +16,7 @@ _EXAMPLES = """examples:
   python -m helpers book                         measure the demo, analyse everything, build the book
   python -m helpers analyse figure_1_accuracy_energy   rebuild just this figure
   python -m helpers results --csv                published and measured values, one row per run
+  python -m helpers compare reference-cpu        its accuracies beside those of the paper
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
 """
 
@@ -86,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(action=_results)
 
+    verb = verbs.add_parser("compare", help="a campaign's accuracies beside the published ones")
+    verb.add_argument("campaign")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=_compare)
+
     verb = verbs.add_parser("promote", help="copy a campaign's records from runs to data/measurements")
     verb.add_argument("campaign")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
@@ -153,9 +159,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _book(options: argparse.Namespace) -> int:
-    from helpers import workflow
+    from helpers import book, show, workflow
 
-    return workflow.run(None if options.no_measure else options.campaign, "book")
+    status = workflow.run(None if options.no_measure else options.campaign, "book")
+    if status == 0:
+        if not show.has_browser():
+            print(show.NO_BROWSER)
+        print(f"the book: {book.HTML / 'index.html'}")
+    return status
 
 
 def _analyse(options: argparse.Namespace) -> int:
@@ -177,6 +188,19 @@ def _results(options: argparse.Namespace) -> int:
         print(table.to_json(orient="records", indent=1, force_ascii=False))
     else:
         table.to_csv(sys.stdout, index=False)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from helpers.compare import compare, summary
+    from helpers.results import load_tables
+
+    table = compare(load_tables().results, options.campaign)
+    print(
+        table.to_json(orient="records", indent=1)
+        if options.json
+        else f"{table.to_string()}\n{summary(table)}"
+    )
     return 0
 
 

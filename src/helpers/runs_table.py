@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import paths
-from helpers.record import read_record
+from helpers.record import Environment, read_record
 from helpers.results import Tables
 from helpers.show import ROOT_LINK, Artefact, html_table, link
 
@@ -17,7 +17,7 @@ def runs_table(tables: Tables) -> Artefact:
     failed = int((data["checks_failed"] != "").sum())
     return Artefact(
         name="runs",
-        label="Runs",
+        label="List of runs",
         finding=f"{len(data)} measured runs stand behind this book; {failed} of them failed a check.",
         note="A failed check does not remove a run; it is shown wherever the run is.",
         data=data,
@@ -26,16 +26,7 @@ def runs_table(tables: Tables) -> Artefact:
     )
 
 
-_COLUMNS = (
-    "campaign",
-    "run",
-    "created",
-    "machine",
-    "commit",
-    "uncommitted_changes",
-    "checks_failed",
-    "origin",
-)
+_COLUMNS = ("run", "campaign", "created", "machine", "commit", "checks_failed", "messages", "origin")
 
 
 def _row(row: "pd.Series[Any]") -> dict[str, object]:
@@ -46,17 +37,23 @@ def _row(row: "pd.Series[Any]") -> dict[str, object]:
         "run": record.run.run_id,
         "created": record.created,
         "machine": record.run.machine,
-        "commit": record.environment.git_commit or "",
-        "uncommitted_changes": {True: "yes", False: "no", None: ""}[record.environment.git_dirty],
-        "checks_failed": "; ".join(f"{c.name}: {c.message}" for c in record.checks if not c.passed),
+        "commit": _commit(record.environment),
+        "checks_failed": row["checks_failed"],
+        "messages": "; ".join(check.message for check in record.checks if not check.passed),
         "origin": row["origin"],
     }
+
+
+def _commit(environment: Environment) -> str:
+    commit = environment.git_commit or "none"
+    return f"{commit} and changes" if environment.git_dirty else commit
 
 
 def _body(data: pd.DataFrame) -> str:
     if data.empty:
         return "<p>No run has been measured yet: <code>python -m helpers run demo</code></p>"
-    shown = data.assign(commit=data["commit"].str[:8]).drop(columns=["origin"])
+    shown = data.assign(commit=data["commit"].str.replace(r"([0-9a-f]{8})[0-9a-f]+", r"\1", regex=True))
+    shown = shown.assign(created=data["created"].str[:10]).drop(columns=["origin", "messages"])
     shown.columns = [str(name).replace("_", " ") for name in shown.columns]
     table = html_table(shown, "Measured runs; each name leads to its record")
     for run, origin in zip(data["run"], data["origin"], strict=True):

@@ -19,6 +19,7 @@ from IPython.display import HTML, display
 
 from helpers import paths
 from helpers.environment import git_commit, git_dirty, sha256_of
+from helpers.style import PAPER
 
 ROOT_LINK = "companion-root:"
 NO_BROWSER = "no static images: install Chromium (Debian: apt-get install chromium), then `make book` again"
@@ -87,9 +88,9 @@ def html_table(frame: pd.DataFrame, caption: str, numbers: Sequence[str] = ()) -
         for row in frame.itertuples(index=False)
     )
     return (
+        f'<p class="table-title">{html.escape(caption)}</p>'
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}">'
-        f'<table class="data"><caption>{html.escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
@@ -142,20 +143,23 @@ def _static(panel: Panel, alt: str) -> str:
     return f'<noscript><img src="data:image/webp;base64,{data}" alt="{alt}"></noscript>'
 
 
+def has_browser() -> bool:
+    """Say whether the machine has a Chromium, which draws the static images."""
+    from choreographer.browsers.chromium import Chromium  # noqa: PLC0415  (kaleido's own way to find one)
+
+    return Chromium.find_browser(skip_local=False) is not None
+
+
 def static_image(figure: go.Figure, width: int) -> bytes | None:
     """Return the figure as WebP; None where the machine has no Chromium (the book is built without)."""
     import kaleido  # noqa: PLC0415  (starts a browser; only where a figure is shown)
-    from kaleido.errors import ChromeNotFoundError  # noqa: PLC0415
 
-    logging.getLogger("kaleido").setLevel(logging.ERROR)
-    try:
-        kaleido.start_sync_server(silence_warnings=True)
-        opaque = go.Figure(figure).update_layout(paper_bgcolor="#ffffff")
-        return bytes(pio.to_image(opaque, format="webp", width=width, height=figure.layout.height, scale=1.5))
-    except (ChromeNotFoundError, RuntimeError) as error:
-        if not isinstance(error, ChromeNotFoundError) and "Chrome" not in str(error):
-            raise
+    if not has_browser():
         return None
+    logging.getLogger("kaleido").setLevel(logging.ERROR)
+    kaleido.start_sync_server(silence_warnings=True)  # one browser for all images of a process
+    opaque = go.Figure(figure).update_layout(paper_bgcolor=PAPER)
+    return bytes(pio.to_image(opaque, format="webp", width=width, height=figure.layout.height, scale=1.5))
 
 
 def _csv_link(name: str, data: pd.DataFrame) -> str:
@@ -174,7 +178,7 @@ def _source(artefact: Artefact) -> str:
     changed = " (with uncommitted changes)" if git_dirty() else ""
     notebook = f"notebooks/analysis/{artefact.name}.ipynb"
     return (
-        f'<details class="figure-source"><summary>Source of this {artefact.label.split()[0].lower()}</summary><dl>'
+        f'<details class="figure-source"><summary>Source of this {"figure" if artefact.panels else "table"}</summary><dl>'
         f'<dt>Notebook</dt><dd><a href="{ROOT_LINK}_sources/{notebook}" download><code>{notebook}</code></a>, '
         f"function <code>{artefact.function}</code></dd>"
         f"<dt>Commit</dt><dd><code>{commit}</code>{changed}</dd>"

@@ -1,0 +1,45 @@
+"""Accuracies of a campaign beside the published ones of the same model and dataset."""
+
+import pandas as pd
+
+from helpers.errors import UserError
+from helpers.results import select
+
+CLOSE, NEAR = 0.05, 0.08
+
+
+def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
+    """Return one row per model and dataset that both have: published and measured accuracy, difference.
+
+    `comparable` is whether the model is the paper's: it is not where another sentence embedding was used.
+
+    Raises:
+        UserError: one line where the campaign has no such run.
+    """
+    measured = select(results, campaign)
+    published = results[(results["source"] == "published") & (results["nodes"] == 1)]
+    published = published[published["accuracy"].notna()]
+    both = measured.merge(published, on=["model", "dataset"], suffixes=("", "_published"))
+    if both.empty:
+        raise UserError(f"compare: {campaign} has no run that the paper publishes an accuracy for")
+    return pd.DataFrame(
+        {
+            "dataset": both["dataset"],
+            "model": both["model"],
+            "published": both["accuracy_published"],
+            "measured": both["accuracy"].round(4),
+            "difference": (both["accuracy"] - both["accuracy_published"]).round(4),
+            "comparable": both["checkpoint"].isna(),
+        }
+    ).sort_values(["dataset", "model"], ignore_index=True)
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Say how many of the comparable cells agree, and how closely."""
+    apart = table.loc[table["comparable"], "difference"].abs()
+    others = len(table) - len(apart)
+    note = f"; {others} rows use another sentence embedding and are not counted" if others else ""
+    return (
+        f"{len(apart)} comparable cells: {(apart <= CLOSE).sum()} within {CLOSE}, "
+        f"{(apart <= NEAR).sum()} within {NEAR}, largest difference {apart.max():.3f}{note}"
+    )
