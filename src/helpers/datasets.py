@@ -1,9 +1,9 @@
 """Load a dataset and cut it into its 10 fixed splits (paper, sections 3 and 5.1)."""
 
-import gzip
 import hashlib
 import json
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,14 +141,22 @@ def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
             "or try again with network"
         ) from None
     frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
-    labels = frame[hub.label_column].map(lambda i: hub.labels[i])
-    return pd.DataFrame({"text": frame[hub.text_column], "label": labels})
+    names = dict(enumerate(hub.labels))
+    unknown = sorted(set(frame[hub.label_column]) - set(names))
+    if unknown:
+        raise UserError(
+            f"{name}: {hub.repository}@{hub.revision[:8]} has the label {unknown[0]}, expected 0 to {len(names) - 1}; "
+            "correct hub.labels in data/study/datasets.yaml"
+        )
+    return _with_text(
+        pd.DataFrame({"text": frame[hub.text_column], "label": frame[hub.label_column].map(names)})
+    )
 
 
 def _read_csv(file: Path, text_column: str, label_column: str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (ValueError, OSError, EOFError, gzip.BadGzipFile) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{file}: not a readable CSV: {' '.join(str(error).split())}") from None
     for column in (text_column, label_column):
         if column not in frame.columns:
@@ -156,11 +164,14 @@ def _read_csv(file: Path, text_column: str, label_column: str) -> pd.DataFrame:
                 f"{file}: column {column!r} not found; expected {text_column}, {label_column}, "
                 f"found {', '.join(frame.columns)}"
             )
-    return pd.DataFrame({"text": frame[text_column], "label": frame[label_column]})
+    return _with_text(pd.DataFrame({"text": frame[text_column], "label": frame[label_column]}))
+
+
+def _with_text(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["text"].str.strip() != ""].reset_index(drop=True)
 
 
 def _dataset(name: str, item: DatasetEntry, frame: pd.DataFrame, origin: str) -> Dataset:
-    frame = frame[frame["text"].str.strip() != ""].reset_index(drop=True)
     texts, labels = tuple(frame["text"]), tuple(frame["label"])
     if unknown := sorted(set(labels) - set(item.labels)):
         raise UserError(

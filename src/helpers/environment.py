@@ -9,7 +9,7 @@ from pathlib import Path
 
 from helpers import paths
 from helpers.machine import Hardware
-from helpers.record import Environment, GpuInfo
+from helpers.record import Environment
 
 _PACKAGES = (
     "codecarbon",
@@ -36,7 +36,7 @@ def environment(hardware: Hardware) -> Environment:
         cpu_model=hardware.cpu_model,
         cpu_cores=hardware.cpu_cores,
         ram_gb=hardware.ram_gb,
-        gpus=[GpuInfo(uuid=gpu.uuid, model=gpu.model, memory_gb=gpu.memory_gb) for gpu in hardware.gpus],
+        gpus=list(hardware.gpus),
         driver=hardware.driver,
         container=_container(),
     )

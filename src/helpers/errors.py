@@ -10,6 +10,9 @@ class UserError(Exception):
     The command line prints it without a traceback, and so does a notebook.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
+
     def _render_traceback_(self) -> list[str]:
         """Show the message alone in a notebook (IPython asks an exception for this)."""
         return [f"{type(self).__name__}: {self}"]

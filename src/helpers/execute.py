@@ -2,6 +2,8 @@
 
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,9 +115,15 @@ def _paths_in(parameters: Mapping[str, Any]) -> list[Path]:
 
 
 def _shorten_paths(notebook: Path, known: list[Path]) -> None:
-    """Write the paths of this machine in an executed notebook as seen from the project, or as a bare name."""
+    """Write the paths of this machine in an executed notebook as seen from the project, or as a bare name.
+
+    Warnings name files of installed packages: those are written as seen from where Python finds packages.
+    """
     text = notebook.read_text(encoding="utf-8")
     for path in sorted(known, key=lambda path: -len(str(path))):
         short = paths.relative(path)
         text = text.replace(str(path), path.name if Path(short).is_absolute() else short)
-    notebook.write_text(text.replace(f"{paths.ROOT}/", ""), encoding="utf-8")
+    folders = {str(paths.ROOT), tempfile.gettempdir(), *(folder for folder in sys.path if folder)}
+    for folder in sorted(folders, key=len, reverse=True):
+        text = text.replace(f"{folder.rstrip('/')}/", "")
+    notebook.write_text(text, encoding="utf-8")

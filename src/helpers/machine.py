@@ -9,18 +9,10 @@ from pathlib import Path
 import psutil
 
 from helpers.errors import UserError
+from helpers.record import GpuInfo
 from helpers.study import entry, study
 
 GIB = 1024**3
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU that the driver shows to this process."""
-
-    uuid: str
-    model: str
-    memory_gb: float
 
 
 @dataclass(frozen=True)
@@ -30,13 +22,13 @@ class Hardware:
     cpu_model: str
     cpu_cores: int
     ram_gb: float
-    gpus: tuple[Gpu, ...]
+    gpus: tuple[GpuInfo, ...]
     driver: str | None
 
     @property
     def name(self) -> str:
         """A name for a machine that is not in the catalogue, for example `amd-epyc-2c`."""
-        parts = [re.sub(r"\b(cpu|processor|\d+-core|@.*)\b|\(r\)|\(tm\)", " ", self.cpu_model.lower())]
+        parts = [re.sub(r"\b(cpu|processor|\d+-core)\b|@.*|\(r\)|\(tm\)", " ", self.cpu_model.lower())]
         parts.append(f"{self.cpu_cores}c")
         if self.gpus:
             parts.append(f"{len(self.gpus)}x {self.gpus[0].model.lower()}")
@@ -55,7 +47,7 @@ def detect() -> Hardware:
     )
 
 
-def resolve(machine: str, hardware: Hardware) -> str:
+def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     """Return the name of the machine that a run is recorded under.
 
     `auto` is the machine at hand; a cluster of the catalogue has to be the one at hand.
@@ -65,11 +57,11 @@ def resolve(machine: str, hardware: Hardware) -> str:
     """
     if machine in ("auto", hardware.name):
         return hardware.name
-    wanted = entry("machine", study().machines, machine)
+    wanted = entry("machine", study().machines, machine, where)
     found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
     if not hardware.gpus or not all(wanted.gpu_model in gpu.model for gpu in hardware.gpus):
         raise UserError(
-            f"machine={machine}: it has GPUs of the model {wanted.gpu_model}, found {found}; "
+            f"{where}machine={machine}: it has GPUs of the model {wanted.gpu_model}, found {found}; "
             "use machine=auto to measure the machine at hand"
         )
     return machine
@@ -93,7 +85,7 @@ def _ram_bytes() -> int:
     return min(total, limit)
 
 
-def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
+def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
     try:
         import pynvml  # noqa: PLC0415  (absent where only the book is built)
 
@@ -103,7 +95,7 @@ def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
     try:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         gpus = tuple(
-            Gpu(
+            GpuInfo(
                 uuid=pynvml.nvmlDeviceGetUUID(handle),
                 model=pynvml.nvmlDeviceGetName(handle),
                 memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),

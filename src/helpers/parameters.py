@@ -69,7 +69,7 @@ class Plan:
             "device": chosen.device,
             "splits": chosen.splits,
             "window_s": chosen.window_s,
-            "checkpoint": self.checkpoint and Path(self.checkpoint).name,
+            "checkpoint": self.checkpoint,
         }
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return f"{chosen.dataset}-{chosen.model}-{key}"
@@ -91,7 +91,7 @@ def plan(values: Mapping[str, Any], where: str) -> Plan:
     _traditional(parameters.model, f"{where}: ")
     entry("dataset", study().datasets, parameters.dataset, f"{where}: ")
     hardware = detect()
-    return Plan(parameters, resolve(parameters.machine, hardware), hardware)
+    return Plan(parameters, resolve(parameters.machine, hardware, f"{where}: "), hardware)
 
 
 def plan_from_notebook(namespace: Mapping[str, Any]) -> Plan:
@@ -121,7 +121,10 @@ def campaign_plans(name: str) -> list[Plan]:
     where = paths.relative(paths.CAMPAIGNS / f"{name}.yaml")
     plans: dict[str, Plan] = {}
     for number, block in enumerate(campaign.grid):
-        for settings in _product(block):
+        runs = _product(block)
+        if not runs:
+            raise UserError(f"{where}: grid.{number}: a list in it is empty, so it has no run")
+        for settings in runs:
             if "campaign" in settings or "output" in settings:
                 raise UserError(
                     f"{where}: grid.{number}: 'campaign' and 'output' are set by the campaign itself"

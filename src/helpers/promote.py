@@ -26,11 +26,12 @@ def promote(campaign: str) -> list[Path]:
             f"promote: {len(missing)} of {len(sources)} runs of {campaign} have no record, first "
             f"{paths.relative(missing[0])}; measure them: python -m helpers run {campaign}"
         )
-    new = [folder for folder in sources if _is_new(folder, read_record(folder / RECORD))]
+    records = {folder: read_record(folder / RECORD) for folder in sources}
+    new = [folder for folder, record in records.items() if _is_new(folder, record)]
     for folder in new:
         with publish(_target(folder)) as scratch:
-            for file in folder.iterdir():
-                shutil.copy2(file, scratch / file.name)
+            for name in [RECORD, *records[folder].files]:
+                shutil.copy2(folder / name, scratch / name)
     return [_target(folder) for folder in new]
 
 
@@ -40,7 +41,9 @@ def _target(folder: Path) -> Path:
 
 def _is_new(folder: Path, record: Record) -> bool:
     where = paths.relative(folder / RECORD)
-    if record.environment.git_commit is None or record.environment.git_dirty:
+    if record.run.campaign != folder.parent.name:
+        raise UserError(f"{where}: run.campaign: {record.run.campaign!r} does not name its folder")
+    if record.environment.git_commit is None or record.environment.git_dirty is not False:
         raise UserError(f"{where}: environment.git_dirty: measured from uncommitted code; measure it again")
     for name, expected in record.files.items():
         if not (folder / name).is_file() or sha256_of(folder / name) != expected:

@@ -94,7 +94,7 @@ class Run(Strict):
 
 
 class GpuInfo(Strict):
-    """A GPU of the machine."""
+    """A GPU that the driver shows to the run."""
 
     uuid: str
     model: str
@@ -196,7 +196,7 @@ def read_record(file: Path) -> Record:
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
     version = _schema_version(text)
-    if version is not None and version != SCHEMA_VERSION:
+    if version is not None and (version != SCHEMA_VERSION or isinstance(version, bool)):
         raise UserError(
             f"{where}: schema_version: found {version!r}, this version reads {SCHEMA_VERSION}; "
             "use the version of the companion that wrote it"
@@ -242,7 +242,7 @@ def publish(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for stale in target.parent.glob(f".{target.name}.*.partial"):
-        if not _alive(int(stale.name.split(".")[-2])):
+        if int(stale.name.split(".")[-2]) == os.getpid() or not _alive(int(stale.name.split(".")[-2])):
             shutil.rmtree(stale, ignore_errors=True)
     scratch = target.parent / f".{target.name}.{os.getpid()}.partial"
     scratch.mkdir()
@@ -261,7 +261,7 @@ def publish(target: Path) -> Iterator[Path]:
 def _schema_version(text: bytes) -> object:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document.get("schema_version") if isinstance(document, dict) else None
 

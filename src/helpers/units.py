@@ -27,8 +27,8 @@ def significant(value: float, digits: int) -> str:
     """Return a number with that many significant digits, without an exponent."""
     if value == 0:
         return "0"
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):.{places}f}"
+    rounded = float(f"{value:.{digits - 1}e}")
+    return f"{rounded:.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def _scaled(value: float | None, steps: tuple[tuple[float, float, str], ...], digits: int) -> str:

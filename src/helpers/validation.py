@@ -59,10 +59,10 @@ def load_yaml(path: Path, where: str) -> Any:
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: cannot be read: {error}") from None
+    except (yaml.YAMLError, ValueError) as error:  # a date or number that is none is a ValueError
+        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 class _UniqueKeys(yaml.SafeLoader):

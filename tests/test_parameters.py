@@ -1,0 +1,296 @@
+"""Parameters of a run: checked before anything expensive starts, and named so that runs differ."""
+
+import inspect
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import papermill
+import pytest
+
+from helpers import parameters, paths
+from helpers.errors import UserError
+from helpers.machine import Hardware, resolve
+from helpers.parameters import TraditionalParameters, plan, plan_from_notebook
+from helpers.record import GpuInfo
+from helpers.study import study
+
+NOTEBOOK = paths.NOTEBOOKS / "measure" / "traditional.ipynb"
+LAPTOP = Hardware("AMD EPYC 9454 48-Core Processor", 2, 23.5, (), None)
+
+
+def with_gpus(*models):
+    return replace(LAPTOP, gpus=tuple(GpuInfo(uuid=f"GPU-{i}", model=model, memory_gb=80.0) for i, model in enumerate(models)))
+
+
+H100 = with_gpus("NVIDIA H100")
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    """Plan for a machine that is the same everywhere; gives a way to choose another."""
+
+    def choose(hardware):
+        monkeypatch.setattr(parameters, "detect", lambda: hardware)
+
+    choose(LAPTOP)
+    return choose
+
+
+def refusal(call, *arguments):
+    with pytest.raises(UserError) as error:
+        call(*arguments)
+    line = str(error.value)
+    assert len(line.splitlines()) == 1
+    return line
+
+
+# The notebook and the class
+
+
+def test_the_notebook_declares_the_parameters_of_the_class_with_its_defaults():
+    declared = papermill.inspect_notebook(str(NOTEBOOK))
+    assert list(declared) == list(TraditionalParameters.model_fields)
+    defaults = TraditionalParameters().model_dump()
+    for name, item in declared.items():
+        value = json.loads(item["default"])
+        assert (value, type(value)) == (defaults[name], type(defaults[name])), name
+        assert item["inferred_type_name"] == type(defaults[name]).__name__, name
+        assert item["help"], name
+
+
+def test_the_defaults_can_be_planned():
+    planned = plan({}, "parameters")
+    assert planned.parameters == TraditionalParameters()
+    assert planned.machine == LAPTOP.name == "amd-epyc-9454-2c"
+    assert planned.folder == paths.RUNS / "local" / planned.run_id
+
+
+def test_every_parameter_is_described():
+    assert [name for name, field in TraditionalParameters.model_fields.items() if not field.description] == []
+
+
+# Refusals
+
+SLIPS = [
+    ({"modle": "linear-bow"}, "document: unknown key 'modle' (nearest: 'model'; known: "),
+    ({"model": "linear-tfdif"}, "unknown traditional model 'linear-tfdif' (nearest: 'linear-tfidf'"),
+    ({"model": "llama-3.1-8b"}, "unknown traditional model 'llama-3.1-8b'"),
+    ({"model": 7}, "model: Input should be a valid string, found 7"),
+    ({"dataset": "new"}, "unknown dataset 'new' (nearest: 'news'"),
+    ({"machine": "capela"}, "unknown machine 'capela' (nearest: 'capella'"),
+    ({"device": "gpu"}, "device: unknown value 'gpu'"),
+    ({"device": "CUDA"}, "device: unknown value 'CUDA'"),
+    ({"splits": "10"}, "splits: Input should be a valid integer, found '10'"),
+    ({"splits": 2.0}, "splits: Input should be a valid integer, found 2.0"),
+    ({"splits": True}, "splits: Input should be a valid integer, found True"),
+    ({"splits": 0}, "splits: Input should be greater than or equal to 1, found 0"),
+    ({"splits": 11}, "splits: Input should be less than or equal to 10, found 11"),
+    ({"window_s": "5"}, "window_s: Input should be a valid number, found '5'"),
+    ({"window_s": 0}, "window_s: Input should be greater than 0, found 0"),
+    ({"window_s": -1.0}, "window_s: Input should be greater than 0, found -1.0"),
+    ({"window_s": math.nan}, "window_s: Input should be"),
+    ({"window_s": math.inf}, "window_s: Input should be"),
+    ({"window_s": 3601}, "window_s: Input should be less than or equal to 3600, found 3601"),
+    ({"campaign": "../elsewhere"}, "campaign: String should match pattern"),
+    ({"campaign": ""}, "campaign: String should match pattern"),
+    ({"campaign": "two words"}, "campaign: String should match pattern"),
+    ({"campaign": "demo\n"}, "campaign: String should match pattern"),
+    ({"data_dir": None}, "data_dir: Input should be a valid string, found None"),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), SLIPS)
+def test_a_slip_is_one_line_with_its_place(values, expected):
+    line = refusal(plan, values, "-p")
+    assert line.startswith("-p: ")
+    assert expected in line
+
+
+def test_a_whole_number_is_a_window_too():
+    assert plan({"window_s": 5}, "-p").run_id == plan({"window_s": 5.0}, "-p").run_id
+
+
+# From the notebook
+
+
+def notebook_namespace(**values):
+    """What `globals()` of the notebook holds when it plans: IPython's names, modules, functions, parameters."""
+    return {
+        "__name__": "__main__",
+        "__annotations__": {"model": str},
+        "_": "",
+        "_ih": ["", "x"],
+        "_oh": {},
+        "_i1": "x",
+        "In": ["", "x"],
+        "Out": {},
+        "get_ipython": lambda: None,
+        "exit": object.__new__(type("ZMQExitAutocall", (), {"__call__": lambda self: None})),
+        "quit": quit,
+        "open": open,
+        "parameters": parameters,
+        "inspect": inspect,
+        "Path": Path,
+        **TraditionalParameters().model_dump(),
+        **values,
+    }
+
+
+def test_the_parameters_are_found_among_all_other_names():
+    planned = plan_from_notebook(notebook_namespace(model="xgboost-bow", splits=3))
+    assert planned == plan({"model": "xgboost-bow", "splits": 3}, "parameters")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"modle": "xgboost-bow"}, "unknown key 'modle' (nearest: 'model'"),
+        ({"seed": 1}, "unknown key 'seed'"),
+        ({"options": {"a": 1}}, "unknown key 'options'"),
+        ({"splits": "3"}, "splits: Input should be a valid integer, found '3'"),
+        ({"window_s": "5 s"}, "window_s: Input should be a valid number, found '5 s'"),
+        ({"model": None}, "model: Input should be a valid string, found None"),
+    ],
+)
+def test_what_papermill_only_warns_of_is_refused(values, expected):
+    line = refusal(plan_from_notebook, notebook_namespace(**values))
+    assert line.startswith("parameters: ")
+    assert expected in line
+
+
+# Names of runs
+
+
+def run_id(**values):
+    return plan(values, "-p").run_id
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": "linear-bow"},
+        {"dataset": "news"},
+        {"device": "cuda"},
+        {"splits": 9},
+        {"window_s": 5.5},
+        {"model": "linear-embedding"},
+        {"model": "linear-embedding", "checkpoint": "all-minilm-l6-v2"},
+    ],
+)
+def test_a_setting_that_matters_gives_the_run_another_name(values):
+    assert run_id(**values) != run_id()
+
+
+def test_all_those_names_differ():
+    names = [
+        run_id(model=model, dataset=dataset, device=device, splits=splits, window_s=window_s)
+        for model in ("linear-bow", "linear-embedding")
+        for dataset in ("news", "yelp")
+        for device in ("cpu", "cuda")
+        for splits in (1, 2)
+        for window_s in (1.0, 5.0)
+    ]
+    assert len(set(names)) == len(names) == 32
+
+
+def test_another_machine_gives_the_run_another_name(machine):
+    names = {run_id()}
+    for hardware in (replace(LAPTOP, cpu_cores=4), replace(LAPTOP, cpu_model="Apple M3"), H100):
+        machine(hardware)
+        names.add(run_id())
+    assert len(names) == 4
+
+
+def test_another_embedding_gives_only_models_that_use_one_another_name():
+    def names(model):
+        return {run_id(model=model, checkpoint=name) for name in study().embeddings}
+
+    assert len(names("linear-embedding")) == len(study().embeddings) == 2
+    assert len(names("linear-bow")) == 1
+
+
+def test_two_local_checkpoints_give_two_names(tmp_path):
+    folders = [tmp_path / "before" / "model", tmp_path / "after" / "model"]
+    assert len({run_id(model="linear-embedding", checkpoint=str(folder)) for folder in folders}) == 2
+
+
+@pytest.mark.parametrize("values", [{"data_dir": "/data"}, {"output": "/out"}, {"campaign": "other"}])
+def test_where_data_and_record_lie_does_not_change_the_name(values):
+    assert run_id(**values) == run_id()
+
+
+def test_a_name_says_dataset_and_model_and_is_a_plain_folder_name():
+    for model in ("linear-bow", "xgboost-embedding"):
+        for dataset in study().datasets:
+            name = run_id(model=model, dataset=dataset)
+            assert name.startswith(f"{dataset}-{model}-")
+            assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+def test_the_name_of_a_run_stays_what_it_was_or_finished_runs_are_measured_again():
+    assert run_id() == "fktg-sample-linear-tfidf-6f8bf22c"
+
+
+def test_the_record_appears_under_output_and_campaign(tmp_path, monkeypatch):
+    values = {"campaign": "trial", "output": str(tmp_path)}
+    assert plan(values, "-p").folder == tmp_path / "trial" / run_id()
+    monkeypatch.chdir(tmp_path)
+    assert plan({"output": "here"}, "-p").folder == tmp_path / "here" / "local" / run_id()
+
+
+def test_only_models_that_need_a_checkpoint_have_one():
+    for name, model in study().models.items():
+        if model.family == "Traditional":
+            checkpoint = plan({"model": name}, "-p").checkpoint
+            assert (checkpoint is not None) == name.endswith("-embedding")
+
+
+# Machines
+
+
+@pytest.mark.parametrize(
+    ("hardware", "found"),
+    [
+        (LAPTOP, "found no GPU"),
+        (with_gpus("Tesla V100-SXM2-32GB"), "found Tesla V100-SXM2-32GB"),
+        (with_gpus("NVIDIA H100", "NVIDIA A30"), "found NVIDIA H100, NVIDIA A30"),
+    ],
+)
+def test_a_cluster_that_is_not_at_hand_is_refused(machine, hardware, found):
+    machine(hardware)
+    line = refusal(plan, {"machine": "capella"}, "-p")
+    assert "machine=capella: it has GPUs of the model H100" in line
+    assert found in line
+    assert "machine=auto" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("capella", "NVIDIA H100"), ("paula", "NVIDIA A30"), ("clara", "Tesla V100-SXM2-32GB")],
+)
+def test_a_cluster_at_hand_is_taken_by_its_name(machine, name, model):
+    machine(with_gpus(model, model))
+    assert plan({"machine": name}, "-p").machine == name
+
+
+def test_the_machine_at_hand_can_be_named():
+    assert plan({"machine": LAPTOP.name}, "-p").machine == LAPTOP.name
+    assert plan({"machine": LAPTOP.name}, "-p").run_id == run_id()
+
+
+@pytest.mark.parametrize(
+    ("cpu", "gpus", "name"),
+    [
+        ("AMD EPYC", (), "amd-epyc-2c"),
+        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", (), "intel-xeon-e5-2680-v4-2c"),
+        ("AMD EPYC 9454 48-Core Processor", ("NVIDIA H100",) * 2, "amd-epyc-9454-2c-2x-nvidia-h100"),
+        ("Prozessor Ä™", (), "prozessor-2c"),
+        ("", (), "2c"),
+    ],
+)
+def test_any_other_machine_is_named_after_its_hardware(cpu, gpus, name):
+    hardware = replace(with_gpus(*gpus), cpu_model=cpu)
+    assert hardware.name == name
+    assert resolve("auto", hardware) == name
