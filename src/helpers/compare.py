@@ -39,6 +39,8 @@ def summary(table: pd.DataFrame) -> str:
     apart = table.loc[table["comparable"], "difference"].abs()
     others = len(table) - len(apart)
     note = f"; {others} rows use another sentence embedding and are not counted" if others else ""
+    if apart.empty:
+        return f"no comparable cells{note}"
     return (
         f"{len(apart)} comparable cells: {(apart <= CLOSE).sum()} within {CLOSE}, "
         f"{(apart <= NEAR).sum()} within {NEAR}, largest difference {apart.max():.3f}{note}"
