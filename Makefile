@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
 
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 .PHONY: help book test check clean lock
 
 help: ## show this list
@@ -22,7 +25,8 @@ check: $(INSTALLED)
 $(INSTALLED): requirements.txt pyproject.toml
 	@echo "== installing the locked packages into .venv (a few minutes, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
-		echo "error: $(PYTHON) not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+		rm -rf .venv; echo "error: $(PYTHON) -m venv failed; install Python 3.11 with venv (Debian: python3.11-venv)," \
+		"or name another: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@cp requirements.txt $@
@@ -34,4 +38,4 @@ lock: ## make requirements*.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-annotate --no-header \
 		| sed 's/+cpu$$//' > requirements.lock && mv requirements.lock requirements.txt
 	uv pip compile pyproject.toml --python-version 3.11 --no-annotate --no-header -c requirements.txt \
-		| sed 's/+cpu$$//' > requirements-book.txt
+		| sed 's/+cpu$$//' > requirements.lock && mv requirements.lock requirements-book.txt

@@ -21,7 +21,10 @@ LAPTOP = Hardware("AMD EPYC 9454 48-Core Processor", 2, 23.5, (), None)
 
 
 def with_gpus(*models):
-    return replace(LAPTOP, gpus=tuple(GpuInfo(uuid=f"GPU-{i}", model=model, memory_gb=80.0) for i, model in enumerate(models)))
+    return replace(
+        LAPTOP,
+        gpus=tuple(GpuInfo(uuid=f"GPU-{i}", model=model, memory_gb=80.0) for i, model in enumerate(models)),
+    )
 
 
 H100 = with_gpus("NVIDIA H100")

@@ -250,7 +250,7 @@ def all_splits(name, method, energy_wh):
     [
         ("measured:rapl", "measured:nvml-counter", "measured:rapl", "measured"),
         ("measured:rapl", "missing", "measured:rapl", "measured"),
-        ("measured:rapl", "missing", "estimated:ram-0.375W/GB", "partly-measured"),
+        ("measured:rapl", "missing", "estimated:ram-0.375W/GB", "measured"),
         ("estimated:cpu-load", "measured:nvml-counter", "estimated:ram-0.375W/GB", "partly-measured"),
         ("estimated:tdp", "missing", "estimated:ram-0.375W/GB", "estimated"),
         ("missing", "missing", "missing", "missing"),

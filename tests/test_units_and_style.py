@@ -223,7 +223,7 @@ def fktg(tmp_path_factory):
 
 
 def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
-    points = accuracy_energy._pixels(fktg, (0.25, 0.62), accuracy_energy._WIDE_PX)
+    points = accuracy_energy._pixels(fktg, (0.25, 0.62, -5, 3), accuracy_energy._WIDE_PX)
     labels = [study().models[name].title for name in fktg["model"]]
     assert len(labels) == 17
     places = style.place_labels(points, labels, *accuracy_energy._WIDE_PX)
@@ -245,7 +245,7 @@ def test_the_figure_places_its_labels_so(fktg):
         for trace in panel.figure.data
         for name, place in zip(trace.text, trace.textposition, strict=True)
     }
-    points = accuracy_energy._pixels(fktg, (0.25, 0.62), accuracy_energy._WIDE_PX)
+    points = accuracy_energy._pixels(fktg, (0.25, 0.62, -5, 3), accuracy_energy._WIDE_PX)
     labels = [study().models[name].title for name in fktg["model"]]
     expected = style.place_labels(points, labels, *accuracy_energy._WIDE_PX)
     assert drawn == dict(zip(labels, expected, strict=True))

@@ -9,15 +9,14 @@ import plotly.graph_objects as go
 
 from helpers import style, units
 from helpers.show import Artefact, Panel
-from helpers.study import study
+from helpers.study import PAPER_EMBEDDING, study
 
 REAL = ("news", "yelp", "tomatoes", "emotion")
-ENERGY_LOG10 = (-5, 3)
-"""Decades of all energy axes, in Wh: a reader compares down the page."""
 _WIDE_PX, _SMALL_PX, _NARROW_PX = (600.0, 370.0), (235.0, 240.0), (250.0, 370.0)
 """Size of the plots without their axes, for placing the labels: on a desktop, in the grid, on a phone."""
 _DATA_COLUMNS = [
     "dataset",
+    "synthetic",
     "model",
     "family",
     "source",
@@ -60,20 +59,15 @@ def figure_1(results: pd.DataFrame) -> Artefact:
         finding=finding,
         note=(
             "Energy of one pass over a test set (189 texts of FKTG and the sample, 200 of the others) against "
-            "accuracy. Hollow: published, Capella, one node. Filled: measured; with a cross where the energy "
-            "is an estimate, not a measurement. CPU, GPU and RAM are added up as in the paper."
+            "accuracy. Hollow: published, Capella, one node; a triangle is an upper limit. Filled: our runs, with a "
+            "cross where CPU and GPU were estimated, with a dot where one of them was measured. CPU, GPU and memory "
+            "are added up as in the paper; memory always counts by a rule."
         ),
         data=chosen[_DATA_COLUMNS],
         function="helpers.accuracy_energy.figure_1",
         panels=[
-            _panel(
-                chosen[chosen["dataset"] == "fktg"],
-                "fktg",
-                f"{finding} The energies span {decades:.1f} decades.",
-                wide=True,
-            ),
-            *(_panel(chosen[chosen["dataset"] == name], name, "") for name in REAL),
-            _panel(chosen[chosen["dataset"] == "fktg-sample"], "fktg-sample", ""),
+            _panel(chosen, "fktg", f"{finding} The energies span {decades:.1f} decades.", wide=True),
+            *(_panel(chosen, name, "") for name in (*REAL, "fktg-sample")),
         ],
     )
 
@@ -87,16 +81,34 @@ def _rows(results: pd.DataFrame) -> pd.DataFrame:
     return results[keep].sort_values(["dataset", "source", "model"], key=lambda s: s.map(order).fillna(s))
 
 
-def _panel(rows: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Panel:
+def _energy_axis(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return the decades of all energy axes, in Wh: a reader compares down the page."""
+    energy = rows["energy_wh"].dropna()
+    return min(-5, math.floor(math.log10(energy.min()))), max(3, math.ceil(math.log10(energy.max())))
+
+
+_MARKS = {"measured": "", "partly-measured": "-dot", "estimated": "-x"}
+"""What is added to the marker of a run, by how its energy was got."""
+
+
+def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Panel:
     entry = study().datasets[dataset]
+    decades = _energy_axis(chosen)
+    of_dataset = chosen[chosen["dataset"] == dataset]
+    has_energy = of_dataset["energy_wh"].notna() | of_dataset["energy_wh_below"].notna()
+    rows = of_dataset[has_energy]
     measured = rows[rows["source"] != "published"]
     figure = go.Figure()
     style.layout(figure, height=480 if wide else 340)
-    style.energy_axis(figure, *ENERGY_LOG10)
-    low, high = (0.25, 0.62) if wide else (-0.03, 1.03)
+    style.energy_axis(figure, *decades)
+    low, high = (-0.03, 1.03)
+    if wide:
+        low, high = min(0.25, rows["accuracy"].min() - 0.02), max(0.62, rows["accuracy"].max() + 0.02)
     figure.update_xaxes(title="Accuracy", range=[low, high])
-    broad = _labels(rows, everything=wide, x_range=(low, high), size=_WIDE_PX if wide else _SMALL_PX)
-    narrow = _labels(rows, everything=False, x_range=(low, high), size=_NARROW_PX if wide else _SMALL_PX)
+    broad = _labels(rows, everything=wide, box=(low, high, *decades), size=_WIDE_PX if wide else _SMALL_PX)
+    narrow = _labels(
+        rows, everything=False, box=(low, high, *decades), size=_NARROW_PX if wide else _SMALL_PX
+    )
     for family, look in style.FAMILIES.items():
         for is_published in (True, False):
             mask = (rows["family"] == family) & ((rows["source"] == "published") == is_published)
@@ -110,7 +122,7 @@ def _panel(rows: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Pa
     return Panel(
         name=dataset,
         title=entry.title,
-        note=_note(measured, entry.synthetic, wide),
+        note=_note(measured, entry.synthetic, wide) + _left_out(of_dataset[~has_energy]),
         figure=figure,
         alt=alt or _alt(rows, entry.title),
         wide=wide,
@@ -133,9 +145,7 @@ def _trace(
         if limit
         else f"{look.symbol}-open"
         if published
-        else look.symbol
-        if kind == "measured"
-        else f"{look.symbol}-x"
+        else f"{look.symbol}{_MARKS[kind]}"
         for limit, kind in zip(below, rows["energy_kind"], strict=True)
     ]
     spread = {"thickness": 1, "width": 0, "color": look.light}
@@ -171,13 +181,13 @@ def _trace(
 
 
 def _labels(
-    rows: pd.DataFrame, everything: bool, x_range: tuple[float, float], size: tuple[float, float]
+    rows: pd.DataFrame, everything: bool, box: tuple[float, float, int, int], size: tuple[float, float]
 ) -> pd.DataFrame:
     """Return text and place of the labels: of all points, or of the extreme ones; the rest is in the hover."""
     text = rows["model"].map({name: model.title for name, model in study().models.items()})
     if not everything:
         text = text.where(rows.index.isin(list(_extremes(rows))), "")
-    points = _pixels(rows, x_range, size)
+    points = _pixels(rows, box, size)
     places = style.place_labels(points, list(text), *size)
     return pd.DataFrame({"text": text, "place": pd.Series(places, index=rows.index, dtype=object)})
 
@@ -192,13 +202,13 @@ def _extremes(rows: pd.DataFrame) -> set[object]:
 
 
 def _pixels(
-    rows: pd.DataFrame, x_range: tuple[float, float], size: tuple[float, float]
+    rows: pd.DataFrame, box: tuple[float, float, int, int], size: tuple[float, float]
 ) -> list[tuple[float, float]]:
     width, height = size
-    low, high = ENERGY_LOG10[0] - 0.3, ENERGY_LOG10[1] + 0.3
+    left, right, low, high = box[0], box[1], box[2] - style.PAD, box[3] + style.PAD
     return [
         (
-            (x - x_range[0]) / (x_range[1] - x_range[0]) * width,
+            (x - left) / (right - left) * width,
             (high - math.log10(y)) / (high - low) * height,
         )
         for x, y in zip(rows["accuracy"], rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
@@ -243,9 +253,17 @@ def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
             if not wide
             else ("Published values. The texts are not public as a file, so no run of ours stands here.")
         )
-    other = sorted(set(measured["checkpoint"].dropna()))
-    return f"Measured: {', '.join(sorted(set(measured['source'])))}. " + (
-        f"Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
+    other = sorted(set(measured["checkpoint"].dropna()) - {PAPER_EMBEDDING})
+    return f"Measured: {', '.join(sorted(set(measured['source'])))}." + (
+        f" Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
+    )
+
+
+def _left_out(rows: pd.DataFrame) -> str:
+    return (
+        f" Without any energy, so not drawn: {', '.join(map(_title, (r for _, r in rows.iterrows())))}."
+        if len(rows)
+        else ""
     )
 
 

@@ -44,6 +44,12 @@ def build() -> Path:
     return HTML / "index.html"
 
 
+def has_static_images() -> bool:
+    """Say whether the executed analyses hold an image for readers without JavaScript."""
+    executed = (paths.STAGING / "notebooks" / "analysis").glob("*.ipynb")
+    return any("data:image/webp" in file.read_text(encoding="utf-8") for file in executed)
+
+
 def _replace(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     if source.is_dir():

@@ -1,8 +1,10 @@
 """The verbs of `python -m helpers`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `head` does
         return 0
+    except OSError as error:
+        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", help="measure a campaign; finished runs are not repeated")
     verb.add_argument("campaign")
+    verb.add_argument("--json", action="store_true", help="print the campaign's rows of the results table")
     verb.set_defaults(action=_run)
 
     verb = verbs.add_parser("book", help="measure a campaign, execute the analyses, build the HTML book")
@@ -75,12 +81,14 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("analyse", help="execute one analysis notebook for the book")
     verb.add_argument("notebook", metavar="NAME", help="a notebook of notebooks/analysis, without .ipynb")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=_analyse)
 
     verb = verbs.add_parser("results", help="print the results table")
     form = verb.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="as CSV (default)")
     form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--write", metavar="FOLDER", help="write all three tables there, as CSV")
     verb.add_argument("--source", help="published, or the name of a campaign")
     verb.add_argument(
         "--table", choices=["results", "observations", "split_results"], default="results", help="which table"
@@ -142,20 +150,29 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _assignment(text: str) -> tuple[str, Any]:
+    from helpers.parameters import TraditionalParameters
+
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UserError(f"-p {text}: expected NAME=VALUE, for example -p model=linear-tfidf")
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        parsed = value
-    return name, parsed if isinstance(parsed, int | float | bool) else value
+    field = TraditionalParameters.model_fields.get(name)
+    if field is None or field.annotation in (int, float):
+        try:
+            parsed = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            parsed = value
+        return name, parsed if isinstance(parsed, int | float | bool) else value
+    return name, value
 
 
 def _run(options: argparse.Namespace) -> int:
-    from helpers import workflow
+    from helpers import results, workflow
 
-    return workflow.run(options.campaign, "campaign")
+    status = workflow.run(options.campaign, "campaign")
+    if status == 0 and options.json:
+        table = results.of_campaign(results.load_tables().results, options.campaign)
+        print(table.to_json(orient="records", indent=1, force_ascii=False))
+    return status
 
 
 def _book(options: argparse.Namespace) -> int:
@@ -163,7 +180,7 @@ def _book(options: argparse.Namespace) -> int:
 
     status = workflow.run(None if options.no_measure else options.campaign, "book")
     if status == 0:
-        if not show.has_browser():
+        if not book.has_static_images():
             print(show.NO_BROWSER)
         print(f"the book: {book.HTML / 'index.html'}")
     return status
@@ -173,7 +190,10 @@ def _analyse(options: argparse.Namespace) -> int:
     from helpers import execute
     from helpers.paths import relative
 
-    print(relative(execute.analyse(options.notebook)))
+    executed = relative(execute.analyse(options.notebook))
+    print(
+        json.dumps({"executed": executed}) if options.json else f"{executed}; `make book` puts it on its page"
+    )
     return 0
 
 
@@ -183,6 +203,10 @@ def _results(options: argparse.Namespace) -> int:
     tables = results.load_tables()
     for line in tables.refused:
         print(f"refused: {line}", file=sys.stderr)
+    if options.write:
+        for name in ("results", "observations", "split_results"):
+            getattr(tables, name).to_csv(Path(options.write) / f"{name}.csv", index=False)
+        return 0
     table = results.select(getattr(tables, options.table), options.source)
     if options.json:
         print(table.to_json(orient="records", indent=1, force_ascii=False))
@@ -205,8 +229,6 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _promote(options: argparse.Namespace) -> int:
-    import json
-
     from helpers.paths import relative
     from helpers.promote import promote
 

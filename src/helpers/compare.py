@@ -3,7 +3,8 @@
 import pandas as pd
 
 from helpers.errors import UserError
-from helpers.results import select
+from helpers.results import of_campaign
+from helpers.study import PAPER_EMBEDDING
 
 CLOSE, NEAR = 0.05, 0.08
 
@@ -11,12 +12,13 @@ CLOSE, NEAR = 0.05, 0.08
 def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
     """Return one row per model and dataset that both have: published and measured accuracy, difference.
 
-    `comparable` is whether the model is the paper's: it is not where another sentence embedding was used.
+    A live campaign of the name of a committed one stands beside it, as another source. `comparable` is
+    whether the model is the paper's: it is not where another sentence embedding was used.
 
     Raises:
         UserError: one line where the campaign has no such run.
     """
-    measured = select(results, campaign)
+    measured = of_campaign(results, campaign)
     published = results[(results["source"] == "published") & (results["nodes"] == 1)]
     published = published[published["accuracy"].notna()]
     both = measured.merge(published, on=["model", "dataset"], suffixes=("", "_published"))
@@ -24,14 +26,15 @@ def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
         raise UserError(f"compare: {campaign} has no run that the paper publishes an accuracy for")
     return pd.DataFrame(
         {
+            "source": both["source"],
             "dataset": both["dataset"],
             "model": both["model"],
             "published": both["accuracy_published"],
             "measured": both["accuracy"].round(4),
             "difference": (both["accuracy"] - both["accuracy_published"]).round(4),
-            "comparable": both["checkpoint"].isna(),
+            "comparable": both["checkpoint"].isna() | (both["checkpoint"] == PAPER_EMBEDDING),
         }
-    ).sort_values(["dataset", "model"], ignore_index=True)
+    ).sort_values(["source", "dataset", "model"], ignore_index=True)
 
 
 def summary(table: pd.DataFrame) -> str:

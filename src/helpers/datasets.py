@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import zlib
 from dataclasses import dataclass
@@ -80,15 +81,19 @@ def splits(dataset: Dataset) -> list[Split]:
 
     The ids are put in the order of sha256("dataset:split:id"): no random generator whose stream may
     change with a version, nothing to seed. The first `test` of them are the test set, the next
-    `train` the training set. Sizes are the paper's: FKTG 189/189, the others 200/200.
+    `train` the training set. Sizes are the paper's: FKTG one half each
+    (189 and 189 of its 378), the others 200 and 200.
     """
     size = study().datasets[dataset.name].split
-    if len(dataset) < size.train + size.test:
+    test, train = size.test, size.train
+    if size.halves:
+        test, train = len(dataset) // 2, len(dataset) - len(dataset) // 2
+    if len(dataset) < max(2, train + test):
         raise UserError(
-            f"{dataset.name}: {len(dataset)} texts found, a split needs {size.train + size.test}; "
+            f"{dataset.name}: {len(dataset)} texts found, a split needs {max(2, train + test)}; "
             "provide the whole dataset"
         )
-    return [_split(dataset, number, size.train, size.test) for number in range(SPLITS)]
+    return [_split(dataset, number, train, test) for number in range(SPLITS)]
 
 
 def _split(dataset: Dataset, number: int, train: int, test: int) -> Split:
@@ -128,6 +133,7 @@ def _from_csv(name: str, csv: Csv, synthetic: bool, place: Path | None) -> tuple
 def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415  (slow to import, and only here)
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told in one line below
     try:
         files = [
             hf_hub_download(hub.repository, part, repo_type="dataset", revision=hub.revision)
@@ -142,15 +148,13 @@ def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
         ) from None
     frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     names = dict(enumerate(hub.labels))
-    unknown = sorted(set(frame[hub.label_column]) - set(names))
+    unknown = sorted(set(frame["label"]) - set(names))
     if unknown:
         raise UserError(
             f"{name}: {hub.repository}@{hub.revision[:8]} has the label {unknown[0]}, expected 0 to {len(names) - 1}; "
             "correct hub.labels in data/study/datasets.yaml"
         )
-    return _with_text(
-        pd.DataFrame({"text": frame[hub.text_column], "label": frame[hub.label_column].map(names)})
-    )
+    return _with_text(pd.DataFrame({"text": frame["text"], "label": frame["label"].map(names)}))
 
 
 def _read_csv(file: Path, text_column: str, label_column: str) -> pd.DataFrame:
@@ -173,12 +177,14 @@ def _with_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _dataset(name: str, item: DatasetEntry, frame: pd.DataFrame, origin: str) -> Dataset:
     texts, labels = tuple(frame["text"]), tuple(frame["label"])
-    if unknown := sorted(set(labels) - set(item.labels)):
-        raise UserError(
-            f"{name}: label {unknown[0]!r} is not one of its {len(item.labels)} labels "
-            f"({', '.join(item.labels)}); correct the file, or data/study/datasets.yaml"
-        )
     warnings = []
+    if unknown := sorted(set(labels) - set(item.labels)):
+        if origin != "folder" or item.csv is None:
+            raise UserError(
+                f"{name}: label {unknown[0]!r} is not one of its {len(item.labels)} labels "
+                f"({', '.join(item.labels)}); correct the file, or data/study/datasets.yaml"
+            )
+        warnings.append(f"{name}: labels that the paper does not have: {', '.join(unknown)}")
     if item.texts and len(texts) != item.texts:
         warnings.append(f"{name}: {len(texts)} texts, the paper has {item.texts}")
     if missing := sorted(set(item.labels) - set(labels)):

@@ -60,6 +60,9 @@ def sha256_of(file: Path) -> str:
 
 
 def _git(*arguments: str) -> str | None:
+    """Ask git about this project; None without git, or where the project is no repository of its own."""
+    if not (paths.ROOT / ".git").exists():
+        return None
     try:
         done = subprocess.run(
             ["git", "-C", str(paths.ROOT), *arguments], capture_output=True, text=True, check=True, timeout=30

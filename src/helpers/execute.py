@@ -1,5 +1,6 @@
 """Execute notebooks with papermill: strict, atomic, without paths of the machine in the result."""
 
+import json
 import logging
 import os
 import sys
@@ -14,7 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from helpers import measurement, paths
 from helpers.environment import sha256_of
 from helpers.errors import UserError
-from helpers.lock import holding
+from helpers.lock import MACHINE_LOCK, holding, is_held
 from helpers.parameters import Plan
 from helpers.record import RECORD, Record, publish, read_record, write_record
 from helpers.study import entry
@@ -40,6 +41,7 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) 
             kernel_name="python3",
             cwd=paths.ROOT,
             progress_bar=False,
+            stdout_file=sys.stderr,  # what a cell prints is progress
             request_save_on_cell_execute=False,
             extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
         )
@@ -52,17 +54,23 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) 
 def measure(plan: Plan) -> Record:
     """Run the measurement notebook for `plan` and publish record and executed notebook together.
 
-    A run that is there already is not repeated: its record is returned.
+    A run that is there already is not repeated: its record is returned, if it is of the same data.
 
     Raises:
         UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
     """
+    dataset = measurement.check_input(plan)
     plan.folder.parent.mkdir(parents=True, exist_ok=True)
     with holding(plan.folder.parent / f".{plan.run_id}.lock", "this run is being measured already"):
-        if (plan.folder / RECORD).exists():
-            return read_record(plan.folder / RECORD)
-        measurement.check_ready(plan)
-        return _measure(plan)
+        if not (plan.folder / RECORD).exists():
+            return _measure(plan)
+        record = read_record(plan.folder / RECORD)
+        if record.run.dataset_sha256 != dataset.sha256:
+            raise UserError(
+                f"{paths.relative(plan.folder)} holds a run on other data of the same name; delete the folder, "
+                "or file the run under another campaign=NAME"
+            )
+        return record
 
 
 def analyse(name: str) -> Path:
@@ -86,6 +94,8 @@ def analyse(name: str) -> Path:
 
 def _measure(plan: Plan) -> Record:
     source = paths.NOTEBOOKS / "measure" / "traditional.ipynb"
+    if is_held(MACHINE_LOCK):
+        print("waiting: another measurement runs on this machine", file=sys.stderr, flush=True)
     with publish(plan.folder) as scratch:
         values = {**plan.parameters.model_dump(), "output": str(scratch)}
         try:
@@ -118,12 +128,29 @@ def _shorten_paths(notebook: Path, known: list[Path]) -> None:
     """Write the paths of this machine in an executed notebook as seen from the project, or as a bare name.
 
     Warnings name files of installed packages: those are written as seen from where Python finds packages.
+    What cells display (tables, figures) is left as it is.
     """
-    text = notebook.read_text(encoding="utf-8")
-    for path in sorted(known, key=lambda path: -len(str(path))):
-        short = paths.relative(path)
-        text = text.replace(str(path), path.name if Path(short).is_absolute() else short)
-    folders = {str(paths.ROOT), tempfile.gettempdir(), *(folder for folder in sys.path if folder)}
-    for folder in sorted(folders, key=len, reverse=True):
-        text = text.replace(f"{folder.rstrip('/')}/", "")
-    notebook.write_text(text, encoding="utf-8")
+    short = {
+        f"{folder.rstrip('/')}/": ""
+        for folder in (str(paths.ROOT), tempfile.gettempdir(), *sys.path)
+        if folder
+    }
+    for path in known:
+        name = paths.relative(path)
+        short[str(path)] = path.name if Path(name).is_absolute() else name
+    order = sorted(short, key=len, reverse=True)
+
+    def shortened(value: Any) -> Any:
+        if isinstance(value, str):
+            for path in order:
+                value = value.replace(path, short[path])
+        elif isinstance(value, list):
+            value = [shortened(item) for item in value]
+        elif isinstance(value, dict):
+            value = {key: item if key == "data" else shortened(item) for key, item in value.items()}
+        return value
+
+    document = json.loads(notebook.read_text(encoding="utf-8"))
+    notebook.write_text(
+        json.dumps(shortened(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

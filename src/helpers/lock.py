@@ -26,6 +26,18 @@ def holding(file: Path, occupied: str) -> Iterator[int]:
         os.close(descriptor)
 
 
+def is_held(file: Path) -> bool:
+    """Say whether another process holds the lock at this moment."""
+    descriptor = _open(file)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _wait(descriptor: int, message: str) -> None:
     told = False
     while True:

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Hardware:
-    """The present machine. `ram_gb` is what this process may use: the cgroup's limit, or all there is."""
+    """The present machine. `ram_gb` is what this process may use: the least of memory, cgroup and SLURM limits."""
 
     cpu_model: str
     cpu_cores: int
@@ -76,13 +77,38 @@ def _cpu_model() -> str:
     return match[1].strip() if match else platform.machine()
 
 
+def ram_limits_bytes(
+    proc: Path = Path("/proc/self/cgroup"), cgroups: Path = Path("/sys/fs/cgroup")
+) -> Iterator[int]:
+    """Yield every limit on the memory of this process: cgroup v1 and v2 from its own group up, and SLURM's."""
+    slurm_mb = os.environ.get("SLURM_MEM_PER_NODE", "")
+    if slurm_mb.isdigit() and int(slurm_mb) > 0:
+        yield int(slurm_mb) * 1024**2
+    for line in _text(proc).splitlines():
+        _, controllers, group = ([*line.split(":", 2), "", ""])[:3]
+        if "memory" in controllers.split(","):
+            base, name = cgroups / "memory", "memory.limit_in_bytes"
+        elif not controllers:
+            base, name = cgroups, "memory.max"
+        else:
+            continue
+        here = base / group.strip("/")
+        for folder in (here, *here.parents):
+            if (limit := _text(folder / name).strip()).isdigit():
+                yield int(limit)
+            if folder == base:
+                break
+
+
 def _ram_bytes() -> int:
-    total = int(psutil.virtual_memory().total)
+    return min([int(psutil.virtual_memory().total), *ram_limits_bytes()])
+
+
+def _text(file: Path) -> str:
     try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return total
-    return min(total, limit)
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:

@@ -47,7 +47,7 @@ class _Measured:
 
 
 def check_ready(plan: Plan) -> Dataset:
-    """Check what needs the data and the checkpoint, and that the run is not there yet.
+    """Check the input and that the run is not there yet; returns the dataset.
 
     Raises:
         UserError: one line that says what is missing and what to do.
@@ -57,6 +57,15 @@ def check_ready(plan: Plan) -> Dataset:
             f"{relative(plan.folder)} holds a run already; delete the folder to measure it again, "
             "or file the run under another campaign=NAME"
         )
+    return check_input(plan)
+
+
+def check_input(plan: Plan) -> Dataset:
+    """Check what needs the data and the checkpoint; returns the dataset.
+
+    Raises:
+        UserError: one line that says what is missing and what to do.
+    """
     dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
     splits(dataset)
     if plan.checkpoint is not None:
@@ -70,6 +79,7 @@ def measure(plan: Plan, dataset: Dataset) -> Record:
     Per split: train on the training texts, one warm-up pass, then passes over the test texts (features
     and prediction) until `window_s` seconds are over. The machine is held for itself meanwhile.
     """
+    where = environment(plan.hardware)  # the code that starts the run, not one checked out meanwhile
     with (
         holding(MACHINE_LOCK, "another measurement runs on this machine"),
         open_meter(plan.hardware.ram_gb) as meter,
@@ -98,10 +108,10 @@ def measure(plan: Plan, dataset: Dataset) -> Record:
             schema_version=1,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             run=_run(plan, dataset, embedding or None),
-            environment=environment(plan.hardware),
+            environment=where,
             phases=phases,
             splits=[_split_result(item, dataset, _power_w(idle)) for item in measured],
-            checks=_checks(measured, dataset, others_percent),
+            checks=_checks(plan, measured, dataset, others_percent, meter.gpus),
             files={predictions.name: sha256_of(predictions)},
         )
         write_record(record, folder)
@@ -163,7 +173,7 @@ def _run(plan: Plan, dataset: Dataset, embedding: traditional.Embedding | None) 
         synthetic=dataset.synthetic,
         machine=plan.machine,
         device=chosen.device,
-        gpus=1 if embedding and chosen.device == "cuda" else 0,
+        gpus=_gpus(plan),
         nodes=1,
         concurrency=1,
         splits=chosen.splits,
@@ -207,7 +217,10 @@ def _predictions(measured: Sequence[_Measured], dataset: Dataset) -> pd.DataFram
     )
 
 
-def _checks(measured: Sequence[_Measured], dataset: Dataset, others_percent: float) -> list[Check]:
+def _checks(
+    plan: Plan, measured: Sequence[_Measured], dataset: Dataset, others_percent: float, gpus_metered: int
+) -> list[Check]:
+    gpus = _gpus(plan)
     shortest = min(item.window.reading.duration_s for item in measured)
     apart = max(
         abs(item.window.reading.codecarbon_duration_s / item.window.reading.duration_s - 1)
@@ -240,12 +253,22 @@ def _checks(measured: Sequence[_Measured], dataset: Dataset, others_percent: flo
             severity="warning",
         ),
         Check(
+            name="gpus_metered",
+            passed=gpus_metered == gpus,
+            message=f"the energy of {gpus_metered} GPUs was counted, the run used {gpus}",
+            severity="warning",
+        ),
+        Check(
             name="machine_quiet",
             passed=others_percent <= 5,
             message=f"other processes kept the CPU {others_percent:.1f} % busy while idle, expected at most 5 %",
             severity="warning",
         ),
     ]
+
+
+def _gpus(plan: Plan) -> int:
+    return 1 if plan.checkpoint is not None and plan.parameters.device == "cuda" else 0
 
 
 def _phase(name: str, readings: Sequence[Reading]) -> Phase:

@@ -60,6 +60,12 @@ class Meter:
         # The first task of a process looks for the hardware, which takes seconds.
         self.measure(lambda: None)
 
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs whose energy is counted."""
+        parts = [part for part in self._tracker._hardware if type(part).__name__ == "GPU"]
+        return sum(len(list(part._get_gpu_ids())) for part in parts)
+
     def measure(self, work: Callable[[], ResultT]) -> tuple[ResultT, Reading]:
         """Run `work` once; returns its result and what it took."""
         self._tracker.start_task()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import types
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from helpers import paths
+from helpers.datasets import FOLDER_VARIABLE
 from helpers.errors import UserError
 from helpers.machine import Hardware, detect, resolve
-from helpers.study import NAME, TraditionalModel, entry, study
+from helpers.study import NAME, PAPER_EMBEDDING, TraditionalModel, entry, study
 from helpers.validation import Strict, parse
 
 
@@ -34,8 +35,8 @@ class TraditionalParameters(Strict):
     """How many of the 10 fixed splits, from the first."""
     window_s: float = Field(default=5.0, gt=0, le=3600)
     """Passes repeat until this many seconds are over; below 5 a check fails."""
-    checkpoint: str = "paraphrase-multilingual-mpnet-base-v2"
-    """Sentence embedding: one of the catalogue, or a local folder."""
+    checkpoint: str = PAPER_EMBEDDING
+    """Sentence embedding: one of the catalogue, or a folder, written with a slash."""
     data_dir: str = ""
     """Folder with NAME.csv.gz files; the default is what COMPANION_DATASETS names."""
     output: str = ""
@@ -77,7 +78,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where the record of the run appears."""
-        base = Path(self.parameters.output).absolute() if self.parameters.output else paths.RUNS
+        base = Path(self.parameters.output) if self.parameters.output else paths.RUNS
         return base / self.parameters.campaign / self.run_id
 
 
@@ -87,9 +88,11 @@ def plan(values: Mapping[str, Any], where: str) -> Plan:
     Raises:
         UserError: one line for an unknown or ill-typed parameter, model, dataset or machine.
     """
-    parameters = parse(TraditionalParameters, dict(values), where)
+    parameters = _absolute(parse(TraditionalParameters, dict(values), where))
     _traditional(parameters.model, f"{where}: ")
     entry("dataset", study().datasets, parameters.dataset, f"{where}: ")
+    if not is_folder(parameters.checkpoint):
+        entry("checkpoint", study().embeddings, parameters.checkpoint, f"{where}: ")
     hardware = detect()
     return Plan(parameters, resolve(parameters.machine, hardware, f"{where}: "), hardware)
 
@@ -100,15 +103,34 @@ def plan_from_notebook(namespace: Mapping[str, Any]) -> Plan:
     papermill only warns of a parameter that the notebook does not declare, and sets it all the same:
     here every plain value of the namespace has to be a parameter.
     """
+    plain = (str, int, float, list, tuple, dict, type(None))
     values = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_")
-        and name not in ("In", "Out")
-        and not isinstance(value, types.ModuleType)
-        and not callable(value)
+        if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
     }
     return plan(values, "parameters")
+
+
+def is_folder(checkpoint: str) -> bool:
+    """Say whether a checkpoint is given as a folder: with a slash, as `./model`; else it is a name of the catalogue."""
+    return "/" in checkpoint
+
+
+def _absolute(parameters: TraditionalParameters) -> TraditionalParameters:
+    """Make folders absolute, for the notebook runs elsewhere, and take COMPANION_DATASETS where none is given."""
+
+    def absolute(folder: str) -> str:
+        return str(Path(folder).expanduser().absolute()) if folder else ""
+
+    checkpoint = parameters.checkpoint
+    return parameters.model_copy(
+        update={
+            "data_dir": absolute(parameters.data_dir or os.environ.get(FOLDER_VARIABLE, "")),
+            "output": absolute(parameters.output),
+            "checkpoint": absolute(checkpoint) if is_folder(checkpoint) else checkpoint,
+        }
+    )
 
 
 def campaign_plans(name: str) -> list[Plan]:

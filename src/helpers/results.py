@@ -64,8 +64,8 @@ COLUMNS = (
 )
 """Columns of `results`. `energy_wh` adds up CPU, GPU and RAM as the paper does (total_as_published).
 
-`energy_kind`: printed or digitised for published values; measured, partly-measured or estimated for
-runs. `origin`: the published tables and figures, or the record.
+`energy_kind`: printed or digitised for published values; for runs measured, partly-measured or estimated,
+after how CPU and GPU were got (memory always counts by a rule). `origin`: the published tables and figures, or the record.
 """
 
 _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
@@ -120,6 +120,15 @@ def select(table: pd.DataFrame, source: str | None) -> pd.DataFrame:
     if source not in known:
         raise UserError(f"--source {source}: no such source ({nearest(source, known)})")
     return table[table["source"] == source]
+
+
+def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
+    """Return the rows of a campaign, committed and live.
+
+    Raises:
+        UserError: one line with the nearest source that there is.
+    """
+    return pd.concat([select(table, campaign), table[table["source"] == f"{campaign} (live)"]])
 
 
 def describe(record: Record) -> str:
@@ -270,9 +279,8 @@ def _split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, A
 
 
 def _kind(record: Record) -> str:
-    parts: list[Component] = [
-        part for s in record.splits for part in (s.energy.cpu, s.energy.gpu, s.energy.ram)
-    ]
+    # Memory always counts by a rule; what tells runs apart is how CPU and GPU were got.
+    parts: list[Component] = [part for s in record.splits for part in (s.energy.cpu, s.energy.gpu)]
     kinds = {part.method.partition(":")[0] for part in parts} - {"missing"}
     if kinds == {"measured"}:
         return "measured"

@@ -26,7 +26,17 @@ def runs_table(tables: Tables) -> Artefact:
     )
 
 
-_COLUMNS = ("run", "campaign", "created", "machine", "commit", "checks_failed", "messages", "origin")
+_COLUMNS = (
+    "run",
+    "synthetic",
+    "campaign",
+    "created",
+    "machine",
+    "commit",
+    "checks_failed",
+    "messages",
+    "origin",
+)
 
 
 def _row(row: "pd.Series[Any]") -> dict[str, object]:
@@ -35,6 +45,7 @@ def _row(row: "pd.Series[Any]") -> dict[str, object]:
     return {
         "campaign": row["source"],
         "run": record.run.run_id,
+        "synthetic": "invented texts" if record.run.synthetic else "",
         "created": record.created,
         "machine": record.run.machine,
         "commit": _commit(record.environment),

@@ -8,6 +8,7 @@ the book begin with `companion-root:`, which `helpers.book_ext` turns into the w
 import base64
 import html
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,10 +157,14 @@ def static_image(figure: go.Figure, width: int) -> bytes | None:
 
     if not has_browser():
         return None
-    logging.getLogger("kaleido").setLevel(logging.ERROR)
-    kaleido.start_sync_server(silence_warnings=True)  # one browser for all images of a process
+    logging.getLogger("kaleido").setLevel(logging.CRITICAL)
     opaque = go.Figure(figure).update_layout(paper_bgcolor=PAPER)
-    return bytes(pio.to_image(opaque, format="webp", width=width, height=figure.layout.height, scale=1.5))
+    try:
+        kaleido.start_sync_server(silence_warnings=True)  # one browser for all images of a process
+        return bytes(pio.to_image(opaque, format="webp", width=width, height=figure.layout.height, scale=1.5))
+    except Exception as error:  # a browser that is there and does not start must not cost the book
+        print(f"no static image: Chromium does not work here ({type(error).__name__})", file=sys.stderr)
+        return None
 
 
 def _csv_link(name: str, data: pd.DataFrame) -> str:
@@ -182,7 +187,7 @@ def _source(artefact: Artefact) -> str:
         f'<dt>Notebook</dt><dd><a href="{ROOT_LINK}_sources/{notebook}" download><code>{notebook}</code></a>, '
         f"function <code>{artefact.function}</code></dd>"
         f"<dt>Commit</dt><dd><code>{commit}</code>{changed}</dd>"
-        f"<dt>Rebuild just this</dt><dd><code>python -m helpers analyse {artefact.name}</code></dd>"
+        f"<dt>Rebuild just this</dt><dd><code>.venv/bin/python -m helpers analyse {artefact.name}</code></dd>"
         f'<dt>Input files</dt><dd><ul class="inputs">{rows}</ul></dd></dl></details>'
     )
 

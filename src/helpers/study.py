@@ -12,6 +12,8 @@ from helpers.validation import Strict, load_yaml, parse
 
 Family = Literal["Traditional", "Other LLM", "Deepseek"]
 Revision = Field(pattern=r"^[0-9a-f]{40}$")
+PAPER_EMBEDDING = "paraphrase-multilingual-mpnet-base-v2"
+"""The sentence embedding of the paper (section 3.1)."""
 NAME = r"^[a-z0-9][a-z0-9.-]*$"
 
 
@@ -60,8 +62,6 @@ class Hub(Strict):
     parts: list[str] = Field(min_length=1)
     labels: list[str]
     """Names of the integer labels, in the hub's order."""
-    text_column: str = "text"
-    label_column: str = "label"
 
 
 class Csv(Strict):
@@ -79,6 +79,8 @@ class SplitSizes(Strict):
 
     train: int = Field(gt=0)
     test: int = Field(gt=0)
+    halves: bool = False
+    """Halve the dataset, whatever its size; the sizes are then those of the paper's data."""
 
 
 class DatasetEntry(Strict):

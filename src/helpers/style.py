@@ -46,12 +46,16 @@ def layout(fig: go.Figure, height: int) -> None:
     fig.update_yaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
 
 
+PAD = 0.3
+"""Room at both ends of an energy axis, in decades."""
+
+
 def energy_axis(fig: go.Figure, low: int, high: int) -> None:
     """Make y a logarithmic energy axis from 10**low to 10**high Wh, with units in its labels."""
     exponents = list(range(low, high + 1))
     fig.update_yaxes(
         type="log",
-        range=[low - 0.3, high + 0.3],
+        range=[low - PAD, high + PAD],
         tickvals=[10.0**e for e in exponents],
         ticktext=[energy_tick(e) for e in exponents],
         minor={"ticks": ""},

@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, LabelEncoder
 from xgboost import XGBClassifier
 
 from helpers.errors import UserError
+from helpers.parameters import is_folder
 from helpers.study import EmbeddingCheckpoint, TraditionalModel, entry, study
 
 Encode = Callable[[Sequence[str]], Any]
@@ -62,7 +63,9 @@ def check_embedding(checkpoint: str, device: str) -> None:
     Raises:
         UserError: one line where the checkpoint or the device is not there.
     """
-    if Path(checkpoint).is_dir():
+    if is_folder(checkpoint):
+        if not Path(checkpoint).is_dir():
+            raise UserError(f"checkpoint={checkpoint}: no such folder")
         if not any(Path(checkpoint).glob("*.safetensors")) and not any(Path(checkpoint).glob("*.bin")):
             raise UserError(f"checkpoint={checkpoint}: the folder holds no weights (*.safetensors or *.bin)")
     elif known := _known(checkpoint).package:
@@ -84,7 +87,7 @@ def load_embedding(checkpoint: str, device: str) -> Embedding:
     """
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415  (seconds, and only for two models)
 
-    if Path(checkpoint).is_dir():
+    if is_folder(checkpoint):
         name, revision, folder, expected = Path(checkpoint).name, None, Path(checkpoint), None
     else:
         known = _known(checkpoint)
@@ -120,7 +123,7 @@ def _classifier(model: TraditionalModel) -> Any:
 
 
 def _known(checkpoint: str) -> EmbeddingCheckpoint:
-    return entry("embedding", study().embeddings, checkpoint, "checkpoint: no such folder, and ")
+    return entry("checkpoint", study().embeddings, checkpoint)
 
 
 def _folder(checkpoint: str, known: EmbeddingCheckpoint) -> Path:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from helpers import paths
+from helpers import paths, show
 from helpers.lock import holding
 from helpers.parameters import campaign_plans
 
@@ -27,5 +27,15 @@ def run(campaign: str | None, target: str) -> int:
             *("--profile", str(paths.ROOT / "workflow" / "profiles" / "local")),
             *("--config", f"campaign={campaign or ''}"),
         ]
+        _note_browser()
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         return subprocess.run(command, check=False, pass_fds=[lock], env=environment).returncode
+
+
+def _note_browser() -> None:
+    """Note whether there is a Chromium in a file that the analyses depend on: a new one draws the images."""
+    note = paths.BUILD / "browser.txt"
+    text = "Chromium found\n" if show.has_browser() else "no Chromium\n"
+    if not note.is_file() or note.read_text(encoding="utf-8") != text:
+        note.parent.mkdir(exist_ok=True)
+        note.write_text(text, encoding="utf-8")

@@ -1,0 +1,34 @@
+"""The memory that a process may use is the least of all limits, wherever they are written."""
+
+import pytest
+
+from helpers.machine import ram_limits_bytes
+
+
+def put(file, text):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="ascii")
+    return file
+
+
+def test_limits_of_a_nested_group_and_its_parents_count(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
+    proc = put(tmp_path / "cgroup", "0::/slurm/job_1/step_0\n")
+    groups = tmp_path / "sys"
+    put(groups / "slurm" / "job_1" / "memory.max", "2000\n")
+    put(groups / "slurm" / "job_1" / "step_0" / "memory.max", "max\n")
+    put(groups / "slurm" / "memory.max", "9000\n")
+    assert sorted(ram_limits_bytes(proc, groups)) == [2000, 9000]
+
+
+def test_limits_of_the_first_version_of_cgroups_count(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
+    proc = put(tmp_path / "cgroup", "5:cpuset:/a\n4:memory:/slurm/job_1\n0::/\n")
+    put(tmp_path / "sys" / "memory" / "slurm" / "job_1" / "memory.limit_in_bytes", "3000\n")
+    assert list(ram_limits_bytes(proc, tmp_path / "sys")) == [3000]
+
+
+@pytest.mark.parametrize(("value", "limits"), [("4096", [4096 * 1024**2]), ("0", []), ("", []), ("all", [])])
+def test_the_memory_of_a_slurm_job_counts(value, limits, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", value)
+    assert list(ram_limits_bytes(tmp_path / "none", tmp_path)) == limits
