@@ -81,6 +81,10 @@ def test_ticks_of_the_energy_axis(exponent, text):
     assert units.energy_tick(exponent) == text.replace(" ", THIN)
 
 
+def test_a_number_and_its_unit_stay_together_on_a_line():
+    assert units.energy(1.0) == "1.0\N{NARROW NO-BREAK SPACE}Wh"
+
+
 @pytest.mark.parametrize("text_of", [units.energy, units.duration])
 @pytest.mark.parametrize("absent", [None, math.nan])
 def test_what_is_absent_is_missing_and_not_zero(text_of, absent):

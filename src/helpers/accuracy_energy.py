@@ -186,19 +186,22 @@ def _labels(
     """Return text and place of the labels: of all points, or of the extreme ones; the rest is in the hover."""
     text = rows["model"].map({name: model.title for name, model in study().models.items()})
     if not everything:
-        text = text.where(rows.index.isin(list(_extremes(rows))), "")
+        text = text.where(rows.index.isin(_extremes(rows)), "")
     points = _pixels(rows, box, size)
     places = style.place_labels(points, list(text), *size)
     return pd.DataFrame({"text": text, "place": pd.Series(places, index=rows.index, dtype=object)})
 
 
-def _extremes(rows: pd.DataFrame) -> set[object]:
-    named: set[object] = set()
-    for _, part in rows.groupby(rows["source"] == "published"):
-        energy = part["energy_wh"].dropna()
-        named |= {part["accuracy"].idxmax(), part["accuracy"].idxmin()}
-        named |= {energy.idxmax(), energy.idxmin()} if len(energy) else set()
-    return named
+def _extremes(rows: pd.DataFrame) -> list[object]:
+    """Return the published rows with the most and the least accuracy and energy; without any, those of our runs."""
+    published = rows[rows["source"] == "published"]
+    named = rows if published.empty else published
+    energy = named["energy_wh"].dropna()
+    return (
+        [named["accuracy"].idxmax(), named["accuracy"].idxmin(), energy.idxmax(), energy.idxmin()]
+        if len(energy)
+        else []
+    )
 
 
 def _pixels(
