@@ -289,6 +289,14 @@ def test_an_energy_whose_parts_differ_between_splits_has_no_mean(load, tmp_path)
     assert pd.isna(row["energy_wh"]), "a sum with the CPU and one without it were averaged"
 
 
+def test_codecarbons_ram_has_no_part_in_whether_an_energy_has_a_mean(load, tmp_path):
+    lose = change("splits", 1, "energy", "ram_codecarbon", to=component(None, "missing"))
+    put(tmp_path / "live", "demo", RUN_ID, lose)
+    row = one(load().results, source="demo")
+    assert pd.isna(row["ram_codecarbon_wh"])
+    assert row["energy_wh"] == pytest.approx(0.03)
+
+
 def test_split_results_hold_a_row_for_each_split(load, tmp_path):
     put(tmp_path / "live", "demo", RUN_ID, with_splits)
     table = load().split_results

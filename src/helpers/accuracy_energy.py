@@ -77,8 +77,12 @@ def _rows(results: pd.DataFrame) -> pd.DataFrame:
     published = results["source"] == "published"
     printed_in = results["origin"].str.contains("table_b1|table_b4|table_b5")
     keep = results["accuracy"].notna() & (~published | (printed_in & (results["nodes"] == 1)))
-    order = {name: i for i, name in enumerate(study().models)}
-    return results[keep].sort_values(["dataset", "source", "model"], key=lambda s: s.map(order).fillna(s))
+    return results[keep].sort_values(["dataset", "source", "model"], key=_in_the_studys_order)
+
+
+def _in_the_studys_order(column: pd.Series) -> pd.Series:
+    order = list(study().models)
+    return column.map(order.index) if column.name == "model" else column
 
 
 def _energy_axis(rows: pd.DataFrame) -> tuple[int, int]:

@@ -199,7 +199,7 @@ def _measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
     energies = [item.energy.total_wh for item in record.splits if item.energy.total_wh is not None]
     components = {name: [getattr(item.energy, name) for item in record.splits] for name in _COMPONENTS}
     # A sum with the CPU and one without it have no mean.
-    alike = all(len({part.method for part in parts}) == 1 for parts in components.values())
+    alike = all(len({part.method for part in components[name]}) == 1 for name in ("cpu", "gpu", "ram"))
     complete = alike and len(energies) == len(record.splits)
     return {
         "source": source,

@@ -61,7 +61,11 @@ def load_yaml(path: Path, where: str) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError) as error:  # a date or number that is none is a ValueError
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a date or number that is none is a ValueError
         raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
