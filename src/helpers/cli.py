@@ -191,9 +191,7 @@ def _analyse(options: argparse.Namespace) -> int:
     from helpers.paths import relative
 
     executed = relative(execute.analyse(options.notebook))
-    print(
-        json.dumps({"executed": executed}) if options.json else f"{executed}; `make book` puts it on its page"
-    )
+    print(json.dumps({"executed": executed}) if options.json else executed)
     return 0
 
 
