@@ -139,11 +139,13 @@ def _section(title: str, items: dict[str, str]) -> None:
 
 
 def _measure(options: argparse.Namespace) -> int:
-    from helpers import execute
     from helpers.parameters import plan
-    from helpers.results import describe
 
     chosen = plan(dict(_assignment(text) for text in options.parameters), "parameters")
+
+    from helpers import execute  # after the cheap checks: it takes seconds
+    from helpers.results import describe
+
     record = execute.measure(chosen)
     print(record.model_dump_json(indent=1) if options.json else describe(record))
     return 0
