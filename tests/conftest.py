@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from helpers.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[1]
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -244,3 +246,12 @@ def hold() -> Iterator[Callable[[Path], Callable[[], None]]]:
     yield take
     for descriptor in held:
         os.close(descriptor)
+
+
+def refusal(call: Callable[..., object], *arguments: object) -> str:
+    """Return the one line with which a call refuses its input."""
+    with pytest.raises(UserError) as error:
+        call(*arguments)
+    line = str(error.value)
+    assert len(line.splitlines()) == 1
+    return line

@@ -9,8 +9,8 @@ from pathlib import Path
 import papermill
 import pytest
 
+from conftest import refusal
 from helpers import parameters, paths
-from helpers.errors import UserError
 from helpers.machine import Hardware, resolve
 from helpers.parameters import TraditionalParameters, plan, plan_from_notebook
 from helpers.record import GpuInfo
@@ -39,14 +39,6 @@ def machine(monkeypatch):
 
     choose(LAPTOP)
     return choose
-
-
-def refusal(call, *arguments):
-    with pytest.raises(UserError) as error:
-        call(*arguments)
-    line = str(error.value)
-    assert len(line.splitlines()) == 1
-    return line
 
 
 # The notebook and the class

@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 from xgboost import XGBClassifier
 
+from conftest import refusal
 from helpers import traditional
-from helpers.errors import UserError
 from helpers.study import EmbeddingCheckpoint, study
 
 pytestmark = pytest.mark.xdist_group("embedding")  # loaded once
@@ -53,14 +53,6 @@ LETTERS = traditional.Embedding("letters", None, "0" * 64, "float32", count_lett
 def train(name, texts, labels, embedding=LETTERS):
     model = study().models[name]
     return traditional.train(model, embedding if model.features == "embedding" else None, texts, labels)
-
-
-def refusal(call, *arguments):
-    with pytest.raises(UserError) as error:
-        call(*arguments)
-    line = str(error.value)
-    assert len(line.splitlines()) == 1
-    return line
 
 
 # Training and prediction
