@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from helpers import accuracy_energy, results, style, units
+from helpers import results, style, units
+from helpers.artefacts import figure_1
 from helpers.study import study
 from helpers.units import THIN
 
@@ -222,15 +223,15 @@ def fktg(tmp_path_factory):
     """The rows of the first panel of Figure 1, without what was measured on this machine."""
     empty = tmp_path_factory.mktemp("no-records")
     table = results.load_tables(committed=empty, live=empty).results
-    rows = accuracy_energy._rows(table)
+    rows = figure_1._rows(table)
     return rows[rows["dataset"] == "fktg"]
 
 
 def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
-    points = accuracy_energy._pixels(fktg, (0.25, 0.62, -5, 3), accuracy_energy._WIDE_PX)
+    points = figure_1._pixels(fktg, (0.25, 0.62, -5, 3), figure_1._WIDE_PX)
     labels = [study().models[name].title for name in fktg["model"]]
     assert len(labels) == 17
-    places = style.place_labels(points, labels, *accuracy_energy._WIDE_PX)
+    places = style.place_labels(points, labels, *figure_1._WIDE_PX)
     found = boxes(points, labels, places)
     hidden = [
         f"{labels[i]} and {labels[j]}"
@@ -239,19 +240,19 @@ def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
     ]
     assert hidden == []
     for left, _, right, _ in found.values():
-        assert -1 <= left <= right <= accuracy_energy._WIDE_PX[0] + 1
+        assert -1 <= left <= right <= figure_1._WIDE_PX[0] + 1
 
 
 def test_the_figure_places_its_labels_so(fktg):
-    panel = accuracy_energy._panel(fktg, "fktg", "", wide=True)
+    panel = figure_1._panel(fktg, "fktg", "", wide=True)
     drawn = {
         name: place
         for trace in panel.figure.data
         for name, place in zip(trace.text, trace.textposition, strict=True)
     }
-    points = accuracy_energy._pixels(fktg, (0.25, 0.62, -5, 3), accuracy_energy._WIDE_PX)
+    points = figure_1._pixels(fktg, (0.25, 0.62, -5, 3), figure_1._WIDE_PX)
     labels = [study().models[name].title for name in fktg["model"]]
-    expected = style.place_labels(points, labels, *accuracy_energy._WIDE_PX)
+    expected = style.place_labels(points, labels, *figure_1._WIDE_PX)
     assert drawn == dict(zip(labels, expected, strict=True))
 
 

@@ -19,24 +19,30 @@
     if (plot.dataset.state === state) return;
     plot.dataset.state = state;
     const indices = [];
-    const change = { "marker.color": [], "marker.line.color": [], "textfont.color": [], text: [], textposition: [],
-                     "error_x.color": [], "error_y.color": [] };
+    const change = { "line.color": [], "marker.color": [], "marker.line.color": [], "marker.pattern.fgcolor": [],
+                     "textfont.color": [], text: [], textposition: [], "error_x.color": [], "error_y.color": [] };
     plot.data.forEach(function (trace, index) {
       if (!trace.meta || !trace.meta[name]) return;
       const colour = trace.meta[name];
+      const outline = trace.meta.filled ? look.paper : colour;
+      const labels = (narrow ? trace.meta.narrow : trace.meta.broad) || {}; // undefined leaves a value as it is
       indices.push(index);
+      change["line.color"].push(trace.type === "scatter" ? colour : undefined);
       change["marker.color"].push(colour);
-      change["marker.line.color"].push(trace.meta.filled ? look.paper : colour);
-      change["textfont.color"].push(colour);
-      change["error_x.color"].push(colour);
-      change["error_y.color"].push(colour);
-      const labels = narrow ? trace.meta.narrow : trace.meta.broad;
+      change["marker.line.color"].push(outline);
+      change["marker.pattern.fgcolor"].push(trace.type === "bar" ? outline : undefined);
+      change["textfont.color"].push(trace.type === "bar" ? look.text : colour);
+      change["error_x.color"].push(trace.type === "bar" ? look.text : colour);
+      change["error_y.color"].push(trace.type === "bar" ? look.text : colour);
       change.text.push(labels.text);
       change.textposition.push(labels.place);
     });
-    Plotly.update(plot, change, {
-      "font.color": look.text, "modebar.color": look.text, "modebar.activecolor": look.text, "xaxis.gridcolor": look.grid, "yaxis.gridcolor": look.grid,
-    }, indices);
+    const layout = { "font.color": look.text, "modebar.color": look.text, "modebar.activecolor": look.text };
+    Object.keys(plot._fullLayout).filter((key) => /^[xy]axis\d*$/.test(key)).forEach(function (axis) {
+      layout[axis + ".gridcolor"] = look.grid;
+    });
+    if (indices.length) Plotly.update(plot, change, layout, indices);
+    else Plotly.relayout(plot, layout);
   }
 
   function applyAll() {

@@ -61,6 +61,11 @@ def observations(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     )
 
 
+def files(folder: Path = paths.PUBLISHED) -> dict[str, pd.DataFrame]:
+    """Return every published file as it is, by name; numbers as numbers."""
+    return {file.stem: pd.read_csv(file) for file in sorted(folder.glob("*.csv"))}
+
+
 def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
     frame = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
     for row in frame.to_dict("records"):

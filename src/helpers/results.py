@@ -6,7 +6,7 @@ row was published or measured.
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ COLUMNS = (
     "gpu_method",
     "ram_method",
     "ram_codecarbon_wh",
+    "train_s",
+    "train_wh",
     "tokens_in",
     "tokens_out",
     "parse_failures",
@@ -65,7 +67,8 @@ COLUMNS = (
 """Columns of `results`. `energy_wh` adds up CPU, GPU and RAM as the paper does (total_as_published).
 
 `energy_kind`: printed or digitised for published values; for runs measured, partly-measured or estimated,
-after how CPU and GPU were got (memory always counts by a rule). `origin`: the published tables and figures, or the record.
+after how CPU and GPU were got (memory always counts by a rule). `train_s` and `train_wh`: training on one split,
+the mean over the splits. `origin`: the published tables and figures, or the record.
 """
 
 _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
@@ -73,12 +76,14 @@ _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
 
 @dataclass(frozen=True)
 class Tables:
-    """The three tables, and a line for each record that was refused."""
+    """The three tables, the published files, and a line for each record that was refused."""
 
     observations: pd.DataFrame
     results: pd.DataFrame
     split_results: pd.DataFrame
     refused: list[str]
+    printed: Mapping[str, pd.DataFrame]
+    """The published files as they are, by name: `table_3_regression_fktg` and so on."""
 
 
 def load_tables(
@@ -105,6 +110,7 @@ def load_tables(
         results=_integers(pd.DataFrame(rows, columns=list(COLUMNS))),
         split_results=pd.DataFrame(per_split),
         refused=refused,
+        printed=published.files(published_folder),
     )
 
 
@@ -221,10 +227,22 @@ def _measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
             for name, parts in components.items()
             if name != "ram_codecarbon"
         },
+        **_training(record),
         "tokens_in": _mean([item.tokens_in for item in record.splits]),
         "tokens_out": _mean([item.tokens_out for item in record.splits]),
         "parse_failures": _mean([item.parse_failures for item in record.splits]),
         "checks_failed": " ".join(check.name for check in record.checks if not check.passed),
+    }
+
+
+def _training(record: Record) -> dict[str, float | None]:
+    phase = next((item for item in record.phases if item.name == "train"), None)
+    if phase is None:
+        return {"train_s": None, "train_wh": None}
+    count, energy_wh = len(record.splits), phase.energy.total_wh
+    return {
+        "train_s": phase.duration_s / count,
+        "train_wh": None if energy_wh is None else energy_wh / count,
     }
 
 
@@ -275,6 +293,7 @@ def _split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, A
             "accuracy": item.correct / item.texts,
             "energy_wh": item.energy.total_wh,
             **{f"{name}_wh": getattr(item.energy, name).energy_wh for name in _COMPONENTS},
+            **{f"{name}_method": getattr(item.energy, name).method for name in _COMPONENTS},
         }
 
 

@@ -55,6 +55,8 @@ class Artefact:
     panels: Sequence[Panel] = field(default_factory=tuple)
     body: str = ""
     """HTML, for a table."""
+    inputs: Sequence[str] = ()
+    """What it is computed from, as `origin` values or paths; by default the `origin` column of `data`."""
 
     def show(self) -> None:
         """Display it in the executed notebook."""
@@ -72,8 +74,14 @@ class Artefact:
         )
 
 
+class Markup(str):
+    """HTML that goes into a table cell as it is."""
+
+    __slots__ = ()
+
+
 def html_table(frame: pd.DataFrame, caption: str, numbers: Sequence[str] = ()) -> str:
-    """Return a table in which every cell is escaped and absent values are a dash.
+    """Return a table in which every cell but `Markup` is escaped and absent values are a dash.
 
     Numbers stand right, also those that come as text in the columns `numbers`.
     """
@@ -95,18 +103,23 @@ def html_table(frame: pd.DataFrame, caption: str, numbers: Sequence[str] = ()) -
     )
 
 
-def link(path: str, text: str) -> str:
+def link(path: str, text: str) -> Markup:
     """Return a link to a file of the repository that the book carries along."""
     target = path.removeprefix("data/")
-    return f'<a href="{ROOT_LINK}{html.escape(target)}">{html.escape(text)}</a>'
+    return Markup(f'<a href="{ROOT_LINK}{html.escape(target)}">{html.escape(text)}</a>')
+
+
+def page_link(analysis: str, text: str) -> Markup:
+    """Return a link to the page of an analysis notebook, wherever it is shown."""
+    return link(f"notebooks/analysis/{analysis}.html", text)
 
 
 def source_files(origins: Sequence[str]) -> list[str]:
-    """Return the files behind `origin` values of the results table: published CSVs and records."""
+    """Return the files behind `origin` values: names of published CSVs, paths of records and other inputs."""
     files = set()
     for origin in origins:
-        for part in [origin] if origin.endswith(".json") else origin.split():
-            files.add(part if part.endswith(".json") else f"data/published/{part}.csv")
+        for part in [origin] if "/" in origin else origin.split():
+            files.add(part if "/" in part else f"data/published/{part}.csv")
     return sorted(files)
 
 
@@ -177,7 +190,7 @@ def _data_table(data: pd.DataFrame) -> str:
 
 
 def _source(artefact: Artefact) -> str:
-    files = source_files([str(origin) for origin in artefact.data["origin"]])
+    files = source_files(artefact.inputs or [str(origin) for origin in artefact.data["origin"]])
     rows = "".join(_source_row(name) for name in files)
     commit = git_commit() or "not a git checkout"
     changed = " (with uncommitted changes)" if git_dirty() else ""
@@ -207,4 +220,5 @@ def _cell(value: object, number: bool) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124  (NaN)
         return '<td class="absent">-</td>'
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return f'<td class="number">{html.escape(text)}</td>' if number else f"<td>{html.escape(text)}</td>"
+    shown = text if isinstance(value, Markup) else html.escape(text)
+    return f'<td class="number">{shown}</td>' if number else f"<td>{shown}</td>"

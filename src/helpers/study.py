@@ -181,6 +181,11 @@ def study() -> Study:
     return load_study()
 
 
+def model_title(model: str) -> str:
+    """Return the name of a model as the paper writes it."""
+    return study().models[model].title
+
+
 EntryT = TypeVar("EntryT")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from helpers.units import energy_tick
@@ -30,6 +31,25 @@ FAMILIES = {
 }
 
 
+@dataclass(frozen=True)
+class ComponentStyle:
+    """Colour of a component of the energy; estimated ones are hatched."""
+
+    title: str
+    light: str
+    dark: str
+
+
+COMPONENTS = {
+    "cpu": ComponentStyle("CPU", "#CC79A7", "#E3A3C6"),
+    "gpu": ComponentStyle("GPU", "#56B4E9", "#7CC8F2"),
+    "ram": ComponentStyle("Memory", "#E69F00", "#F2B83D"),
+}
+HATCH = "/"
+"""Pattern of everything that was estimated, not measured."""
+NOT_MEASURED = "not measured on this machine"
+
+
 def layout(fig: go.Figure, height: int) -> None:
     """Give a figure the common look: light grid, no frame, transparent, the page's font."""
     fig.update_layout(
@@ -44,6 +64,32 @@ def layout(fig: go.Figure, height: int) -> None:
     )
     fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
     fig.update_yaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
+
+
+def not_measured(fig: go.Figure) -> None:
+    """Say in an empty plot that nothing was measured, and draw no axes."""
+    fig.add_annotation(text=NOT_MEASURED, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
+    fig.update_xaxes(visible=False)
+    fig.update_yaxes(visible=False)
+
+
+def themed(
+    light: str,
+    dark: str,
+    filled: bool = True,
+    broad: pd.DataFrame | None = None,
+    narrow: pd.DataFrame | None = None,
+) -> dict[str, object]:
+    """Return the `meta` of a trace that book/_static/figures.js reads: colours of the themes, labels by width.
+
+    `filled` marks take an outline in the colour of the page, others one in their own. `broad` and `narrow`
+    are the labels on a wide and on a narrow plot: columns `text` and `place`, one row per point.
+    """
+    meta: dict[str, object] = {"light": light, "dark": dark, "filled": filled}
+    for width, labels in (("broad", broad), ("narrow", narrow)):
+        if labels is not None:
+            meta[width] = labels.to_dict("list")
+    return meta
 
 
 PAD = 0.3

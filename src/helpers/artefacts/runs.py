@@ -10,7 +10,7 @@ from helpers.results import Tables
 from helpers.show import ROOT_LINK, Artefact, html_table, link
 
 
-def runs_table(tables: Tables) -> Artefact:
+def runs(tables: Tables) -> Artefact:
     """List all measured runs with commit, machine and failed checks, and all records that were refused."""
     rows = tables.results[tables.results["source"] != "published"]
     data = pd.DataFrame([_row(row) for _, row in rows.iterrows()], columns=list(_COLUMNS))
@@ -21,7 +21,7 @@ def runs_table(tables: Tables) -> Artefact:
         finding=f"{len(data)} measured runs stand behind this book; {failed} of them failed a check.",
         note="A failed check does not remove a run; it is shown wherever the run is.",
         data=data,
-        function="helpers.runs_table.runs_table",
+        function="helpers.artefacts.runs.runs",
         body=_body(data) + _refused(tables.refused),
     )
 

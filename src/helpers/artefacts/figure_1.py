@@ -1,15 +1,15 @@
 """Figure 1: accuracy against energy, one panel per dataset (paper, Figure 1 and Tables B1, B4, B5)."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style, units
+from helpers.hover import hover_text
+from helpers.results import Tables
 from helpers.show import Artefact, Panel
-from helpers.study import PAPER_EMBEDDING, study
+from helpers.study import PAPER_EMBEDDING, model_title, study
 
 REAL = ("news", "yelp", "tomatoes", "emotion")
 _WIDE_PX, _SMALL_PX, _NARROW_PX = (600.0, 370.0), (235.0, 240.0), (250.0, 370.0)
@@ -38,20 +38,20 @@ _DATA_COLUMNS = [
 ]
 
 
-def figure_1(results: pd.DataFrame) -> Artefact:
+def figure_1(tables: Tables) -> Artefact:
     """Draw Figure 1 from the results table: FKTG as published, the public datasets with what was measured.
 
     Capella, one node, minimal number of GPUs (Table B1) for the published rows; every measured row of the
     dataset beside them. The synthetic sample has a panel of its own.
     """
-    chosen = _rows(results)
+    chosen = _rows(tables.results)
     fktg = chosen[(chosen["dataset"] == "fktg") & (chosen["source"] == "published")]
     best = fktg.sort_values("accuracy").iloc[-1]
     cheapest, dearest = (fktg.sort_values("energy_wh").iloc[i] for i in (0, -1))
     decades = math.log10(dearest["energy_wh"] / cheapest["energy_wh"])
     finding = (
-        f"The most accurate model, {_title(best)}, needs {units.energy(best['energy_wh'])} for 189 texts; "
-        f"the dearest, {_title(dearest)}, needs {units.energy(dearest['energy_wh'])} and is less accurate."
+        f"The most accurate model, {model_title(best['model'])}, needs {units.energy(best['energy_wh'])} for 189 texts; "
+        f"the dearest, {model_title(dearest['model'])}, needs {units.energy(dearest['energy_wh'])} and is less accurate."
     )
     return Artefact(
         name="figure_1_accuracy_energy",
@@ -64,7 +64,7 @@ def figure_1(results: pd.DataFrame) -> Artefact:
             "are added up as in the paper; memory always counts by a rule."
         ),
         data=chosen[_DATA_COLUMNS],
-        function="helpers.accuracy_energy.figure_1",
+        function="helpers.artefacts.figure_1.figure_1",
         panels=[
             _panel(chosen, "fktg", f"{finding} The energies span {decades:.1f} decades.", wide=True),
             *(_panel(chosen, name, "") for name in (*REAL, "fktg-sample")),
@@ -120,9 +120,7 @@ def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> 
                 part = rows[mask]
                 figure.add_trace(_trace(part, look, is_published, broad[mask], narrow[mask], legend=wide))
     if rows.empty:
-        figure.add_annotation(
-            text="not measured on this machine", showarrow=False, xref="paper", yref="paper"
-        )
+        style.not_measured(figure)
     return Panel(
         name=dataset,
         title=entry.title,
@@ -171,16 +169,15 @@ def _trace(
         cliponaxis=False,
         error_x=None if published else {"array": rows["accuracy_sd"].fillna(0), **spread},
         error_y={"array": rows["energy_uncertainty_wh" if published else "energy_sd_wh"].fillna(0), **spread},
-        hovertext=[_hover(row) for _, row in rows.iterrows()],
+        hovertext=[hover_text(row) for _, row in rows.iterrows()],
         hoverinfo="text",
-        # Read by book/_static/figures.js: colours of the themes, labels for a narrow screen.
-        meta={
-            "light": look.light,
-            "dark": look.dark,
-            "filled": not published,
-            "broad": broad.to_dict("list"),
-            "narrow": narrow.to_dict("list"),
-        },
+        meta=style.themed(
+            look.light,
+            look.dark,
+            not published,
+            broad,
+            narrow,
+        ),
     )
 
 
@@ -222,34 +219,6 @@ def _pixels(
     ]
 
 
-def _hover(row: "pd.Series[Any]") -> str:
-    return "<br>".join(_hover_lines(row))
-
-
-def _hover_lines(row: "pd.Series[Any]") -> Iterator[str]:
-    source = "published" if row["source"] == "published" else f"campaign {row['source']}"
-    yield f"<b>{_title(row)}</b> ({source}, {row['machine']})"
-    plus = f" ± {row['accuracy_uncertainty']:.4g}" if pd.notna(row["accuracy_uncertainty"]) else ""
-    sd = f", SD over splits {row['accuracy_sd']:.3f}" if pd.notna(row["accuracy_sd"]) else ""
-    yield f"accuracy {row['accuracy']:.3f}{plus}{sd}"
-    if pd.isna(row["energy_wh"]):
-        yield f"energy below {units.energy(_number(row['energy_wh_below']))} (printed as a limit)"
-    else:
-        energy, texts = _number(row["energy_wh"]), _number(row["texts"])
-        yield f"energy {units.energy(energy, 3)} ({row['energy_kind']})"
-        yield f"{units.energy(energy / texts, 2)} per text"
-        yield f"{units.energy(energy / texts / _number(row['accuracy']), 2)} per correct answer"
-    if pd.notna(row["duration_s"]):
-        yield f"duration {units.duration(_number(row['duration_s']), 3)}"
-    if pd.notna(row["gpus"]):
-        yield f"GPUs: {row['gpus']}"
-    if pd.notna(row["checkpoint"]):
-        yield f"embedding {row['checkpoint']}"
-    if row["checks_failed"] and pd.notna(row["checks_failed"]):
-        yield f"checks failed: {row['checks_failed']}"
-    yield f"source: {row['origin']}"
-
-
 def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
     if synthetic:
         lead = "Invented texts, for trying the companion out; not a result of the paper's kind. "
@@ -268,7 +237,7 @@ def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
 
 def _left_out(rows: pd.DataFrame) -> str:
     return (
-        f" Without any energy, so not drawn: {', '.join(map(_title, (r for _, r in rows.iterrows())))}."
+        f" Without any energy, so not drawn: {', '.join(map(model_title, rows['model']))}."
         if len(rows)
         else ""
     )
@@ -281,13 +250,7 @@ def _alt(rows: pd.DataFrame, title: str) -> str:
     for published, part in rows.groupby(rows["source"] == "published", sort=False):
         best = part.sort_values("accuracy").iloc[-1]
         kind = "Published" if published else "Measured here"
-        parts.append(f"{kind}: {len(part)} models, best {_title(best)} with accuracy {best['accuracy']:.2f}.")
+        parts.append(
+            f"{kind}: {len(part)} models, best {model_title(best['model'])} with accuracy {best['accuracy']:.2f}."
+        )
     return f"{title}, accuracy against energy. {' '.join(parts)}"
-
-
-def _title(row: "pd.Series[Any]") -> str:
-    return study().models[str(row["model"])].title
-
-
-def _number(value: object) -> float:
-    return float(str(value))

@@ -3,17 +3,19 @@
 import pandas as pd
 
 from helpers import units
+from helpers.results import Tables
 from helpers.show import Artefact, html_table
-from helpers.study import study
+from helpers.study import model_title, study
 
 
-def table_b1(observations: pd.DataFrame, results: pd.DataFrame) -> Artefact:
+def table_b1(tables: Tables) -> Artefact:
     """Show Table B1 as printed, the average power recomputed from it, and what was measured.
 
     Average power is 3600 x energy / duration, in W; where the table prints `<0.01` Wh, the energy comes
     from Figure 1. A recomputed power is given as the interval that the rounding of both allows.
     """
-    printed = _printed(observations)
+    results = tables.results
+    printed = _printed(tables.observations)
     energies = results[(results["source"] == "published") & results["origin"].str.contains("table_b1")]
     data = printed.merge(_power(energies), on="model")
     agree = (data["power_low_w"] <= data["average_power_w"]) & (
@@ -45,7 +47,7 @@ def table_b1(observations: pd.DataFrame, results: pd.DataFrame) -> Artefact:
             "printed one lies in it."
         ),
         data=pd.concat([data, measured, sample], ignore_index=True),
-        function="helpers.table_b1.table_b1",
+        function="helpers.artefacts.table_b1.table_b1",
         body=body,
     )
 
@@ -92,11 +94,10 @@ _NUMBERS = ("Energy (Wh)", "Accuracy", "Duration (s)", "Average power (W)", "Rec
 
 
 def _shown(data: pd.DataFrame) -> pd.DataFrame:
-    titles = {name: model.title for name, model in study().models.items()}
     limit = data["energy_wh_below"].map("<{:.2f}".format)
     return pd.DataFrame(
         {
-            "Model": data["model"].map(titles),
+            "Model": data["model"].map(model_title),
             "GPUs": data["gpus"],
             "Energy (Wh)": data["energy_wh"].map("{:.2f}".format).where(data["energy_wh"].notna(), limit),
             "Accuracy": data["accuracy"].map("{:.2f}".format),
@@ -114,8 +115,7 @@ def _shown(data: pd.DataFrame) -> pd.DataFrame:
 def _block(rows: pd.DataFrame, caption: str, absent: str) -> str:
     if rows.empty:
         return f'<p class="absent">{absent}</p>'
-    titles = {name: model.title for name, model in study().models.items()}
-    shown = rows.drop(columns=["origin", "dataset", "synthetic"]).assign(model=rows["model"].map(titles))
+    shown = rows.drop(columns=["origin", "dataset", "synthetic"]).assign(model=rows["model"].map(model_title))
     for column in ("energy_wh", "accuracy", "duration_s", "average_power_w"):
         shown[column] = [
             None if pd.isna(value) else units.significant(value, 3)

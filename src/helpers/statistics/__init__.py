@@ -1,0 +1,1 @@
+"""Statistics behind the figures: plain functions on data frames, no drawing."""
