@@ -19,6 +19,8 @@ _EXAMPLES = """examples:
   python -m helpers analyse figure_1_accuracy_energy   rebuild just this figure
   python -m helpers results --csv                published and measured values, one row per run
   python -m helpers compare reference-cpu        its accuracies beside those of the paper
+  python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
+  python -m helpers claims                       the paper's claims, recomputed, with verdicts
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
 """
 
@@ -99,6 +101,23 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("campaign")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=_compare)
+
+    verb = verbs.add_parser("fit", help="regression of energy on duration and GPUs (paper, Table 3)")
+    verb.add_argument("--machine", required=True, help="capella, paula, clara, or the machine of a campaign")
+    verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
+    verb.add_argument("--dataset", help="only the runs on this dataset (default: all)")
+    verb.add_argument(
+        "--accounting",
+        metavar="MODE",
+        help="total_as_published (default for published), measured_only (default for campaigns) or gpu_only",
+    )
+    verb.add_argument("--json", action="store_true", help="with covariance and the points used, for scripts")
+    verb.set_defaults(action=_fit)
+
+    verb = verbs.add_parser("claims", help="the paper's claims, recomputed from the results tables")
+    verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=_claims)
 
     verb = verbs.add_parser("promote", help="copy a campaign's records from runs to data/measurements")
     verb.add_argument("campaign")
@@ -225,6 +244,39 @@ def _compare(options: argparse.Namespace) -> int:
         if options.json
         else f"{table.to_string()}\n{summary(table)}"
     )
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from helpers.accounting import TITLES
+    from helpers.results import load_tables
+    from helpers.statistics import regression
+
+    mode = options.accounting or ("total_as_published" if options.source == "published" else "measured_only")
+    points = regression.points(load_tables().results, options.source, options.machine, options.dataset, mode)
+    fitted = regression.fit(points)
+    if options.json:
+        print(json.dumps(regression.as_json(fitted, mode), indent=1, ensure_ascii=False))
+        return 0
+    for name, term in fitted.terms.items():
+        stars = regression.stars(term.p_value)
+        print(f"{regression.TITLES[name]:<14}{term.estimate:>12.6g} ({term.std_error:.3g}) {stars}")
+    print(
+        f"{fitted.n} runs, R2 {fitted.r2:.4f}, adjusted R2 {fitted.adjusted_r2:.4f}; energy in Wh: {TITLES[mode]}"
+    )
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from helpers.claims import ledger
+    from helpers.results import load_tables
+
+    assessments = ledger.evaluate(load_tables(), options.source)
+    if options.json:
+        print(json.dumps(ledger.as_json(assessments), indent=1, ensure_ascii=False))
+        return 0
+    for item in assessments:
+        print(f"{item.verdict:<22}{item.id}: {item.reason}")
     return 0
 
 

@@ -9,7 +9,7 @@ import base64
 import html
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def html_table(frame: pd.DataFrame, caption: str, numbers: Sequence[str] = ()) -> str:
+def html_table(frame: pd.DataFrame, caption: str, numbers: Collection[Hashable] = ()) -> str:
     """Return a table in which every cell but `Markup` is escaped and absent values are a dash.
 
     Numbers stand right, also those that come as text in the columns `numbers`.

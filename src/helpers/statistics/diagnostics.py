@@ -1,0 +1,180 @@
+"""Is duration a good proxy for energy? What the paper's regression (section 4.2) does not say about itself."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import statsmodels.formula.api as smf
+
+from helpers.statistics import regression
+from helpers.statistics.regression import Fit
+from helpers.study import model_title
+
+EQUATION_2 = (0.1, 0.09)
+"""The paper's Eq. 2 for Capella: (0.1 + 0.09 x GPUs) x duration, in Wh/s."""
+WRONG_PERCENT = 20.0
+"""From this error on an energy is called wrong."""
+
+
+def influence(fitted: Fit) -> pd.DataFrame:
+    """Return per point: fitted_wh, residual_wh, leverage, studentised residual, Cook's distance, and a name."""
+    model = smf.ols(regression.formula(fitted.points), fitted.points).fit()
+    measures = model.get_influence()
+    return fitted.points.assign(
+        name=names(fitted.points),
+        fitted_wh=model.fittedvalues,
+        residual_wh=model.resid,
+        leverage=measures.hat_matrix_diag,
+        studentised_residual=measures.resid_studentized_external,
+        cooks_distance=measures.cooks_distance[0],
+    )
+
+
+def names(points: pd.DataFrame) -> list[str]:
+    """Return what a point is called: model, GPUs, and nodes where there are two."""
+    return [
+        f"{model_title(model)}, {gpus} GPU{'s' if gpus != 1 else ''}"
+        + (f", {nodes} nodes" if nodes > 1 else "")
+        for model, gpus, nodes in zip(points["model"], points["gpus"], points["nodes"], strict=True)
+    ]
+
+
+def without_most_influential(fitted: Fit) -> tuple[str, Fit]:
+    """Return the name of the point with the largest Cook's distance, and the fit without it."""
+    points = influence(fitted).sort_values("cooks_distance")
+    return str(points["name"].iloc[-1]), regression.fit(points.iloc[:-1].sort_index())
+
+
+def predicted(rows: pd.DataFrame, to: pd.DataFrame, form: str = "ols") -> pd.Series:
+    """Fit to `rows` in one of three forms and return the energy in Wh that it expects of `to`.
+
+    `ols` is the paper's; `relative` the same formula with weights 1/energy**2, so that each point counts by its
+    relative error; `log` the regression of log10(energy) on log10(duration) and log10(GPUs).
+
+    Raises:
+        ValueError: for another form.
+    """
+    if form == "ols":
+        model = smf.ols(regression.formula(rows), rows).fit()
+    elif form == "relative":
+        model = smf.wls(regression.formula(rows), rows, weights=rows["energy_wh"] ** -2.0).fit()
+    elif form == "log":
+        # A run without a GPU has no log10(GPUs); where all are alike the term says nothing.
+        gpus = " + log_gpus" if rows["gpus"].nunique() > 1 and rows["gpus"].min() > 0 else ""
+        model = smf.ols(f"log_energy ~ log_duration{gpus}", _logarithms(rows)).fit()
+        return pd.Series(10.0 ** model.predict(_logarithms(to)), index=to.index)
+    else:
+        raise ValueError(f"form {form!r}: expected ols, relative or log")
+    return pd.Series(model.predict(to), index=to.index)
+
+
+def _logarithms(rows: pd.DataFrame) -> pd.DataFrame:
+    with np.errstate(divide="ignore"):  # no GPU
+        return rows.assign(
+            log_energy=np.log10(rows["energy_wh"]),
+            log_duration=np.log10(rows["duration_s"]),
+            log_gpus=np.log10(rows["gpus"]),
+        )
+
+
+FORMS = {
+    "ols": "As in the paper (least squares in Wh)",
+    "relative": "Relative error (weights 1/energy²)",
+    "log": "log-log",
+}
+
+
+def left_out_errors(points: pd.DataFrame, form: str = "ols") -> pd.DataFrame:
+    """Predict the runs of each model from those of all other models; `error_percent` is relative to the truth.
+
+    A model is left out with all its runs, so that its own other runs do not help. A model without which the
+    fit is undetermined has no prediction (null).
+    """
+    parts = []
+    for _, rows in points.groupby("model", sort=False):
+        others = points.drop(index=rows.index)
+        expected = predicted(others, rows, form) if regression.enough(others) else math.nan
+        parts.append(rows.assign(predicted_wh=expected))
+    result = pd.concat(parts).loc[points.index]
+    error = 100 * (result["predicted_wh"] - result["energy_wh"]) / result["energy_wh"]
+    return result.assign(name=names(result), error_percent=error, decade=decade(result["duration_s"]))
+
+
+def decade(duration_s: pd.Series) -> pd.Series:
+    """Return the decade of a duration, as the exponent of its lower end: -2 for 0.01 s to 0.1 s."""
+    return duration_s.map(lambda seconds: math.floor(math.log10(seconds)))
+
+
+def by_decade(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return per decade of duration: runs, median and worst absolute error in percent, and whose it is."""
+    sizes = errors.dropna(subset=["error_percent"])
+    sizes = sizes.assign(size=sizes["error_percent"].abs())
+    groups = sizes.groupby("decade")["size"]
+    worst = sizes.loc[groups.idxmax()].set_index("decade")["name"]
+    return pd.DataFrame(
+        {
+            "runs": groups.size(),
+            "median_percent": groups.median(),
+            "worst_percent": groups.max(),
+            "worst": worst,
+        }
+    ).reset_index()
+
+
+@dataclass(frozen=True)
+class NodesTest:
+    """The regression with nodes as a factor, against the paper's."""
+
+    node_wh: float
+    """What a second node adds at no duration."""
+    node_wh_per_s: float
+    """What a second node adds per second."""
+    node_wh_per_s_error: float
+    p_value: float
+    """F test: do the two terms improve the fit?"""
+
+
+def nodes_as_factor(fitted: Fit) -> NodesTest | None:
+    """Test whether runs on two nodes follow the same line; None where all runs have as many nodes."""
+    rows = fitted.points.assign(two_nodes=(fitted.points["nodes"] > 1).astype(int))
+    base_formula = regression.formula(rows)
+    if rows["two_nodes"].nunique() < 2 or len(rows) <= len(fitted.terms) + 2:
+        return None
+    base = smf.ols(base_formula, rows).fit()
+    full = smf.ols(f"{base_formula} + two_nodes + duration_s:two_nodes", rows).fit()
+    _, p_value, _ = full.compare_f_test(base)
+    return NodesTest(
+        node_wh=float(full.params["two_nodes"]),
+        node_wh_per_s=float(full.params["duration_s:two_nodes"]),
+        node_wh_per_s_error=float(full.bse["duration_s:two_nodes"]),
+        p_value=float(p_value),
+    )
+
+
+def equation_2(points: pd.DataFrame, coefficients: tuple[float, float] = EQUATION_2) -> pd.DataFrame:
+    """Apply the paper's Eq. 2 to the points: `predicted_wh` and `error_percent`."""
+    base, per_gpu = coefficients
+    expected = (base + per_gpu * points["gpus"]) * points["duration_s"]
+    return points.assign(
+        name=names(points),
+        predicted_wh=expected,
+        error_percent=100 * (expected / points["energy_wh"] - 1),
+        decade=decade(points["duration_s"]),
+    )
+
+
+def negative_below_s(terms: dict[str, float], gpus: int) -> float | None:
+    """Return the duration below which a + b G + (c + d G) T, in our names, gives a negative energy.
+
+    `terms` are estimates by name (`duration`, `gpus`, `duration:gpus`, `constant`; absent ones count as 0).
+    None where no positive duration gives a negative energy.
+    """
+    slope = terms.get("duration", 0.0) + terms.get("duration:gpus", 0.0) * gpus
+    level = terms.get("constant", 0.0) + terms.get("gpus", 0.0) * gpus
+    return -level / slope if level < 0 < slope else None
+
+
+def estimates(fitted: Fit | regression.PrintedFit) -> dict[str, float]:
+    """Return the coefficients of a fit by name."""
+    return {name: term.estimate for name, term in fitted.terms.items()}

@@ -1,0 +1,239 @@
+"""Energy on duration and GPUs: the paper's regression (section 4.2, Tables 3 and B6), refitted by statsmodels.
+
+`Energy ~ Duration * GPUs`, ordinary least squares; GPUs are the total over all nodes, as in the paper.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import statsmodels.formula.api as smf
+from scipy.stats import t
+
+from helpers.accounting import energies
+from helpers.errors import UserError, nearest
+from helpers.results import select
+
+TERMS = {
+    "duration": "duration_s",
+    "gpus": "gpus",
+    "duration:gpus": "duration_s:gpus",
+    "constant": "Intercept",
+}
+"""Our names of the terms (Wh/s, Wh, Wh/s, Wh) and those of the formula."""
+TITLES = {"duration": "Duration", "gpus": "GPUs", "duration:gpus": "Duration:GPUs", "constant": "Constant"}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One coefficient; `duration` and `duration:gpus` in Wh/s, `gpus` and `constant` in Wh."""
+
+    estimate: float
+    std_error: float
+    p_value: float
+    std_error_hc3: float
+    """Robust against unequal scatter (MacKinnon and White 1985)."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted regression; terms that the points cannot tell apart (one GPU count only) are left out."""
+
+    source: str
+    machine: str
+    terms: Mapping[str, Term]
+    covariance: pd.DataFrame
+    """Of the coefficients, terms x terms."""
+    n: int
+    df_resid: int
+    r2: float
+    adjusted_r2: float
+    residual_sd_wh: float
+    points: pd.DataFrame
+    """Rows of the results table; `energy_wh` under the chosen accounting."""
+
+
+@dataclass(frozen=True)
+class PrintedTerm:
+    """A coefficient as the paper prints it."""
+
+    estimate: float
+    std_error: float
+    stars: str
+
+
+@dataclass(frozen=True)
+class PrintedFit:
+    """A column of Table 3 or B6."""
+
+    terms: Mapping[str, PrintedTerm]
+    n: int
+    r2: float
+    adjusted_r2: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Energy that a fit expects for a run, with its 95 % prediction interval, and that of the mean alone."""
+
+    mean_wh: float
+    low_wh: float
+    high_wh: float
+    mean_low_wh: float
+    mean_high_wh: float
+
+
+def points(
+    results: pd.DataFrame,
+    source: str = "published",
+    machine: str = "capella",
+    dataset: str | None = None,
+    mode: str = "total_as_published",
+) -> pd.DataFrame:
+    """Return the runs whose duration, GPUs and energy are known; of all datasets where none is named.
+
+    Raises:
+        UserError: one line with the nearest source, machine or dataset that there is.
+    """
+    rows = select(results, source)
+    rows = _of(rows, "machine", machine)
+    if dataset is not None:
+        rows = _of(rows, "dataset", dataset)
+    rows = rows.assign(energy_wh=energies(rows, mode))
+    known = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
+    return rows[known].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})
+
+
+def _of(rows: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    known = sorted(set(rows[column]))
+    if value not in known:
+        raise UserError(f"--{column} {value}: no run there ({nearest(value, known)})")
+    return rows[rows[column] == value]
+
+
+def formula(rows: pd.DataFrame) -> str:
+    """Return the paper's formula, without the GPUs where their number never changes."""
+    return "energy_wh ~ duration_s * gpus" if rows["gpus"].nunique() > 1 else "energy_wh ~ duration_s"
+
+
+def enough(rows: pd.DataFrame) -> bool:
+    """Say whether the points leave at least one degree of freedom and two durations."""
+    return len(rows) > formula(rows).count("*") * 2 + 2 and rows["duration_s"].nunique() > 1
+
+
+def fit(rows: pd.DataFrame) -> Fit:
+    """Fit the paper's regression to the rows of `points`.
+
+    Raises:
+        UserError: where the points are too few for it.
+    """
+    if not enough(rows):
+        raise UserError(
+            f"fit: {len(rows)} runs with duration, GPUs and energy are too few for {formula(rows)}; "
+            "measure more runs, or name another source or accounting"
+        )
+    model = smf.ols(formula(rows), rows).fit()
+    names = {theirs: ours for ours, theirs in TERMS.items()}
+    covariance = model.cov_params().rename(index=names, columns=names)
+    return Fit(
+        source=str(rows["source"].iloc[0]),
+        machine=str(rows["machine"].iloc[0]),
+        terms={
+            ours: Term(
+                estimate=float(model.params[theirs]),
+                std_error=float(model.bse[theirs]),
+                p_value=float(model.pvalues[theirs]),
+                std_error_hc3=float(model.HC3_se[theirs]),
+            )
+            for ours, theirs in TERMS.items()
+            if theirs in model.params
+        },
+        covariance=covariance,
+        n=int(model.nobs),
+        df_resid=int(model.df_resid),
+        r2=float(model.rsquared),
+        adjusted_r2=float(model.rsquared_adj),
+        residual_sd_wh=math.sqrt(model.mse_resid),
+        points=rows,
+    )
+
+
+def predict(fitted: Fit, duration_s: float, gpus: int) -> Prediction:
+    """Return what a fit expects of one run: the mean, and the interval in which 95 % of runs would lie."""
+    values = {"duration": duration_s, "gpus": gpus, "duration:gpus": duration_s * gpus, "constant": 1.0}
+    names = list(fitted.terms)
+    x = np.array([values[name] for name in names])
+    mean = float(x @ [term.estimate for term in fitted.terms.values()])
+    variance = float(x @ fitted.covariance.loc[names, names].to_numpy() @ x)
+    quantile = float(t.ppf(0.975, fitted.df_resid))
+    half, mean_half = (
+        quantile * math.sqrt(variance + fitted.residual_sd_wh**2),
+        quantile * math.sqrt(variance),
+    )
+    return Prediction(mean, mean - half, mean + half, mean - mean_half, mean + mean_half)
+
+
+_PRINTED = {
+    "duration_a": "duration",
+    "gpus_b": "gpus",
+    "duration_x_gpus_c": "duration:gpus",
+    "constant_d": "constant",
+    "duration_x_gpus": "duration:gpus",
+}
+
+
+def printed_fit(
+    printed: Mapping[str, pd.DataFrame], machine: str | None = None, dataset: str | None = None
+) -> PrintedFit:
+    """Return a column of Table 3 (by machine) or of Table B6 (by dataset), as printed."""
+    if machine is not None:
+        rows = printed["table_3_regression_fktg"].query("machine == @machine")
+    else:
+        rows = printed["table_b6_regression"].query("dataset == @dataset")
+    columns = rows.fillna({"significance": ""}).to_dict("records")
+    return PrintedFit(
+        terms={
+            _PRINTED.get(row["term"], row["term"]): PrintedTerm(
+                row["estimate"], row["std_error"], row["significance"]
+            )
+            for row in columns
+        },
+        n=columns[0]["observations"],
+        r2=columns[0]["r2"],
+        adjusted_r2=columns[0]["adjusted_r2"],
+    )
+
+
+def stars(p_value: float) -> str:
+    """Return the paper's marks of significance: * p < 0.1, ** p < 0.05, *** p < 0.01."""
+    return "***" if p_value < 0.01 else "**" if p_value < 0.05 else "*" if p_value < 0.1 else ""
+
+
+def as_json(fitted: Fit, mode: str) -> dict[str, Any]:
+    """Return a fit for scripts: coefficients and standard errors by term, r2, n, covariance, the points used."""
+    columns = ["model", "dataset", "gpus", "nodes", "duration_s", "energy_wh", "origin"]
+    return {
+        "source": fitted.source,
+        "machine": fitted.machine,
+        "accounting": mode,
+        "formula": formula(fitted.points),
+        "terms": {
+            name: {
+                "estimate": term.estimate,
+                "std_error": term.std_error,
+                "std_error_hc3": term.std_error_hc3,
+                "p_value": term.p_value,
+            }
+            for name, term in fitted.terms.items()
+        },
+        "n": fitted.n,
+        "df_resid": fitted.df_resid,
+        "r2": fitted.r2,
+        "adjusted_r2": fitted.adjusted_r2,
+        "residual_sd_wh": fitted.residual_sd_wh,
+        "covariance": fitted.covariance.to_dict(),
+        "points": fitted.points[columns].to_dict("records"),
+    }
