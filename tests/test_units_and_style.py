@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helpers import results, style, units
-from helpers.artefacts import figure_1
+from helpers.artefacts import figure_1, scatter
 from helpers.study import study
 from helpers.units import THIN
 
@@ -228,10 +228,10 @@ def fktg(tmp_path_factory):
 
 
 def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
-    points = figure_1._pixels(fktg, (0.25, 0.62, -5, 3), figure_1._WIDE_PX)
+    points = scatter.pixels(fktg, scatter.Axes((0.25, 0.62), (-5, 3)), scatter.WIDE_PX)
     labels = [study().models[name].title for name in fktg["model"]]
     assert len(labels) == 17
-    places = style.place_labels(points, labels, *figure_1._WIDE_PX)
+    places = style.place_labels(points, labels, *scatter.WIDE_PX)
     found = boxes(points, labels, places)
     hidden = [
         f"{labels[i]} and {labels[j]}"
@@ -240,7 +240,7 @@ def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
     ]
     assert hidden == []
     for left, _, right, _ in found.values():
-        assert -1 <= left <= right <= figure_1._WIDE_PX[0] + 1
+        assert -1 <= left <= right <= scatter.WIDE_PX[0] + 1
 
 
 def test_the_figure_places_its_labels_so(fktg):
@@ -250,9 +250,9 @@ def test_the_figure_places_its_labels_so(fktg):
         for trace in panel.figure.data
         for name, place in zip(trace.text, trace.textposition, strict=True)
     }
-    points = figure_1._pixels(fktg, (0.25, 0.62, -5, 3), figure_1._WIDE_PX)
+    points = scatter.pixels(fktg, scatter.Axes((0.25, 0.62), (-5, 3)), scatter.WIDE_PX)
     labels = [study().models[name].title for name in fktg["model"]]
-    expected = style.place_labels(points, labels, *figure_1._WIDE_PX)
+    expected = style.place_labels(points, labels, *scatter.WIDE_PX)
     assert drawn == dict(zip(labels, expected, strict=True))
 
 

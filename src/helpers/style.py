@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -45,6 +46,8 @@ COMPONENTS = {
     "gpu": ComponentStyle("GPU", "#56B4E9", "#7CC8F2"),
     "ram": ComponentStyle("Memory", "#E69F00", "#F2B83D"),
 }
+SYMBOLS = {"measured": "", "partly-measured": "-dot", "estimated": "-x", "missing": "-x"}
+"""What is added to the marker of a run of ours, by how its energy was got; with CPU and GPU missing, memory's rule is left."""
 HATCH = "/"
 """Pattern of everything that was estimated, not measured."""
 NOT_MEASURED = "not measured on this machine"
@@ -96,10 +99,14 @@ PAD = 0.3
 """Room at both ends of an energy axis, in decades."""
 
 
-def energy_axis(fig: go.Figure, low: int, high: int) -> None:
-    """Make y a logarithmic energy axis from 10**low to 10**high Wh, with units in its labels."""
-    exponents = list(range(low, high + 1))
-    fig.update_yaxes(
+def energy_axis(fig: go.Figure, low: int, high: int, axis: Literal["x", "y"] = "y", every: int = 1) -> None:
+    """Make an axis a logarithmic energy axis from 10**low to 10**high Wh, with units in its labels.
+
+    A label stands at each decade, or at every so many where there is little room.
+    """
+    exponents = list(range(low, high + 1, every))
+    update = fig.update_yaxes if axis == "y" else fig.update_xaxes
+    update(
         type="log",
         range=[low - PAD, high + PAD],
         tickvals=[10.0**e for e in exponents],

@@ -8,11 +8,9 @@ from helpers import style, units
 from helpers.results import Tables
 from helpers.show import Artefact, Panel, html_table
 from helpers.statistics import diagnostics, regression
-from helpers.statistics.diagnostics import FORMS, WRONG_PERCENT
+from helpers.statistics.diagnostics import FORMS, LONG_S, WRONG_PERCENT
 from helpers.statistics.regression import Fit
 
-_LONG_S = 100.0
-"""Runs from here on are called long; Table B1 has a gap of runs between 79 s and 162 s."""
 _GREY = ("#6b7280", "#9aa3ae")
 
 
@@ -62,12 +60,12 @@ _DATA = [
 def verdict(errors: pd.DataFrame) -> str:
     """Say in words how well duration predicts the energy of a model that the fit has not seen."""
     sizes = errors.assign(size=errors["error_percent"].abs()).dropna(subset=["size"])
-    long, short = (sizes[sizes["duration_s"] >= _LONG_S], sizes[sizes["duration_s"] < _LONG_S])
+    long, short = (sizes[sizes["duration_s"] >= LONG_S], sizes[sizes["duration_s"] < LONG_S])
     if long.empty or short.empty:
         return f"The median error out of sample is {sizes['size'].median():.0f} %."
     good, useless = long["size"].max() <= WRONG_PERCENT, short["size"].median() > WRONG_PERCENT
     return (
-        f"Duration is {'a good' if good else 'a rough'} proxy for runs of {_LONG_S:.0f} s or more (median error "
+        f"Duration is {'a good' if good else 'a rough'} proxy for runs of {LONG_S:.0f} s or more (median error "
         f"{long['size'].median():.0f} %, worst {long['size'].max():.0f} %) and "
         f"{'no proxy' if useless else 'a proxy'} for shorter ones (median {short['size'].median():.0f} %, "
         f"worst {_times(short['size'].max())})."

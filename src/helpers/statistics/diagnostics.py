@@ -15,6 +15,8 @@ EQUATION_2 = (0.1, 0.09)
 """The paper's Eq. 2 for Capella: (0.1 + 0.09 x GPUs) x duration, in Wh/s."""
 WRONG_PERCENT = 20.0
 """From this error on an energy is called wrong."""
+LONG_S = 100.0
+"""Runs from here on are called long: where the language models of Table B1 that reason part from the others."""
 
 
 def influence(fitted: Fit) -> pd.DataFrame:

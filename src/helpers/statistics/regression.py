@@ -168,12 +168,17 @@ def predict(fitted: Fit, duration_s: float, gpus: int) -> Prediction:
     x = np.array([values[name] for name in names])
     mean = float(x @ [term.estimate for term in fitted.terms.values()])
     variance = float(x @ fitted.covariance.loc[names, names].to_numpy() @ x)
-    quantile = float(t.ppf(0.975, fitted.df_resid))
+    quantile = quantile_95(fitted)
     half, mean_half = (
         quantile * math.sqrt(variance + fitted.residual_sd_wh**2),
         quantile * math.sqrt(variance),
     )
     return Prediction(mean, mean - half, mean + half, mean - mean_half, mean + mean_half)
+
+
+def quantile_95(fitted: Fit) -> float:
+    """Return the quantile of Student's t that makes a two-sided 95 % interval of this fit."""
+    return float(t.ppf(0.975, fitted.df_resid))
 
 
 _PRINTED = {
@@ -234,6 +239,7 @@ def as_json(fitted: Fit, mode: str) -> dict[str, Any]:
         "r2": fitted.r2,
         "adjusted_r2": fitted.adjusted_r2,
         "residual_sd_wh": fitted.residual_sd_wh,
+        "t_975": quantile_95(fitted),
         "covariance": fitted.covariance.to_dict(),
         "points": fitted.points[columns].to_dict("records"),
     }

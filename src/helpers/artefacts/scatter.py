@@ -1,0 +1,231 @@
+"""Accuracy against energy: the panels that Figures 1 and 7 share."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers import style
+from helpers.hover import hover_text
+from helpers.show import Panel
+from helpers.study import PAPER_EMBEDDING, model_title, study
+
+Size = tuple[float, float]
+WIDE_PX: Size = (600.0, 370.0)
+"""A plot without its axes that takes the whole width of a desktop, for placing the labels."""
+SMALL_PX: Size = (235.0, 240.0)
+"""The same of a plot in the grid."""
+NARROW_PX: Size = (250.0, 370.0)
+"""The same of a wide plot on a phone."""
+DATA_COLUMNS = [
+    "dataset",
+    "synthetic",
+    "model",
+    "family",
+    "source",
+    "machine",
+    "gpus",
+    "accuracy",
+    "accuracy_uncertainty",
+    "accuracy_sd",
+    "energy_wh",
+    "energy_wh_below",
+    "energy_uncertainty_wh",
+    "energy_sd_wh",
+    "energy_kind",
+    "duration_s",
+    "texts",
+    "checkpoint",
+    "checks_failed",
+    "origin",
+]
+"""Columns of `results` that a figure of this kind offers as CSV."""
+MARKS = "Filled: our runs, with a cross where CPU and GPU were estimated, with a dot where one of them was measured."
+ACCOUNTING = "CPU, GPU and memory are added up as in the paper; memory always counts by a rule."
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Ranges of the axes: accuracy, and energy in decades of Wh."""
+
+    accuracy: tuple[float, float]
+    decades: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How large a panel is drawn, and which rows (of the index) bear a label on a desktop and on a phone."""
+
+    height: int
+    broad_px: Size
+    narrow_px: Size
+    broad: Collection[object]
+    narrow: Collection[object]
+    wide: bool = False
+    legend: bool = False
+
+
+def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows of `results` by dataset, source and model; datasets and models as in the catalogue."""
+    order = {"dataset": list(study().datasets), "model": list(study().models)}
+    return rows.sort_values(
+        ["dataset", "source", "model"],
+        key=lambda column: column.map(order[column.name].index) if column.name in order else column,
+        kind="stable",
+    )
+
+
+def drawable(rows: pd.DataFrame) -> pd.Series:
+    """Say which rows have an energy, or at least a limit for it."""
+    return rows["energy_wh"].notna() | rows["energy_wh_below"].notna()
+
+
+def panel(of_dataset: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "") -> Panel:
+    """Draw rows of `results` of one dataset: hollow where published, filled where measured.
+
+    Rows without any energy are named below the title instead; where nothing is left, the plot says so.
+    """
+    entry = study().datasets[dataset]
+    rows = of_dataset[drawable(of_dataset)]
+    figure = go.Figure()
+    style.layout(figure, height=plot.height)
+    style.energy_axis(figure, *axes.decades)
+    figure.update_xaxes(title="Accuracy", range=list(axes.accuracy))
+    broad = _labels(rows, plot.broad, axes, plot.broad_px)
+    narrow = _labels(rows, plot.narrow, axes, plot.narrow_px)
+    for family, look in style.FAMILIES.items():
+        for is_published in (True, False):
+            mask = (rows["family"] == family) & ((rows["source"] == "published") == is_published)
+            if mask.any():
+                figure.add_trace(
+                    _trace(rows[mask], look, is_published, broad[mask], narrow[mask], plot.legend)
+                )
+    if rows.empty:
+        style.not_measured(figure)
+    measured = rows[rows["source"] != "published"]
+    return Panel(
+        name=dataset,
+        title=entry.title,
+        note=_note(measured, entry.synthetic, plot.wide) + _left_out(of_dataset[~drawable(of_dataset)]),
+        figure=figure,
+        alt=alt or _alt(rows, entry.title),
+        wide=plot.wide,
+        marked=entry.synthetic,
+    )
+
+
+def extremes(rows: pd.DataFrame) -> list[object]:
+    """Return the published rows with the most and the least accuracy and energy; without any, those of our runs."""
+    published = rows[rows["source"] == "published"]
+    named = rows if published.empty else published
+    energy = named["energy_wh"].dropna()
+    return (
+        [named["accuracy"].idxmax(), named["accuracy"].idxmin(), energy.idxmax(), energy.idxmin()]
+        if len(energy)
+        else []
+    )
+
+
+def pixels(rows: pd.DataFrame, axes: Axes, size: Size) -> list[tuple[float, float]]:
+    """Return where the rows lie in a plot of that size, from the left and from the top."""
+    width, height = size
+    left, right = axes.accuracy
+    low, high = axes.decades[0] - style.PAD, axes.decades[1] + style.PAD
+    return [
+        (
+            (x - left) / (right - left) * width,
+            (high - math.log10(y)) / (high - low) * height,
+        )
+        for x, y in zip(rows["accuracy"], rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
+    ]
+
+
+def _trace(
+    rows: pd.DataFrame,
+    look: style.FamilyStyle,
+    published: bool,
+    broad: pd.DataFrame,
+    narrow: pd.DataFrame,
+    legend: bool,
+) -> go.Scatter:
+    below = rows["energy_wh"].isna()
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"])
+    symbols = [
+        "triangle-down-open"
+        if limit
+        else f"{look.symbol}-open"
+        if published
+        else f"{look.symbol}{style.SYMBOLS[kind]}"
+        for limit, kind in zip(below, rows["energy_kind"], strict=True)
+    ]
+    spread = {"thickness": 1, "width": 0, "color": look.light}
+    return go.Scatter(
+        x=rows["accuracy"],
+        y=energy,
+        mode="markers+text",
+        name=f"{look.title}, {'published' if published else 'measured'}",
+        showlegend=legend,
+        text=broad["text"],
+        textposition=list(broad["place"]),
+        textfont={"color": look.light, "size": style.FONT_SIZE - 1},
+        marker={
+            "symbol": symbols,
+            "size": 11,
+            "color": look.light,
+            "line": {"width": 2 if published else 1, "color": look.light if published else style.PAPER},
+        },
+        cliponaxis=False,
+        error_x=None if published else {"array": rows["accuracy_sd"].fillna(0), **spread},
+        error_y={"array": rows["energy_uncertainty_wh" if published else "energy_sd_wh"].fillna(0), **spread},
+        hovertext=[hover_text(row) for _, row in rows.iterrows()],
+        hoverinfo="text",
+        meta=style.themed(look.light, look.dark, not published, broad, narrow),
+    )
+
+
+def _labels(rows: pd.DataFrame, labelled: Collection[object], axes: Axes, size: Size) -> pd.DataFrame:
+    """Return text and place of the labels; what bears none is in the hover."""
+    text = rows["model"].map({name: model.title for name, model in study().models.items()})
+    text = text.where(rows.index.isin(list(labelled)), "")
+    places = style.place_labels(pixels(rows, axes, size), list(text), *size)
+    return pd.DataFrame({"text": text, "place": pd.Series(places, index=rows.index, dtype=object)})
+
+
+def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
+    if synthetic:
+        lead = "Invented texts, for trying the companion out; not a result of the paper's kind. "
+        return lead + ("" if len(measured) else "Not measured on this machine.")
+    if measured.empty:
+        return (
+            "Published values; not measured on this machine."
+            if not wide
+            else ("Published values. The texts are not public as a file, so no run of ours stands here.")
+        )
+    other = sorted(set(measured["checkpoint"].dropna()) - {PAPER_EMBEDDING})
+    return f"Measured: {', '.join(sorted(set(measured['source'])))}." + (
+        f" Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
+    )
+
+
+def _left_out(rows: pd.DataFrame) -> str:
+    return (
+        f" Without any energy, so not drawn: {', '.join(map(model_title, rows['model']))}."
+        if len(rows)
+        else ""
+    )
+
+
+def _alt(rows: pd.DataFrame, title: str) -> str:
+    if rows.empty:
+        return f"{title}: not measured on this machine."
+    parts = []
+    for published, part in rows.groupby(rows["source"] == "published", sort=False):
+        best = part.sort_values("accuracy").iloc[-1]
+        kind, count = "Published" if published else "Measured here", part["model"].nunique()
+        parts.append(
+            f"{kind}: {count} model{'s' if count > 1 else ''}, best {model_title(best['model'])} with accuracy "
+            f"{best['accuracy']:.2f}."
+        )
+    return f"{title}, accuracy against energy. {' '.join(parts)}"

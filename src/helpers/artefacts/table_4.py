@@ -1,0 +1,146 @@
+"""Table 4: the datasets (paper, Table 4 and section 3), what our catalogue has, and the level of guessing."""
+
+import pandas as pd
+
+from helpers import paths
+from helpers.artefacts import parts
+from helpers.record import read_record
+from helpers.results import Tables
+from helpers.show import Artefact, html_table
+from helpers.study import DatasetEntry, model_title, study
+
+
+def table_4(tables: Tables) -> Artefact:
+    """Show Table 4 as printed, the datasets of our catalogue with their level of chance, and what was measured."""
+    printed = tables.printed["table_4_datasets"]
+    catalogue = _catalogue(tables.results, printed)
+    ours = _measured(tables.results)
+    heads = {"dataset": "Dataset", "classification_task": "Classification task", "hf_id": "Repository"}
+    body = html_table(printed[list(heads)].rename(columns=heads), "As published")
+    body += html_table(
+        _shown(catalogue), "In our catalogue, all datasets of the paper and the synthetic sample", _NUMBERS
+    )
+    body += parts.block(ours, "Measured", "No dataset was measured on this machine.", _OURS)
+    return Artefact(
+        name="table_4_datasets",
+        label="Table 4",
+        finding=_finding(catalogue),
+        note=(
+            "Chance is the accuracy of a guess among equally likely labels: one by the number of labels. Each of the ten "
+            "splits has as many texts to train on and to test as shown, and every model gets the same splits. "
+            f"{_same_repositories(printed, catalogue)}"
+        ),
+        data=pd.concat([catalogue, ours], ignore_index=True),
+        function="helpers.artefacts.table_4.table_4",
+        body=body,
+        inputs=parts.inputs(catalogue["origin"], ours["origin"]),
+    )
+
+
+def _catalogue(results: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for name, entry in study().datasets.items():
+        published = results[
+            (results["source"] == "published") & (results["dataset"] == name) & results["accuracy"].notna()
+        ]
+        linked_in = ["table_4_datasets"] if name in set(printed["dataset"]) else []
+        best = published.sort_values("accuracy", kind="stable").iloc[-1] if len(published) else None
+        rows.append(
+            {
+                "source": "catalogue",
+                "dataset": name,
+                "language": entry.language,
+                "labels": len(entry.labels),
+                "chance": parts.chance(name),
+                "train_texts": entry.split.train,
+                "test_texts": entry.split.test,
+                "synthetic": entry.synthetic,
+                "data_from": _place(entry),
+                "best_accuracy": None if best is None else best["accuracy"],
+                "best_model": None if best is None else best["model"],
+                "best_tied": int((published["accuracy"] == published["accuracy"].max()).sum()),
+                "origin": " ".join(
+                    parts.inputs(["data/study/datasets.yaml"], linked_in, published["origin"])
+                ),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _place(entry: DatasetEntry) -> str:
+    if entry.hub is not None:
+        return entry.hub.repository
+    return "shipped with this companion" if entry.synthetic else "not public as a file"
+
+
+def _same_repositories(printed: pd.DataFrame, catalogue: pd.DataFrame) -> str:
+    ours = printed["dataset"].map(catalogue.set_index("dataset")["data_from"])
+    other = printed.loc[ours != printed["hf_id"], "dataset"]
+    if other.empty:
+        return f"Our catalogue names the same repository for all {len(printed)} of Table 4."
+    return f"Our catalogue names another repository for {parts.listed(list(other))}."
+
+
+def _finding(catalogue: pd.DataFrame) -> str:
+    real = catalogue[~catalogue["synthetic"]].sort_values("chance")
+    low, high = real.iloc[0], real.iloc[-1]
+    return (
+        f"The paper's {len(real)} datasets have {high['labels']} to {low['labels']} labels, so guessing gives between "
+        f"{low['chance']:.2f} ({_title(low['dataset'])}) and {high['chance']:.2f} ({_title(high['dataset'])})."
+    )
+
+
+def _title(dataset: str) -> str:
+    return study().datasets[dataset].title
+
+
+_NUMBERS = ("Labels", "Chance", "Train", "Test", "Best published accuracy")
+_LANGUAGES = {"de": "German", "en": "English"}
+
+
+def _shown(catalogue: pd.DataFrame) -> pd.DataFrame:
+    best = [
+        None if pd.isna(model) else model_title(model) + (f" and {tied - 1} more" if tied > 1 else "")
+        for model, tied in zip(catalogue["best_model"], catalogue["best_tied"], strict=True)
+    ]
+    accuracy = [None if pd.isna(value) else f"{value:.2f}" for value in catalogue["best_accuracy"]]
+    return pd.DataFrame(
+        {
+            "Dataset": catalogue["dataset"].map(_title),
+            "Language": catalogue["language"].map(_LANGUAGES),
+            "Labels": catalogue["labels"],
+            "Chance": catalogue["chance"].map("{:.3f}".format),
+            "Train": catalogue["train_texts"],
+            "Test": catalogue["test_texts"],
+            "Best published accuracy": accuracy,
+            "Best model": best,
+        }
+    )
+
+
+_OURS = {
+    "dataset": "Dataset",
+    "source": "Campaign",
+    "runs": "Runs",
+    "models": "Models",
+    "splits": "Splits",
+    "best_accuracy": "Best accuracy",
+    "dataset_sha256": "sha256 of the data",
+}
+_COLUMNS = [*_OURS, "origin"]
+
+
+def _measured(results: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per dataset, campaign and content of the data; `origin` names all records behind it."""
+    rows = results[results["source"] != "published"]
+    content = [read_record(paths.ROOT / str(origin)).run.dataset_sha256[:12] for origin in rows["origin"]]
+    grouped = rows.assign(dataset_sha256=content).groupby(["dataset", "source", "dataset_sha256"])
+    found = grouped.agg(
+        runs=("origin", "count"),
+        models=("model", "nunique"),
+        splits=("splits", "max"),
+        best_accuracy=("accuracy", "max"),
+        origin=("origin", " ".join),
+    ).reset_index()[_COLUMNS]
+    order = list(study().datasets)
+    return found.sort_values("dataset", key=lambda column: column.map(order.index), kind="stable")

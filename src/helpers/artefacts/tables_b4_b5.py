@@ -1,0 +1,287 @@
+"""Tables B4 and B5: energy and accuracy on the four other datasets (paper, Tables B4 and B5)."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from helpers import units
+from helpers.artefacts import parts
+from helpers.artefacts.parts import chance, times
+from helpers.artefacts.scatter import in_the_studys_order
+from helpers.results import Tables
+from helpers.show import Artefact, html_table
+from helpers.study import PAPER_EMBEDDING, TraditionalModel, model_title, study
+
+OTHER_DATASETS = ("news", "yelp", "tomatoes", "emotion")
+RUN_ON = 2.0
+"""An LLM that takes more than this many times its energy on every other dataset gets a remark."""
+SPREADS = 2.0
+"""Standard deviations over splits by which a measured accuracy may differ from the published one."""
+
+
+def table_b4(tables: Tables) -> Artefact:
+    """Show Table B4, `news` and `yelp`, with measured runs beside and remarks from the numbers."""
+    return _table(tables, "table_b4", "Table B4", ("news", "yelp"))
+
+
+def table_b5(tables: Tables) -> Artefact:
+    """Show Table B5, `tomatoes` and `emotion`, with measured runs beside and remarks from the numbers."""
+    return _table(tables, "table_b5", "Table B5", ("tomatoes", "emotion"))
+
+
+def _table(tables: Tables, name: str, label: str, datasets: Sequence[str]) -> Artefact:
+    results = tables.results
+    published = _published(results, tables.observations, name, datasets)
+    ours = _beside(parts.measured(results, datasets), published)
+    body = html_table(
+        _shown(published, datasets),
+        "As published, one Capella node, averages over 10 splits",
+        [f"{dataset}: {what}" for dataset in datasets for what in ("energy (Wh)", "accuracy")],
+    )
+    body += _resolved(published)
+    where = parts.listed(list(datasets))
+    body += parts.remarks(
+        [
+            *_below_chance(published, ours, datasets),
+            *_energy_against_other_datasets(results, datasets),
+            *_embedding(results, tables.observations, datasets),
+            *_agreement(ours),
+        ]
+    )
+    body += parts.block(
+        ours, f"Measured, {where}", f"{where}: not measured on this machine.".capitalize(), _BESIDE
+    )
+    return Artefact(
+        name=name,
+        label=label,
+        finding=_finding(published, datasets),
+        note=(
+            "Inference on 200 texts. Energy (Wh) and accuracy as printed; where the table prints a limit or two decimals "
+            "below 1 Wh, Figure 7 gives the energy more precisely for the models that it shows. CPU, GPU and memory are "
+            "added up as in the paper."
+        ),
+        data=pd.concat([published, ours], ignore_index=True),
+        function=f"helpers.artefacts.tables_b4_b5.{name}",
+        body=body,
+        inputs=parts.inputs(
+            published["origin"], ours["origin"], ["table_b1", "table_b4", "table_b5", "figure_7"]
+        ),
+    )
+
+
+_COLUMNS = [
+    "source",
+    "dataset",
+    "model",
+    "family",
+    "machine",
+    "gpus",
+    "energy_wh",
+    "energy_wh_below",
+    "energy_uncertainty_wh",
+    "energy_sd_wh",
+    "energy_kind",
+    "accuracy",
+    "accuracy_uncertainty",
+    "accuracy_sd",
+    "duration_s",
+    "checkpoint",
+    "origin",
+]
+
+
+def _published(
+    results: pd.DataFrame, observations: pd.DataFrame, name: str, datasets: Sequence[str]
+) -> pd.DataFrame:
+    """Return the runs of the table with the energy as printed beside the one that the results prefer."""
+    printed = observations[(observations["origin"] == name) & (observations["quantity"] == "energy_wh")]
+    printed = printed.rename(columns={"value": "printed_energy_wh", "below": "printed_energy_wh_below"})
+    rows = results[(results["source"] == "published") & results["dataset"].isin(datasets)]
+    rows = in_the_studys_order(rows)[_COLUMNS].assign(chance=rows["dataset"].map(chance))
+    energies = printed[["dataset", "model", "printed_energy_wh", "printed_energy_wh_below"]]
+    return rows.merge(energies, on=["dataset", "model"], how="inner")
+
+
+def _shown(published: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+    models = [name for name in study().models if name in set(published["model"])]
+    shown = pd.DataFrame({"Model": [model_title(name) for name in models]})
+    for dataset in datasets:
+        rows = published[published["dataset"] == dataset].set_index("model").reindex(models)
+        shown[f"{dataset}: energy (Wh)"] = list(_as_printed(rows))
+        shown[f"{dataset}: accuracy"] = list(rows["accuracy"].map("{:.2f}".format))
+    return shown
+
+
+def _as_printed(rows: pd.DataFrame) -> pd.Series:
+    limit = rows["printed_energy_wh_below"].map("<{:.2f}".format)
+    return rows["printed_energy_wh"].map("{:.2f}".format).where(rows["printed_energy_wh"].notna(), limit)
+
+
+def _resolved(published: pd.DataFrame) -> str:
+    """Show the energies that a figure gives with more digits than the table."""
+    rows = published[published["energy_kind"] == "digitised"]
+    if rows.empty:
+        return ""
+    shown = pd.DataFrame(
+        {
+            "Dataset": rows["dataset"],
+            "Model": rows["model"].map(model_title),
+            "Printed (Wh)": _as_printed(rows),
+            "Read off Figure 7 (Wh)": [
+                _with_uncertainty(energy, plus)
+                for energy, plus in zip(rows["energy_wh"], rows["energy_uncertainty_wh"], strict=True)
+            ],
+        }
+    )
+    return html_table(shown, "The same, where Figure 7 is more precise", list(shown.columns[2:]))
+
+
+def _with_uncertainty(value: float, uncertainty: float) -> str:
+    """Return a value to the second digit of its uncertainty, for example `0.002089 ± 0.000025`."""
+    digits = max(0, 1 - math.floor(math.log10(uncertainty)))
+    return f"{value:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{uncertainty:.{digits}f}"
+
+
+_BESIDE = {
+    "dataset": "Dataset",
+    "model": "Model",
+    "source": "Campaign",
+    "energy_wh": "Energy (Wh)",
+    "published_energy_wh": "Published (Wh)",
+    "accuracy": "Accuracy",
+    "published_accuracy": "Published accuracy",
+    "energy_kind": "Energy is",
+    "machine": "Machine",
+    "duration_s": "Duration (s)",
+}
+
+
+def _beside(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    keys = ["dataset", "model"]
+    values = published[[*keys, "energy_wh", "accuracy"]].rename(
+        columns={"energy_wh": "published_energy_wh", "accuracy": "published_accuracy"}
+    )
+    return rows[_COLUMNS].assign(chance=rows["dataset"].map(chance)).merge(values, on=keys, how="left")
+
+
+def _finding(published: pd.DataFrame, datasets: Sequence[str]) -> str:
+    sentences = []
+    for dataset in datasets:
+        rows = published[published["dataset"] == dataset]
+        order = rows.sort_values(["accuracy", "energy_wh"], ascending=[False, True])
+        best = order.iloc[0]
+        tied = int((rows["accuracy"] == best["accuracy"]).sum())
+        which = model_title(best["model"]) + (f", the cheapest of {tied} that reach it" if tied > 1 else "")
+        text = f"on {dataset} the best accuracy is {best['accuracy']:.2f} ({which})"
+        if best["family"] != "Traditional":
+            small = order[order["family"] == "Traditional"].iloc[0]
+            factor = best["energy_wh"] / small["energy_wh"]
+            text += f", {best['accuracy'] - small['accuracy']:.2f} above {model_title(small['model'])}"
+            text += f" at {times(factor)} times its energy" if pd.notna(factor) else ""
+        sentences.append(text)
+    text = "; ".join(sentences)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _below_chance(published: pd.DataFrame, ours: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+    """Name every model that a guess would beat."""
+    rows = pd.concat([published, ours], ignore_index=True)
+    below = rows[rows["accuracy"] + rows["accuracy_uncertainty"].fillna(0) < rows["chance"]]
+    if below.empty:
+        levels = parts.listed([f"{chance(name):.2f} on {name}" for name in datasets])
+        yield f"No accuracy, published or measured, lies below that of guessing ({levels})."
+    for _, row in below.iterrows():
+        peers = rows[
+            (rows["dataset"] == row["dataset"])
+            & (rows["source"] == row["source"])
+            & ((rows["family"] == "Traditional") == (row["family"] == "Traditional"))
+            & (rows["model"] != row["model"])
+        ]["accuracy"]
+        kind = "traditional models" if row["family"] == "Traditional" else "LLMs"
+        source = "" if row["source"] == "published" else f" ({row['source']})"
+        others = f" The other {kind} reach {peers.min():.2f} to {peers.max():.2f}." if len(peers) else ""
+        yield (
+            f"{model_title(row['model'])} has an accuracy of {row['accuracy']:.2f} on {row['dataset']}{source}, where guessing "
+            f"gives {row['chance']:.2f}.{others} An accuracy below chance points to answers that were not read as labels."
+        )
+
+
+def _energy_against_other_datasets(results: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+    """Name every LLM with an outlying energy on one of the datasets: the same number of texts, far more energy."""
+    rows = results[(results["source"] == "published") & (results["family"] != "Traditional")]
+    energy = rows[rows["dataset"].isin(OTHER_DATASETS)].pivot(
+        index="model", columns="dataset", values="energy_wh"
+    )
+    found = False
+    for dataset in datasets:
+        own = energy[dataset]
+        factors = energy.drop(columns=dataset).rdiv(own, axis=0)
+        least, most = factors.min(axis=1), factors.max(axis=1)
+        outlying = [str(model) for model in factors.index[least > RUN_ON]]
+        rest = most.drop(outlying).max()
+        for model in outlying:
+            found = True
+            yield (
+                f"{model_title(model)} takes {units.energy(own[model])} on {dataset}, {times(least[model])} to "
+                f"{times(most[model])} times its energy on the other three datasets; no other LLM takes more than "
+                f"{times(rest)} times. Answers that run on would explain it."
+            )
+    if not found:
+        yield f"On {' and '.join(datasets)}, no LLM takes more than {RUN_ON:.0f} times its energy on each other dataset."
+
+
+def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+    """Compare the energies of models that all have to embed the same number of texts."""
+    embedders = [
+        name
+        for name, model in study().models.items()
+        if isinstance(model, TraditionalModel) and model.features == "embedding"
+    ]
+    rows = results[results["dataset"].isin(OTHER_DATASETS) & results["model"].isin(embedders)]
+    published = rows[rows["source"] == "published"]
+    power = observations[
+        (observations["origin"] == "table_b1") & (observations["quantity"] == "average_power_w")
+    ].set_index("model")["value"]
+    energy = {name: part.set_index("dataset")["energy_wh"] for name, part in published.groupby("model")}
+    for model, of_model in energy.items():
+        if of_model.isna().any():
+            continue
+        low, high = str(of_model.idxmin()), str(of_model.idxmax())
+        ours = rows[(rows["source"] != "published") & (rows["model"] == model) & (rows["dataset"] == low)]
+        beside = f"; our fastest run on {low} takes {units.duration(ours['duration_s'].min())}"
+        yield (
+            f"{model_title(str(model))} embeds as many texts of every dataset, yet its published energy goes from "
+            f"{units.energy(of_model[low])} ({low}) to {units.energy(of_model[high])} ({high}). At its average power of "
+            f"Table B1, the former lasts {units.duration(3600 * of_model[low] / power[model])}{beside if len(ours) else ''}."
+        )
+    if len(energy) == 2:
+        one, other = (name for name in embedders if name in energy)
+        ratio = (energy[other] / energy[one]).reindex(list(datasets)).dropna()
+        if len(ratio):
+            factors = [f"{times(factor)} on {name}" for name, factor in ratio.items()]
+            yield (
+                f"Both embedding models have to embed the same texts. {model_title(other)} takes as many times the energy of "
+                f"{model_title(one)}: {parts.listed(factors)}."
+            )
+
+
+def _agreement(ours: pd.DataFrame) -> Iterator[str]:
+    """Say which measured accuracies are away from the published ones."""
+    known = ours[ours["published_accuracy"].notna() & ours["accuracy_sd"].notna()]
+    if known.empty:
+        return
+    away = known[(known["accuracy"] - known["published_accuracy"]).abs() > SPREADS * known["accuracy_sd"]]
+    named = [
+        f"{model_title(str(model))} on {dataset} ({', '.join(part['source'])}{_other_embedding(part['checkpoint'])})"
+        for (dataset, model), part in away.groupby(["dataset", "model"], sort=False)
+    ]
+    yield (
+        f"{len(known) - len(away)} of {len(known)} measured accuracies lie within {SPREADS:.0f} standard deviations over "
+        f"splits of the published one" + (f"; not {parts.listed(named)}." if named else ".")
+    )
+
+
+def _other_embedding(checkpoints: pd.Series) -> str:
+    other = sorted(set(checkpoints.dropna()) - {PAPER_EMBEDDING})
+    return f"; embedding {', '.join(other)}" if other else ""
