@@ -35,6 +35,8 @@ MODELS = study().models
 MEASURED = {"model": ["linear-bow", "linear-tfidf"], "dataset": "fktg-sample", "splits": 1, "window_s": 0.05}
 SCRIPT = "<script>alert(1)</script>"
 LOOKS = [(width, theme) for width in (1280, 390) for theme in ("light", "dark")]
+EVERY_LOOK = ("book/index", FIGURE_1, "notebooks/analysis/claims", "notebooks/analysis/calculator")
+"""Pages of the most different kinds; the others are looked at on a light desktop and on a dark phone."""
 OUTSIDE = ("http", "https", "mailto", "data", "javascript")
 HARMLESS: tuple[str, ...] = ()
 """Messages of the console that are known and named here."""
@@ -269,7 +271,7 @@ def test_analysis_runs_with_plain_papermill(name: str, checkout: Checkout) -> No
 def test_page_is_sound_on_desktop_and_phone_in_light_and_dark(
     name: str, book: Checkout, browser: Any
 ) -> None:
-    for width, theme in LOOKS:
+    for width, theme in LOOKS if name in EVERY_LOOK else LOOKS[::3]:
         look = f"{name} at {width} px, {theme}"
         look_at(browser, html(book) / f"{name}.html", width, theme)
         severe = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
@@ -423,7 +425,7 @@ def test_download_is_the_data_of_what_is_shown(book: Checkout, browser: Any) -> 
         assert kind == "data:text/csv;base64"
         assert link["download"] == f"{artefact['id']}.csv"
         rows[artefact["id"]] = pd.read_csv(io.BytesIO(base64.b64decode(content)))
-        assert "origin" in rows[artefact["id"]]
+        assert len(rows[artefact["id"]]), artefact["id"]
     look_at(browser, html(book) / f"{FIGURE_1}.html")
     drawn = [panel(browser, name)["drawn"] for name in ("fktg", *REAL, "fktg-sample")]
     figure_1 = rows["figure_1_accuracy_energy"]
@@ -457,16 +459,20 @@ def test_source_lists_the_files_with_their_hashes_and_leads_to_them(book: Checko
 
 
 @one_book
-def test_inputs_of_a_figure_are_exactly_the_origins_of_its_data(book: Checkout) -> None:
-    for _, artefact in artefacts(book):
+def test_origins_of_the_data_are_among_the_inputs_of_a_figure(book: Checkout) -> None:
+    with_origins = 0
+    for file, artefact in artefacts(book):
         content = str(artefact.select_one("a.download")["href"]).partition(",")[2]
-        origins = set(pd.read_csv(io.BytesIO(base64.b64decode(content)))["origin"])
+        data = pd.read_csv(io.BytesIO(base64.b64decode(content)))
+        origins = set(data["origin"].dropna()) if "origin" in data else set()
         files = {
-            name if name.endswith(".json") else f"data/published/{name}.csv"
+            name if "/" in name else f"data/published/{name}.csv"
             for origin in origins
             for name in origin.split()
         }
-        assert {link.text for link in artefact.select(".inputs li a")} == files
+        assert files <= {link.text for link in artefact.select(".inputs li a")}, file.name
+        with_origins += bool(files)
+    assert with_origins > 10
 
 
 @one_book

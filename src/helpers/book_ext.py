@@ -1,16 +1,23 @@
-"""Sphinx extension of the book: plotly.js once, links that work from every page, nothing from the network."""
+"""Sphinx extension of the book: figures and numbers on any page, links that work from every page, no network."""
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
 import plotly
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.logging import getLogger
 
+from helpers.errors import nearest
+from helpers.numbers import numbers
+from helpers.results import load_tables
 from helpers.show import ROOT_LINK
+
+LOGGER = getLogger(__name__)
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
@@ -32,12 +39,48 @@ class ShowArtefact(SphinxDirective):  # type: ignore[misc]
         return [nodes.raw("", fragment, format="html")]
 
 
+class ShowNumber(SphinxRole):  # type: ignore[misc]
+    """`{number}`NAME``: a number computed from the data (`helpers.numbers`), a link to where it comes from."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the number, and make the page depend on the numbers, so that no stale page survives."""
+        file = _numbers_file(self.env.app)
+        self.env.note_dependency(str(file))
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if self.text not in found:
+            LOGGER.warning(
+                "number %r: %s", self.text, nearest(self.text, found), location=self.get_location()
+            )
+            return [nodes.literal(text=self.text)], []
+        text, see = found[self.text]["text"], found[self.text]["see"]
+        if not see:
+            return [nodes.Text(text)], []
+        target = f"{ROOT_LINK}notebooks/analysis/{see}.html"
+        return [nodes.reference("", text, refuri=target, classes=["number"])], []
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("artefact", ShowArtefact)
+    app.add_role("number", ShowNumber())
+    app.connect("builder-inited", _write_numbers)
     app.connect("html-page-context", _finish_page)
     app.connect("build-finished", _finish_build)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _numbers_file(app: Any) -> Path:
+    return Path(app.doctreedir) / "numbers.json"
+
+
+def _write_numbers(app: Any) -> None:
+    """Compute the numbers anew for every build; the file changes only where a number does."""
+    file = _numbers_file(app)
+    computed = {name: asdict(number) for name, number in numbers(load_tables()).items()}
+    text = json.dumps(computed, indent=1, ensure_ascii=False)
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
 
 def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
@@ -47,6 +90,9 @@ def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any
             "plotly.min.js"
         )  # in the head and blocking: the figures' own scripts follow in the body
         app.add_js_file("figures.js", loading_method="defer")
+    for name in ("claims", "calculator"):  # scripts of one page each
+        if f'class="{name}"' in body:
+            app.add_js_file(f"{name}.js", loading_method="defer")
     context["body"] = body.replace(ROOT_LINK, "../" * pagename.count("/"))
 
 

@@ -269,14 +269,16 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _claims(options: argparse.Namespace) -> int:
     from helpers.claims import ledger
-    from helpers.results import load_tables
+    from helpers.results import load_tables, select
 
-    assessments = ledger.evaluate(load_tables(), options.source)
+    tables = load_tables()
+    select(tables.results, options.source)  # refuses a source that is not there
+    assessments = ledger.evaluate(tables, options.source)
     if options.json:
         print(json.dumps(ledger.as_json(assessments), indent=1, ensure_ascii=False))
         return 0
     for item in assessments:
-        print(f"{item.verdict:<22}{item.id}: {item.reason}")
+        print(f"{item.verdict:<22}{item.claim.id}: {item.reason}")
     return 0
 
 

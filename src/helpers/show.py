@@ -83,7 +83,8 @@ class Markup(str):
 def html_table(frame: pd.DataFrame, caption: str, numbers: Collection[Hashable] = ()) -> str:
     """Return a table in which every cell but `Markup` is escaped and absent values are a dash.
 
-    Numbers stand right, also those that come as text in the columns `numbers`.
+    Numbers stand right, also those that come as text in the columns `numbers`. A column of `Markup` needs the dtype
+    object: pandas would turn it into plain text, which is escaped.
     """
     numeric = {
         str(column): column in numbers or pd.api.types.is_numeric_dtype(frame[column])
@@ -218,7 +219,7 @@ def _head(column: str, number: bool) -> str:
 
 def _cell(value: object, number: bool) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124  (NaN)
-        return '<td class="absent">-</td>'
+        return f'<td class="absent{" number" if number else ""}">-</td>'
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     shown = text if isinstance(value, Markup) else html.escape(text)
     return f'<td class="number">{shown}</td>' if number else f"<td>{shown}</td>"

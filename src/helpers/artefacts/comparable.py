@@ -17,11 +17,8 @@ def comparable(tables: Tables) -> pd.DataFrame:
     `energy_low_wh`, `energy_high_wh`, the bounds of rounding and reading; an energy printed as a limit lies
     between zero and the limit. For measured runs they are the value itself.
     """
-    results = tables.results
-    published = results["source"] == "published"
-    printed_in = results["origin"].str.contains("table_b1|table_b4|table_b5")
-    keep = results["accuracy"].notna() & (~published | (printed_in & (results["nodes"] == 1)))
-    rows = results[keep & scatter.drawable(results)].reset_index(drop=True)
+    rows = scatter.side_by_side(tables.results)
+    rows = rows[scatter.drawable(rows)].reset_index(drop=True)
     precise = rows.merge(_readings(tables.observations), on=_RUN, how="left", validate="many_to_one")
     use = (rows["source"] == "published") & precise["best"].notna()
     margin = rows["accuracy_uncertainty"].astype(float).fillna(0)

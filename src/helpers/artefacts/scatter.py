@@ -77,6 +77,13 @@ def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def side_by_side(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that may stand in one plot: the measured, and the published of Tables B1, B4 and B5, one node."""
+    published = results["source"] == "published"
+    printed_in = results["origin"].str.contains("table_b1|table_b4|table_b5")
+    return results[results["accuracy"].notna() & (~published | (printed_in & (results["nodes"] == 1)))]
+
+
 def drawable(rows: pd.DataFrame) -> pd.Series:
     """Say which rows have an energy, or at least a limit for it."""
     return rows["energy_wh"].notna() | rows["energy_wh_below"].notna()

@@ -1,0 +1,234 @@
+"""Which accuracy gaps are larger than the noise of the test texts: published, and paired in our runs."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers import style
+from helpers.artefacts import accuracy_tables, parts
+from helpers.results import Tables
+from helpers.show import Artefact, Panel
+from helpers.statistics import accuracy_gaps as gaps
+from helpers.study import PAPER_EMBEDDING, model_title, study
+
+_OFFSET = 0.17
+"""Published above, measured below the line of a model."""
+
+
+def accuracy_differences(tables: Tables) -> Artefact:
+    """Set every accuracy gap beside its noise.
+
+    Published accuracies are means over 10 splits without a spread: the standard error of a difference is bounded
+    by that of one test set and of all texts that ten splits can hold, unpaired. Our runs are compared over the
+    same splits: paired t, corrected for overlap (Nadeau and Bengio 2003), Holm, and a mixed model.
+    """
+    published = _published(tables.results)
+    measured = _measured(tables.split_results)
+    told = published["verdict"].value_counts()
+    return Artefact(
+        name="accuracy_differences",
+        label="Accuracy gaps and their noise",
+        finding=(
+            f"Of {len(published)} published gaps to the best model of a dataset, {told.get(gaps.YES, 0)} are larger than the "
+            f"noise of one test set, {told.get(gaps.NO, 0)} are within the noise even of all ten, and for "
+            f"{told.get(gaps.UNSURE, 0)} the published values cannot tell."
+        ),
+        note=(
+            "Accuracy below the best model of the dataset. Hollow: published, thin whisker 95 % with the texts of one split, "
+            "thick with those of ten splits; ten splits that overlap lie between. Unpaired, as no values per split are "
+            "published; on the same texts the noise is usually smaller. Filled: our runs, paired over the splits, thick "
+            "whisker if the splits are independent, thin if they overlap (corrected). Each whisker is for one comparison."
+            + _other_embedding(tables.split_results)
+        ),
+        data=pd.concat(
+            [published.assign(source="published"), measured.rename(columns={"p_holm": "plain_p_holm"})],
+            ignore_index=True,
+        ),
+        function="helpers.artefacts.accuracy_differences.accuracy_differences",
+        panels=[
+            _panel(name, published[published["dataset"] == name], measured[measured["dataset"] == name])
+            for name in study().datasets
+            if name in {*published["dataset"], *measured["dataset"]}
+        ],
+        body=(
+            accuracy_tables.named(tables.results)
+            + accuracy_tables.noise(tables.results, published)
+            + accuracy_tables.paired(tables.split_results, measured)
+        ),
+        inputs=parts.inputs(published["origin"], _records(tables.split_results)),
+    )
+
+
+def _other_embedding(split_results: pd.DataFrame) -> str:
+    if split_results.empty:
+        return ""
+    other = sorted(set(split_results["checkpoint"].dropna()) - {PAPER_EMBEDDING})
+    return f" Our embeddings are by {parts.listed(other)}, not the paper's checkpoint." if other else ""
+
+
+def _records(split_results: pd.DataFrame) -> list[str]:
+    return [] if split_results.empty else sorted(set(split_results["origin"]))
+
+
+def _published(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the gaps to the best model of each dataset, a row for each other model."""
+    found = []
+    for dataset in study().datasets:
+        rows = gaps.published_accuracies(results, dataset)
+        found += [
+            gaps.gap_between(rows.iloc[0], rows.iloc[i], accuracy_tables.available(dataset))
+            for i in range(1, len(rows))
+        ]
+    return pd.DataFrame([asdict(gap) for gap in found], columns=list(gaps.Gap.__annotations__))
+
+
+def _measured(split_results: pd.DataFrame) -> pd.DataFrame:
+    """Return all pairs of models of each campaign and dataset, with `source`, `dataset` and `origin`."""
+    parts = []
+    for source, dataset in accuracy_tables.sets(split_results):
+        split = study().datasets[dataset].split
+        pairs = gaps.paired_gaps(gaps.by_split(split_results, source, dataset), split.test / split.train)
+        rows = split_results[(split_results["source"] == source) & (split_results["dataset"] == dataset)]
+        files = rows.groupby("model")["origin"].first()
+        parts.append(
+            pairs.assign(source=source, dataset=dataset, origin=pairs["better"].map(files).astype(object))
+        )
+    return pd.concat(parts, ignore_index=True) if parts else _NO_PAIRS
+
+
+_NO_PAIRS = pd.DataFrame(columns=[*gaps.PAIR_COLUMNS, "source", "dataset", "origin"])
+
+
+def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Panel:
+    to_best = measured[measured["better"].isin(_best_measured(measured))]
+    to_best = to_best[
+        to_best["better"] == to_best.groupby("source")["better"].transform("first")
+    ].drop_duplicates(["source", "worse"])
+    shown = {*published["better"], *published["worse"], *to_best["better"], *to_best["worse"]}
+    models = [name for name in study().models if name in shown]
+    place = {name: i for i, name in enumerate(models[::-1])}
+    figure = go.Figure()
+    style.layout(figure, height=110 + 27 * len(models))
+    if len(published):
+        most, least = (
+            gaps.Z * published[f"error_{name}_split{s}"] for name, s in (("one", ""), ("ten", "s"))
+        )
+        _add(figure, published, (most, least), place, _OFFSET if len(to_best) else 0.0, True)
+    for i, (_, rows) in enumerate(to_best.groupby("source", sort=False)):
+        wide = rows["corrected_high"] - rows["gap"]
+        _add(figure, rows, (wide, rows["high"] - rows["gap"]), place, -_OFFSET * (1 + i), False)
+    best = [(str(name), _OFFSET if len(to_best) else 0.0, True) for name in published["better"].unique()]
+    best += [(name, -_OFFSET * (1 + i), False) for i, name in enumerate(_best_measured(to_best))]
+    for name, offset, is_published in best:
+        label = "best" if abs(offset) <= _OFFSET else ""  # once for campaigns that lie on each other
+        _add_best(figure, name, place[name] + offset, is_published, label)
+    figure.add_vline(x=0, line={"color": "#8a9099", "width": 1, "dash": "dot"})
+    figure.update_yaxes(
+        tickvals=list(place.values()),
+        ticktext=[model_title(name) for name in place],
+        range=[-0.7, len(models) - 0.3],
+    )
+    figure.update_xaxes(title="Accuracy below the best", zeroline=False)
+    entry = study().datasets[dataset]
+    said = _said(published, "Published", "better") + _said(to_best, "Our runs", "better")
+    return Panel(
+        name=dataset,
+        title=entry.title,
+        note=said + ("" if len(measured) else " Not measured on this machine."),
+        figure=figure,
+        alt=f"{entry.title}, accuracy below the best model. {said}",
+        marked=entry.synthetic,
+    )
+
+
+def _best_measured(measured: pd.DataFrame) -> list[str]:
+    return list(measured.groupby("source", sort=False)["better"].first())
+
+
+def _said(rows: pd.DataFrame, who: str, best: str) -> str:
+    if rows.empty:
+        return ""
+    told = rows["verdict"].value_counts()
+    names = ", ".join(dict.fromkeys(model_title(name) for name in rows[best]))
+    return (
+        f"{who}: best {names}; {told.get(gaps.YES, 0)} gaps larger than the noise, "
+        f"{told.get(gaps.UNSURE, 0)} cannot be told, {told.get(gaps.NO, 0)} within it. "
+    )
+
+
+def _add(
+    figure: go.Figure,
+    rows: pd.DataFrame,
+    whiskers: tuple[pd.Series, pd.Series],
+    place: dict[str, int],
+    offset: float,
+    published: bool,
+) -> None:
+    """Add marks by family, once with the thin and once with the thick whiskers (half widths, in accuracy)."""
+    family = rows["worse"].map({name: model.family for name, model in study().models.items()})
+    for name, look in style.FAMILIES.items():
+        part = rows[family == name]
+        for width, half in zip((1, 4), whiskers, strict=True):
+            if len(part):
+                thick = width > 1
+                title = f"{look.title}, {'published' if published else 'measured'}"
+                figure.add_trace(
+                    go.Scatter(
+                        x=part["gap"],
+                        y=part["worse"].map(place) + offset,
+                        mode="markers",
+                        name=title,
+                        showlegend=thick
+                        and title not in {trace.name for trace in figure.data if trace.showlegend},
+                        marker=_marker(look, published),
+                        error_x={
+                            "array": half[part.index],
+                            "thickness": width,
+                            "width": 0,
+                            "color": look.light,
+                        },
+                        hovertext=_hover(part, published) if thick else None,
+                        hoverinfo="text" if thick else "skip",
+                        meta=style.themed(look.light, look.dark, not published),
+                    )
+                )
+
+
+def _add_best(figure: go.Figure, model: str, y: float, published: bool, label: str) -> None:
+    look = style.FAMILIES[study().models[model].family]
+    figure.add_trace(
+        go.Scatter(
+            x=[0],
+            y=[y],
+            mode="markers+text",
+            text=[label],
+            textposition="middle right",
+            textfont={"color": look.light, "size": style.FONT_SIZE - 2},
+            marker=_marker(look, published),
+            showlegend=False,
+            hovertext=f"<b>{model_title(model)}</b><br>the best {'published' if published else 'of our runs'}",
+            hoverinfo="text",
+            meta=style.themed(look.light, look.dark, not published),
+        )
+    )
+
+
+def _marker(look: style.FamilyStyle, published: bool) -> dict[str, object]:
+    return {
+        "symbol": f"{look.symbol}{'-open' if published else ''}",
+        "size": 8,
+        "color": look.light,
+        "line": {"width": 1.5 if published else 1, "color": look.light if published else style.PAPER},
+    }
+
+
+def _hover(rows: pd.DataFrame, published: bool) -> Sequence[str]:
+    who = ["published"] * len(rows) if published else list(rows["source"])
+    return [
+        f"<b>{model_title(worse)}</b> ({source})<br>{gap:.3f} below {model_title(better)}<br>{said}"
+        for worse, source, gap, better, said in zip(
+            rows["worse"], who, rows["gap"], rows["better"], rows["verdict"], strict=True
+        )
+    ]

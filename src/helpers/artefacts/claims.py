@@ -1,0 +1,155 @@
+"""The claim ledger as a page: every statement of the paper, recomputed, with its verdict."""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from helpers import units
+from helpers.claims.ledger import CLAIMS, FAILS, HOLDS, OPEN, ROUNDED, Assessment, as_json, evaluate
+from helpers.claims.source import PUBLISHED
+from helpers.paths import relative
+from helpers.results import Tables
+from helpers.show import Artefact, Markup, html_table, page_link
+
+_ORDER = (FAILS, ROUNDED, OPEN, HOLDS)
+_SIGNS = {FAILS: "✗", ROUNDED: "≈", OPEN: "?", HOLDS: "✓"}
+_KINDS = {"number": "", "at_least": "≥ ", "at_most": "≤ ", "above": "> ", "below": "< "}
+
+
+def claims(tables: Tables) -> Artefact:
+    """Show the ledger for the published values, and for each campaign what can be tested with it."""
+    ledger = evaluate(tables)
+    campaigns = {source: evaluate(tables, source) for source in _campaigns(tables)}
+    everything = [*ledger, *(item for found in campaigns.values() for item in found)]
+    origins = {use.origin for item in everything for use in item.uses}
+    return Artefact(
+        name="claims",
+        label="Claim ledger",
+        finding=_finding(ledger),
+        note=(
+            "Each row is a statement of the paper as a number, recomputed from its own tables and figures. It holds if "
+            "the recomputed number meets the claim within the rounding of the statement, and after rounding if only "
+            "another number does that the rounding of the table, or the reading of the figure, allows. Where words had "
+            "to become a number, the reading says how; another reading can give another verdict. Versions: v1 is "
+            "the arXiv text, v2 the abstract of the published article."
+        ),
+        data=_data(everything),
+        function="helpers.artefacts.claims.claims",
+        body=_ledger(ledger) + "".join(_campaign(source, found) for source, found in campaigns.items()),
+        inputs=[relative(CLAIMS), *sorted(origins)],
+    )
+
+
+def _campaigns(tables: Tables) -> list[str]:
+    return sorted(set(tables.results["source"]) - {PUBLISHED})
+
+
+def _finding(ledger: Sequence[Assessment]) -> str:
+    count = Counter(item.verdict for item in ledger)
+    tested = len(ledger) - count[OPEN]
+    lead = (
+        f"Of {tested} statements of the paper that its own numbers can test, {count[HOLDS]} hold, {count[ROUNDED]} "
+        f"only after rounding, and {count[FAILS]} do not as they are worded"
+    )
+    return f"{lead}; {count[OPEN]} more cannot be tested with what is published."
+
+
+def _ledger(ledger: Sequence[Assessment]) -> str:
+    ordered = sorted(ledger, key=lambda item: _ORDER.index(item.verdict))
+    table = html_table(_shown(ordered), "Every statement, those that do not hold first")
+    return f'<div class="claims">{table}</div>'
+
+
+def _campaign(source: str, found: Sequence[Assessment]) -> str:
+    tested = [item for item in found if item.verdict != OPEN]
+    missing = Counter(item.reason for item in found if item.verdict == OPEN)
+    title = f"Tested with the campaign {source}: {len(tested)} of {len(found)}"
+    reasons = "".join(
+        f"<li>{html.escape(reason)} ({count})</li>"
+        for reason, count in sorted(missing.items(), key=_most_first)
+    )
+    table = html_table(_shown(tested, links=False), title) if tested else _nothing(title)
+    return (
+        f'<div class="claims-campaign">{table}<details><summary>Why {missing.total()} statements cannot be tested '
+        f"with it</summary><ul>{reasons}</ul></details></div>"
+    )
+
+
+def _nothing(title: str) -> str:
+    return f'<p class="table-title">{html.escape(title)}</p>'
+
+
+def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _shown(ledger: Sequence[Assessment], links: bool = True) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Verdict": [_verdict(item.verdict) for item in ledger],
+            "Statement": [_statement(item, links) for item in ledger],
+            "Place": [_place(item) for item in ledger],
+            "Paper": [_published(item) for item in ledger],
+            "Recomputed": [_recomputed(item) for item in ledger],
+            "Why": [_why(item, links) for item in ledger],
+        },
+        dtype=object,  # pandas' own type for text would lose the markup
+    )
+
+
+def _verdict(verdict: str) -> Markup:
+    sign = f'<span aria-hidden="true">{_SIGNS[verdict]}</span>'
+    return Markup(f'<span class="verdict" data-verdict="{verdict}">{sign} {verdict}</span>')
+
+
+def _statement(item: Assessment, with_id: bool) -> Markup:
+    reading = f' <span class="reading">{html.escape(item.claim.reading)}</span>' if item.claim.reading else ""
+    code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
+    return Markup(f"{html.escape(item.claim.says)}{reading}{code}")
+
+
+def _place(item: Assessment) -> str:
+    return f"{item.claim.place} ({item.claim.version})"
+
+
+def _published(item: Assessment) -> str:
+    tolerance = f" ± {_plain(item.claim.tolerance)}" if item.claim.tolerance else ""
+    return f"{_KINDS[item.claim.kind]}{_plain(item.claim.published)}{tolerance} {item.claim.unit}"
+
+
+def _recomputed(item: Assessment) -> Markup | None:
+    if item.recomputed is None or item.low is None or item.high is None:
+        return None
+    low, high = (_plain(end) for end in (item.low, item.high))
+    interval = f' <span class="interval">{low} to {high}</span>' if low != high else ""
+    return Markup(f"{_plain(item.recomputed)}{interval}")
+
+
+def _why(item: Assessment, with_link: bool) -> Markup:
+    to = f" {page_link(item.claim.see, _page_title(item.claim.see))}" if with_link else ""
+    return Markup(html.escape(item.reason) + to)
+
+
+def _page_title(analysis: str) -> str:
+    numbered = re.match(r"(figure|table)_(b?\d)(_|$)", analysis)
+    if numbered:
+        return f"{numbered[1].title()} {numbered[2].upper()}"
+    return analysis.replace("_", " ").capitalize()
+
+
+def _plain(value: float) -> str:
+    """Return a number with three significant digits and no zeros at its end; counts and years stay whole."""
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    text = units.significant(value, 3)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _data(everything: Sequence[Assessment]) -> pd.DataFrame:
+    rows = as_json(everything)
+    for row, item in zip(rows, everything, strict=True):
+        row["uses"] = " ".join(sorted({use.origin for use in item.uses}))
+    return pd.DataFrame(rows)

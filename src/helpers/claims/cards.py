@@ -1,0 +1,153 @@
+"""Claims of section 4.1.3 about GPU cards, with Figure 5 and Table B3."""
+
+from helpers.claims.cells import PrintedRow, Run, Untestable
+from helpers.claims.common import listed
+from helpers.claims.evidence import Evidence
+from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.values import NOISE, Value, largest, not_positive, positive, smallest
+from helpers.claims.wording import OTHER, REASONING, energy, machine_title, names
+
+_CARDS = ("paula", "clara", "capella")
+"""A30, V100, H100 (Table 2)."""
+
+
+@claim("figure-5-row-labels")
+def figure_5_labels(evidence: Evidence) -> Recomputed:
+    """Count the bars of Figure 5 that, in the row they are labelled with, miss Table B3 by more than 5 %.
+
+    Where the file holds the rows already exchanged, as its `source` says, they are exchanged back first.
+    """
+    table = {(row.label("model"), row.label("machine")): row for row in evidence.printed("table_b3")}
+    as_labelled: list[Value] = []
+    exchanged: list[Value] = []
+    for bar in evidence.printed("figure_5"):
+        row = table[bar.label("model"), bar.label("machine")]
+        columns = ("duration_s", "energy_wh")
+        other = columns[::-1]
+        swapped_back = bar.text("source").endswith("row_labels_swapped_back")
+        for column, opposite in zip(columns, other, strict=True):
+            value = row.number(column, 0.005)
+            labelled, not_labelled = (opposite, column) if swapped_back else (column, opposite)
+            as_labelled.append(_off(bar, labelled, value))
+            exchanged.append(_off(bar, not_labelled, value))
+    wrong = positive([miss - 0.05 for miss in as_labelled])
+    return recomputed(
+        wrong,
+        f"as labelled, {wrong.value:.0f} of {len(as_labelled)} bars miss Table B3 by more than 5 %; with the two row "
+        f"labels exchanged the largest miss is {100 * largest(exchanged).value:.1f} %",
+    )
+
+
+@claim("table-b3-h100-is-table-b1")
+def h100_runs(evidence: Evidence) -> Recomputed:
+    """Count the H100 rows of Table B3 that are not the run of Table B1."""
+    first = {row.label("model"): row for row in evidence.printed("table_b1")}
+    margins, other = [], []
+    for row in evidence.printed("table_b3"):
+        if row.label("gpu_model") != "H100":
+            continue
+        gaps = [
+            abs(row.number(column, 0.005) - first[row.label("model")].number(column, 0.005))
+            for column in ("duration_s", "energy_wh")
+        ]
+        margins.append(largest(gaps) - 0.01)
+        if margins[-1].value > NOISE:
+            other.append(row.title)
+    return recomputed(
+        positive(margins),
+        f"{len(other)} of {len(margins)} H100 columns are other runs: {names(other)}; their GPU counts are not printed",
+    )
+
+
+@claim("h100-gains-only-for-deepseek")
+def h100_only(evidence: Evidence) -> Recomputed:
+    """Count the LLMs without reasoning that need less energy on H100 than on A30 or V100 (FKTG)."""
+    gains, told = [], []
+    for runs in _cards(evidence, OTHER):
+        gain = largest([runs["paula"].energy(), runs["clara"].energy()]) - runs["capella"].energy()
+        gains.append(gain)
+        if gain.value > NOISE:
+            title = runs["capella"].title
+            told.append(
+                title
+                + " "
+                + ", ".join(f"{machine_title(m)} {energy(r.energy().value, 4)}" for m, r in runs.items())
+            )
+    return recomputed(
+        positive(gains),
+        f"{len(told)} of {len(gains)} LLMs without reasoning need less on H100 than on another card: {names(told)}",
+    )
+
+
+@claim("h100-gains-for-deepseek")
+def h100_deepseek(evidence: Evidence) -> Recomputed:
+    """Count the reasoning LLMs that do not need least energy on H100 (FKTG)."""
+    margins = [
+        smallest([runs["paula"].energy(), runs["clara"].energy()]) - runs["capella"].energy()
+        for runs in _cards(evidence, REASONING)
+    ]
+    wrong = not_positive(margins)
+    return recomputed(
+        wrong, f"{len(margins) - wrong.value:.0f} of {len(margins)} reasoning LLMs need least on H100"
+    )
+
+
+@claim("older-cards-better-for-short-answers")
+def older_cards(evidence: Evidence) -> Recomputed:
+    """Count the LLMs without reasoning that need least energy on H100 (FKTG)."""
+    margins = [
+        runs["capella"].energy() - smallest([runs["paula"].energy(), runs["clara"].energy()])
+        for runs in _cards(evidence, OTHER)
+    ]
+    wrong = not_positive(margins)
+    return recomputed(
+        wrong,
+        f"{len(margins) - wrong.value:.0f} of {len(margins)} LLMs without reasoning need less on A30 or V100 than on H100",
+    )
+
+
+@claim("single-token-answers")
+def single_token(evidence: Evidence) -> Recomputed:
+    """Return the largest number of tokens per text that an LLM without reasoning generates (FKTG)."""
+    tokens = {
+        run.title: run.tokens_out() / int(run.row["texts"]) for run in evidence.models("fktg", (OTHER,))
+    }
+    return recomputed(largest(list(tokens.values())), f"tokens per text: {listed(tokens)}")
+
+
+@claim("deepseek-generates-more")
+def deepseek_tokens(evidence: Evidence) -> Recomputed:
+    """Divide the fewest tokens of a reasoning LLM by the most of another LLM (FKTG)."""
+    reasoning, others = (
+        {run.title: run.tokens_out() / int(run.row["texts"]) for run in evidence.models("fktg", (family,))}
+        for family in (REASONING, OTHER)
+    )
+    return recomputed(
+        smallest(list(reasoning.values())) / largest(list(others.values())),
+        f"tokens per text: {listed({**reasoning, **others})}",
+    )
+
+
+def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
+    """Return the runs of each model on A30, V100 and H100, with as many GPUs as the A30 run had.
+
+    Raises:
+        Untestable: where the source has no such run on one of the machines.
+    """
+    found = []
+    by_machine = {
+        machine: {
+            (run.model, run.gpus): run for run in reversed(evidence.runs("fktg", (family,), machine=machine))
+        }
+        for machine in _CARDS
+    }
+    for key in sorted(by_machine["paula"], key=str):
+        if all(key in runs for runs in by_machine.values()):
+            found.append({machine: runs[key] for machine, runs in by_machine.items()})
+    if not found:
+        raise Untestable(f"{evidence.source.label} has no LLM on A30, V100 and H100 with as many GPUs")
+    return found
+
+
+def _off(bar: PrintedRow, column: str, value: Value) -> Value:
+    return abs(bar.number(column) / value - 1)

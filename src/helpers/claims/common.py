@@ -1,0 +1,136 @@
+"""What claims of several sections compare."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from helpers.claims.cells import Run, Untestable
+from helpers.claims.evidence import Evidence
+from helpers.claims.registry import Recomputed, recomputed
+from helpers.claims.values import NOISE, Value, median, one_at_a_time
+from helpers.claims.wording import OTHER, REASONING, TRADITIONAL, accuracy, dataset_title, energy, number
+
+LARGER = ("qwen-2.5-72b", "phi-3.5-moe", "llama-3.1-70b", "jamba-mini-1.5", "ds-llama-70b")
+"""The LLMs that the paper calls larger, because they need two GPUs (section 4.1.1)."""
+NO_EMBEDDING = ("linear-bow", "linear-tfidf", "xgboost-bow", "xgboost-tfidf")
+_FEWEST_RUNS = 5
+"""A correlation of fewer runs says nothing."""
+
+
+def best(runs: Sequence[Run]) -> Run:
+    """Return the most accurate run; of several as accurate, the one with the least energy."""
+    top = max(run.accuracy().value for run in runs)
+    level = [run for run in runs if run.accuracy().value > top - NOISE]
+    return level[0] if len(level) == 1 else min(level, key=lambda run: run.energy().value)
+
+
+def efficiency(runs: Sequence[Run]) -> Value:
+    """Return how many times the energy of the most accurate model the median model needs."""
+    return median([run.energy() for run in runs]) / best(runs).energy()
+
+
+def with_both(runs: Sequence[Run], where: str) -> list[Run]:
+    """Return the runs whose duration and energy are known.
+
+    Raises:
+        Untestable: where they are too few.
+    """
+    known = [run for run in runs if run.has("duration_s") and run.has("energy")]
+    if len(known) < _FEWEST_RUNS:
+        raise Untestable(
+            f"{where} has {len(known)} runs with a duration and an energy that counts; this needs {_FEWEST_RUNS}"
+        )
+    return known
+
+
+def correlation(evidence: Evidence, logarithmic: bool) -> tuple[Value, int]:
+    """Return Pearson's correlation of energy and duration over the runs on one node, and their number.
+
+    Raises:
+        Untestable: where fewer than five runs have both.
+    """
+    runs = with_both(evidence.runs(None), evidence.source.label)
+    inputs = durations_and_energies(runs)
+
+    def pearson(values: Sequence[float]) -> float:
+        table = np.reshape(np.log(values) if logarithmic else np.asarray(values), (2, -1))
+        return float(np.corrcoef(table)[0, 1])
+
+    return one_at_a_time(pearson, inputs), len(runs)
+
+
+def said(family: str) -> str:
+    """Return what the models of a family are called in a sentence."""
+    return {TRADITIONAL: "traditional models", OTHER: "other LLMs", REASONING: "reasoning LLMs"}[family]
+
+
+def accuracy_of(evidence: Evidence, model: str, dataset: str) -> Recomputed:
+    """Return the accuracy of a model on a dataset."""
+    run = evidence.model(model, dataset)
+    return recomputed(
+        run.accuracy(), f"{run.title} on {dataset_title(dataset)}: {accuracy(run.accuracy().value)}"
+    )
+
+
+def energy_of(evidence: Evidence, model: str, dataset: str) -> Recomputed:
+    """Return the energy of a model on a dataset in Wh."""
+    run = evidence.model(model, dataset)
+    return recomputed(
+        run.energy(), f"{run.title} on {dataset_title(dataset)}: {energy(run.energy().value, 4)}"
+    )
+
+
+def accuracy_gap(evidence: Evidence, more: str, less: str, dataset: str) -> Recomputed:
+    """Subtract the accuracies of two models on a dataset."""
+    one, other = evidence.model(more, dataset), evidence.model(less, dataset)
+    gap = one.accuracy() - other.accuracy()
+    return recomputed(
+        gap,
+        f"{accuracy(one.accuracy().value)} - {accuracy(other.accuracy().value)} = {number(gap.value)}, between "
+        f"{number(gap.low)} and {number(gap.high)} before rounding",
+    )
+
+
+def energy_ratio(evidence: Evidence, more: str, less: str, dataset: str) -> Recomputed:
+    """Divide the energies of two models on a dataset."""
+    one, other = evidence.model(more, dataset), evidence.model(less, dataset)
+    ratio = one.energy() / other.energy()
+    return recomputed(
+        ratio,
+        f"{one.title} {energy(one.energy().value, 4)}, {other.title} {energy(other.energy().value, 3)}: "
+        f"{number(ratio.value)} times",
+    )
+
+
+def extra_datasets(evidence: Evidence, *families: tuple[str, ...]) -> list[str]:
+    """Return the datasets of section 5.1 that have a run of each of the families."""
+    return [dataset for dataset in evidence.datasets(*families) if dataset != "fktg"]
+
+
+def listed(ratios: dict[str, Value]) -> str:
+    """Return values with their names as a list."""
+    return ", ".join(f"{title} {number(ratio.value)}" for title, ratio in ratios.items())
+
+
+def regression_runs(evidence: Evidence, machine: str | None = None) -> list[Run]:
+    """Return the runs that the regression takes: on any number of nodes, with duration and energy."""
+    return with_both(evidence.runs(None, machine=machine, nodes=None), evidence.source.label)
+
+
+def durations_and_energies(runs: Sequence[Run]) -> list[Value]:
+    """Return all durations, then all energies."""
+    return [run.duration() for run in runs] + [run.energy() for run in runs]
+
+
+def frame(evidence: Evidence, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return runs as `helpers.statistics.regression.fit` takes them."""
+    return pd.DataFrame(
+        {
+            "duration_s": [run.duration().value for run in runs],
+            "energy_wh": [run.energy().value for run in runs],
+            "gpus": [run.gpus for run in runs],
+            "source": evidence.source.label,
+            "machine": str(runs[0].row["machine"]),
+        }
+    )

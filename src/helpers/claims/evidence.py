@@ -1,0 +1,168 @@
+"""What a claim may look at: the runs and printed tables of one source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from helpers.claims.cells import Log, PrintedRow, Run, Untestable
+from helpers.claims.source import Row, Source, text, whole
+from helpers.claims.wording import (
+    EVERYONE,
+    a,
+    dataset_title,
+    family_name,
+    machine_title,
+    names,
+    printed_title,
+)
+from helpers.study import PAPER_EMBEDDING, model_title, study
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one claim sees of a source; `log` holds every cell it has read."""
+
+    source: Source
+    stated: Mapping[str, float] = field(default_factory=dict)
+    """Numbers that the statement itself brings along and that stand in no table."""
+    log: Log = field(default_factory=Log)
+
+    def models(
+        self, dataset: str = "fktg", families: Sequence[str] = EVERYONE, among: Sequence[str] | None = None
+    ) -> list[Run]:
+        """Return one run per model: one node of the machine, the least GPUs (as in Table B1).
+
+        Raises:
+            Untestable: where the source has no such run.
+        """
+        found: dict[str, Run] = {}
+        for run in sorted(self.runs(dataset, families), key=_preference):
+            if among is None or run.model in among:
+                found.setdefault(run.model, run)
+        if not found:
+            wanted = names(map(model_title, among or ()))
+            raise Untestable(f"{self.source.label} has no run of {wanted} on {dataset_title(dataset)}")
+        return sorted(found.values(), key=_order)
+
+    def model(self, model: str, dataset: str = "fktg") -> Run:
+        """Return the run of one model, as `models` does.
+
+        Raises:
+            Untestable: where the source has no such run.
+        """
+        return self.models(dataset, among=[model])[0]
+
+    def runs(
+        self,
+        dataset: str | None = "fktg",
+        families: Sequence[str] = EVERYONE,
+        machine: str | None = None,
+        nodes: int | None = 1,
+    ) -> list[Run]:
+        """Return all runs on a dataset (None: on any of the paper's) and a machine (None: the source's own).
+
+        Raises:
+            Untestable: where the source has none on the dataset, on the machine, of the families or the nodes.
+        """
+        place = machine or self.source.machine
+        where = "the paper's datasets" if dataset is None else dataset_title(dataset)
+        rows = [
+            row
+            for row in self.source.rows
+            if row["dataset"] == dataset or (dataset is None and not row["synthetic"])
+        ]
+        if not rows:
+            raise Untestable(f"{self.source.label} has no run on {where}")
+        rows = [row for row in rows if row["machine"] == place]
+        if not rows:
+            raise Untestable(f"{self.source.label} has no run on {machine_title(str(place))} on {where}")
+        rows = [row for row in rows if row["family"] in families]
+        if not rows:
+            raise Untestable(f"{self.source.label} has no {family_name(families)} on {where}")
+        rows = [row for row in rows if nodes in (None, whole(row["nodes"]))]
+        if not rows:
+            raise Untestable(f"{self.source.label} has no run on {nodes} node{'s' * (nodes != 1)} on {where}")
+        return sorted((Run(self.source, self.log, row) for row in rows), key=_order)
+
+    def only_on(self, machine: str) -> None:
+        """Refuse a source that has no run on a machine of the paper.
+
+        Raises:
+            Untestable: with the machines that there are.
+        """
+        there = sorted({str(row["machine"]) for row in self.source.rows})
+        if machine not in there:
+            ran = f"ran on {names(there)}" if there else "has no run"
+            raise Untestable(f"{self.source.label} {ran}; the statement is about {machine_title(machine)}")
+
+    def datasets(self, *families: Sequence[str]) -> list[str]:
+        """Return the paper's datasets that have a run of each of the families, in the study's order.
+
+        Raises:
+            Untestable: where there is none.
+        """
+        found = [
+            name
+            for name, entry in study().datasets.items()
+            if not entry.synthetic
+            and all(
+                any(row["dataset"] == name and row["family"] in wanted for row in self.source.rows)
+                for wanted in families
+            )
+        ]
+        if not found:
+            both = " and ".join(a(family_name(wanted)) for wanted in families)
+            raise Untestable(f"{self.source.label} has none of the paper's datasets with {both}")
+        return found
+
+    def splits(self) -> list[Row]:
+        """Return the rows per split of the paper's datasets.
+
+        Raises:
+            Untestable: where single splits are not known.
+        """
+        rows = [row for row in self.source.splits if not row["synthetic"]]
+        if not rows:
+            why = (
+                "the paper publishes means over 10 splits only"
+                if self.source.is_the_paper
+                else "there are none"
+            )
+            raise Untestable(f"this needs the values of single splits, and {why}")
+        return rows
+
+    def printed(self, name: str) -> list[PrintedRow]:
+        """Return the rows of a published table or figure, whatever their order in the file.
+
+        Raises:
+            Untestable: for a campaign: the statement is about the paper's own table.
+        """
+        if not self.source.is_the_paper:
+            raise Untestable(f"this is about the paper's own {printed_title(name)}, not about measurements")
+        rows = [PrintedRow(self.log, name, row) for row in self.source.printed[name]]
+        return sorted(rows, key=_printed_order)
+
+    def number(self, name: str) -> float:
+        """Return a number that the statement itself brings along."""
+        return self.stated[name]
+
+
+def _preference(run: Run) -> tuple[object, ...]:
+    """Put the run first that is most like the paper's: least GPUs, its embedding, one request at a time."""
+    concurrency = whole(run.row["concurrency"]) or 1
+    other_embedding = text(run.row["checkpoint"]) not in (None, PAPER_EMBEDDING)
+    return (run.gpus, other_embedding, concurrency, str(run.row["origin"]))
+
+
+def _order(run: Run) -> tuple[object, ...]:
+    datasets, models = list(study().datasets), list(study().models)
+    return (datasets.index(str(run.row["dataset"])), models.index(run.model), run.nodes, *_preference(run))
+
+
+def _printed_order(row: PrintedRow) -> tuple[object, ...]:
+    order = {
+        "dataset": list(study().datasets),
+        "machine": list(study().machines),
+        "model": list(study().models),
+    }
+    places = [known.index(row.label(column)) for column, known in order.items() if column in row.row]
+    return (*places, *(f"{column}={value}" for column, value in sorted(row.row.items())))

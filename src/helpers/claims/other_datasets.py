@@ -1,0 +1,187 @@
+"""Claims of section 5.1 about news, yelp, tomatoes and emotion, with Figure 7 and Tables B4 and B5."""
+
+from helpers.claims.common import (
+    LARGER,
+    accuracy_gap,
+    accuracy_of,
+    best,
+    energy_of,
+    energy_ratio,
+    extra_datasets,
+)
+from helpers.claims.evidence import Evidence
+from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.values import NOISE, Value, largest, not_positive, positive, smallest
+from helpers.claims.wording import LLM, TRADITIONAL, accuracy, dataset_title, energy, names, number
+
+
+@claim("figure-7-shows-the-three-best")
+def figure_7_models(evidence: Evidence) -> Recomputed:
+    """Count the models that Figure 7 shows and should not, or should show and does not.
+
+    It should show the models at the first three ranks of accuracy (ties share a rank) and Linear Embedding.
+    """
+    shown = {(row.label("dataset"), row.label("model")) for row in evidence.printed("figure_7")}
+    wanted = set()
+    datasets = sorted({dataset for dataset, _ in shown})
+    for dataset in datasets:
+        runs = evidence.models(dataset)
+        for run in runs:
+            ahead = sum(other.accuracy().value > run.accuracy().value + NOISE for other in runs)
+            if ahead < 3 or run.model == "linear-embedding":
+                wanted.add((dataset, run.model))
+    wrong = sorted(f"{model} ({dataset})" for dataset, model in shown ^ wanted)
+    return recomputed(
+        Value.exact(len(wrong)),
+        f"{len(shown & wanted)} of {len(wanted)} models are shown as described; others: {names(wrong)}",
+    )
+
+
+@claim("an-llm-is-best-on-every-dataset")
+def llm_best(evidence: Evidence) -> Recomputed:
+    """Count the datasets but FKTG where no LLM is more accurate than the best traditional model."""
+    margins, told = [], []
+    for dataset in extra_datasets(evidence, (TRADITIONAL,), LLM):
+        llm, traditional = (best(evidence.models(dataset, families)) for families in (LLM, (TRADITIONAL,)))
+        margins.append(llm.accuracy() - traditional.accuracy())
+        told.append(
+            f"{dataset_title(dataset)} {accuracy(llm.accuracy().value)} to {accuracy(traditional.accuracy().value)}"
+        )
+    return recomputed(not_positive(margins), f"best LLM to best traditional model: {', '.join(told)}")
+
+
+@claim("news-llama-accuracy")
+def news_llama(evidence: Evidence) -> Recomputed:
+    """Return the accuracy of Llama 3.1 70B on news."""
+    return accuracy_of(evidence, "llama-3.1-70b", "news")
+
+
+@claim("news-linear-accuracy")
+def news_linear(evidence: Evidence) -> Recomputed:
+    """Return the accuracy of Linear Embedding on news."""
+    return accuracy_of(evidence, "linear-embedding", "news")
+
+
+@claim("news-best-linear-model")
+def news_best_linear(evidence: Evidence) -> Recomputed:
+    """Return how far Linear Embedding is ahead of the other traditional models on news."""
+    own = evidence.model("linear-embedding", "news")
+    rest = [run for run in evidence.models("news", (TRADITIONAL,)) if run.model != own.model]
+    evidence.models("news", among=["linear-bow"])
+    return recomputed(
+        own.accuracy() - largest([run.accuracy() for run in rest]),
+        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
+    )
+
+
+@claim("news-accuracy-gap")
+def news_gap(evidence: Evidence) -> Recomputed:
+    """Subtract the accuracies of Llama 3.1 70B and Linear Embedding on news."""
+    return accuracy_gap(evidence, "llama-3.1-70b", "linear-embedding", "news")
+
+
+@claim("news-llama-energy")
+def news_llama_energy(evidence: Evidence) -> Recomputed:
+    """Return the energy of Llama 3.1 70B on news in Wh."""
+    return energy_of(evidence, "llama-3.1-70b", "news")
+
+
+@claim("news-linear-energy")
+def news_linear_energy(evidence: Evidence) -> Recomputed:
+    """Return the energy of Linear Embedding on news in Wh."""
+    return energy_of(evidence, "linear-embedding", "news")
+
+
+@claim("news-significantly-more-energy")
+def news_energy_ratio(evidence: Evidence) -> Recomputed:
+    """Divide the energies of Llama 3.1 70B and Linear Embedding on news."""
+    return energy_ratio(evidence, "llama-3.1-70b", "linear-embedding", "news")
+
+
+@claim("yelp-traditional-models-worse")
+def yelp_traditional(evidence: Evidence) -> Recomputed:
+    """Subtract the accuracies of the worst LLM and the best traditional model on yelp."""
+    llms, top = evidence.models("yelp", LLM), best(evidence.models("yelp", (TRADITIONAL,)))
+    worst = smallest([run.accuracy() for run in llms])
+    return recomputed(
+        worst - top.accuracy(),
+        f"the worst of {len(llms)} LLMs reaches {number(worst.value)}, {top.title} {accuracy(top.accuracy().value)}",
+    )
+
+
+@claim("yelp-qwen-7b-accuracy")
+def yelp_small(evidence: Evidence) -> Recomputed:
+    """Return the accuracy of Qwen 2.5 7B on yelp."""
+    return accuracy_of(evidence, "qwen-2.5-7b", "yelp")
+
+
+@claim("yelp-qwen-72b-accuracy")
+def yelp_large(evidence: Evidence) -> Recomputed:
+    """Return the accuracy of Qwen 2.5 72B on yelp."""
+    return accuracy_of(evidence, "qwen-2.5-72b", "yelp")
+
+
+@claim("yelp-qwen-one-eighth")
+def yelp_energy(evidence: Evidence) -> Recomputed:
+    """Divide the energies of the two Qwen models on yelp."""
+    return energy_ratio(evidence, "qwen-2.5-72b", "qwen-2.5-7b", "yelp")
+
+
+@claim("tomatoes-traditional-models-behind")
+def tomatoes_best(evidence: Evidence) -> Recomputed:
+    """Subtract the accuracies of the best LLM and the best traditional model on tomatoes."""
+    llm, traditional = (best(evidence.models("tomatoes", families)) for families in (LLM, (TRADITIONAL,)))
+    return recomputed(
+        llm.accuracy() - traditional.accuracy(),
+        f"{llm.title} {accuracy(llm.accuracy().value)}, {traditional.title} {accuracy(traditional.accuracy().value)}",
+    )
+
+
+@claim("tomatoes-every-llm-ahead")
+def tomatoes_all(evidence: Evidence) -> Recomputed:
+    """Count the LLMs that are not more accurate than the best traditional model on tomatoes."""
+    llms, top = evidence.models("tomatoes", LLM), best(evidence.models("tomatoes", (TRADITIONAL,)))
+    behind = [
+        f"{run.title} {accuracy(run.accuracy().value)}"
+        for run in llms
+        if run.accuracy().value <= top.accuracy().value
+    ]
+    return recomputed(
+        not_positive([run.accuracy() - top.accuracy() for run in llms]),
+        f"{len(behind)} of {len(llms)} LLMs are not ahead of {top.title} ({accuracy(top.accuracy().value)}): {names(behind)}",
+    )
+
+
+@claim("tomatoes-jamba-among-most-efficient")
+def tomatoes_jamba_rank(evidence: Evidence) -> Recomputed:
+    """Return the rank of Jamba Mini 1.5 by energy among the larger LLMs on tomatoes."""
+    own = evidence.model("jamba-mini-1.5", "tomatoes")
+    rest = [run for run in evidence.models("tomatoes", among=LARGER) if run.model != own.model]
+    less = [run for run in rest if run.energy().value < own.energy().value]
+    return recomputed(
+        positive([own.energy() - run.energy() for run in rest]) + 1,
+        f"of {len(rest) + 1} larger LLMs, {names(run.title for run in less)} needs less than its {energy(own.energy().value, 3)}",
+    )
+
+
+@claim("tomatoes-jamba-strong-accuracy")
+def tomatoes_jamba_accuracy(evidence: Evidence) -> Recomputed:
+    """Return how far Jamba Mini 1.5 is behind the best other LLM on tomatoes."""
+    own = evidence.model("jamba-mini-1.5", "tomatoes")
+    rest = [run for run in evidence.models("tomatoes", LLM) if run.model != own.model]
+    return recomputed(
+        largest([run.accuracy() for run in rest]) - own.accuracy(),
+        f"Jamba Mini 1.5 {accuracy(own.accuracy().value)}, {best(rest).title} {accuracy(best(rest).accuracy().value)}",
+    )
+
+
+@claim("tomatoes-jamba-quarter-of-llama")
+def tomatoes_llama(evidence: Evidence) -> Recomputed:
+    """Divide the energies of Llama 3.1 70B and Jamba Mini 1.5 on tomatoes."""
+    return energy_ratio(evidence, "llama-3.1-70b", "jamba-mini-1.5", "tomatoes")
+
+
+@claim("tomatoes-jamba-quarter-of-qwen")
+def tomatoes_qwen(evidence: Evidence) -> Recomputed:
+    """Divide the energies of Qwen 2.5 72B and Jamba Mini 1.5 on tomatoes."""
+    return energy_ratio(evidence, "qwen-2.5-72b", "jamba-mini-1.5", "tomatoes")

@@ -1,0 +1,140 @@
+"""Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
+
+import math
+
+from helpers.claims.cells import Run
+from helpers.claims.common import accuracy_of, best, extra_datasets
+from helpers.claims.evidence import Evidence
+from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.values import NOISE, Value, largest, not_positive, positive, smallest
+from helpers.claims.wording import LLM, OTHER, REASONING, accuracy, dataset_title, energy, names, number
+
+_SAME_BASE = (("ds-llama-8b", "llama-3.1-8b"), ("ds-llama-70b", "llama-3.1-70b"))
+"""A reasoning model and the model without reasoning of the same size that it was distilled into."""
+
+
+@claim("deepseek-not-best-in-most-cases")
+def deepseek_rarely_best(evidence: Evidence) -> Recomputed:
+    """Return the share of datasets where a reasoning LLM is ahead of the best LLM without reasoning."""
+    margins = _reasoning_lead(evidence)
+    ahead = [dataset_title(dataset) for dataset, margin in margins.items() if margin.value > NOISE]
+    return recomputed(
+        positive(list(margins.values())) / len(margins),
+        f"a reasoning LLM is ahead on {len(ahead)} of {len(margins)} datasets: {names(ahead)}",
+    )
+
+
+@claim("deepseek-best-only-on-emotion")
+def deepseek_best_elsewhere(evidence: Evidence) -> Recomputed:
+    """Count the datasets but emotion where a reasoning LLM is ahead, and emotion where it is not."""
+    margins = _reasoning_lead(evidence)
+    emotion = (
+        evidence.model("ds-llama-70b", "emotion").accuracy() - _best_of(evidence, "emotion", OTHER).accuracy()
+    )
+    others = [margin for dataset, margin in margins.items() if dataset != "emotion"]
+    ahead = [dataset_title(dataset) for dataset, margin in margins.items() if margin.value > NOISE]
+    return recomputed(
+        positive(others) + not_positive([emotion]),
+        f"a reasoning LLM is ahead on {names(ahead)}; on emotion it is DS Llama 70B, by {number(emotion.value)}",
+    )
+
+
+@claim("emotion-ds-llama-70b-accuracy")
+def emotion_reasoning(evidence: Evidence) -> Recomputed:
+    """Return the accuracy of DS Llama 70B on emotion."""
+    return accuracy_of(evidence, "ds-llama-70b", "emotion")
+
+
+@claim("emotion-phi-moe-accuracy")
+def emotion_phi(evidence: Evidence) -> Recomputed:
+    """Return the accuracy of Phi 3.5 MoE on emotion."""
+    return accuracy_of(evidence, "phi-3.5-moe", "emotion")
+
+
+@claim("emotion-ds-llama-slightly-ahead")
+def emotion_lead(evidence: Evidence) -> Recomputed:
+    """Return how far DS Llama 70B is ahead of the best LLM without reasoning on emotion."""
+    own, other = evidence.model("ds-llama-70b", "emotion"), _best_of(evidence, "emotion", OTHER)
+    marks = [run.reading("figure_7", "accuracy") for run in (own, other)]
+    finer = ""
+    if marks[0] is not None and marks[1] is not None:
+        finer = f"; the marks of Figure 7 are {number((marks[0] - marks[1]).value, 2)} apart"
+    return recomputed(
+        own.accuracy() - other.accuracy(),
+        f"{own.title} {accuracy(own.accuracy().value)}, {other.title} {accuracy(other.accuracy().value)}{finer}",
+    )
+
+
+@claim("emotion-phi-moe-best-without-reasoning")
+def emotion_best_other(evidence: Evidence) -> Recomputed:
+    """Return how far Phi 3.5 MoE is ahead of the other LLMs without reasoning on emotion."""
+    own = evidence.model("phi-3.5-moe", "emotion")
+    rest = [run for run in evidence.models("emotion", (OTHER,)) if run.model != own.model]
+    return recomputed(
+        own.accuracy() - largest([run.accuracy() for run in rest]),
+        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
+    )
+
+
+@claim("emotion-linear-embedding-among-best")
+def emotion_linear(evidence: Evidence) -> Recomputed:
+    """Return how far Linear Embedding is behind the best LLM on emotion."""
+    own, top = evidence.model("linear-embedding", "emotion"), best(evidence.models("emotion", LLM))
+    ahead = [run for run in evidence.models("emotion") if run.accuracy().value > own.accuracy().value + NOISE]
+    texts = int(own.row["texts"])
+    share = own.accuracy().value
+    return recomputed(
+        top.accuracy() - own.accuracy(),
+        f"{top.title} {accuracy(top.accuracy().value)}, Linear Embedding {number(share)}, rank {len(ahead) + 1}; the "
+        f"standard error of an accuracy on {texts} texts is {number(math.sqrt(share * (1 - share) / texts), 2)}",
+    )
+
+
+@claim("emotion-traditional-model-most-efficient")
+def emotion_efficient(evidence: Evidence) -> Recomputed:
+    """Divide the least energy of a model at least as accurate as Linear Embedding by its own (emotion)."""
+    own = evidence.model("linear-embedding", "emotion")
+    evidence.models("emotion", LLM)
+    rest = [
+        run
+        for run in evidence.models("emotion")
+        if run.model != own.model and run.accuracy().value >= own.accuracy().value - NOISE
+    ]
+    next_one = min(rest, key=lambda run: run.energy().value)
+    return recomputed(
+        smallest([run.energy() for run in rest]) / own.energy(),
+        f"Linear Embedding {energy(own.energy().value)}; the least of {len(rest)} models as accurate is {next_one.title}, "
+        f"{energy(next_one.energy().value)}",
+    )
+
+
+@claim("reasoning-has-no-benefit")
+def reasoning_benefit(evidence: Evidence) -> Recomputed:
+    """Count the datasets and sizes where a reasoning LLM is more accurate than Llama 3.1 of its size."""
+    margins, told = [], []
+    for dataset in evidence.datasets((REASONING,), (OTHER,)):
+        for reasoning, plain in _SAME_BASE:
+            one, other = evidence.model(reasoning, dataset), evidence.model(plain, dataset)
+            margins.append(one.accuracy() - other.accuracy())
+            if margins[-1].value > NOISE:
+                told.append(
+                    f"{one.title} on {dataset_title(dataset)} {accuracy(one.accuracy().value)} to "
+                    f"{accuracy(other.accuracy().value)}"
+                )
+    return recomputed(
+        positive(margins),
+        f"the reasoning model is ahead of Llama 3.1 of its size in {len(told)} of {len(margins)} cases: {names(told, 5)}",
+    )
+
+
+def _reasoning_lead(evidence: Evidence) -> dict[str, Value]:
+    """Return how far the best reasoning LLM is ahead of the best other one, by dataset but FKTG."""
+    return {
+        dataset: _best_of(evidence, dataset, REASONING).accuracy()
+        - _best_of(evidence, dataset, OTHER).accuracy()
+        for dataset in extra_datasets(evidence, (REASONING,), (OTHER,))
+    }
+
+
+def _best_of(evidence: Evidence, dataset: str, family: str) -> Run:
+    return best(evidence.models(dataset, (family,)))

@@ -1,0 +1,130 @@
+"""The rows of one source, indexed once for all claims."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from helpers.accounting import energies
+from helpers.results import Tables
+
+PUBLISHED = "published"
+_PAPER_MACHINE = "capella"
+
+Row = Mapping[str, Any]
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A value of a run and the place where it stands."""
+
+    value: float
+    uncertainty: float | None
+    origin: str
+    digitised: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of one source."""
+
+    name: str
+    mode: str
+    """Accounting of energy, see `helpers.accounting`."""
+    rows: Sequence[Row]
+    """Rows of `results`, with `energy` under the accounting."""
+    splits: Sequence[Row]
+    printed: Mapping[str, Sequence[Row]]
+    """The published files; empty for a campaign."""
+    observed: Mapping[Key, Sequence[Observed]]
+    """By run and quantity."""
+    machine: str | None
+    """Where statements about one machine are tested: Capella, else where most of the runs were made."""
+
+    @property
+    def label(self) -> str:
+        """What the source is called in a sentence."""
+        return "the paper" if self.is_the_paper else f"campaign {self.name}"
+
+    @property
+    def is_the_paper(self) -> bool:
+        """Say whether this is the paper itself."""
+        return self.name == PUBLISHED
+
+    def place(self, row: Row, quantity: str, value: float) -> Observed:
+        """Return the place that the value of a run in `results` comes from."""
+        found = [item for item in self.observed.get((*run_key(row), quantity), ()) if item.value == value]
+        return min(
+            found,
+            key=lambda item: (item.digitised, item.uncertainty or 0.0, item.origin),
+            default=Observed(value, None, str(row["origin"])),
+        )
+
+
+def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
+    """Index the rows of one source; one that has no rows gives an index without rows.
+
+    Energy is the published total for published rows and the measured components for a campaign, unless
+    `mode` says otherwise (design, section 4).
+    """
+    chosen = mode or ("total_as_published" if name == PUBLISHED else "measured_only")
+    rows = _records(_of(tables.results, name), chosen)
+    observed: dict[Key, list[Observed]] = {}
+    for row in _records(_of(tables.observations, name), None):
+        value = number(row["value"])
+        if value is not None:
+            item = Observed(value, number(row["uncertainty"]), str(row["origin"]), row["kind"] == "digitised")
+            observed.setdefault((*run_key(row), row["quantity"]), []).append(item)
+    return Source(
+        name=name,
+        mode=chosen,
+        rows=rows,
+        splits=_records(_of(tables.split_results, name), chosen),
+        printed={key: _records(frame, None) for key, frame in tables.printed.items()}
+        if name == PUBLISHED
+        else {},
+        observed=observed,
+        machine=_machine(rows),
+    )
+
+
+def run_key(row: Row) -> Key:
+    """Return what tells a run from others."""
+    return (row["model"], row["dataset"], row["machine"], whole(row["gpus"]), whole(row["nodes"]))
+
+
+def number(value: object) -> float | None:
+    """Return a cell as a number; an absent one is None."""
+    return None if _absent(value) else float(str(value))
+
+
+def whole(value: object) -> int | None:
+    """Return a cell as a whole number; an absent one is None."""
+    return None if _absent(value) else int(float(str(value)))
+
+
+def text(value: object) -> str | None:
+    """Return a cell as text; an absent one is None."""
+    return None if _absent(value) else str(value)
+
+
+def _absent(value: object) -> bool:
+    return value is None or value is pd.NA or value != value  # noqa: PLR0124  (NaN)
+
+
+def _of(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    return table[table["source"] == name] if len(table) else table
+
+
+def _records(table: pd.DataFrame, mode: str | None) -> list[Row]:
+    if mode is not None and len(table):
+        table = table.assign(energy=energies(table, mode))
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _machine(rows: Sequence[Row]) -> str | None:
+    machines = [str(row["machine"]) for row in rows]
+    by_runs = sorted(set(machines), key=lambda machine: (-machines.count(machine), machine))
+    return _PAPER_MACHINE if _PAPER_MACHINE in machines else next(iter(by_runs), None)

@@ -1,0 +1,130 @@
+"""Claims of section 4 about test sets and the scatter over them."""
+
+import math
+import statistics
+
+from helpers.accounting import TITLES
+from helpers.claims.cells import Run, Untestable
+from helpers.claims.evidence import Evidence
+from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.source import Row
+from helpers.claims.source import number as cell
+from helpers.claims.values import Value
+from helpers.claims.wording import (
+    dataset_title,
+    number,
+)
+from helpers.study import model_title
+
+
+@claim("same-test-sets-for-every-model")
+def same_test_sets(evidence: Evidence) -> Recomputed:
+    """Count the splits of a dataset in which models met different test sets."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for row in evidence.splits():
+        _log(evidence, row, "test_ids_sha256")
+        found.setdefault((str(row["dataset"]), int(row["split"])), set()).add(str(row["test_ids_sha256"]))
+    differ = sum(len(hashes) > 1 for hashes in found.values())
+    return recomputed(Value.exact(differ), f"{differ} of {len(found)} splits have more than one test set")
+
+
+@claim("ten-test-sets")
+def ten_test_sets(evidence: Evidence) -> Recomputed:
+    """Count the test sets of each model on each dataset; the one farthest from ten stands for all."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in evidence.splits():
+        _log(evidence, row, "test_ids_sha256")
+        found.setdefault((str(row["dataset"]), str(row["model"])), set()).add(str(row["test_ids_sha256"]))
+    counts = [len(hashes) for hashes in found.values()]
+    farthest = max(counts, key=lambda count: (abs(count - 10), count))
+    return recomputed(
+        Value.exact(farthest),
+        f"{' to '.join(map(str, sorted({min(counts), max(counts)})))} different test sets for each of {len(counts)} "
+        "models and datasets",
+    )
+
+
+@claim("accuracy-variance")
+def accuracy_variance(evidence: Evidence) -> Recomputed:
+    """Return the largest variance of the accuracy over the splits."""
+    try:
+        groups = _by_run(evidence, "accuracy")
+    except Untestable as lacking:
+        raise Untestable(f"{lacking}{_sampling(evidence)}") from None
+    spread = {key: statistics.variance(values) for key, values in groups.items()}
+    most = max(spread, key=lambda key: (spread[key], key))
+    return recomputed(
+        Value.exact(spread[most]),
+        f"the largest of {len(spread)} variances is {number(spread[most])} ({_named(most)}), a standard deviation of "
+        f"{number(math.sqrt(spread[most]), 2)}",
+    )
+
+
+@claim("energy-variance")
+def energy_variance(evidence: Evidence) -> Recomputed:
+    """Return the largest standard deviation of log10 energy over the splits, in dex."""
+    return _dex(evidence, "energy")
+
+
+@claim("duration-variance")
+def duration_variance(evidence: Evidence) -> Recomputed:
+    """Return the largest standard deviation of log10 duration over the splits, in dex."""
+    return _dex(evidence, "duration_s")
+
+
+def _dex(evidence: Evidence, column: str) -> Recomputed:
+    groups = _by_run(evidence, column)
+    spread = {key: statistics.stdev(map(math.log10, values)) for key, values in groups.items()}
+    most = max(spread, key=lambda key: (spread[key], key))
+    return recomputed(
+        Value.exact(spread[most]),
+        f"the largest of {len(spread)} standard deviations over splits is {number(spread[most])} dex ({_named(most)}), "
+        f"a factor of {number(10 ** spread[most])}",
+    )
+
+
+def _by_run(evidence: Evidence, column: str) -> dict[tuple[str, ...], list[float]]:
+    """Return the values over splits of each run that has at least two of them."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for row in evidence.splits():
+        value = cell(row[column])
+        if value is not None:
+            _log(evidence, row, "energy_wh" if column == "energy" else column)
+            if column == "energy":
+                evidence.log.notes.add(TITLES[evidence.source.mode])
+            key = (str(row["model"]), str(row["dataset"]), str(row["origin"]))
+            groups.setdefault(key, []).append(value)
+    found = {key: values for key, values in groups.items() if len(values) > 1}
+    if not found:
+        what = (
+            f"no energy that counts ({TITLES[evidence.source.mode]})"
+            if column == "energy"
+            else "no run with two splits"
+        )
+        raise Untestable(f"{evidence.source.label}: {what}")
+    return found
+
+
+def _sampling(evidence: Evidence) -> str:
+    """Say how much the choice of the texts alone makes an accuracy vary."""
+    if not evidence.source.is_the_paper:
+        return ""
+    runs = evidence.models("fktg")
+    variance = max(_binomial(run) for run in runs)
+    return (
+        f"; the choice of {int(runs[0].row['texts'])} texts alone gives a variance of up to {number(variance, 2)}, a "
+        f"standard deviation of {number(math.sqrt(variance), 2)}, so the number can only be a variance"
+    )
+
+
+def _binomial(run: Run) -> float:
+    share = run.accuracy().value
+    return share * (1 - share) / int(run.row["texts"])
+
+
+def _named(key: tuple[str, ...]) -> str:
+    return f"{model_title(key[0])} on {dataset_title(key[1])}"
+
+
+def _log(evidence: Evidence, row: Row, quantity: str) -> None:
+    evidence.log.add(row, quantity, str(row["origin"]))

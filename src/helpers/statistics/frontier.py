@@ -1,0 +1,80 @@
+"""The accuracy-energy frontier: runs that no other run beats in both, as far as the numbers tell.
+
+Published numbers are intervals: rounded, read off a figure, or an upper limit (`<0.01` Wh). A run is on the
+frontier for certain if it is for all values in the intervals, and off it if it is for none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from helpers.statistics import bootstrap
+
+CERTAIN, POSSIBLE, OFF = "certain", "possible", "off"
+
+
+def on_frontier(accuracy: Sequence[float], energy_wh: Sequence[float]) -> np.ndarray:
+    """Say for each point whether no other has at least its accuracy for at most its energy, one of them better.
+
+    Points that agree in both are on the frontier together.
+    """
+    good, dear = np.asarray(accuracy, dtype=float), np.asarray(energy_wh, dtype=float)
+    return np.asarray(~_beaten(good, dear, good, dear).any(axis=1))
+
+
+def membership(points: pd.DataFrame) -> pd.Series:
+    """Say of each run whether it is on the frontier: `certain`, `possible` or `off`.
+
+    With independent intervals both extremes are reached in a corner: a run is off the frontier for all values
+    if it is beaten at its best by another at that one's worst, and on it for certain if it is not beaten at
+    its worst by any other at its best.
+
+    Args:
+        points: columns `accuracy_low`, `accuracy_high`, `energy_low_wh`, `energy_high_wh`, without gaps.
+    """
+    accuracy_low, accuracy_high, energy_low, energy_high = (
+        points[name].to_numpy(dtype=float)
+        for name in ("accuracy_low", "accuracy_high", "energy_low_wh", "energy_high_wh")
+    )
+    never = _beaten(accuracy_high, energy_low, accuracy_low, energy_high).any(axis=1)
+    always = ~_beaten(accuracy_low, energy_high, accuracy_high, energy_low).any(axis=1)
+    return pd.Series(
+        np.where(always, CERTAIN, np.where(never, OFF, POSSIBLE)), index=points.index, dtype=object
+    )
+
+
+def share_of_resamples(
+    accuracy: pd.DataFrame,
+    energy_wh: pd.DataFrame,
+    draws: int = bootstrap.DRAWS,
+    generator: np.random.Generator | None = None,
+) -> pd.Series:
+    """Return for each run the share of bootstrap resamples of the splits in which it is on the frontier.
+
+    All runs are resampled together: the splits are the same for every model.
+
+    Args:
+        accuracy: splits x runs.
+        energy_wh: splits x runs, in Wh.
+        draws: number of resamples.
+        generator: of the resamples; by default one with the fixed seed.
+    """
+    index = bootstrap.resamples(len(accuracy), draws, generator)
+    good = accuracy.to_numpy(dtype=float)[index].mean(axis=1)
+    dear = energy_wh.to_numpy(dtype=float)[index].mean(axis=1)
+    kept = ~_beaten(good, dear, good, dear).any(axis=-1)
+    return pd.Series(kept.mean(axis=0), index=accuracy.columns)
+
+
+def _beaten(
+    accuracy: np.ndarray, energy: np.ndarray, by_accuracy: np.ndarray, by_energy: np.ndarray
+) -> np.ndarray:
+    """Return ... x points x points: is the point of the row beaten by the other point of the column?"""
+    as_good = by_accuracy[..., None, :] >= accuracy[..., :, None]
+    as_cheap = by_energy[..., None, :] <= energy[..., :, None]
+    better = (by_accuracy[..., None, :] > accuracy[..., :, None]) | (
+        by_energy[..., None, :] < energy[..., :, None]
+    )
+    other = ~np.eye(accuracy.shape[-1], dtype=bool)
+    return np.asarray(as_good & as_cheap & better & other)

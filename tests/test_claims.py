@@ -1,0 +1,829 @@
+"""The claim ledger: complete, computed from the tables, sensitive to exactly the cells it names, and readable."""
+
+import csv
+import dataclasses
+import json
+import math
+import re
+import shutil
+import statistics
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import refusal
+from helpers import paths, results
+from helpers.artefacts.claims import claims
+from helpers.claims import ledger, values
+from helpers.claims.ledger import CLAIMS, FAILS, HOLDS, OPEN, ROUNDED, VERDICTS, Claim, as_json, evaluate
+from helpers.claims.registry import FUNCTIONS, Recomputed, claim
+from helpers.claims.values import Value
+
+STATIC = paths.ROOT / "book" / "_static"
+
+EXPECTED = {
+    # what the issue wants the ledger to find by itself
+    "figure-5-row-labels": FAILS,
+    "qwen-7b-seven-times-less-energy": FAILS,
+    "deepseek-less-accurate": FAILS,
+    "two-nodes-same-factor-for-duration": FAILS,
+    "more-gpus-do-not-reduce-energy": FAILS,
+    "equation-2-for-any-computation": FAILS,
+    "table-b1-average-power": HOLDS,
+    "table-b2-ratios": HOLDS,
+    "news-linear-energy": HOLDS,
+    "yelp-qwen-one-eighth": HOLDS,
+    "tomatoes-jamba-quarter-of-llama": HOLDS,
+    "tomatoes-jamba-quarter-of-qwen": HOLDS,
+    "six-orders-of-magnitude": HOLDS,
+    # and what else stands in the tables
+    "qwen-7b-accuracy-gap": ROUNDED,
+    "h100-gains-only-for-deepseek": FAILS,
+    "table-1-links-the-models-named": FAILS,
+    "table-b3-h100-is-table-b1": FAILS,
+    "runs-are-long-enough-to-sample": FAILS,
+    "jamba-has-nearly-as-many-parameters": FAILS,
+    "abstract-below-one-mwh": HOLDS,
+    "abstract-above-one-kwh": HOLDS,
+    "table-3-r2-high": HOLDS,
+    "table-3-only-a-and-c-significant": HOLDS,
+    "gpu-has-largest-share": HOLDS,
+    "tfidf-beats-several-llms": HOLDS,
+    "linear-embedding-most-accurate": HOLDS,
+    "an-llm-is-best-on-every-dataset": HOLDS,
+    "more-gpus-reduce-duration": HOLDS,
+    "accuracy-variance": OPEN,
+    "energy-variance": OPEN,
+    "table-3-clara-duration": OPEN,
+    "table-3-paula-duration": OPEN,
+    "gpu-has-largest-share-on-every-machine": OPEN,
+    "single-token-answers": OPEN,
+}
+
+
+def published(name):
+    with (paths.PUBLISHED / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cell(name, column, **key):
+    rows = [row for row in published(name) if all(row[part] == value for part, value in key.items())]
+    assert len(rows) == 1
+    return float(rows[0][column])
+
+
+@pytest.fixture(scope="module")
+def nowhere(tmp_path_factory):
+    """A folder without records."""
+    return tmp_path_factory.mktemp("no-records")
+
+
+@pytest.fixture(scope="module")
+def tables(nowhere):
+    return results.load_tables(committed=nowhere, live=nowhere)
+
+
+@pytest.fixture(scope="module")
+def all_tables(nowhere):
+    return results.load_tables(live=nowhere)
+
+
+def by_id(assessments):
+    return {item.claim.id: item for item in assessments}
+
+
+@pytest.fixture(scope="module")
+def paper(tables):
+    return by_id(evaluate(tables))
+
+
+# ---- the ledger itself
+
+
+def test_the_ledger_and_the_functions_are_the_same_set():
+    assert {item.id for item in ledger.load_claims()} == set(FUNCTIONS)
+
+
+def test_the_ledger_has_more_than_forty_statements_of_all_parts_and_both_versions():
+    found = ledger.load_claims()
+    places = {item.place.partition(" ")[0] for item in found}
+    assert len(found) >= 45
+    assert {"abstract", "section", "Figure", "Table", "Eq."} <= places
+    assert {"section 1", "section 4", "section 4.1.1", "section 4.1.2", "section 4.1.3", "section 4.2"} <= {
+        item.place for item in found
+    }
+    assert {item.version for item in found if item.place == "abstract"} == {"v1", "v2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda one: one.update(tolerence=1), "unknown key 'tolerence' (nearest: 'tolerance'"),
+        (lambda one: one.update(kind="about"), "unknown value 'about'"),
+        (lambda one: one.update(version="v3"), "unknown value 'v3'"),
+        (lambda one: one.update(published="7"), "published"),
+        (lambda one: one.update(tolerance=-1), "tolerance"),
+        (lambda one: one.update(id="no-such-claim"), "no function for no-such-claim"),
+    ],
+)
+def test_a_fault_in_an_entry_is_told_in_one_line(change, expected, tmp_path):
+    document = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
+    change(document["claims"][0])
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert expected in refusal(ledger.load_claims, file)
+
+
+def test_a_missing_and_a_repeated_entry_are_told(tmp_path):
+    document = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
+    file = tmp_path / "claims.yaml"
+    first = document["claims"].pop(0)
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert f"no entry for the registered {first['id']}" in refusal(ledger.load_claims, file)
+    document["claims"] += [first, first]
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert f"id twice: {first['id']}" in refusal(ledger.load_claims, file)
+
+
+def test_an_id_has_one_function():
+    with pytest.raises(ValueError, match="two functions"):
+        claim(next(iter(FUNCTIONS)))(lambda _: Recomputed(0, 0, 0, ""))
+
+
+def test_every_statement_leads_to_an_analysis():
+    analyses = {file.stem for file in (paths.NOTEBOOKS / "analysis").glob("*.ipynb")}
+    assert {item.see for item in ledger.load_claims()} <= analyses
+
+
+def test_no_statement_copies_the_paper(shared):
+    def words(text):
+        return re.findall(r"[a-z0-9.%-]+", text.lower())
+
+    text = words((shared / "paper" / "paper.md").read_text(encoding="utf-8"))
+    runs = {tuple(text[start : start + 8]) for start in range(len(text) - 7)}
+    for item in ledger.load_claims():
+        said = words(f"{item.says} {item.reading or ''}")
+        copied = [said[i : i + 8] for i in range(len(said) - 7) if tuple(said[i : i + 8]) in runs]
+        assert copied == [], item.id
+
+
+# ---- verdicts
+
+
+def a_claim(kind, number, tolerance=0.0):
+    return Claim(
+        id="a",
+        place="p",
+        version="v1",
+        says="s",
+        kind=kind,
+        published=number,
+        unit="u",
+        tolerance=tolerance,
+        see="x",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "tolerance", "found", "expected"),
+    [
+        ("number", 7.0, 0.5, (7.5, 7.5, 7.5), HOLDS),
+        ("number", 7.0, 0.5, (7.6, 7.6, 7.6), FAILS),
+        ("number", 7.0, 0.5, (7.6, 7.4, 7.8), ROUNDED),
+        ("number", 7.0, 0.0, (9.0, 6.0, 9.0), ROUNDED),
+        ("number", 0.0, 0.0, (0.0, 0.0, 3.0), HOLDS),
+        ("number", 0.0, 0.0, (1.0, 0.0, 1.0), ROUNDED),
+        ("number", 0.0, 0.0, (1.0, 1.0, 2.0), FAILS),
+        ("at_least", 3.0, 0.0, (3.0, 3.0, 3.0), HOLDS),
+        ("at_least", 3.0, 0.0, (2.0, 2.0, 3.0), ROUNDED),
+        ("at_least", 3.0, 0.0, (2.0, 1.0, 2.9), FAILS),
+        ("at_most", 2.0, 0.0, (2.0, 2.0, 2.0), HOLDS),
+        ("at_most", 2.0, 0.0, (3.0, 2.0, 3.0), ROUNDED),
+        ("at_most", 2.0, 0.0, (3.0, 2.1, 3.0), FAILS),
+        ("above", 0.0, 0.0, (0.0, 0.0, 0.0), FAILS),
+        ("above", 0.0, 0.0, (0.0, -0.1, 0.1), ROUNDED),
+        ("above", 0.0, 0.0, (0.01, -1.0, 1.0), HOLDS),
+        ("below", 0.2, 0.0, (0.2, 0.2, 0.2), FAILS),
+        ("below", 0.2, 0.0, (0.19, 0.19, 0.19), HOLDS),
+        ("below", 0.2, 0.0, (0.3, 0.19, 0.4), ROUNDED),
+    ],
+)
+def test_a_verdict_compares_the_number_then_its_interval(kind, number, tolerance, found, expected):
+    assert ledger.verdict(a_claim(kind, number, tolerance), Recomputed(*found, "")) == expected
+
+
+def test_verdicts_of_the_known_findings(paper):
+    assert {name: paper[name].verdict for name in EXPECTED} == EXPECTED
+
+
+def test_a_recomputed_number_lies_in_its_interval_and_every_statement_has_a_reason(paper):
+    for name, item in paper.items():
+        assert item.verdict in VERDICTS
+        assert re.match(r"\S.*\.$", item.reason), name
+        if item.verdict == OPEN:
+            assert (item.recomputed, item.low, item.high, item.uses) == (None, None, None, ())
+        else:
+            assert item.low <= item.recomputed <= item.high, name
+
+
+def test_recomputed_numbers_are_those_of_the_printed_tables(paper):
+    def b1(column, model):
+        return cell("table_b1", column, model=model)
+
+    def b4(column, model, dataset):
+        return cell("table_b4", column, model=model, dataset=dataset)
+
+    def b5(column, model, dataset):
+        return cell("table_b5", column, model=model, dataset=dataset)
+
+    jamba = {nodes: cell("table_b2", "energy_wh", model="jamba-mini-1.5", nodes=nodes) for nodes in "12"}
+    jamba_s = {nodes: cell("table_b2", "duration_s", model="jamba-mini-1.5", nodes=nodes) for nodes in "12"}
+    reasoning = ("ds-llama-8b", "ds-llama-70b", "ds-qwen-14b", "ds-qwen-32b")
+    others = [row["model"] for row in published("table_1_models") if row["model"] not in reasoning]
+    means = [statistics.fmean(b1("accuracy", model) for model in models) for models in (others, reasoning)]
+    expected = {
+        "qwen-7b-seven-times-less-energy": b1("energy_wh", "qwen-2.5-72b") / b1("energy_wh", "qwen-2.5-7b"),
+        "qwen-7b-accuracy-gap": b1("accuracy", "qwen-2.5-72b") - b1("accuracy", "qwen-2.5-7b"),
+        "deepseek-less-accurate": means[0] - means[1],
+        "two-nodes-same-factor-for-duration": jamba["2"] / jamba["1"] / (jamba_s["2"] / jamba_s["1"]) - 1,
+        "six-orders-of-magnitude": math.log10(
+            b1("energy_wh", "ds-llama-70b") / cell("figure_1", "energy_wh", model="linear-tfidf")
+        ),
+        "news-linear-energy": cell("figure_7", "energy_wh", model="linear-embedding", dataset="news"),
+        "yelp-qwen-one-eighth": b4("energy_wh", "qwen-2.5-72b", "yelp")
+        / b4("energy_wh", "qwen-2.5-7b", "yelp"),
+        "tomatoes-jamba-quarter-of-qwen": b5("energy_wh", "qwen-2.5-72b", "tomatoes")
+        / b5("energy_wh", "jamba-mini-1.5", "tomatoes"),
+        "emotion-ds-llama-slightly-ahead": b5("accuracy", "ds-llama-70b", "emotion")
+        - b5("accuracy", "phi-3.5-moe", "emotion"),
+        "abstract-above-one-kwh": cell("table_b2", "energy_wh", model="ds-llama-70b", nodes="2"),
+        "runs-are-long-enough-to-sample": sum(float(row["duration_s"]) < 15 for row in published("table_b1")),
+        "figure-5-row-labels": 24,  # bars: 4 models x 3 cards x 2 rows
+        "table-b3-h100-is-table-b1": 3,
+    }
+    assert {name: paper[name].recomputed for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
+def test_counterexamples_are_named(paper):
+    assert re.search(r"Jamba Mini 1\.5 .*DS Qwen 32B", paper["more-gpus-do-not-reduce-energy"].reason)
+    assert "Phi 3.5 MoE" in paper["h100-gains-only-for-deepseek"].reason
+    assert "Qwen 2.5 7B leads to Qwen/Qwen2-7B-Instruct" in paper["table-1-links-the-models-named"].reason
+    assert "DS Llama 8B over Llama 3.1 8B" in paper["deepseek-less-accurate"].reason
+    assert "19 of 38" in paper["equation-2-for-any-computation"].reason
+
+
+def test_equation_2_is_counted_as_by_hand(paper):
+    rows = published("capella_points")
+    errors = [
+        (0.1 + 0.09 * int(row["gpus"])) * float(row["duration_s"]) / float(row["energy_wh"]) - 1
+        for row in rows
+    ]
+    assert paper["equation-2-for-any-computation"].recomputed == sum(abs(error) > 0.2 for error in errors)
+
+
+def test_a_refit_is_refused_where_too_few_observations_are_published(paper):
+    for name, observations in (("clara", 19), ("paula", 23)):
+        assert f"7 of {observations} observations" in paper[f"table-3-{name}-duration"].reason
+    assert "38 of 44 observations" in paper["table-3-capella-duration"].reason
+
+
+def test_the_order_of_the_rows_does_not_matter(tables, paper):
+    def shuffled(frame):
+        return frame.sample(frac=1, random_state=7).reset_index(drop=True)
+
+    other = dataclasses.replace(
+        tables,
+        observations=shuffled(tables.observations),
+        results=shuffled(tables.results),
+        printed={name: shuffled(frame) for name, frame in tables.printed.items()},
+    )
+    for name, item in by_id(evaluate(other)).items():
+        assert item.verdict == paper[name].verdict
+        if item.recomputed is not None:
+            assert item.recomputed == pytest.approx(paper[name].recomputed, rel=1e-9)
+        assert (item.reason, item.uses) == (paper[name].reason, paper[name].uses)
+
+
+# ---- one published value changes, and what follows from it
+
+ALL_ACCURACIES = {
+    "abstract-best-model-can-be-efficient",
+    "abstract-v2-best-model-efficient-in-some-contexts",
+    "abstract-v2-best-model-not-efficient-everywhere",
+    "abstract-v2-accuracy-and-efficiency-differ",
+    "abstract-larger-llms-less-accurate",
+    "abstract-v2-llms-same-or-lower-accuracy",
+}
+REFITS = {"table-3-capella-duration", "table-3-capella-duration-gpus", "table-3-capella-r2"}
+BOTH_NODES = {
+    *REFITS,
+    "duration-is-a-good-proxy",
+    "equation-2-for-any-computation",
+    "figure-4-matches-table-b2",
+    "table-b2-ratios",
+    "two-nodes-same-factor-for-duration",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A cell of a published file, its new value, the claims that must change with it, and their new verdicts."""
+
+    table: str
+    column: str
+    value: str
+    key: dict[str, str]
+    changed: set[str]
+    flipped: dict[str, str]
+
+
+CHANGES = [
+    Change(
+        "table_b1",
+        "accuracy",
+        "0.99",
+        {"model": "jamba-mini-1.5"},
+        {
+            *ALL_ACCURACIES,
+            "introduction-best-model-is-efficient",
+            "introduction-llms-need-more-energy",
+            "introduction-llms-less-accurate",
+            "linear-embedding-most-accurate",
+            "qwen-72b-most-accurate-llm",
+            "tfidf-beats-several-llms",
+            "deepseek-less-accurate",
+        },
+        {
+            "abstract-best-model-can-be-efficient": FAILS,
+            "abstract-v2-best-model-efficient-in-some-contexts": FAILS,
+            "abstract-v2-llms-same-or-lower-accuracy": ROUNDED,
+            "introduction-best-model-is-efficient": FAILS,
+            "introduction-llms-need-more-energy": FAILS,
+            "introduction-llms-less-accurate": FAILS,
+            "linear-embedding-most-accurate": FAILS,
+            "qwen-72b-most-accurate-llm": FAILS,
+            "deepseek-less-accurate": HOLDS,
+        },
+    ),
+    Change(
+        "table_b1",
+        "average_power_w",
+        "570.33",
+        {"model": "ds-qwen-14b"},
+        {"table-b1-average-power"},
+        {"table-b1-average-power": FAILS},
+    ),
+    Change(
+        "table_b2",
+        "duration_s",
+        "160.00",
+        {"model": "jamba-mini-1.5", "nodes": "2"},
+        BOTH_NODES,
+        {"table-b2-ratios": FAILS, "figure-4-matches-table-b2": FAILS, "table-3-capella-r2": HOLDS},
+    ),
+    Change(
+        "table_b2",
+        "energy_wh",
+        "3000.00",
+        {"model": "jamba-mini-1.5", "nodes": "2"},
+        {
+            *BOTH_NODES,
+            "abstract-above-one-kwh",
+            "two-nodes-need-more-energy",
+            "two-nodes-factor-depends-on-model",
+        },
+        {
+            "table-b2-ratios": FAILS,
+            "figure-4-matches-table-b2": FAILS,
+            "table-3-capella-duration": FAILS,
+            "table-3-capella-r2": FAILS,
+        },
+    ),
+    Change(
+        "table_b2",
+        "energy_ratio_double_to_single",
+        "2.72",
+        {"model": "ds-llama-70b", "nodes": "2"},
+        {"table-b2-ratios"},
+        {"table-b2-ratios": FAILS},
+    ),
+    Change(
+        "table_b3",
+        "duration_s",
+        "230.60",
+        {"model": "ds-qwen-14b", "machine": "clara"},
+        {"figure-5-row-labels"},
+        {},
+    ),
+    Change(
+        "table_b4",
+        "accuracy",
+        "0.80",
+        {"dataset": "news", "model": "llama-3.1-70b"},
+        {
+            *ALL_ACCURACIES,
+            "figure-7-shows-the-three-best",
+            "deepseek-not-best-in-most-cases",
+            "deepseek-best-only-on-emotion",
+            "an-llm-is-best-on-every-dataset",
+            "news-llama-accuracy",
+            "news-accuracy-gap",
+            "reasoning-has-no-benefit",
+        },
+        {
+            "abstract-larger-llms-less-accurate": ROUNDED,
+            "figure-7-shows-the-three-best": FAILS,
+            "deepseek-not-best-in-most-cases": ROUNDED,
+            "deepseek-best-only-on-emotion": FAILS,
+            "an-llm-is-best-on-every-dataset": ROUNDED,
+            "news-llama-accuracy": FAILS,
+            "news-accuracy-gap": FAILS,
+        },
+    ),
+    Change(
+        "table_3_regression_fktg",
+        "r2",
+        "0.900",
+        {"machine": "clara", "term": "duration_a"},
+        {"table-3-r2-high", "table-3-adjusted-r2"},
+        {"table-3-r2-high": FAILS, "table-3-adjusted-r2": FAILS},
+    ),
+    Change(
+        "table_3_regression_fktg",
+        "estimate",
+        "9.000",
+        {"machine": "paula", "term": "gpus_b"},
+        {"table-3-only-a-and-c-significant"},
+        {"table-3-only-a-and-c-significant": FAILS},
+    ),
+    Change(
+        "table_1_models",
+        "hf_id",
+        "Qwen/Qwen2.5-7B-Instruct",
+        {"model": "qwen-2.5-7b"},
+        {"table-1-links-the-models-named"},
+        {},
+    ),
+    Change(
+        "table_2_clusters",
+        "gpu_memory_gb",
+        "48",
+        {"machine": "paula"},
+        {"llama-70b-needs-eight-gpus-of-paula"},
+        {"llama-70b-needs-eight-gpus-of-paula": FAILS},
+    ),
+    Change(
+        "figure_2",
+        "average_power_w",
+        "90.0",
+        {"model": "ds-llama-70b", "component": "CPU"},
+        {"cpu-power-is-measured"},
+        {"cpu-power-is-measured": HOLDS},
+    ),
+    Change(
+        "figure_6_lines",
+        "slope_wh_per_s",
+        "0.1700",
+        {"gpus": "1"},
+        {"figure-6-lines-are-regressions"},
+        {"figure-6-lines-are-regressions": FAILS},
+    ),
+]
+
+
+def with_change(change, folder, nowhere):
+    """The ledger of a copy of data/published in which one cell is another."""
+    copy = folder / "published"
+    shutil.copytree(paths.PUBLISHED, copy)
+    rows = published(change.table)
+    hit = [row for row in rows if all(row[column] == value for column, value in change.key.items())]
+    assert len(hit) == 1
+    assert hit[0][change.column] != change.value
+    hit[0][change.column] = change.value
+    with (copy / f"{change.table}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return by_id(evaluate(results.load_tables(copy, nowhere, nowhere)))
+
+
+def using(paper, change):
+    """The claims whose log names the cell."""
+    part = [change.key[name] for name in ("component", "term") if name in change.key]
+    quantity = " ".join([*part, change.column])
+
+    def names_it(use):
+        same = use.origin == change.table and use.quantity == quantity
+        columns = set(change.key) - {"component", "term"}
+        return same and all(str(getattr(use, name)) in ("None", change.key[name]) for name in columns)
+
+    return {name for name, item in paper.items() if any(names_it(use) for use in item.uses)}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[f"{one.table}-{one.column}-{one.value}" for one in CHANGES])
+def test_one_published_value_changes_exactly_the_claims_that_use_it(change, paper, tmp_path, nowhere):
+    new = with_change(change, tmp_path, nowhere)
+    changed = {name for name in paper if new[name].recomputed != paper[name].recomputed}
+    flipped = {name: new[name].verdict for name in paper if new[name].verdict != paper[name].verdict}
+    assert changed == change.changed
+    assert changed == using(paper, change)
+    assert flipped == change.flipped
+
+
+def test_the_energy_of_one_model_decides_how_many_times_less_it_needs(paper, tmp_path, nowhere):
+    change = Change("table_b1", "energy_wh", "6.95", {"model": "qwen-2.5-7b"}, set(), {})
+    new = with_change(change, tmp_path, nowhere)
+    name = "qwen-7b-seven-times-less-energy"
+    assert new[name].recomputed == pytest.approx(48.66 / 6.95)
+    assert (paper[name].verdict, new[name].verdict) == (FAILS, HOLDS)
+    changed = {name for name in paper if new[name].recomputed != paper[name].recomputed}
+    assert {name, "table-b3-h100-is-table-b1", "table-b1-average-power"} <= changed
+    assert changed <= using(paper, change)
+    accuracy_alone = {name for name in paper if name.endswith("accuracy")}
+    assert not changed & accuracy_alone
+
+
+def test_every_recomputed_number_names_its_cells(paper):
+    without = {name for name, item in paper.items() if item.verdict != OPEN and not item.uses}
+    # parameters that only the text gives, and which columns the tables have
+    assert without == {"jamba-has-nearly-as-many-parameters", "tables-report-duration-and-energy"}
+
+
+# ---- campaigns
+
+
+def test_a_campaign_without_rows_tests_nothing_and_says_why(tables):
+    reasons = (
+        r"Campaign no-such-campaign|not about measurements|values of single splits|not the memory in use"
+    )
+    for item in evaluate(tables, "no-such-campaign"):
+        assert (item.verdict, item.recomputed) == (OPEN, None)
+        assert re.search(reasons, item.reason)
+
+
+def test_a_campaign_of_invented_texts_is_no_test_of_the_paper(tables):
+    rows = tables.results[tables.results["source"] == "published"]
+    sample = rows.assign(source="invented", dataset="fktg-sample", synthetic=True)
+    assert {item.verdict for item in evaluate(dataclasses.replace(tables, results=sample), "invented")} == {
+        OPEN
+    }
+
+
+def test_what_the_committed_campaigns_can_test(all_tables):
+    by_source = {name: by_id(evaluate(all_tables, name)) for name in ("reference-cpu", "reference-gpu")}
+    splits = all_tables.split_results
+    for source, found in by_source.items():
+        rows = splits[(splits["source"] == source) & ~splits["synthetic"]]
+        runs = rows.groupby(["model", "dataset"])
+        variance = found["accuracy-variance"]
+        assert variance.recomputed == pytest.approx(runs["accuracy"].var().max(), rel=1e-6)
+        assert variance.verdict == (HOLDS if variance.recomputed < 0.002 else FAILS)
+        dex = runs["duration_s"].apply(lambda values: values.map(math.log10).std()).max()
+        assert found["duration-variance"].recomputed == pytest.approx(dex, rel=1e-6)
+        assert found["same-test-sets-for-every-model"].verdict == HOLDS
+        assert found["news-linear-accuracy"].verdict == HOLDS
+        assert "not the paper's" in found["news-linear-accuracy"].reason
+        assert found["qwen-7b-seven-times-less-energy"].reason == f"Campaign {source} has no run on FKTG."
+        assert "the statement is about Capella" in found["equation-2-for-any-computation"].reason
+    cpu, gpu = by_source["reference-cpu"], by_source["reference-gpu"]
+    assert cpu["energy-variance"].verdict == OPEN  # all of its energy is estimated
+    assert "measured components only" in cpu["energy-variance"].reason
+    assert gpu["energy-variance"].verdict == HOLDS
+    assert gpu["gpu-has-largest-share"].verdict == HOLDS
+
+
+def test_another_accounting_can_be_asked_for(all_tables):
+    found = by_id(evaluate(all_tables, "reference-cpu", mode="total_as_published"))
+    assert found["energy-variance"].verdict in (HOLDS, FAILS)
+    gpu = by_id(evaluate(all_tables, mode="gpu_only"))
+    seven = gpu["qwen-7b-seven-times-less-energy"]
+    bars = [
+        cell("figure_2", "energy_wh", model=model, component="GPU")
+        for model in ("qwen-2.5-72b", "qwen-2.5-7b")
+    ]
+    assert seven.recomputed == pytest.approx(bars[0] / bars[1])
+    assert {(use.quantity, use.origin) for use in seven.uses} == {("gpu_wh", "figure_2")}
+    assert seven.high - seven.low > 0.5  # the bars are read to 4 % and worse
+    assert gpu["news-linear-energy"].verdict == OPEN
+
+
+def campaign(tables, edit):
+    """The published runs as if measured again, exactly, with some of them changed."""
+    rows = tables.results[tables.results["source"] == "published"].copy()
+    rows["source"], rows["origin"], rows["gpus_origin"] = "again", "runs/again/record.json", "measured"
+    for column in (
+        "accuracy_uncertainty",
+        "duration_uncertainty_s",
+        "energy_uncertainty_wh",
+        "energy_wh_below",
+    ):
+        rows[column] = float("nan")
+    edit(rows)
+    for name in ("cpu", "gpu", "ram"):
+        rows[f"{name}_wh"] = rows["energy_wh"] * {"cpu": 0.1, "gpu": 0.8, "ram": 0.1}[name]
+        rows[f"{name}_method"] = "measured:test"
+    return dataclasses.replace(tables, results=pd.concat([tables.results, rows], ignore_index=True))
+
+
+def at(rows, model, dataset="fktg", gpus=None, nodes=1, machine="capella"):
+    where = (rows["model"] == model) & (rows["dataset"] == dataset) & (rows["nodes"] == nodes)
+    where &= rows["machine"] == machine
+    return where if gpus is None else where & (rows["gpus"] == gpus)
+
+
+def test_a_campaign_that_measures_otherwise_gives_other_verdicts(tables, paper):
+    def edit(rows):
+        for gpus, energy in ((1, 48.66 / 7.2), (2, 7.0), (4, 7.5)):
+            rows.loc[at(rows, "qwen-2.5-7b", gpus=gpus), "energy_wh"] = energy
+        rows.loc[at(rows, "linear-tfidf"), "accuracy"] = 0.2
+        rows.loc[at(rows, "linear-embedding"), "accuracy"] = 0.3
+        rows.loc[(rows["family"] == "Deepseek") & (rows["dataset"] == "fktg"), "accuracy"] -= 0.2
+        rows.loc[at(rows, "jamba-mini-1.5", nodes=2), "duration_s"] = 78.61 * 1.7
+        rows.loc[at(rows, "jamba-mini-1.5", gpus=4), "energy_wh"] = 20.0
+        rows.loc[at(rows, "ds-qwen-32b", gpus=2), "energy_wh"] = 375.0
+        rows.loc[at(rows, "phi-3.5-moe", machine="paula"), "energy_wh"] = 14.0
+        rows.loc[rows["family"] == "Other LLM", "tokens_out"] = 189.0
+        rows.loc[rows["family"] == "Deepseek", "tokens_out"] = 189.0 * 400
+
+    found = by_id(evaluate(campaign(tables, edit), "again"))
+    expected = {
+        "qwen-7b-seven-times-less-energy": HOLDS,
+        "tfidf-beats-several-llms": FAILS,
+        "linear-embedding-most-accurate": FAILS,
+        "introduction-llms-less-accurate": FAILS,
+        "deepseek-less-accurate": HOLDS,
+        "two-nodes-same-factor-for-duration": HOLDS,
+        "more-gpus-do-not-reduce-energy": HOLDS,
+        "h100-gains-only-for-deepseek": HOLDS,
+        "single-token-answers": HOLDS,
+        "deepseek-generates-more": HOLDS,
+    }
+    assert {name: found[name].verdict for name in expected} == expected
+    assert all(paper[name].verdict != verdict for name, verdict in expected.items())
+    assert "the paper's own" in found["table-b2-ratios"].reason
+    assert {use.origin for item in found.values() for use in item.uses} == {"runs/again/record.json"}
+
+
+def test_measured_numbers_have_no_rounding(tables):
+    found = evaluate(campaign(tables, lambda rows: None), "again")
+    tested = [item for item in found if item.verdict != OPEN]
+    assert len(tested) > 60
+    assert [item.claim.id for item in tested if not item.low == item.recomputed == item.high] == []
+
+
+# ---- intervals
+
+
+numbers = st.floats(-1e3, 1e3)
+
+
+@st.composite
+def intervals(draw, positive=False):
+    low, middle, high = sorted(
+        draw(st.lists(st.floats(0.5, 1e3) if positive else numbers, min_size=3, max_size=3))
+    )
+    return Value(middle, low, high)
+
+
+@given(intervals(), intervals(positive=True), st.floats(0, 1), st.floats(0, 1))
+def test_the_interval_of_a_sum_or_a_ratio_holds_every_inner_result(one, other, first, second):
+    a = one.low + first * (one.high - one.low)
+    b = other.low + second * (other.high - other.low)
+    for found, inner in (
+        (one + other, a + b),
+        (one - other, a - b),
+        (one * other, a * b),
+        (one / other, a / b),
+    ):
+        room = 1e-9 * max(1.0, abs(found.low), abs(found.high))
+        assert found.low - room <= inner <= found.high + room
+        assert found.low <= found.value <= found.high
+
+
+@given(st.lists(intervals(), min_size=1, max_size=6))
+def test_counts_of_margins_add_up_and_hold_the_sure_and_the_possible_ones(margins):
+    above, rest = values.positive(margins), values.not_positive(margins)
+    assert above.value + rest.value == len(margins)
+    assert above.low + rest.high == above.high + rest.low == len(margins)
+    assert above.low <= above.value <= above.high
+    assert above.value == sum(margin.value > values.NOISE for margin in margins)
+
+
+def test_corners_are_tried_all():
+    found = values.corners(lambda a, b: a * b, Value(2, 1, 3), Value(-5, -6, 4))
+    assert (found.value, found.low, found.high) == (-10, -18, 12)
+
+
+def test_an_absolute_difference_reaches_zero_where_signs_differ():
+    assert abs(Value(-1, -2, 3)) == Value(1, 0.0, 3)
+    assert abs(Value(-2, -3, -1)) == Value(2, 1, 3)
+
+
+def test_one_input_at_a_time_is_exact_for_a_sum():
+    inputs = [Value.about(1.0, 0.1), Value.about(2.0, 0.2), Value.exact(3.0)]
+    found = values.one_at_a_time(sum, inputs)
+    assert (found.value, found.low, found.high) == pytest.approx((6.0, 5.7, 6.3))
+
+
+def test_a_difference_misses_zero_only_where_its_interval_does():
+    assert values.misses(Value(0.3, 0.1, 0.5)).value == pytest.approx(0.1)
+    assert values.misses(Value(-0.3, -0.5, -0.1)).value == pytest.approx(0.1)
+    assert values.misses(Value(0.3, -0.1, 0.7)).value < 0
+
+
+# ---- for scripts and for readers
+
+
+def test_the_ledger_is_json_with_absent_numbers_as_null(paper):
+    rows = json.loads(json.dumps(as_json(list(paper.values())), allow_nan=False))
+    by_name = {row["id"]: row for row in rows}
+    assert {"id", "place", "version", "says", "published", "recomputed", "verdict", "reason", "uses"} <= set(
+        rows[0]
+    )
+    assert by_name["accuracy-variance"]["recomputed"] is None
+    seven = by_name["qwen-7b-seven-times-less-energy"]
+    assert (seven["published"], seven["verdict"]) == (7, FAILS)
+    assert {(use["model"], use["quantity"], use["origin"]) for use in seven["uses"]} == {
+        ("qwen-2.5-7b", "energy_wh", "table_b1"),
+        ("qwen-2.5-72b", "energy_wh", "table_b1"),
+    }
+
+
+@pytest.fixture(scope="module")
+def page(all_tables):
+    return claims(all_tables)
+
+
+def test_the_page_counts_what_the_ledger_says(page, all_tables):
+    found = [item.verdict for item in evaluate(all_tables)]
+    numbers_in_finding = [int(number) for number in re.findall(r"\d+", page.finding)]
+    tested = len(found) - found.count(OPEN)
+    assert numbers_in_finding == [
+        tested,
+        *(found.count(verdict) for verdict in (HOLDS, ROUNDED, FAILS, OPEN)),
+    ]
+
+
+def test_the_page_shows_every_statement_once_with_its_link_and_nothing_hidden(page, all_tables):
+    body = page.body
+    for item in evaluate(all_tables):
+        assert body.count(f'id="claim-{item.claim.id}"') == 1
+        assert f"notebooks/analysis/{item.claim.see}.html" in body
+    assert " hidden" not in body
+    assert "&lt;" not in re.sub(r"&lt; \d", "", body)  # no markup shown as text
+    for source in ("reference-cpu", "reference-gpu"):
+        assert re.search(rf"Tested with the campaign {source}: \d+ of {len(evaluate(all_tables))}", body)
+
+
+def test_its_data_and_its_inputs_name_what_it_is_computed_from(page, all_tables):
+    assert set(page.data["source"]) == {"published", "reference-cpu", "reference-gpu"}
+    assert len(page.data) == 3 * len(evaluate(all_tables))
+    html = page.html()
+    for name in ("data/study/claims.yaml", "data/published/table_b1.csv", "data/published/figure_5.csv"):
+        assert name in html
+
+
+def test_a_paper_whose_statements_all_hold_would_be_told_so(tables):
+    def none_fails(assessments):
+        return [dataclasses.replace(item, verdict=HOLDS) for item in assessments]
+
+    from helpers.artefacts.claims import _finding
+
+    assert " 0 do not as they are worded" in _finding(none_fails(evaluate(tables)))
+
+
+def test_buttons_and_search_choose_rows(page, browser, tmp_path):
+    script = (STATIC / "claims.js").read_text(encoding="utf-8")
+    file = tmp_path / "page.html"
+    file.write_text(
+        f"<!doctype html><meta charset=utf-8><body>{page.html()}<script>{script}</script>", encoding="utf-8"
+    )
+    browser.get(Path(file).as_uri())
+
+    def shown():
+        return browser.execute_script(
+            "return Array.from(document.querySelectorAll('.claims tbody tr')).filter(r => !r.hidden)"
+            ".map(r => r.querySelector('[data-verdict]').dataset.verdict)"
+        )
+
+    everything = shown()
+    buttons = browser.find_elements("css selector", ".claims-filter button")
+    assert [button.text for button in buttons[:2]] == [
+        f"all ({len(everything)})",
+        f"does not hold ({everything.count(FAILS)})",
+    ]
+    assert {button.text.rpartition(" (")[0] for button in buttons} == {"all", *VERDICTS}
+    buttons[1].send_keys("\n")  # by keyboard
+    assert shown() == [FAILS] * everything.count(FAILS)
+    assert [button.get_attribute("aria-pressed") for button in buttons[:2]] == ["false", "true"]
+    status = browser.find_element("css selector", ".claims-filter [role=status]")
+    assert status.text == f"{everything.count(FAILS)} of {len(everything)} statements shown"
+    browser.find_element("css selector", ".claims-filter input").send_keys("figure-5-row-labels")
+    assert shown() == [FAILS]
+    buttons[0].click()
+    browser.find_element("css selector", ".claims-filter input").send_keys(" no-such-word")
+    assert shown() == []

@@ -1,0 +1,154 @@
+"""Numbers of the prose come from the data: the role that inserts them, and the few digits that are typed."""
+
+import re
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+from conftest import ROOT
+from helpers import book_ext
+from helpers.numbers import Number, numbers
+from helpers.results import load_tables
+
+PAGES = sorted((ROOT / "book").glob("*.md"))
+
+ALLOWED = {
+    "methods.md": {
+        "7,600": "texts in the copy of a dataset that a committed campaign used; a record holds its hash, not its size",
+        "4,270": "the same",
+        "854": "the same",
+        "8,000": "the same, of two datasets",
+        "10,662": "size of the hub's dataset, for comparison",
+        "19,948": "the same",
+        "0.375": "the paper's rule for memory (its section 3.3), a constant of the method",
+    },
+    "reproduce.md": {"3.11": "the version of Python that the lock file is for"},
+}
+"""Digits that stand typed in the prose, by page, each with its reason."""
+
+_NO_PROSE = (
+    r"^(`{3,}).*?^\1`*$",  # code blocks and directives with an argument
+    r"^:{3,}.*$",  # fences of other directives
+    r"^:[a-z-]+:.*$",  # their options
+    r"\{[a-z:]+\}`[^`]*`",  # roles: citations, generated numbers
+    r"`[^`]*`",  # code
+    r"<[^>]*>",  # tags
+    r"\]\([^)]*\)",  # targets of links
+    r"\barXiv \d{4}\.\d{5}(v\d)?",  # citations
+    r"\b(Figures?|Tables?|Eq\.|[Ss]ections?|Appendix) [A-Z]?\d+(\.\d+)*(( and|,| to|-) ?[A-Z]?\d+(\.\d+)*)*",  # references
+    r"^\d+\. ",  # ordered lists
+    r"\b(CO|R)[²2]e?\b",  # names
+    r"\b[A-Z]\d{2,3}\b",  # names of GPUs
+)
+
+
+def typed_numbers(text: str) -> list[str]:
+    for pattern in _NO_PROSE:
+        text = re.sub(pattern, " ", text, flags=re.MULTILINE | (re.DOTALL if "{3,}).*?" in pattern else 0))
+    return re.findall(r"\d+(?:[.,]\d+)*", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("It took 12 runs and 0.5 Wh.", ["12", "0.5"]),
+        ("See Figure 3, Tables B4 and B5, section 4.1.1, Eq. 2 and Figures 1-7.", []),
+        ("Take `x=12`, {number}`best.accuracy` and {cite:t}`zschache_hartwig_2026`.", []),
+        ("```\n12\n```\nand 13", ["13"]),
+        ("::::{grid} 1 1 3 3\n:gutter: 2\n\n4 cards", ["4"]),
+        ("1. First\n2. Second, of 7", ["7"]),
+        ("on one H200 with 2 GPUs", ["2"]),
+        ("7,600 items", ["7,600"]),
+    ],
+)
+def test_typed_numbers_are_found_and_nothing_else(text, found):
+    assert typed_numbers(text) == found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda file: file.name)
+def test_every_typed_number_of_a_page_is_allowed_for_a_reason(page):
+    assert set(typed_numbers(page.read_text(encoding="utf-8"))) == set(ALLOWED.get(page.name, {}))
+
+
+def test_at_most_forty_numbers_are_typed():
+    counts = Counter(number for page in PAGES for number in typed_numbers(page.read_text(encoding="utf-8")))
+    assert counts.total() <= 40
+
+
+def test_every_number_that_the_prose_uses_is_there():
+    known = numbers(load_tables())
+    used = {
+        name
+        for page in PAGES
+        for name in re.findall(r"\{number\}`([^`]+)`", page.read_text(encoding="utf-8"))
+    }
+    assert len(used) > 10
+    assert used <= set(known)
+    analyses = {file.stem for file in (ROOT / "notebooks" / "analysis").glob("*.ipynb")}
+    assert {number.see for number in known.values()} - {""} <= analyses
+
+
+def test_numbers_follow_the_published_values(tmp_path):
+    copy = tmp_path / "published"
+    shutil.copytree(ROOT / "data" / "published", copy)
+    table = copy / "table_b1.csv"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace(",702.06,", ",70206.00,"), encoding="utf-8")
+    before, after = numbers(load_tables()), numbers(load_tables(published_folder=copy))
+    assert before["dearest.energy"].text == "700\u202fWh"
+    assert after["dearest.energy"].text == "70\u202fkWh"
+    assert float(after["decades"].text) == pytest.approx(float(before["decades"].text) + 2)
+    assert after["best.accuracy"] == before["best.accuracy"]
+
+
+# --- the role ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "conf.py").write_text("extensions = ['myst_parser', 'helpers.book_ext']\n", encoding="utf-8")
+    (source / "index.md").write_text("# Title\n\nIt is {number}`one` and {number}`two`.\n", encoding="utf-8")
+    return source
+
+
+def build(
+    source: Path, monkeypatch: pytest.MonkeyPatch, found: dict[str, Number], strict: bool = True
+) -> str:
+    monkeypatch.setattr(book_ext, "numbers", lambda _tables: found)
+    out = source.parent / "out"
+    with patch_docutils(str(source)), docutils_namespace():  # as sphinx-build does, so that it can run twice
+        settings = {"status": None, "warning": sys.stdout, "warningiserror": strict}
+        Sphinx(str(source), str(source), str(out), str(out / "doctrees"), "html", **settings).build()
+    return (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_role_shows_the_number_and_leads_to_its_source(pages, monkeypatch):
+    page = build(
+        pages, monkeypatch, {"one": Number("0.57", "figure_1_accuracy_energy"), "two": Number("189")}
+    )
+    assert re.search(
+        r'It is <a class="number[^>]*href="notebooks/analysis/figure_1_accuracy_energy.html">0.57</a> and 189.',
+        page,
+    )
+
+
+def test_a_page_is_built_again_when_a_number_of_it_changes(pages, monkeypatch):
+    first = {"one": Number("0.57"), "two": Number("189")}
+    assert "It is 0.57" in build(pages, monkeypatch, first)
+    marker = pages.parent / "out" / "index.html"
+    marker.write_text(marker.read_text(encoding="utf-8").replace("It is", "It was"), encoding="utf-8")
+    assert "It was 0.57" in build(pages, monkeypatch, first)  # nothing changed: the page is left alone
+    assert "It is 0.58" in build(pages, monkeypatch, first | {"one": Number("0.58")})
+
+
+def test_a_number_that_is_not_there_is_a_warning_with_the_nearest(pages, monkeypatch, capsys):
+    page = build(pages, monkeypatch, {"one": Number("1"), "twos": Number("2")}, strict=False)
+    assert "<code" in page
+    assert "nearest: 'twos'" in capsys.readouterr().out
