@@ -65,8 +65,8 @@ def layout(fig: go.Figure, height: int) -> None:
         legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
         hoverlabel={"font": {"family": FONT}, "align": "left"},
     )
-    fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
-    fig.update_yaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
+    for update in (fig.update_xaxes, fig.update_yaxes):
+        update(gridcolor=GRID, zeroline=False, showline=False, automargin=True, title_font_size=FONT_SIZE)
 
 
 def not_measured(fig: go.Figure) -> None:
@@ -102,9 +102,9 @@ PAD = 0.3
 def energy_axis(fig: go.Figure, low: int, high: int, axis: Literal["x", "y"] = "y", every: int = 1) -> None:
     """Make an axis a logarithmic energy axis from 10**low to 10**high Wh, with units in its labels.
 
-    A label stands at each decade, or at every so many where there is little room.
+    A label stands at each decade, or at multiples of `every` where there is little room.
     """
-    exponents = list(range(low, high + 1, every))
+    exponents = [exponent for exponent in range(low, high + 1) if exponent % every == 0]
     update = fig.update_yaxes if axis == "y" else fig.update_xaxes
     update(
         type="log",

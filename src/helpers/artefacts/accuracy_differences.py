@@ -98,6 +98,8 @@ def _measured(split_results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else _NO_PAIRS
 
 
+_WIDE = "fktg"
+"""The panel that takes the whole width, and has the legend for all."""
 _NO_PAIRS = pd.DataFrame(columns=[*gaps.PAIR_COLUMNS, "source", "dataset", "origin"])
 
 
@@ -130,7 +132,8 @@ def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Pan
         ticktext=[model_title(name) for name in place],
         range=[-0.7, len(models) - 0.3],
     )
-    figure.update_xaxes(title="Accuracy below the best", zeroline=False)
+    figure.update_xaxes(title="Below the best", zeroline=False)
+    figure.update_layout(showlegend=dataset == _WIDE)
     entry = study().datasets[dataset]
     said = _said(published, "Published", "better") + _said(to_best, "Our runs", "better")
     return Panel(
@@ -139,6 +142,7 @@ def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Pan
         note=said + ("" if len(measured) else " Not measured on this machine."),
         figure=figure,
         alt=f"{entry.title}, accuracy below the best model. {said}",
+        wide=dataset == _WIDE,
         marked=entry.synthetic,
     )
 

@@ -21,8 +21,8 @@ KEY = ["source", "machine", "dataset", "model"]
 """What runs have in common that differ in their GPUs or nodes only."""
 ACCOUNTING = "Energy is CPU, GPU and memory added up as in the paper; of our runs, the part that was estimated is hatched."
 _BAR_PX = 19
-_TICKS = 4
-_ROOM = 1.6
+_TICKS = 3
+_ROOM = 1.75
 """Length of the value axis over its longest bar, so that the label at the bar's end fits."""
 _DATA_COLUMNS = [
     *(
@@ -86,14 +86,16 @@ def slots(headers: Sequence[str]) -> Slots:
 def axes(
     fig: go.Figure, places: Slots, names: Sequence[str], top: float, text: Callable[[float | None, int], str]
 ) -> None:
-    """Name the bars, write the headers above their groups, and scale x from 0 to beyond `top` with units."""
-    style.layout(fig, height=round(_BAR_PX * places.end) + 75)
+    """Name the bars, write the headers above their groups, and scale x from 0 to beyond `top`, its unit below."""
+    style.layout(fig, height=round(_BAR_PX * places.end) + 90)
     ticks = _ticks(top)
+    labels, unit = _in_one_unit(ticks, text)
     fig.update_xaxes(
         range=[0, _ROOM * top],
         tickvals=ticks,
-        ticktext=_in_one_unit(ticks, text),
+        ticktext=labels,
         tickangle=0,
+        title={"text": unit, "standoff": 4},
         fixedrange=True,
     )
     fig.update_yaxes(
@@ -111,19 +113,18 @@ def axes(
 
 
 def _ticks(top: float) -> list[float]:
-    """Return round values from 0 to `top`, at most five."""
+    """Return round values from 0 to `top`, at most four."""
     rough = top / _TICKS
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
     return [float(step * i) for i in range(int(top / step * (1 + 1e-9)) + 1)]
 
 
-def _in_one_unit(values: Sequence[float], text: Callable[[float | None, int], str]) -> list[str]:
-    """Return the ticks' labels, all in the unit of the last one, which alone names it."""
+def _in_one_unit(values: Sequence[float], text: Callable[[float | None, int], str]) -> tuple[list[str], str]:
+    """Return the ticks' labels and their unit, that of the last one."""
     number, _, unit = text(values[-1], 3).partition(units.THIN)
     size = values[-1] / float(number)
-    numbers = [f"{value / size:g}" for value in values]
-    return [*numbers[:-1], f"{numbers[-1]}{units.THIN}{unit}"]
+    return [f"{value / size:g}" for value in values], unit
 
 
 def bar(

@@ -37,7 +37,8 @@ def break_even(tables: Tables) -> Artefact:
         note=(
             "Training measured in our runs, the LLM's energy per text as published: two machines in one comparison, so read "
             "the order of magnitude. Training on the texts of one split counts; labelling them, loading, and idle "
-            "time do not. The number beside a mark is the LLM's accuracy less the trained model's."
+            "time do not. Texts until training pays, against the cheapest LLM (triangle) and the most accurate (star); the "
+            "number beside a mark is the LLM's accuracy less the trained model's."
         ),
         data=data,
         function="helpers.artefacts.break_even.break_even",
@@ -161,7 +162,7 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
         for rival in RIVALS:
             part = of_source[of_source["rival"] == rival].dropna(subset=["texts"])
             if len(part):
-                figure.add_trace(_trace(part, rival, place, _OFFSET * (1 - 2 * i), legend=i == 0))
+                figure.add_trace(_trace(part, rival, place, _OFFSET * (1 - 2 * i)))
     if rows["texts"].notna().any():
         figure.update_yaxes(
             tickvals=list(place.values()),
@@ -171,7 +172,7 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
         exponents = range(math.ceil(decades[0]), math.floor(decades[1]) + 1)
         figure.update_xaxes(
             type="log",
-            title="Texts until training pays",
+            title="Texts",
             range=list(decades),
             tickvals=[10.0**e for e in exponents],
             ticktext=["" if e % 2 else f"{10.0**e:.{max(0, -e)}f}" for e in exponents],
@@ -214,7 +215,7 @@ def _said(rows: pd.DataFrame) -> str:
     )
 
 
-def _trace(rows: pd.DataFrame, rival: str, place: dict[str, int], offset: float, legend: bool) -> go.Scatter:
+def _trace(rows: pd.DataFrame, rival: str, place: dict[str, int], offset: float) -> go.Scatter:
     look = style.FAMILIES[str(rows["family"].iloc[0])]
     ahead = rows["llm_accuracy"] - rows["accuracy"]
     labels = pd.DataFrame({"text": [f"{gap:+.2f}" for gap in ahead], "place": _PLACES[rival]})
@@ -223,7 +224,7 @@ def _trace(rows: pd.DataFrame, rival: str, place: dict[str, int], offset: float,
         y=rows["model"].map(place) + offset,
         mode="markers+text",
         name=f"against the {rival} LLM",
-        showlegend=legend,
+        showlegend=False,
         text=labels["text"],
         textposition=_PLACES[rival],
         textfont={"color": look.light, "size": style.FONT_SIZE - 3},

@@ -113,19 +113,19 @@ def _coefficients(fits: list[dict[str, Any]]) -> str:
     rows = [
         {
             "Machine": fit["title"],
-            "Energy": fit["accounting_title"],
             "Runs": fit["n"],
             **{
                 title: f"{fit['terms'][term]['estimate']:.4g}" if term in fit["terms"] else None
                 for term, title in regression.TITLES.items()
             },
             "Scatter (Wh)": f"{fit['residual_sd_wh']:.3g}",
+            "Energy": fit["accounting_title"],
         }
         for fit in fits
     ]
     table = pd.DataFrame(rows)
     caption = "Coefficients (Wh/s for Duration and Duration:GPUs, Wh for GPUs and Constant)"
-    return html_table(table, caption, table.columns[2:])
+    return html_table(table, caption, table.columns[1:-1])
 
 
 _BODY = """

@@ -91,7 +91,6 @@ def _shown(ledger: Sequence[Assessment], links: bool = True) -> pd.DataFrame:
         {
             "Verdict": [_verdict(item.verdict) for item in ledger],
             "Statement": [_statement(item, links) for item in ledger],
-            "Place": [_place(item) for item in ledger],
             "Paper": [_published(item) for item in ledger],
             "Recomputed": [_recomputed(item) for item in ledger],
             "Why": [_why(item, links) for item in ledger],
@@ -108,11 +107,12 @@ def _verdict(verdict: str) -> Markup:
 def _statement(item: Assessment, with_id: bool) -> Markup:
     reading = f' <span class="reading">{html.escape(item.claim.reading)}</span>' if item.claim.reading else ""
     code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
-    return Markup(f"{html.escape(item.claim.says)}{reading}{code}")
+    place = f' <span class="place">{html.escape(_place(item))}</span>'
+    return Markup(f"{html.escape(item.claim.says)}{reading}{place}{code}")
 
 
 def _place(item: Assessment) -> str:
-    return f"{item.claim.place} ({item.claim.version})"
+    return f"{item.claim.place[:1].upper()}{item.claim.place[1:]}, {item.claim.version}"
 
 
 def _published(item: Assessment) -> str:

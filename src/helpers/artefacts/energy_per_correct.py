@@ -123,8 +123,7 @@ def _reordered(rows: pd.DataFrame) -> tuple[int, int]:
 def _decades(data: pd.DataFrame) -> tuple[int, int]:
     """Return the decades of all axes: a reader compares down the page."""
     costs = data["wh_per_correct"].dropna()
-    low = _EVERY * math.floor(math.log10(costs.min()) / _EVERY)  # so that labels say 1 µWh, 1 mWh, 1 Wh
-    return low, math.ceil(math.log10(costs.max()))
+    return math.floor(math.log10(costs.min())), math.ceil(math.log10(costs.max()))
 
 
 def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
@@ -133,7 +132,7 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     style.layout(figure, height=430)
     style.energy_axis(figure, *decades, axis="x", every=_EVERY)
     dots.model_axis(figure, study().models)
-    figure.update_xaxes(title="Energy per correct answer", tickangle=0)
+    figure.update_xaxes(title="Per correct answer", tickangle=0)
     for (family, published), part in rows.groupby(["family", rows["source"] == "published"], sort=False):
         figure.add_trace(_trace(part, style.FAMILIES[str(family)], bool(published)))
     measured = rows[rows["source"] != "published"]

@@ -221,7 +221,15 @@ def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[st
     fig.update_layout(
         barmode="stack",
         showlegend=True,
-        legend_traceorder="normal",
+        legend={
+            "traceorder": "normal",
+            "xref": "container",
+            "yref": "container",
+            "x": 0,
+            "y": 1,
+            "xanchor": "left",
+            "yanchor": "top",
+        },
         margin_t=fig.layout.margin.t + room,
         height=fig.layout.height + room,
     )
@@ -251,7 +259,7 @@ def _labels(y: list[float], rows: pd.DataFrame, totals: pd.Series) -> go.Scatter
     """Write the total behind each bar; a run without a bar has it, too."""
     drawn = rows.groupby(["model", "dataset", "origin"], sort=False)["energy_wh"].sum(min_count=1)
     texts = [
-        f"{units.THIN}{units.energy(total, 3)}{'' if pd.notna(bar) else ' (no bar in print)'}"
+        f"{units.THIN}{units.energy(total, 3)}{'' if pd.notna(bar) else ' (no bar)'}"
         for total, bar in zip(totals, drawn, strict=True)
     ]
     return go.Scatter(

@@ -258,5 +258,6 @@ def _measured_panel(rows: pd.DataFrame) -> Panel:
         note=f"{rows['machine'].iloc[0]}, one mark per dataset; a cross where the power is estimated. {'; '.join(said)}.",
         figure=figure,
         alt=f"Power by component in the runs of {source}: {'; '.join(said)}.",
+        wide=True,
         marked=bool(rows["synthetic"].all()),
     )
