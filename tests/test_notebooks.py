@@ -119,3 +119,14 @@ def test_an_analysis_notebook_shows_one_figure_or_table(name):
     shown = [cell.source for cell in cells if cell.cell_type == "code" and ".show()" in cell.source]
     assert len(shown) == 1
     assert shown[0].count(".show()") == 1
+
+
+def test_readme_lists_every_analysis_with_the_module_that_draws_it():
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        if name.startswith("analysis/"):
+            cells = nbformat.read(paths.NOTEBOOKS / name, as_version=nbformat.NO_CONVERT).cells
+            module = re.search(r"from helpers\.artefacts\.(\w+) import", cells[1].source)
+            assert module, name
+            assert f"(notebooks/{name}) | [{module[1]}.py](src/helpers/artefacts/{module[1]}.py)" in text
+            assert (paths.ROOT / "src" / "helpers" / "artefacts" / f"{module[1]}.py").is_file()
