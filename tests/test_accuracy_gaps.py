@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -166,18 +166,37 @@ def test_verdicts_follow_the_corrected_and_the_plain_test():
 # Measured: mixed model
 
 
-def test_in_a_balanced_design_the_mixed_model_has_a_closed_form(news):
-    found = gaps.mixed_model(news, "linear-embedding")
-    values = news.to_numpy()
-    splits, models = values.shape
-    residual = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    error = (residual**2).sum() / ((splits - 1) * (models - 1))
-    between = models * values.mean(1).var(ddof=1)
-    expected = (news - news[["linear-embedding"]].to_numpy()).mean().drop("linear-embedding")
-    assert found.effects["estimate"].to_dict() == pytest.approx(expected.to_dict(), abs=1e-6)
-    assert list(found.effects["std_error"]) == pytest.approx([math.sqrt(2 * error / splits)] * 5, rel=1e-3)
-    variance = (between - error) / models
-    assert found.split_share == pytest.approx(variance / (variance + error), abs=0.01)
+def reml(accuracies, reference):
+    """The same by statsmodels, iteratively."""
+    import statsmodels.formula.api as smf
+
+    long = accuracies.reset_index().melt(id_vars="split", var_name="model", value_name="accuracy")
+    formula = f"accuracy ~ C(model, Treatment({reference!r}))"
+    return smf.mixedlm(formula, long, groups=long["split"]).fit(reml=True)
+
+
+@pytest.mark.parametrize("source", ["reference-cpu", "reference-gpu"])
+def test_the_mixed_model_is_that_of_statsmodels(tables, source):
+    accuracies = gaps.by_split(tables.split_results, source, "news")
+    found, expected = gaps.mixed_model(accuracies, "linear-embedding"), reml(accuracies, "linear-embedding")
+    assert list(found.effects["estimate"]) == pytest.approx(list(expected.fe_params[1:]), abs=1e-6)
+    assert list(found.effects["std_error"]) == pytest.approx(list(expected.bse_fe[1:]), rel=1e-3)
+    between = float(expected.cov_re.iloc[0, 0])
+    assert found.split_share == pytest.approx(between / (between + expected.scale), abs=0.01)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 17), st.integers(3, 10))
+def test_accuracies_without_any_effect_of_the_split_do_not_break_the_mixed_model(seed, models, splits):
+    values = np.random.default_rng(seed).binomial(200, 0.6, (splits, models)) / 200
+    frame = pd.DataFrame(values, columns=[f"m{number}" for number in range(models)])
+    found = gaps.mixed_model(frame, "m0")
+    assert (found.effects["std_error"] >= 0).all()
+    assert found.split_share is None or 0 <= found.split_share <= 1
+
+
+def test_where_nothing_varies_no_share_of_the_variance_is_given():
+    assert gaps.mixed_model(pd.DataFrame({"a": [1.0] * 4, "b": [1.0] * 4}), "a").split_share is None
 
 
 def test_a_shift_that_all_models_of_a_split_share_does_not_widen_the_gaps(news):

@@ -3,6 +3,7 @@
   "use strict";
   const ledger = document.querySelector("figure.artefact .claims");
   if (!ledger) return;
+  const tables = Array.from(ledger.querySelectorAll(".table-scroll"));
   const rows = Array.from(ledger.querySelectorAll("tbody tr"));
   const verdictOf = (row) => row.querySelector("[data-verdict]").dataset.verdict;
   let chosen = "";
@@ -30,7 +31,12 @@
     group.querySelectorAll("button").forEach(function (button) {
       button.setAttribute("aria-pressed", String(button.value === chosen));
     });
-    shown.textContent = count + " of " + rows.length + " statements shown";
+    tables.forEach(function (table) {
+      const empty = !table.querySelector("tbody tr:not([hidden])");
+      table.hidden = empty;
+      if (table.previousElementSibling) table.previousElementSibling.hidden = empty;  // its title
+    });
+    shown.textContent = count + " of " + rows.length + " statements and checks shown";
   }
 
   function addButton(value, text, count) {

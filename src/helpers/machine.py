@@ -51,7 +51,7 @@ def detect() -> Hardware:
 def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     """Return the name of the machine that a run is recorded under.
 
-    `auto` is the machine at hand; a cluster of the catalogue has to be the one at hand.
+    `auto` is the machine at hand; a machine of the catalogue has to be the one at hand.
 
     Raises:
         UserError: one line where the name is unknown or the GPUs are others.

@@ -60,14 +60,16 @@ def _regression(tables: Tables) -> Iterator[tuple[str, Number]]:
 
 
 def _claims(tables: Tables) -> Iterator[tuple[str, Number]]:
-    verdicts = pd.Series([item.verdict for item in ledger.evaluate(tables, "published")])
-    tested = verdicts != "cannot be tested"
-    holding = verdicts.isin(["holds", "holds after rounding"])
+    found = ledger.evaluate(tables, "published")
+    verdicts = pd.Series([item.verdict for item in found if item.claim.nature == "statement"])
+    tested = verdicts != ledger.OPEN
+    holding = verdicts.isin([ledger.HOLDS, ledger.ROUNDED])
     for name, count in (
         ("all", len(verdicts)),
         ("tested", tested.sum()),
         ("holding", holding.sum()),
-        ("failing", (verdicts == "does not hold").sum()),
+        ("rounded", (verdicts == ledger.ROUNDED).sum()),
+        ("failing", (verdicts == ledger.FAILS).sum()),
         ("untested", (~tested).sum()),
     ):
         yield f"claims.{name}", Number(str(count), "claims")

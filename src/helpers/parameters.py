@@ -26,7 +26,7 @@ class TraditionalParameters(Strict):
     dataset: str = "fktg-sample"
     """A dataset of the catalogue."""
     machine: str = "auto"
-    """The machine at hand, or the name of the paper's cluster that it is."""
+    """The machine at hand, or the name of the paper's machine that it is."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where a sentence embedding is computed; the paper used a GPU."""
     campaign: str = Field(default="local", pattern=NAME)

@@ -137,6 +137,11 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     return pd.concat([select(table, campaign), table[table["source"] == f"{campaign} (live)"]])
 
 
+def one_at_a_time(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose texts were classified one by one, as in the paper; published rows name no concurrency."""
+    return table[table["concurrency"].isna() | (table["concurrency"] == 1)]
+
+
 def describe(record: Record) -> str:
     """Say in one line what a run gave."""
     row = _measured_row(record.run.campaign, Path(), record)
@@ -202,7 +207,7 @@ def _measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
     run = record.run
     accuracy = [item.correct / item.texts for item in record.splits]
     durations = [item.duration_s for item in record.splits]
-    energies = [item.energy.total_wh for item in record.splits if item.energy.total_wh is not None]
+    energies = [wh for item in record.splits if (wh := _known(item.energy.total_wh)) is not None]
     components = {name: [getattr(item.energy, name) for item in record.splits] for name in _COMPONENTS}
     # A sum with the CPU and one without it have no mean.
     alike = all(len({part.method for part in components[name]}) == 1 for name in ("cpu", "gpu", "ram"))
@@ -291,10 +296,15 @@ def _split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, A
             **{name: getattr(record.run, name) for name in _FROM_RUN if name != "splits"},
             **item.model_dump(exclude={"energy"}),
             "accuracy": item.correct / item.texts,
-            "energy_wh": item.energy.total_wh,
+            "energy_wh": _known(item.energy.total_wh),
             **{f"{name}_wh": getattr(item.energy, name).energy_wh for name in _COMPONENTS},
             **{f"{name}_method": getattr(item.energy, name).method for name in _COMPONENTS},
         }
+
+
+def _known(energy_wh: float | None) -> float | None:
+    """Return an energy, or None for 0: a counter that did not move says nothing (the check `energy_known` tells)."""
+    return energy_wh or None
 
 
 def _kind(record: Record) -> str:

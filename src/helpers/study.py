@@ -111,7 +111,7 @@ class DatasetEntry(Strict):
 
 
 class Machine(Strict):
-    """A cluster of the paper (Table 2)."""
+    """A machine of the paper (Table 2)."""
 
     title: str
     center: str

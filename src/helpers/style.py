@@ -55,7 +55,9 @@ NOT_MEASURED = "not measured on this machine"
 
 def layout(fig: go.Figure, height: int) -> None:
     """Give a figure the common look: light grid, no frame, transparent, the page's font."""
+    title = {"title": {"font": {"size": FONT_SIZE}}}  # in the template, which a later title keeps
     fig.update_layout(
+        template={"layout": {"xaxis": title, "yaxis": title}},
         height=height,
         font={"family": FONT, "size": FONT_SIZE, "color": TEXT},
         paper_bgcolor="rgba(0,0,0,0)",
@@ -65,8 +67,8 @@ def layout(fig: go.Figure, height: int) -> None:
         legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
         hoverlabel={"font": {"family": FONT}, "align": "left"},
     )
-    for update in (fig.update_xaxes, fig.update_yaxes):
-        update(gridcolor=GRID, zeroline=False, showline=False, automargin=True, title_font_size=FONT_SIZE)
+    fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
+    fig.update_yaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
 
 
 def not_measured(fig: go.Figure) -> None:
@@ -102,9 +104,11 @@ PAD = 0.3
 def energy_axis(fig: go.Figure, low: int, high: int, axis: Literal["x", "y"] = "y", every: int = 1) -> None:
     """Make an axis a logarithmic energy axis from 10**low to 10**high Wh, with units in its labels.
 
-    A label stands at each decade, or at multiples of `every` where there is little room.
+    A label stands at each decade, or at multiples of `every` where there is little room and more than one of them.
     """
-    exponents = [exponent for exponent in range(low, high + 1) if exponent % every == 0]
+    decades = range(low, high + 1)
+    sparse = [exponent for exponent in decades if exponent % every == 0]
+    exponents = sparse if len(sparse) > 1 else list(decades)
     update = fig.update_yaxes if axis == "y" else fig.update_xaxes
     update(
         type="log",

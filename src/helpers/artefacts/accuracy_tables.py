@@ -113,7 +113,9 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
                 "Standard error of a gap, mixed model": None
                 if mixed is None
                 else f"{mixed.effects['std_error'].mean():.3f}",
-                "Variance that splits share": None if mixed is None else f"{mixed.split_share:.0%}",
+                "Variance that splits share": None
+                if mixed is None or mixed.split_share is None
+                else f"{mixed.split_share:.0%}",
             }
         )
     caption = (

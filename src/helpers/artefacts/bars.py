@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from helpers import style, units
 from helpers.accounting import energies
 from helpers.hover import hover_text
+from helpers.results import one_at_a_time
 from helpers.show import Panel
 from helpers.study import model_title, study
 
@@ -169,8 +170,8 @@ def bar(
 
 def language_models(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of LLMs that were asked one text at a time, as in the paper, with known GPUs."""
-    one_by_one = results["concurrency"].isna() | (results["concurrency"] == 1)
-    return results[(results["family"] != "Traditional") & one_by_one & results["gpus"].notna()]
+    rows = one_at_a_time(results)
+    return rows[(rows["family"] != "Traditional") & rows["gpus"].notna()]
 
 
 def in_order(rows: pd.DataFrame, *by: str) -> pd.DataFrame:

@@ -134,7 +134,10 @@ def _finding(data: pd.DataFrame) -> str:
     accurate = f"in {ahead} of {len(data)} comparisons the LLM is the more accurate one"
     if never == len(data):
         return f"Training a traditional model never pays against an LLM in our runs; {accurate}."
-    most = math.ceil(data["texts"].max())
+    latest = float(data["texts_high"].max())
+    if math.isinf(latest):
+        return f"Whether training a traditional model pays is open within the rounding of the energies; {accurate}."
+    most = math.ceil(latest)
     rest = f" ({never} comparisons never)" if never else ""
     return (
         f"Training a traditional model has paid for itself, in energy, after {most} {'text' if most == 1 else 'texts'} at the "
@@ -169,13 +172,13 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
             ticktext=[model_title(name) for name in place],
             range=[-0.6, len(models) - 0.4],
         )
-        exponents = range(math.ceil(decades[0]), math.floor(decades[1]) + 1)
+        exponents = [e for e in range(math.ceil(decades[0]), math.floor(decades[1]) + 1) if e % 2 == 0]
         figure.update_xaxes(
             type="log",
             title="Texts",
             range=list(decades),
             tickvals=[10.0**e for e in exponents],
-            ticktext=["" if e % 2 else f"{10.0**e:.{max(0, -e)}f}" for e in exponents],
+            ticktext=[f"{10.0**e:.{max(0, -e)}f}" for e in exponents],
             minor={"ticks": ""},
         )
         figure.add_vline(x=1, line={"color": "#8a9099", "width": 1, "dash": "dot"})

@@ -30,7 +30,8 @@ def calculator(tables: Tables) -> Artefact:
         label="Calculator",
         finding=f"Energy from a duration by {len(fits)} fits to {points} runs, and the models that meet your wishes.",
         note=(
-            "The interval is the 95 % prediction interval of the fit: where a new run would lie, not where the line is. "
+            "The interval is the 95 % prediction interval of the fit: where a new run would lie, not where the line is. It takes "
+            "all runs to scatter alike, which short and long runs seldom do. "
             "Nothing leaves your browser."
         ),
         data=models,

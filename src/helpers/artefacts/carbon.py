@@ -120,13 +120,16 @@ def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
     else:
         columns = [column for column in shown if str(column).endswith("_gco2e_per_1000")]
         low, high = shown[columns].min().min(), shown[columns].max().max()
-        exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        exponents = range(3 * math.floor(math.log10(low) / 3), 3 * math.ceil(math.log10(high) / 3) + 1, 3)
         figure.update_xaxes(
             type="log",
             title="CO2e per 1000 texts",
-            range=[exponents[0], exponents[-1]],
+            range=[
+                exponents[0] - style.PAD,
+                exponents[-1] + style.PAD,
+            ],  # ticks at the very ends would be lost
             tickvals=[10.0**e for e in exponents],
-            ticktext=["" if e % 3 else grams(10.0**e, 1) for e in exponents],
+            ticktext=[grams(10.0**e, 1) for e in exponents],
             minor={"ticks": ""},
         )
         figure.update_yaxes(

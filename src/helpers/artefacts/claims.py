@@ -32,7 +32,8 @@ def claims(tables: Tables) -> Artefact:
         note=(
             "Each row is a statement of the paper as a number, recomputed from its own tables and figures. It holds if "
             "the recomputed number meets the claim within the rounding of the statement, and after rounding if only "
-            "another number does that the rounding of the table, or the reading of the figure, allows. Where words had "
+            "another number does that the rounding of the table, or the reading of the figure, allows; where a claim that holds "
+            "would not with such a number, the last column says that rounding could overturn it. Where words had "
             "to become a number, the reading says how; another reading can give another verdict. Versions: v1 is "
             "the arXiv text, v2 the abstract of the published article."
         ),
@@ -48,22 +49,39 @@ def _campaigns(tables: Tables) -> list[str]:
 
 
 def _finding(ledger: Sequence[Assessment]) -> str:
-    count = Counter(item.verdict for item in ledger)
-    tested = len(ledger) - count[OPEN]
+    statements, checks = _apart(ledger)
+    count, agree = (Counter(item.verdict for item in part) for part in (statements, checks))
+    tested = len(statements) - count[OPEN]
     lead = (
         f"Of {tested} statements of the paper that its own numbers can test, {count[HOLDS]} hold, {count[ROUNDED]} "
         f"only after rounding, and {count[FAILS]} do not as they are worded"
     )
-    return f"{lead}; {count[OPEN]} more cannot be tested with what is published."
+    return (
+        f"{lead}; {count[OPEN]} more cannot be tested with what is published. Of {len(checks)} checks of its tables and "
+        f"figures against themselves, {agree[HOLDS] + agree[ROUNDED]} agree."
+    )
+
+
+def _apart(ledger: Sequence[Assessment]) -> tuple[list[Assessment], list[Assessment]]:
+    """Return what the paper says, and the checks of its tables that it does not state."""
+    statements = [item for item in ledger if item.claim.nature == "statement"]
+    return statements, [item for item in ledger if item.claim.nature != "statement"]
 
 
 def _ledger(ledger: Sequence[Assessment]) -> str:
-    ordered = sorted(ledger, key=lambda item: _ORDER.index(item.verdict))
-    table = html_table(_shown(ordered), "Every statement, those that do not hold first")
-    return f'<div class="claims">{table}</div>'
+    statements, checks = (
+        sorted(part, key=lambda item: _ORDER.index(item.verdict)) for part in _apart(ledger)
+    )
+    tables = html_table(
+        _shown(statements), f"The {len(statements)} statements, those that do not hold first"
+    ) + html_table(
+        _shown(checks), f"{len(checks)} checks of the paper's tables and figures against themselves"
+    )
+    return f'<div class="claims">{tables}</div>'
 
 
-def _campaign(source: str, found: Sequence[Assessment]) -> str:
+def _campaign(source: str, ledger: Sequence[Assessment]) -> str:
+    found, _ = _apart(ledger)
     tested = [item for item in found if item.verdict != OPEN]
     missing = Counter(item.reason for item in found if item.verdict == OPEN)
     title = f"Tested with the campaign {source}: {len(tested)} of {len(found)}"
@@ -106,9 +124,14 @@ def _verdict(verdict: str) -> Markup:
 
 def _statement(item: Assessment, with_id: bool) -> Markup:
     reading = f' <span class="reading">{html.escape(item.claim.reading)}</span>' if item.claim.reading else ""
+    text_only = (
+        '<span class="reading">Tested with its own numbers alone; no table is read.</span>'
+        if item.claim.rests_on == "text"
+        else ""
+    )
     code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
     place = f' <span class="place">{html.escape(_place(item))}</span>'
-    return Markup(f"{html.escape(item.claim.says)}{reading}{place}{code}")
+    return Markup(f"{html.escape(item.claim.says)}{reading}{text_only}{place}{code}")
 
 
 def _place(item: Assessment) -> str:

@@ -1,5 +1,9 @@
 """Is duration a good proxy for energy? The diagnostics of the regression that the paper does not have."""
 
+import html
+import math
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,48 +16,119 @@ from helpers.statistics.diagnostics import FORMS, LONG_S, WRONG_PERCENT
 from helpers.statistics.regression import Fit
 
 _GREY = ("#6b7280", "#9aa3ae")
+_DASHES = {1: "solid", 2: "dash", 4: "dot"}
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One regression with its diagnostics: the published runs of Capella, or the runs of a campaign on a machine."""
+
+    name: str
+    title: str
+    fitted: Fit
+    influence: pd.DataFrame
+    errors: dict[str, pd.DataFrame]
+
+    @property
+    def published(self) -> bool:
+        """Say whether the marks are hollow."""
+        return self.fitted.source == "published"
 
 
 def duration_proxy(tables: Tables) -> Artefact:
-    """Show what the fit of Table 3 is worth on Capella: residuals, influence, errors out of sample, limits."""
+    """Show what the fit of Table 3 is worth on Capella: residuals, influence, errors out of sample, limits.
+
+    The same for each campaign and machine with enough runs whose energy was measured.
+    """
     points = regression.points(tables.results, "published", "capella", "fktg")
-    fitted = regression.fit(points)
-    influence = diagnostics.influence(fitted)
-    errors = {form: diagnostics.left_out_errors(points, form) for form in FORMS}
+    published = _case("published", "Capella, published", points)
+    measured, few = _measured(tables.results)
+    cases = [published, *measured]
     equation = diagnostics.equation_2(points)
-    data = influence.assign(
-        **{f"left_out_error_percent_{form}": table["error_percent"] for form, table in errors.items()},
-        equation_2_error_percent=equation["error_percent"],
-    )
     return Artefact(
         name="duration_proxy",
         label="Diagnostics",
-        finding=verdict(errors["ols"]),
+        finding=verdict(published.errors["ols"]),
         note=(
-            f"FKTG on Capella, {len(points)} published runs on one and two nodes; the regression of Table 3. Errors are "
-            "out of sample: each model is predicted from the runs of all other models. Energy as published."
+            f"FKTG on Capella, {len(points)} published runs on one and two nodes, energy as published; the regression of "
+            "Table 3. Errors are out of sample: each model is predicted from the runs of all other models. Our runs, "
+            f"where enough of them have measured energy, have panels of their own{few}. Circle: traditional; square: LLM; "
+            "diamond: reasoning LLM."
         ),
-        data=data[_DATA],
+        data=pd.concat(_data(case) for case in cases),
         function="helpers.artefacts.duration_proxy.duration_proxy",
-        panels=[
-            _residuals(influence),
-            _cooks(influence),
-            _errors(errors),
-            _intervals(fitted),
-        ],
-        body=_robustness(fitted)
-        + _decades(errors, equation)
+        panels=[panel for case in cases for panel in _panels(case)],
+        body="".join(_tables(case) for case in cases)
         + _equation_2(equation)
-        + _negative(fitted, tables)
-        + _measured(tables.results),
+        + _negative(published.fitted, tables),
+    )
+
+
+def _case(name: str, title: str, points: pd.DataFrame) -> _Case:
+    fitted = regression.fit(points)
+    errors = {form: diagnostics.left_out_errors(points, form) for form in FORMS}
+    return _Case(name, title, fitted, diagnostics.influence(fitted), errors)
+
+
+def _measured(results: pd.DataFrame) -> tuple[list[_Case], str]:
+    """Return a case for each campaign and machine that allows one, and what is said of the others."""
+    rows = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
+    cases, few = [], []
+    for source, machine in rows[["source", "machine"]].drop_duplicates().itertuples(index=False):
+        points = regression.points(results, source, machine, None, "measured_only")
+        if regression.enough(points):
+            cases.append(_case(f"{source}-{machine}".replace(" ", "-"), f"{source}, {machine}", points))
+        else:
+            few.append(f"{source} on {machine} has {len(points)}")
+    said = f" ({'; '.join(few)})" if few else "" if cases else f": {style.NOT_MEASURED}"
+    return cases, said
+
+
+def _data(case: _Case) -> pd.DataFrame:
+    errors = {f"left_out_error_percent_{form}": table["error_percent"] for form, table in case.errors.items()}
+    return case.influence.assign(**errors)[_DATA]
+
+
+def _panels(case: _Case) -> list[Panel]:
+    panels = [
+        _residuals(case.influence, case.published),
+        _cooks(case.influence),
+        _errors(case.errors["ols"], case.published),
+        _intervals(case.fitted),
+    ]
+    return [
+        replace(panel, name=f"{case.name}-{panel.name}", title=f"{case.title}: {panel.title}")
+        for panel in panels
+    ]
+
+
+def _tables(case: _Case) -> str:
+    return (
+        f"<h3>{html.escape(case.title)}</h3>"
+        + _robustness(case.fitted)
+        + _forms(case.fitted.points)
+        + _decades(case.errors)
     )
 
 
 _DATA = [
-    *("name", "model", "family", "gpus", "nodes", "duration_s", "energy_wh", "fitted_wh", "residual_wh"),
+    *(
+        "source",
+        "machine",
+        "dataset",
+        "name",
+        "model",
+        "family",
+        "gpus",
+        "nodes",
+        "duration_s",
+        "energy_wh",
+        "fitted_wh",
+        "residual_wh",
+    ),
     *("leverage", "studentised_residual", "cooks_distance"),
     *(f"left_out_error_percent_{form}" for form in FORMS),
-    *("equation_2_error_percent", "origin"),
+    "origin",
 ]
 
 
@@ -76,9 +151,7 @@ def _times(percent: float) -> str:
     return f"{percent:.0f} %" if percent < 1000 else f"{units.significant(percent / 100, 2)} times the energy"
 
 
-def _scatter(
-    rows: pd.DataFrame, x: str, y: str, published: bool = True, legend: bool = False
-) -> list[go.Scatter]:
+def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool) -> list[go.Scatter]:
     traces = []
     for family, look in style.FAMILIES.items():
         part = rows[rows["family"] == family]
@@ -89,7 +162,7 @@ def _scatter(
                     y=part[y],
                     mode="markers",
                     name=look.title,
-                    showlegend=legend,
+                    showlegend=False,
                     marker={
                         "symbol": f"{look.symbol}-open" if published else look.symbol,
                         "size": 9,
@@ -106,8 +179,8 @@ def _scatter(
     return traces
 
 
-def _residuals(influence: pd.DataFrame) -> Panel:
-    figure = go.Figure(_scatter(influence, "fitted_wh", "residual_wh", legend=True))
+def _residuals(influence: pd.DataFrame, published: bool) -> Panel:
+    figure = go.Figure(_scatter(influence, "fitted_wh", "residual_wh", published))
     style.layout(figure, height=360)
     figure.update_xaxes(title="Fitted energy (Wh)")
     figure.update_yaxes(title="Residual (Wh)")
@@ -117,9 +190,9 @@ def _residuals(influence: pd.DataFrame) -> Panel:
     return Panel(
         name="residuals",
         title="Residuals against fitted energies",
-        note=f"{below} runs have a negative fitted energy. Largest residual: {worst['name']}, {worst['residual_wh']:.0f} Wh.",
+        note=f"{below} runs have a negative fitted energy. Largest residual: {worst['name']}, {worst['residual_wh']:+.2g} Wh.",
         figure=figure,
-        alt=f"Residuals against fitted energies of {len(influence)} runs; the largest is {worst['residual_wh']:.0f} Wh.",
+        alt=f"Residuals against fitted energies of {len(influence)} runs; the largest is {worst['residual_wh']:+.2g} Wh.",
     )
 
 
@@ -155,9 +228,9 @@ def _cooks(influence: pd.DataFrame) -> Panel:
     )
 
 
-def _errors(errors: dict[str, pd.DataFrame]) -> Panel:
-    rows = errors["ols"].assign(size=errors["ols"]["error_percent"].abs())
-    figure = go.Figure(_scatter(rows.dropna(subset=["size"]), "duration_s", "size"))
+def _errors(errors: pd.DataFrame, published: bool) -> Panel:
+    rows = errors.assign(size=errors["error_percent"].abs()).dropna(subset=["size"])
+    figure = go.Figure(_scatter(rows, "duration_s", "size", published))
     style.layout(figure, height=360)
     figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
     figure.update_yaxes(title="Error out of sample (%)", type="log", dtick=1)
@@ -174,10 +247,12 @@ def _errors(errors: dict[str, pd.DataFrame]) -> Panel:
 def _intervals(fitted: Fit) -> Panel:
     figure = go.Figure()
     style.layout(figure, height=360)
-    durations = np.geomspace(1, fitted.points["duration_s"].max(), 60)
+    shortest, longest = fitted.points["duration_s"].min(), fitted.points["duration_s"].max()
+    durations = np.geomspace(max(shortest, longest / 1e4), longest, 80)
+    counts = sorted(fitted.points["gpus"].unique())
     limit_s = {}
-    for gpus, dash in ((1, "solid"), (4, "dot")):
-        expected = [regression.predict(fitted, float(seconds), gpus) for seconds in durations]
+    for gpus in counts:
+        expected = [regression.predict(fitted, float(seconds), int(gpus)) for seconds in durations]
         half = [
             100 * (item.high_wh - item.mean_wh) / item.mean_wh if item.mean_wh > 0 else None
             for item in expected
@@ -187,9 +262,10 @@ def _intervals(fitted: Fit) -> Panel:
                 x=durations,
                 y=half,
                 mode="lines",
-                name=f"{gpus} GPU{'s' if gpus > 1 else ''}",
-                line={"color": _GREY[0], "dash": dash, "width": 2},
+                name=_gpus(gpus),
+                line={"color": _GREY[0], "dash": _DASHES.get(gpus, "longdash"), "width": 2},
                 hoverinfo="x+y",
+                showlegend=len(counts) > 1,
                 meta=style.themed(*_GREY),
             )
         )
@@ -200,9 +276,7 @@ def _intervals(fitted: Fit) -> Panel:
     figure.update_yaxes(title="Prediction interval (± %)", type="log", range=[0, 4], dtick=1)
     figure.add_hline(y=WRONG_PERCENT, line={"color": _GREY[0], "width": 1, "dash": "dash"})
     said = ", ".join(
-        f"{units.significant(seconds, 2)} s with {gpus} GPU{'s' if gpus > 1 else ''}"
-        if seconds
-        else f"never with {gpus}"
+        f"{units.duration(seconds, 2)} with {_gpus(gpus)}" if seconds else f"no duration with {_gpus(gpus)}"
         for gpus, seconds in limit_s.items()
     )
     return Panel(
@@ -214,20 +288,29 @@ def _intervals(fitted: Fit) -> Panel:
     )
 
 
+def _gpus(count: int) -> str:
+    return f"{count} GPU{'s' if count != 1 else ''}"
+
+
 def _robustness(fitted: Fit) -> str:
     name, without = diagnostics.without_most_influential(fitted)
+    terms = list(fitted.terms)
     rows = pd.DataFrame(
         {
-            "": list(regression.TITLES.values()),
-            "Estimate": [f"{fitted.terms[term].estimate:.4f}" for term in regression.TITLES],
-            "Standard error": [f"{fitted.terms[term].std_error:.4f}" for term in regression.TITLES],
-            "Robust (HC3)": [f"{fitted.terms[term].std_error_hc3:.4f}" for term in regression.TITLES],
-            f"Without {name}": [f"{without.terms[term].estimate:.4f}" for term in regression.TITLES],
+            "": [regression.TITLES[term] for term in terms],
+            "Estimate": [f"{fitted.terms[term].estimate:.4f}" for term in terms],
+            "Standard error": [f"{fitted.terms[term].std_error:.4f}" for term in terms],
+            "Robust (HC3)": [f"{fitted.terms[term].std_error_hc3:.4f}" for term in terms],
+            f"Without {name}": [
+                f"{without.terms[term].estimate:.4f}" if without and term in without.terms else None
+                for term in terms
+            ],
         }
     )
     table = html_table(
-        rows, "Coefficients, robust errors, and the fit without its most influential point", list(rows)[1:]
+        rows, "Coefficients, robust errors, and the fit without its most influential point", rows.columns[1:]
     )
+    table += f"<p>{_robust_sentence(fitted)}</p>"
     nodes = diagnostics.nodes_as_factor(fitted)
     if nodes is None:
         return table
@@ -238,12 +321,53 @@ def _robustness(fitted: Fit) -> str:
     )
 
 
-def _decades(errors: dict[str, pd.DataFrame], equation: pd.DataFrame) -> str:
+def _robust_sentence(fitted: Fit) -> str:
+    """Say how much wider the errors are that allow for unequal scatter, and which terms they leave significant."""
+    ratios = {
+        name: term.std_error_hc3 / term.std_error
+        for name, term in fitted.terms.items()
+        if term.std_error > 0 and math.isfinite(term.std_error_hc3)
+    }
+    if len(ratios) < len(fitted.terms):
+        return "Robust errors are not defined: a point decides a term alone, or the runs lie on the line."
+    worst = max(ratios, key=lambda name: ratios[name])
+    left = [
+        regression.TITLES[name]
+        for name, term in fitted.terms.items()
+        if regression.p_value(term.estimate, term.std_error_hc3, fitted.df_resid) < 0.01
+    ]
+    return (
+        f"Allowing for unequal scatter, the standard error of {regression.TITLES[worst]} is {ratios[worst]:.1f} times as large; "
+        f"significant at 1 % then: {', '.join(left) or 'none'}."
+    )
+
+
+def _forms(points: pd.DataFrame) -> str:
+    """Show the fits in other forms: exponents of the log-log fit, coefficients of the relative one."""
+    rows = []
+    for form in ("relative", "log"):
+        model = diagnostics.fitted_model(points, form)
+        rows.append(
+            {
+                "Form": FORMS[form],
+                "Coefficients": "; ".join(
+                    f"{name.replace('_', ' ')} {value:.3g} ± {error:.2g}"
+                    for name, value, error in zip(model.params.index, model.params, model.bse, strict=True)
+                ),
+                "R²": f"{model.rsquared:.3f}",
+            }
+        )
+    caption = "Other forms of the fit (± standard error; exponents in the log-log form)"
+    return html_table(pd.DataFrame(rows), caption, ("R²",))
+
+
+def _decades(errors: dict[str, pd.DataFrame]) -> str:
+    if errors["ols"]["error_percent"].isna().all():
+        return (
+            "<p>No error out of sample: without any one model, the other runs do not determine the fit.</p>"
+        )
     columns = {}
-    for title, table in [
-        *((FORMS[form], rows) for form, rows in errors.items()),
-        ("Eq. 2, in sample", equation),
-    ]:
+    for title, table in ((FORMS[form], rows) for form, rows in errors.items()):
         summary = diagnostics.by_decade(table).set_index("decade")
         columns["Runs"] = summary["runs"]
         columns[title] = summary.apply(
@@ -258,14 +382,25 @@ def _decades(errors: dict[str, pd.DataFrame], equation: pd.DataFrame) -> str:
 
 
 def _equation_2(equation: pd.DataFrame) -> str:
-    wrong = equation[equation["error_percent"].abs() > WRONG_PERCENT]
-    if wrong.empty:
-        return f"<p>Eq. 2 is within {WRONG_PERCENT:.0f} % for all {len(equation)} runs.</p>"
-    longest = wrong.sort_values("duration_s").iloc[-1]
-    return (
-        f"<p>Eq. 2, which has no constant, is never negative; it is off by more than {WRONG_PERCENT:.0f} % for {len(wrong)} of "
-        f"{len(equation)} runs, the longest of them {longest['name']} with {units.duration(longest['duration_s'], 3)} "
-        f"({longest['error_percent']:+.0f} %).</p>"
+    """Show the range of durations in which Eq. 2 is wrong, by number of GPUs."""
+    rows = []
+    for gpus, part in equation.groupby("gpus"):
+        wrong = part[part["error_percent"].abs() > WRONG_PERCENT]
+        right = part.drop(index=wrong.index)
+        rows.append(
+            {
+                "GPUs": gpus,
+                "Runs": len(part),
+                f"Wrong by more than {WRONG_PERCENT:.0f} %": len(wrong),
+                "Wrong up to (s)": f"{wrong['duration_s'].max():.4g}" if len(wrong) else None,
+                "Right from (s)": f"{right['duration_s'].min():.4g}" if len(right) else None,
+                "Median error (%)": f"{part['error_percent'].abs().median():.3g}",
+                "Largest error (%)": f"{part['error_percent'].abs().max():.3g}",
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return html_table(
+        frame, "Eq. 2 on the runs of Capella; it has no constant, so it is never negative", frame.columns
     )
 
 
@@ -288,24 +423,3 @@ def _negative(fitted: Fit, tables: Tables) -> str:
 
 def _seconds(limit: float | None) -> str | None:
     return None if limit is None else f"{limit:.1f}"
-
-
-def _measured(results: pd.DataFrame) -> str:
-    rows = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
-    said = []
-    for source, machine in rows[["source", "machine"]].drop_duplicates().itertuples(index=False):
-        points = regression.points(results, source, machine, None, "measured_only")
-        if not regression.enough(points):
-            said.append(f"{source} on {machine}: too few runs with measured energy ({len(points)})")
-            continue
-        errors = diagnostics.left_out_errors(points)["error_percent"].abs()
-        said.append(
-            f"{source} on {machine}: {len(points)} runs, R² {regression.fit(points).r2:.3f}, "
-            + (
-                f"median error out of sample {errors.median():.0f} %"
-                if errors.notna().any()
-                else "one model only"
-            )
-        )
-    text = "; ".join(said) or style.NOT_MEASURED
-    return f"<p>Our runs, measured components only: {text}.</p>"

@@ -93,7 +93,7 @@ def _component(run: "pd.Series[Any]", name: str, bounds: dict[Any, float]) -> di
         "method": _PUBLISHED[name] if published else run[f"{name}_method"],
         "energy_wh": energy,
         "energy_uncertainty_wh": bounds.get((*run[_RUN], f"{name}_wh")) if published else None,
-        "share": energy / known,
+        "share": energy / known if known > 0 else None,
         "power_w": 3600 * energy / run["duration_s"],
         "total_wh": run["energy_wh"],
     }
@@ -216,7 +216,13 @@ def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[st
     places = bars.slots(headers)
     filled = bool((rows["source"] != "published").any())
     totals = rows.loc[rows["component"] == _STACK[0], "total_wh"].astype(float)
-    bars.axes(fig, places, names, float(totals.max()), units.energy)
+    sums = rows.groupby(["model", "dataset", "origin"], sort=False)["energy_wh"].sum()
+    top = max(totals.fillna(0).max(), sums.max())
+    if not top > 0:
+        style.layout(fig, height=200)
+        style.not_measured(fig)
+        return
+    bars.axes(fig, places, names, float(top), units.energy)
     room = 24  # the legend, below the mode bar
     fig.update_layout(
         barmode="stack",

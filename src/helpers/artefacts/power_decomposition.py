@@ -43,8 +43,8 @@ def power_decomposition(tables: Tables) -> Artefact:
         finding=_finding(found, change, runs),
         note=(
             "Our reading of Figure 2, not a statement of the paper. A power that is the same whatever runs is a "
-            "constant of the software, most likely an estimate; then only the GPU's part was measured. What follows from "
-            "subtracting the constants is inferred. Whiskers are bounds (about 95 %) of reading the figure."
+            "constant of the software, most likely an estimate; where it is one, only the GPU's part was measured. What follows "
+            "from subtracting it is inferred. Whiskers are bounds (about 95 %) of reading the figure."
         ),
         data=pd.concat(
             [

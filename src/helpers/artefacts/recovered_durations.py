@@ -191,7 +191,7 @@ def _check_panel(rows: pd.DataFrame) -> Panel:
     inside = int(rows["duration_printed_s"].between(low, high).sum())
     worst = (rows["on_the_line_s"] - rows["duration_printed_s"]).abs().max()
     said = (
-        f"The same 17 models on FKTG, fitted by us and rounded as in Table B6: {inside} of {len(rows)} printed "
+        f"The same models on FKTG, fitted by us and rounded as in Table B6: {inside} of {len(rows)} printed "
         f"durations (hollow) lie in the interval of the recovered one (dotted); the largest error is {worst:.0f} s."
     )
     return Panel(
@@ -280,7 +280,7 @@ def _table(llms: pd.DataFrame, datasets: list[str]) -> str:
     )
     for dataset, said in cells.items():
         shown[study().datasets[dataset].title] = said.reindex(models).to_list()
-    caption = "Inferred durations of one pass over 200 texts, with 95 % intervals"
+    caption = "Inferred durations of one pass over a test set, with 95 % intervals"
     return html_table(shown, caption, list(shown.columns[2:]))
 
 

@@ -27,7 +27,11 @@ def table_3(tables: Tables) -> Artefact:
     fits = {name: regression.fit(rows) for name, rows in points.items() if regression.enough(rows)}
     titles = {name: study().machines[name].title for name in machines}
     complete = [name for name, fit in fits.items() if _allows_verdict(fit)]
-    distances = [abs(d) for name in complete for d in _distances(fits[name], printed[name]).values()]
+    distances = (
+        [abs(d) for d in _distances(fits["capella"], printed["capella"]).values()]
+        if "capella" in complete
+        else []
+    )
     finding = (
         f"Refitted on {fits['capella'].n} of the {printed['capella'].n} Capella runs, every coefficient lies within "
         f"{max(distances):.2f} of its printed standard error."
@@ -103,9 +107,11 @@ def _shortage(fits: Mapping[str, Fit], printed: Mapping[str, PrintedFit], titles
     ]
     if not short:
         return ""
+    inferred = any((fit.points["gpus_origin"] == "inferred").any() for fit in fits.values())
     return (
-        f"No verdict where the published points do not allow one ({'; '.join(short)}; their GPU counts are inferred, not "
-        "printed): the refits are shown for the record."
+        f"No verdict where the published points do not allow one ({'; '.join(short)}"
+        + ("; GPU counts inferred, not printed" if inferred else "")
+        + "): the refits are shown for the record."
     )
 
 

@@ -1,13 +1,16 @@
-"""Claims of the abstract (both versions) and of the introduction."""
+"""Claims of the abstract, in both versions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from helpers.accounting import TITLES
-from helpers.claims.cells import Run, Untestable
+from helpers.claims.cells import Run
 from helpers.claims.common import LARGER, NO_EMBEDDING, best, correlation, efficiency, said
-from helpers.claims.evidence import Evidence
+from helpers.claims.evidence import ANY, Evidence
+from helpers.claims.noise import Pair, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import (
+    NOISE,
+    Untestable,
     Value,
     corners,
     largest,
@@ -17,12 +20,10 @@ from helpers.claims.values import (
     smallest,
 )
 from helpers.claims.wording import (
-    EVERYONE,
     LLM,
     OTHER,
     REASONING,
     TRADITIONAL,
-    accuracy,
     dataset_title,
     energy,
     machine_title,
@@ -34,11 +35,10 @@ from helpers.study import model_title
 _SIZES = (
     ("llama-3.1-8b", "llama-3.1-70b"),
     ("qwen-2.5-7b", "qwen-2.5-72b"),
-    ("phi-3.5-mini", "phi-3.5-moe"),
     ("ds-llama-8b", "ds-llama-70b"),
     ("ds-qwen-14b", "ds-qwen-32b"),
 )
-"""A smaller and a larger model of one lineage."""
+"""A smaller and a larger model of one lineage and one architecture; Phi 3.5 MoE is not a larger Phi 3.5 Mini."""
 
 
 @claim("abstract-best-model-can-be-efficient")
@@ -70,32 +70,36 @@ def best_model_not_everywhere(evidence: Evidence) -> Recomputed:
 def accuracy_and_efficiency(evidence: Evidence) -> Recomputed:
     """Count the pairs of models of one dataset in which the more accurate one needs less energy."""
     margins, pairs = [], 0
+    found: list[Pair] = []
     for dataset in evidence.datasets((TRADITIONAL,), LLM):
         runs = evidence.models(dataset)
         for place, one in enumerate(runs):
             for other in runs[place + 1 :]:
                 pairs += 1
                 margins.append(_agreement(one, other))
+                if margins[-1].value < -NOISE:
+                    found.append((one, other))
     against = positive([Value.exact(0.0) - margin for margin in margins])
     return recomputed(
         against,
-        f"in {against.value:.0f} of {pairs} pairs of models on one dataset the more accurate one needs less",
+        f"in {against.value:.0f} of {pairs} pairs of models on one dataset the more accurate one needs less"
+        + noise_of_pairs(found),
     )
 
 
 @claim("abstract-larger-llms-need-more-energy")
 def larger_llms_energy(evidence: Evidence) -> Recomputed:
     """Compare the LLMs that the paper calls larger with the most accurate traditional model, by energy."""
-    ratios = [
-        run.energy() / best(evidence.models(dataset, (TRADITIONAL,))).energy()
-        for dataset in evidence.datasets((TRADITIONAL,), LLM)
-        for run in _larger(evidence, dataset)
-    ]
+    ratios, doubts = [], []
+    for dataset in evidence.datasets((TRADITIONAL,), LLM):
+        top = best(evidence.models(dataset, (TRADITIONAL,)))
+        ratios += [run.energy() / top.energy() for run in _larger(evidence, dataset)]
+        doubts.append(too_little(evidence, top))
     return recomputed(
         median(ratios),
         f"of {len(ratios)} pairs of a larger LLM and the best traditional model of its dataset, the LLM needs "
         f"{number(median(ratios).value)} times the energy in the median and {number(smallest(ratios).value)} "
-        "times at the least",
+        f"times at the least{''.join(doubts)}",
     )
 
 
@@ -114,37 +118,39 @@ def llms_energy(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("abstract-larger-llms-less-accurate")
-def larger_llms_accuracy(evidence: Evidence) -> Recomputed:
-    """Return the share of results of larger LLMs that are less accurate than the best traditional model."""
-    margins: dict[str, list[Value]] = {}
-    for dataset in evidence.datasets((TRADITIONAL,), LLM):
-        top = best(evidence.models(dataset, (TRADITIONAL,))).accuracy()
-        margins[dataset] = [top - run.accuracy() for run in _larger(evidence, dataset)]
-    flat = [margin for of_dataset in margins.values() for margin in of_dataset]
-    counts = ", ".join(
-        f"{dataset_title(dataset)} {positive(of_dataset).value:.0f} of {len(of_dataset)}"
-        for dataset, of_dataset in margins.items()
-    )
-    return recomputed(
-        positive(flat) / len(flat), f"larger LLMs less accurate than the best traditional model: {counts}"
-    )
+@claim("abstract-larger-llms-less-accurate-on-fktg")
+def larger_llms_fktg(evidence: Evidence) -> Recomputed:
+    """Return the share of larger LLMs that are less accurate than the best model (FKTG)."""
+    evidence.models("fktg", (TRADITIONAL,))
+    return _share_below(evidence, {"fktg": best(evidence.models("fktg"))}, "best model")
+
+
+@claim("abstract-larger-llms-less-accurate-on-all-datasets")
+def larger_llms_pooled(evidence: Evidence) -> Recomputed:
+    """Return the share of results of larger LLMs, on all datasets, below the best traditional model."""
+    datasets = evidence.datasets((TRADITIONAL,), LLM)
+    tops = {dataset: best(evidence.models(dataset, (TRADITIONAL,))) for dataset in datasets}
+    return _share_below(evidence, tops, "best traditional model")
 
 
 @claim("abstract-v2-llms-same-or-lower-accuracy")
 def llms_accuracy(evidence: Evidence) -> Recomputed:
     """Return the share of LLM results that are at most as accurate as the best traditional model."""
     margins: dict[str, list[Value]] = {}
+    ahead: list[Pair] = []
     for dataset in evidence.datasets((TRADITIONAL,), LLM):
-        top = best(evidence.models(dataset, (TRADITIONAL,))).accuracy()
-        margins[dataset] = [run.accuracy() - top for run in evidence.models(dataset, LLM)]
+        top = best(evidence.models(dataset, (TRADITIONAL,)))
+        llms = evidence.models(dataset, LLM)
+        margins[dataset] = [run.accuracy() - top.accuracy() for run in llms]
+        ahead += [(run, top) for run in llms if run.accuracy().value > top.accuracy().value + NOISE]
     flat = [margin for of_dataset in margins.values() for margin in of_dataset]
     counts = ", ".join(
         f"{dataset_title(dataset)} {not_positive(of_dataset).value:.0f} of {len(of_dataset)}"
         for dataset, of_dataset in margins.items()
     )
     return recomputed(
-        not_positive(flat) / len(flat), f"LLMs at most as accurate as the best traditional model: {counts}"
+        not_positive(flat) / len(flat),
+        f"LLMs at most as accurate as the best traditional model: {counts}; the others are ahead{noise_of_pairs(ahead)}",
     )
 
 
@@ -157,7 +163,8 @@ def below_one_mwh(evidence: Evidence) -> Recomputed:
     least = min(_some_energy(runs, evidence), key=lambda run: run.energy().value)
     return recomputed(
         smallest([run.energy() for run in runs]),
-        f"the least is {energy(least.energy().value)} ({least.title} on {dataset_title(str(least.row['dataset']))})",
+        f"the least is {energy(least.energy().value)} ({least.title} on {dataset_title(str(least.row['dataset']))})"
+        + too_little(evidence, least),
     )
 
 
@@ -206,24 +213,27 @@ def grows_with_size(evidence: Evidence) -> Recomputed:
 
 @claim("abstract-energy-depends-on-hardware")
 def depends_on_hardware(evidence: Evidence) -> Recomputed:
-    """Return, of the models that ran on several machines, the smallest ratio of energies between them (FKTG)."""
-    by_model: dict[str, dict[str, Run]] = {}
-    machines = sorted({str(row["machine"]) for row in evidence.source.rows})
-    for machine in machines:
-        for run in evidence.runs("fktg", LLM, machine=machine):
-            by_model.setdefault(run.model, {}).setdefault(machine, run)
-    several = {model: runs for model, runs in by_model.items() if len(runs) > 1}
+    """Return the smallest ratio of energies between machines, of one LLM on as many GPUs (FKTG)."""
+    by_run: dict[tuple[str, int], dict[str, Run]] = {}
+    everywhere = evidence.runs("fktg", LLM, machine=ANY)
+    for run in everywhere:
+        by_run.setdefault((run.model, run.gpus), {}).setdefault(str(run.row["machine"]), run)
+    machines = sorted({str(run.row["machine"]) for run in everywhere})
+    several = {key: list(runs.values()) for key, runs in by_run.items() if len(runs) > 1}
     if not several:
-        raise Untestable(f"{evidence.source.label} has no LLM on several machines")
+        raise Untestable(f"{evidence.source.label} has no LLM on several machines with as many GPUs")
     ratios = {}
-    for model, runs in several.items():
-        energies = [run.energy() for run in runs.values()]
-        ratios[model] = largest(energies) / smallest(energies)
-    least = min(ratios, key=lambda model: ratios[model].value)
+    for key, runs in several.items():
+        for run in runs:
+            run.count_gpus()
+        energies = [run.energy() for run in runs]
+        ratios[key] = largest(energies) / smallest(energies)
+    model, gpus = min(ratios, key=lambda key: ratios[key].value)
     return recomputed(
         smallest(list(ratios.values())),
-        f"of {len(ratios)} LLMs on {names(map(machine_title, machines))}, the energy differs by a factor of "
-        f"{number(ratios[least].value)} at the least ({model_title(least)})",
+        f"of {len({name for name, _ in ratios})} LLMs on {names(map(machine_title, machines))}, with as many GPUs on "
+        f"each, the energy differs by a factor of {number(ratios[model, gpus].value)} at the least "
+        f"({model_title(model)}, {gpus} GPU{'s' * (gpus != 1)})",
     )
 
 
@@ -234,53 +244,21 @@ def energy_and_duration(evidence: Evidence) -> Recomputed:
     return recomputed(found, f"Pearson's r is {number(found.value)} over {count} runs on one node")
 
 
-@claim("introduction-energy-correlates-with-duration")
-def energy_and_duration_logarithmic(evidence: Evidence) -> Recomputed:
-    """Return the same correlation on logarithmic scales, where short runs count as much as long ones."""
-    found, count = correlation(evidence, logarithmic=True)
+def _share_below(evidence: Evidence, tops: Mapping[str, Run], what: str) -> Recomputed:
+    """Return the share of larger LLMs below the best model of their dataset, which `what` names."""
+    margins: list[Value] = []
+    below: list[Pair] = []
+    counts = []
+    for dataset, top in tops.items():
+        larger = _larger(evidence, dataset)
+        of_dataset = [top.accuracy() - run.accuracy() for run in larger]
+        margins += of_dataset
+        below += [(top, run) for run, margin in zip(larger, of_dataset, strict=True) if margin.value > NOISE]
+        counts.append(f"{dataset_title(dataset)} {positive(of_dataset).value:.0f} of {len(of_dataset)}")
     return recomputed(
-        found, f"on logarithmic scales, Pearson's r is {number(found.value)} over {count} runs on one node"
+        positive(margins) / len(margins),
+        f"larger LLMs less accurate than the {what}: {', '.join(counts)}{noise_of_pairs(below)}",
     )
-
-
-@claim("introduction-best-model-is-efficient")
-def best_model_is_efficient(evidence: Evidence) -> Recomputed:
-    """Return how many times the energy of the most accurate model the median model needs (FKTG)."""
-    runs = _both(evidence, "fktg")
-    ratio = efficiency(runs)
-    return recomputed(
-        ratio,
-        f"{best(runs).title} needs {energy(best(runs).energy().value)}, the median model {number(ratio.value)} times that",
-    )
-
-
-@claim("introduction-llms-need-more-energy")
-def llms_need_more(evidence: Evidence) -> Recomputed:
-    """Count the LLMs that do not need more energy than the most accurate model (FKTG)."""
-    top = best(_both(evidence, "fktg"))
-    others = [run for run in evidence.models("fktg", LLM) if run.model != top.model]
-    return recomputed(
-        not_positive([run.energy() - top.energy() for run in others]),
-        f"{len(others)} LLMs need {energy(min(run.energy().value for run in others))} or more, {top.title} "
-        f"{energy(top.energy().value)}",
-    )
-
-
-@claim("introduction-llms-less-accurate")
-def llms_less_accurate(evidence: Evidence) -> Recomputed:
-    """Count the LLMs that are at least as accurate as the best traditional model (FKTG)."""
-    top, llms = best(evidence.models("fktg", (TRADITIONAL,))), evidence.models("fktg", LLM)
-    return recomputed(
-        not_positive([top.accuracy() - run.accuracy() for run in llms]),
-        f"the best of {len(llms)} LLMs, {best(llms).title}, reaches {accuracy(best(llms).accuracy().value)}; {top.title} "
-        f"{accuracy(top.accuracy().value)}",
-    )
-
-
-def _both(evidence: Evidence, dataset: str) -> list[Run]:
-    for families in ((TRADITIONAL,), LLM):
-        evidence.models(dataset, families)
-    return evidence.models(dataset, EVERYONE)
 
 
 def _efficiencies(evidence: Evidence) -> dict[str, Value]:

@@ -1,10 +1,10 @@
 """Claims of section 4.1.3 about GPU cards, with Figure 5 and Table B3."""
 
-from helpers.claims.cells import PrintedRow, Run, Untestable
-from helpers.claims.common import listed
+from helpers.claims.cells import PrintedRow, Run
+from helpers.claims.common import with_numbers
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import NOISE, Value, largest, not_positive, positive, smallest
+from helpers.claims.values import NOISE, Untestable, Value, largest, not_positive, positive, smallest
 from helpers.claims.wording import OTHER, REASONING, energy, machine_title, names
 
 _CARDS = ("paula", "clara", "capella")
@@ -112,7 +112,7 @@ def single_token(evidence: Evidence) -> Recomputed:
     tokens = {
         run.title: run.tokens_out() / int(run.row["texts"]) for run in evidence.models("fktg", (OTHER,))
     }
-    return recomputed(largest(list(tokens.values())), f"tokens per text: {listed(tokens)}")
+    return recomputed(largest(list(tokens.values())), f"tokens per text: {with_numbers(tokens)}")
 
 
 @claim("deepseek-generates-more")
@@ -124,7 +124,7 @@ def deepseek_tokens(evidence: Evidence) -> Recomputed:
     )
     return recomputed(
         smallest(list(reasoning.values())) / largest(list(others.values())),
-        f"tokens per text: {listed({**reasoning, **others})}",
+        f"tokens per text: {with_numbers({**reasoning, **others})}",
     )
 
 
@@ -144,6 +144,8 @@ def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
     for key in sorted(by_machine["paula"], key=str):
         if all(key in runs for runs in by_machine.values()):
             found.append({machine: runs[key] for machine, runs in by_machine.items()})
+            for run in found[-1].values():
+                run.count_gpus()
     if not found:
         raise Untestable(f"{evidence.source.label} has no LLM on A30, V100 and H100 with as many GPUs")
     return found

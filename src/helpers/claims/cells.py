@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from helpers.accounting import TITLES
 from helpers.claims.source import Row, Source, number, run_key, text, whole
-from helpers.claims.values import Value
+from helpers.claims.values import Untestable, Value
 from helpers.claims.wording import TRADITIONAL, dataset_title
 from helpers.study import PAPER_EMBEDDING, model_title
 
@@ -18,10 +18,8 @@ _QUANTITIES = {
     "ram_wh": "the memory's energy",
     "tokens_out": "the number of generated tokens",
 }
-
-
-class Untestable(Exception):  # noqa: N818  (an outcome of a claim, not a fault)
-    """A claim cannot be tested with this source; the message says what is missing."""
+_POSITIVE = ("duration_s", "energy")
+"""A zero here is a meter that saw nothing."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,8 @@ class Run:
     def count_gpus(self) -> int:
         """Return the number of GPUs as evidence, not as what tells runs apart."""
         self._log("gpus", self.source.place(self.row, "gpus", self.gpus).origin)
+        if self.row["gpus_origin"] == "inferred":
+            self.log.notes.add("some GPU counts inferred")
         return self.gpus
 
     @property
@@ -142,6 +142,9 @@ class Run:
         value = number(self.row[column])
         if value is None:
             raise Untestable(self._missing(quantity))
+        if value <= 0 and column in _POSITIVE:
+            what = f"{_QUANTITIES[quantity]} of {self.title} on {dataset_title(str(self.row['dataset']))}"
+            raise Untestable(f"{what} in {self.source.label} is 0, less than its meter can tell")
         place = self.source.place(self.row, quantity, value)
         self._log(quantity, place.origin)
         return Value.about(value, place.uncertainty or 0.0)

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from helpers.claims.cells import Run, Untestable
+from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
+from helpers.claims.noise import noise, too_little
 from helpers.claims.registry import Recomputed, recomputed
-from helpers.claims.values import NOISE, Value, median, one_at_a_time
+from helpers.claims.values import NOISE, Untestable, Value, median, one_at_a_time
 from helpers.claims.wording import OTHER, REASONING, TRADITIONAL, accuracy, dataset_title, energy, number
+from helpers.statistics import regression
 
 LARGER = ("qwen-2.5-72b", "phi-3.5-moe", "llama-3.1-70b", "jamba-mini-1.5", "ds-llama-70b")
 """The LLMs that the paper calls larger, because they need two GPUs (section 4.1.1)."""
@@ -52,6 +54,9 @@ def correlation(evidence: Evidence, logarithmic: bool) -> tuple[Value, int]:
     """
     runs = with_both(evidence.runs(None), evidence.source.label)
     inputs = durations_and_energies(runs)
+    for half in (inputs[: len(inputs) // 2], inputs[len(inputs) // 2 :]):
+        if len({value.value for value in half}) < 2:
+            raise Untestable("these runs all took as long, or as much energy")
 
     def pearson(values: Sequence[float]) -> float:
         table = np.reshape(np.log(values) if logarithmic else np.asarray(values), (2, -1))
@@ -88,7 +93,7 @@ def accuracy_gap(evidence: Evidence, more: str, less: str, dataset: str) -> Reco
     return recomputed(
         gap,
         f"{accuracy(one.accuracy().value)} - {accuracy(other.accuracy().value)} = {number(gap.value)}, between "
-        f"{number(gap.low)} and {number(gap.high)} before rounding",
+        f"{number(gap.low)} and {number(gap.high)} before rounding{noise(one, other)}",
     )
 
 
@@ -99,7 +104,7 @@ def energy_ratio(evidence: Evidence, more: str, less: str, dataset: str) -> Reco
     return recomputed(
         ratio,
         f"{one.title} {energy(one.energy().value, 4)}, {other.title} {energy(other.energy().value, 3)}: "
-        f"{number(ratio.value)} times",
+        f"{number(ratio.value)} times{too_little(evidence, other)}",
     )
 
 
@@ -108,9 +113,9 @@ def extra_datasets(evidence: Evidence, *families: tuple[str, ...]) -> list[str]:
     return [dataset for dataset in evidence.datasets(*families) if dataset != "fktg"]
 
 
-def listed(ratios: dict[str, Value]) -> str:
-    """Return values with their names as a list."""
-    return ", ".join(f"{title} {number(ratio.value)}" for title, ratio in ratios.items())
+def with_numbers(found: dict[str, Value]) -> str:
+    """Return names, each with its number: `Llama 3.1 70B 1.95, Qwen 2.5 72B 1.97`."""
+    return ", ".join(f"{title} {number(value.value)}" for title, value in found.items())
 
 
 def regression_runs(evidence: Evidence, machine: str | None = None) -> list[Run]:
@@ -123,9 +128,13 @@ def durations_and_energies(runs: Sequence[Run]) -> list[Value]:
     return [run.duration() for run in runs] + [run.energy() for run in runs]
 
 
-def frame(evidence: Evidence, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return runs as `helpers.statistics.regression.fit` takes them."""
-    return pd.DataFrame(
+def refit(evidence: Evidence, runs: Sequence[Run]) -> regression.Fit:
+    """Fit the paper's regression to runs.
+
+    Raises:
+        Untestable: where they are too few or too alike for it.
+    """
+    rows = pd.DataFrame(
         {
             "duration_s": [run.duration().value for run in runs],
             "energy_wh": [run.energy().value for run in runs],
@@ -134,3 +143,8 @@ def frame(evidence: Evidence, runs: Sequence[Run]) -> pd.DataFrame:
             "machine": str(runs[0].row["machine"]),
         }
     )
+    if not regression.enough(rows):
+        raise Untestable(
+            f"the {len(runs)} runs of {evidence.source.label} are too alike for {regression.formula(rows)}"
+        )
+    return regression.fit(rows)

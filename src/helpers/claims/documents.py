@@ -3,11 +3,12 @@
 import math
 import re
 
-from helpers.claims.cells import Untestable
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import Value, positive
-from helpers.claims.wording import names, number
+from helpers.claims.values import Untestable, Value, largest, mean, positive, smallest
+from helpers.claims.wording import EVERYONE, TRADITIONAL, names, number
+from helpers.statistics import power
+from helpers.study import model_title
 
 
 @claim("table-1-links-the-models-named")
@@ -41,7 +42,7 @@ def fits_paula(evidence: Evidence) -> Recomputed:
 @claim("llama-70b-needs-two-nodes-of-clara")
 def fits_clara(evidence: Evidence) -> Recomputed:
     """Return how many nodes of Clara hold the weights."""
-    weights, row = _weights_gb(evidence), _cluster(evidence, "clara")
+    weights, row = _weights_gb(evidence), _machine(evidence, "clara")
     node = row["gpu_memory_gb"] * row["gpu_per_node"]
     nodes = math.ceil(weights / node)
     return recomputed(
@@ -49,42 +50,45 @@ def fits_clara(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("cpu-power-is-measured")
+@claim("cpu-power-differs-between-models")
 def cpu_power(evidence: Evidence) -> Recomputed:
-    """Count the models whose CPU power in Figure 2 is not the same constant within the reading."""
-    powers = _powers(evidence, "CPU")
-    centre = _weighted(powers)
-    apart = positive([Value.exact(max(power.low - centre, centre - power.high)) for power in powers])
-    return recomputed(
-        apart,
-        f"the CPU draws {number(centre)} W in each of {len(powers)} models within the reading of Figure 2, whatever "
-        "runs: more likely a constant than a measurement",
-    )
+    """Count the models whose CPU power is not the one that all models have in common.
+
+    The paper's is energy of Figure 2 by duration of Table B1, a campaign's that of its records, where the CPU
+    was measured.
+    """
+    return _cpu_of_figure_2(evidence) if evidence.source.is_the_paper else _cpu_of_records(evidence)
 
 
 @claim("memory-energy-follows-memory-used")
 def memory_used(evidence: Evidence) -> Recomputed:
     """Say what the memory's power in Figure 2 implies; the memory in use is not published."""
     rate = evidence.number("w_per_gb")
+    needs = "this needs the memory that each model uses"
     if not evidence.source.is_the_paper:
-        raise Untestable("records hold the memory that the rule counts, not the memory in use")
-    powers = _powers(evidence, "RAM", panels=("Deepseek", "Other LLM"))
-    implied = _weighted(powers) / rate
+        raise Untestable(f"{needs}, and records hold the memory that the rule counts")
+    tables = evidence.source.tables
+    powers = power.component_power(tables.observations, tables.results, "ram")
+    powers = powers[powers["family"] != TRADITIONAL]
+    implied = power.constant_of(powers).mean_w / rate
     raise Untestable(
-        f"the memory in use is not published; Figure 2 implies {number(implied)} GB for each of {len(powers)} LLMs, "
+        f"{needs}, and it is not published; Figure 2 implies {number(implied)} GB for each of {len(powers)} LLMs, "
         "whatever their size, as memory requested and not used would"
     )
 
 
-@claim("runs-are-long-enough-to-sample")
-def long_enough(evidence: Evidence) -> Recomputed:
-    """Count the runs of Table B1 that are shorter than one sampling interval."""
+@claim("longer-runs-give-better-energies")
+def longer_runs(evidence: Evidence) -> Recomputed:
+    """Say how many runs of Table B1 are shorter than one interval of sampling."""
     interval = evidence.number("interval_s")
+    needs = "this needs the energies of single passes, or a second meter to compare with"
+    if not evidence.source.is_the_paper:
+        raise Untestable(f"{needs}; records hold no reading by a second meter")
     rows = evidence.printed("table_b1")
     short = [row for row in rows if row.number("duration_s", 0.005).value < interval]
-    return recomputed(
-        positive([row.number("duration_s", 0.005) * -1 + interval for row in rows]),
-        f"{len(short)} of {len(rows)} runs last less than {interval:.0f} s: {names([row.title for row in short], 6)}",
+    raise Untestable(
+        f"{needs}, and neither is published; {len(short)} of the {len(rows)} rows of Table B1 are shorter than one "
+        f"interval of {interval:.0f} s: {names([row.title for row in short], 6)}"
     )
 
 
@@ -101,7 +105,7 @@ def jamba_parameters(evidence: Evidence) -> Recomputed:
 
 
 def _gpus(evidence: Evidence, machine: str) -> Recomputed:
-    weights, row = _weights_gb(evidence), _cluster(evidence, machine)
+    weights, row = _weights_gb(evidence), _machine(evidence, machine)
     least = math.ceil(weights / row["gpu_memory_gb"])
     gpus = 2 ** math.ceil(math.log2(least))
     return recomputed(
@@ -114,23 +118,51 @@ def _weights_gb(evidence: Evidence) -> float:
     return evidence.number("parameters_b") * evidence.number("bytes_per_parameter")
 
 
-def _cluster(evidence: Evidence, machine: str) -> dict[str, float]:
+def _machine(evidence: Evidence, machine: str) -> dict[str, float]:
     row = next(row for row in evidence.printed("table_2_clusters") if row.label("machine") == machine)
     return {name: row.number(name).value for name in ("gpu_memory_gb", "gpu_per_node")}
 
 
-def _powers(evidence: Evidence, component: str, panels: tuple[str, ...] | None = None) -> list[Value]:
-    """Return the power in W that Figure 2 gives for a component, by model."""
-    return [
-        row.number("average_power_w")
-        for row in evidence.printed("figure_2")
-        if row.label("component") == component
-        and row.has("average_power_w")
-        and (panels is None or row.label("panel") in panels)
-    ]
+def _cpu_of_figure_2(evidence: Evidence) -> Recomputed:
+    tables = evidence.source.tables
+    powers = power.component_power(tables.observations, tables.results, "cpu")
+    found = power.constant_of(powers)
+    for run in evidence.models("fktg", among=list(powers["model"])):
+        run.reading("figure_2", "cpu_wh")
+        run.duration()
+    apart = powers[(powers["power_w"] - found.mean_w).abs() > powers["bound_w"]]
+    told = names(map(model_title, apart["model"]))
+    return recomputed(
+        Value.exact(len(apart)),
+        f"within the reading of Figure 2, the CPU draws {number(found.mean_w)} W with {len(powers) - len(apart)} of "
+        f"{len(powers)} models, whatever runs"
+        + (
+            f"; it does not with {told}"
+            if len(apart)
+            else ", as a constant would; that it was not read is an inference"
+        ),
+    )
 
 
-def _weighted(powers: list[Value]) -> float:
-    """Return the mean, weighted with the inverse squares of the uncertainties."""
-    weights = [(power.high - power.value) ** -2 for power in powers]
-    return sum(power.value * weight for power, weight in zip(powers, weights, strict=True)) / sum(weights)
+def _cpu_of_records(evidence: Evidence) -> Recomputed:
+    """Compare the measured CPU powers of a campaign with their mean.
+
+    Raises:
+        Untestable: where no CPU was measured.
+    """
+    runs = [run for dataset in evidence.datasets(EVERYONE) for run in evidence.models(dataset)]
+    methods = [str(run.row["cpu_method"]) for run in runs]
+    told = names(sorted(set(methods)))
+    read = [run for run, method in zip(runs, methods, strict=True) if method.startswith("measured")]
+    if not read:
+        raise Untestable(f"{evidence.source.label} measured the CPU in none of {len(runs)} runs ({told})")
+    read = [run for run in read if run.has("cpu_wh") and run.has("duration_s")]
+    if not read:
+        raise Untestable(f"{evidence.source.label} has no run with a duration and the energy of the CPU")
+    powers = [run.component("cpu") / run.duration() * 3600 for run in read]
+    common = mean(powers)
+    return recomputed(
+        positive([abs(watts - common) for watts in powers]),
+        f"the CPU was measured in {len(read)} of {len(runs)} runs ({told}) and draws "
+        f"{number(smallest(powers).value)} to {number(largest(powers).value)} W",
+    )

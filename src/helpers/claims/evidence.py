@@ -1,10 +1,11 @@
 """What a claim may look at: the runs and printed tables of one source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from helpers.claims.cells import Log, PrintedRow, Run, Untestable
+from helpers.claims.cells import Log, PrintedRow, Run
 from helpers.claims.source import Row, Source, text, whole
+from helpers.claims.values import Untestable
 from helpers.claims.wording import (
     EVERYONE,
     a,
@@ -15,6 +16,8 @@ from helpers.claims.wording import (
     printed_title,
 )
 from helpers.study import PAPER_EMBEDDING, model_title, study
+
+ANY = "any machine"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,13 @@ class Evidence:
                 found.setdefault(run.model, run)
         if not found:
             wanted = names(map(model_title, among or ()))
-            raise Untestable(f"{self.source.label} has no run of {wanted} on {dataset_title(dataset)}")
+            batched = [
+                row
+                for row in self.source.batched
+                if row["dataset"] == dataset and row["model"] in (among or ())
+            ]
+            lacking = f"no run of {wanted} on {dataset_title(dataset)}"
+            raise Untestable(f"{self.source.label} has {lacking}{_at_a_time(batched)}")
         return sorted(found.values(), key=_order)
 
     def model(self, model: str, dataset: str = "fktg") -> Run:
@@ -58,29 +67,32 @@ class Evidence:
         machine: str | None = None,
         nodes: int | None = 1,
     ) -> list[Run]:
-        """Return all runs on a dataset (None: on any of the paper's) and a machine (None: the source's own).
+        """Return all runs on a dataset (None: on any of the paper's) and a machine (None: the source's own; ANY).
+
+        Only runs that take one text at a time, as the paper's do.
 
         Raises:
             Untestable: where the source has none on the dataset, on the machine, of the families or the nodes.
         """
         place = machine or self.source.machine
         where = "the paper's datasets" if dataset is None else dataset_title(dataset)
-        rows = [
-            row
-            for row in self.source.rows
-            if row["dataset"] == dataset or (dataset is None and not row["synthetic"])
+        steps: list[tuple[Callable[[Row], bool], str]] = [
+            (
+                lambda row: row["dataset"] == dataset or (dataset is None and not row["synthetic"]),
+                f"no run on {where}",
+            ),
+            (lambda row: place in (ANY, row["machine"]), f"no run on {machine_title(str(place))} on {where}"),
+            (lambda row: row["family"] in families, f"no {family_name(families)} on {where}"),
+            (
+                lambda row: nodes in (None, whole(row["nodes"])),
+                f"no run on {nodes} node{'s' * (nodes != 1)} on {where}",
+            ),
         ]
-        if not rows:
-            raise Untestable(f"{self.source.label} has no run on {where}")
-        rows = [row for row in rows if row["machine"] == place]
-        if not rows:
-            raise Untestable(f"{self.source.label} has no run on {machine_title(str(place))} on {where}")
-        rows = [row for row in rows if row["family"] in families]
-        if not rows:
-            raise Untestable(f"{self.source.label} has no {family_name(families)} on {where}")
-        rows = [row for row in rows if nodes in (None, whole(row["nodes"]))]
-        if not rows:
-            raise Untestable(f"{self.source.label} has no run on {nodes} node{'s' * (nodes != 1)} on {where}")
+        rows, batched = self.source.rows, self.source.batched
+        for keeps, lacking in steps:
+            rows, batched = ([row for row in found if keeps(row)] for found in (rows, batched))
+            if not rows:
+                raise Untestable(f"{self.source.label} has {lacking}{_at_a_time(batched)}")
         return sorted((Run(self.source, self.log, row) for row in rows), key=_order)
 
     def only_on(self, machine: str) -> None:
@@ -91,7 +103,7 @@ class Evidence:
         """
         there = sorted({str(row["machine"]) for row in self.source.rows})
         if machine not in there:
-            ran = f"ran on {names(there)}" if there else "has no run"
+            ran = f"ran on {names(there)}" if there else f"has no run{_at_a_time(self.source.batched)}"
             raise Untestable(f"{self.source.label} {ran}; the statement is about {machine_title(machine)}")
 
     def datasets(self, *families: Sequence[str]) -> list[str]:
@@ -111,7 +123,9 @@ class Evidence:
         ]
         if not found:
             both = " and ".join(a(family_name(wanted)) for wanted in families)
-            raise Untestable(f"{self.source.label} has none of the paper's datasets with {both}")
+            raise Untestable(
+                f"{self.source.label} has none of the paper's datasets with {both}{_at_a_time(self.source.batched)}"
+            )
         return found
 
     def splits(self) -> list[Row]:
@@ -125,7 +139,7 @@ class Evidence:
             why = (
                 "the paper publishes means over 10 splits only"
                 if self.source.is_the_paper
-                else "there are none"
+                else f"there are none{_at_a_time(self.source.batched)}"
             )
             raise Untestable(f"this needs the values of single splits, and {why}")
         return rows
@@ -141,16 +155,31 @@ class Evidence:
         rows = [PrintedRow(self.log, name, row) for row in self.source.printed[name]]
         return sorted(rows, key=_printed_order)
 
+    def columns(self, name: str) -> set[str]:
+        """Return the columns of a published table.
+
+        Raises:
+            Untestable: as `printed`.
+        """
+        found = set(self.printed(name)[0].row)
+        self.log.add({}, "columns", name)
+        return found
+
     def number(self, name: str) -> float:
         """Return a number that the statement itself brings along."""
         return self.stated[name]
 
 
+def _at_a_time(batched: Sequence[Row]) -> str:
+    """Say that there are runs, but with several texts at a time, where the paper classifies one by one."""
+    counts = sorted({whole(row["concurrency"]) or 0 for row in batched})
+    return f" with one text at a time, only with {names(map(str, counts))}" if counts else ""
+
+
 def _preference(run: Run) -> tuple[object, ...]:
-    """Put the run first that is most like the paper's: least GPUs, its embedding, one request at a time."""
-    concurrency = whole(run.row["concurrency"]) or 1
+    """Put the run first that is most like the paper's: least GPUs, its embedding."""
     other_embedding = text(run.row["checkpoint"]) not in (None, PAPER_EMBEDDING)
-    return (run.gpus, other_embedding, concurrency, str(run.row["origin"]))
+    return (run.gpus, other_embedding, str(run.row["origin"]))
 
 
 def _order(run: Run) -> tuple[object, ...]:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import t
 
-from helpers.claims.cells import PrintedRow, Untestable
-from helpers.claims.common import durations_and_energies, frame, regression_runs, with_both
+from helpers.claims.cells import PrintedRow
+from helpers.claims.common import durations_and_energies, refit, regression_runs, with_both
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import Value, misses, one_at_a_time, positive, smallest
+from helpers.claims.values import NOISE, Untestable, Value, misses, one_at_a_time, positive, smallest
 from helpers.claims.wording import EVERYONE, dataset_title, machine_title, names, number
 from helpers.statistics import regression
 
@@ -73,6 +73,18 @@ def capella_r2(evidence: Evidence) -> Recomputed:
     return _refit(evidence, "capella", "r2", lambda fitted: fitted.r2)
 
 
+@claim("table-3-capella-gpus")
+def capella_gpus(evidence: Evidence) -> Recomputed:
+    """Refit the coefficient of GPUs (b) to the runs on Capella."""
+    return _refit(evidence, "capella", "gpus", lambda fitted: fitted.terms["gpus"].estimate)
+
+
+@claim("table-3-capella-constant")
+def capella_constant(evidence: Evidence) -> Recomputed:
+    """Refit the constant (d) to the runs on Capella."""
+    return _refit(evidence, "capella", "constant", lambda fitted: fitted.terms["constant"].estimate)
+
+
 @claim("table-3-clara-duration")
 def clara_duration(evidence: Evidence) -> Recomputed:
     """Refit the coefficient of duration (a) to the runs on Clara."""
@@ -83,6 +95,37 @@ def clara_duration(evidence: Evidence) -> Recomputed:
 def paula_duration(evidence: Evidence) -> Recomputed:
     """Refit the coefficient of duration (a) to the runs on Paula."""
     return _refit(evidence, "paula", "duration", lambda fitted: fitted.terms["duration"].estimate)
+
+
+@claim("table-3-clara-duration-gpus")
+def clara_interaction(evidence: Evidence) -> Recomputed:
+    """Refit the coefficient of duration x GPUs (c) to the runs on Clara."""
+    return _refit(evidence, "clara", "duration:gpus", lambda fitted: fitted.terms["duration:gpus"].estimate)
+
+
+@claim("table-3-paula-duration-gpus")
+def paula_interaction(evidence: Evidence) -> Recomputed:
+    """Refit the coefficient of duration x GPUs (c) to the runs on Paula."""
+    return _refit(evidence, "paula", "duration:gpus", lambda fitted: fitted.terms["duration:gpus"].estimate)
+
+
+@claim("table-3-power-per-gpu")
+def power_per_gpu(evidence: Evidence) -> Recomputed:
+    """Count the machines where c of Table 3, as the power of a GPU, is above the card's maximum of Table 2."""
+    limits = {
+        row.label("machine"): row.number("gpu_max_power_w") for row in evidence.printed("table_2_clusters")
+    }
+    margins, told = [], []
+    for row in evidence.printed("table_3_regression_fktg"):
+        if row.label("term") != "duration_x_gpus_c":
+            continue
+        machine, watts = row.label("machine"), row.number("estimate", 0.0005) * 3600
+        margins.append(watts - limits[machine])
+        told.append(f"{machine_title(machine)} {watts.value:.0f} W of {limits[machine].value:.0f} W")
+        if margins[-1].value > NOISE:
+            error = row.number("std_error").value * 3600
+            told[-1] += f" (above by {number(margins[-1].value / error, 2)} standard errors)"
+    return recomputed(positive(margins), f"3600 c and the maximum of a card: {', '.join(told)}")
 
 
 @claim("linear-on-every-dataset")
@@ -99,10 +142,22 @@ def linear_everywhere(evidence: Evidence) -> Recomputed:
             runs = with_both(
                 evidence.runs(dataset, nodes=None), f"{evidence.source.label} on {dataset_title(dataset)}"
             )
-            found[dataset] = Value.exact(regression.fit(frame(evidence, runs)).r2)
+            found[dataset] = Value.exact(refit(evidence, runs).r2)
         how = "R2 refitted"
     told = ", ".join(f"{dataset} {value.value:.3f}" for dataset, value in found.items())
     return recomputed(smallest(list(found.values())), f"{how}: {told}")
+
+
+@claim("table-b6-coefficients")
+def coefficients_by_dataset(evidence: Evidence) -> Recomputed:
+    """Say how many of the durations that a refit of Table B6 needs are published."""
+    datasets = sorted({row.label("dataset") for row in evidence.printed("table_b6_regression")})
+    runs = [run for dataset in datasets for run in evidence.models(dataset)]
+    known = sum(run.has("duration_s") for run in runs)
+    raise Untestable(
+        f"this needs the durations of the runs on {names(datasets)}; of {len(runs)} such runs, the paper gives the "
+        f"duration of {known or 'none'}"
+    )
 
 
 @claim("table-b6-observations")
@@ -155,25 +210,29 @@ def _refit(
     """
     evidence.only_on(machine)
     runs = regression_runs(evidence, machine)
-    fit = f"{len(runs)} runs"
+    fit, others = f"{len(runs)} runs", ""
     if evidence.source.is_the_paper:
         printed = next(
             row for row in evidence.printed("table_3_regression_fktg") if row.label("machine") == machine
         )
         observations = int(printed.number("observations").value)
         fit = f"{len(runs)} of {observations} observations"
+        missing = observations - len(runs)
+        others = f"; the other {missing} are not published" if missing else ""
         if len(runs) < _ENOUGH * observations:
             inferred = any(run.row["gpus_origin"] == "inferred" for run in runs)
             raise Untestable(
-                f"only {fit} can be recovered from tables and figures"
+                f"this needs the runs behind Table 3; only {fit} can be recovered from tables and figures"
                 + (", and their GPU counts are inferred" if inferred else "")
             )
-    fitted = regression.fit(frame(evidence, runs))
+    fitted = refit(evidence, runs)
+    if name != "r2" and name not in fitted.terms:
+        raise Untestable(f"the {len(runs)} runs of {evidence.source.label} all have as many GPUs")
     gpus = [run.gpus for run in runs]
     around = one_at_a_time(lambda values: _least_squares(values, gpus)[name], durations_and_energies(runs))
     found = Value(choose(fitted), around.low, around.high)
     error = f", standard error {fitted.terms[name].std_error:.4f}" if name in fitted.terms else ""
-    return recomputed(found, f"refitted to {fit}: {number(found.value, 4)}{error}")
+    return recomputed(found, f"refitted to {fit}: {number(found.value, 4)}{error}{others}")
 
 
 def _least_squares(values: Sequence[float], gpus: Sequence[int]) -> dict[str, float]:
@@ -183,4 +242,5 @@ def _least_squares(values: Sequence[float], gpus: Sequence[int]) -> dict[str, fl
     terms = np.column_stack([duration, count, duration * count, np.ones_like(duration)])
     estimates, *_ = np.linalg.lstsq(terms, energy, rcond=None)
     r2 = 1 - np.sum((energy - terms @ estimates) ** 2) / np.sum((energy - energy.mean()) ** 2)
-    return {"duration": float(estimates[0]), "duration:gpus": float(estimates[2]), "r2": float(r2)}
+    names_of_terms = ("duration", "gpus", "duration:gpus", "constant")
+    return {**dict(zip(names_of_terms, map(float, estimates), strict=True)), "r2": float(r2)}

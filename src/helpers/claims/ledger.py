@@ -1,5 +1,6 @@
 """The claim ledger: what the paper claims, what the tables give, and the verdict, which is computed."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,27 +15,42 @@ from helpers.claims import (
     documents,
     fits,
     hardware,
+    introduction,
     other_datasets,
     proxy,
     reasoning,
     results,
     spread,
 )
-from helpers.claims.cells import Untestable, Use
+from helpers.claims.cells import Use
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import FUNCTIONS, Recomputed
 from helpers.claims.source import PUBLISHED, Source, source_of
-from helpers.claims.values import NOISE
+from helpers.claims.values import NOISE, Untestable
 from helpers.errors import UserError
 from helpers.results import Tables
 from helpers.validation import Strict, load_yaml, parse
 
 CLAIMS = paths.STUDY / "claims.yaml"
-MODULES = (abstract, cards, documents, fits, hardware, other_datasets, proxy, reasoning, results, spread)
+MODULES = (
+    abstract,
+    cards,
+    documents,
+    fits,
+    hardware,
+    introduction,
+    other_datasets,
+    proxy,
+    reasoning,
+    results,
+    spread,
+)
 """Importing them fills the registry."""
 
 HOLDS, ROUNDED, FAILS, OPEN = "holds", "holds after rounding", "does not hold", "cannot be tested"
 VERDICTS = (HOLDS, ROUNDED, FAILS, OPEN)
+
+_CLOSE = {HOLDS: "; rounding could overturn this", ROUNDED: "; the numbers as they stand miss it"}
 
 Kind = Literal["number", "at_least", "at_most", "above", "below"]
 
@@ -60,6 +76,10 @@ class Claim(Strict):
     """Numbers that the statement brings along and that stand in no table."""
     see: str
     """The analysis notebook behind it."""
+    nature: Literal["statement", "consistency"] = "statement"
+    """consistency: not said in the text; a check of the paper's tables and figures against themselves."""
+    rests_on: Literal["tables", "text"] = "tables"
+    """text: the statement is tested with its own numbers alone; no table is read."""
 
 
 class _Claims(Strict):
@@ -83,6 +103,8 @@ class Assessment:
     low: float | None
     high: float | None
     verdict: str
+    close: bool
+    """Whether rounding, or the reading of a figure, could turn the verdict."""
     reason: str
     uses: tuple[Use, ...]
 
@@ -122,6 +144,8 @@ def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
             "id": item.claim.id,
             "place": item.claim.place,
             "version": item.claim.version,
+            "nature": item.claim.nature,
+            "rests_on": item.claim.rests_on,
             "says": item.claim.says,
             "reading": item.claim.reading,
             "kind": item.claim.kind,
@@ -133,6 +157,7 @@ def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
             "low": item.low,
             "high": item.high,
             "verdict": item.verdict,
+            "close": item.close,
             "reason": item.reason,
             "uses": [asdict(use) for use in item.uses],
             "see": item.claim.see,
@@ -147,12 +172,20 @@ def verdict(claim: Claim, found: Recomputed) -> str:
     It holds if the number itself meets the claim within the tolerance, and after rounding if only some
     other number of its interval does.
     """
-    meets = _MEETS[claim.kind]
-    if meets(found.value, claim.published, claim.tolerance):
+    if _meets(claim, found.value):
         return HOLDS
     nearest = min(max(claim.published, found.low), found.high)
-    ends = (found.low, nearest, found.high)
-    return ROUNDED if any(meets(end, claim.published, claim.tolerance) for end in ends) else FAILS
+    return ROUNDED if any(_meets(claim, end) for end in (found.low, nearest, found.high)) else FAILS
+
+
+def is_close(claim: Claim, found: Recomputed) -> bool:
+    """Say whether some numbers of the interval meet the claim and others do not."""
+    within = _meets(claim, found.low) and _meets(claim, found.high)
+    return not within and verdict(claim, found) != FAILS
+
+
+def _meets(claim: Claim, value: float) -> bool:
+    return _MEETS[claim.kind](value, claim.published, claim.tolerance)
 
 
 _MEETS: dict[str, Callable[[float, float, float], bool]] = {
@@ -169,9 +202,13 @@ def _assess(claim: Claim, source: Source) -> Assessment:
     found: Recomputed | None = None
     try:
         found = FUNCTIONS[claim.id](evidence)
-        reason, outcome = found.reason, verdict(claim, found)
+        if not all(map(math.isfinite, (found.value, found.low, found.high))):
+            found = None
+            raise Untestable("These runs are too few or too alike to give a number")
+        outcome, close = verdict(claim, found), is_close(claim, found)
+        reason = found.reason + (_CLOSE[outcome] if close else "")
     except Untestable as lacking:
-        reason, outcome = str(lacking), OPEN
+        reason, outcome, close = str(lacking), OPEN, False
     notes = sorted(evidence.log.notes) if found else []
     return Assessment(
         claim=claim,
@@ -180,6 +217,7 @@ def _assess(claim: Claim, source: Source) -> Assessment:
         low=_rounded(found.low) if found else None,
         high=_rounded(found.high) if found else None,
         verdict=outcome,
+        close=close,
         reason=_sentence(reason, notes),
         uses=tuple(sorted(evidence.log.uses, key=str)) if found else (),
     )

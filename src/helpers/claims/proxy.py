@@ -5,11 +5,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from helpers.claims.cells import Run, Untestable
-from helpers.claims.common import durations_and_energies, frame, regression_runs, with_both
+from helpers.claims.cells import Run
+from helpers.claims.common import durations_and_energies, refit, regression_runs, with_both
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import Value, corners, largest, not_positive, one_at_a_time, positive, smallest
+from helpers.claims.values import (
+    Untestable,
+    Value,
+    corners,
+    largest,
+    not_positive,
+    one_at_a_time,
+    positive,
+    smallest,
+)
 from helpers.claims.wording import names, number
 from helpers.statistics import regression
 
@@ -18,10 +27,9 @@ from helpers.statistics import regression
 def both_quantities(evidence: Evidence) -> Recomputed:
     """Return the share of the tables of measurements (B1 to B5) with both quantities."""
     columns = {
-        name: evidence.printed(name)[0].row
-        for name in ("table_b1", "table_b2", "table_b3", "table_b4", "table_b5")
+        name: evidence.columns(name) for name in ("table_b1", "table_b2", "table_b3", "table_b4", "table_b5")
     }
-    both = [name for name, row in columns.items() if {"duration_s", "energy_wh"} <= set(row)]
+    both = [name for name, found in columns.items() if {"duration_s", "energy_wh"} <= found]
     titles = names(name.removeprefix("table_").upper() for name in both)
     return recomputed(Value.exact(len(both) / len(columns)), f"Tables {titles} do, of {len(columns)}")
 
@@ -52,12 +60,13 @@ def figure_6_lines(evidence: Evidence) -> Recomputed:
     return recomputed(largest(apart), f"slopes in Wh/s: {'; '.join(told)}")
 
 
+@claim("abstract-duration-is-a-practical-proxy")
 @claim("duration-is-a-good-proxy")
 def good_proxy(evidence: Evidence) -> Recomputed:
     """Return the share of runs whose energy the refitted regression gives within a limit."""
     limit = evidence.number("relative_error")
     runs = regression_runs(evidence)
-    fitted = regression.fit(frame(evidence, runs))
+    fitted = refit(evidence, runs)
     errors = [_relative_error(fitted, run) for run in runs]
     missed = [run for run, error in zip(runs, errors, strict=True) if error.value > limit]
     longest = max((run.duration().value for run in missed), default=None)

@@ -1,41 +1,44 @@
 """Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
 
-import math
-
 from helpers.claims.cells import Run
 from helpers.claims.common import accuracy_of, best, extra_datasets
 from helpers.claims.evidence import Evidence
+from helpers.claims.noise import noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import NOISE, Value, largest, not_positive, positive, smallest
+from helpers.claims.values import NOISE, largest, not_positive, positive, smallest
 from helpers.claims.wording import LLM, OTHER, REASONING, accuracy, dataset_title, energy, names, number
+from helpers.statistics.accuracy_gaps import standard_error
 
-_SAME_BASE = (("ds-llama-8b", "llama-3.1-8b"), ("ds-llama-70b", "llama-3.1-70b"))
-"""A reasoning model and the model without reasoning of the same size that it was distilled into."""
+_SAME_SIZE = (("ds-llama-8b", "llama-3.1-8b"), ("ds-llama-70b", "llama-3.1-70b"))
+"""A reasoning model and the Llama 3.1 model of the same size; the distilled checkpoints are built on other releases."""
 
 
 @claim("deepseek-not-best-in-most-cases")
 def deepseek_rarely_best(evidence: Evidence) -> Recomputed:
     """Return the share of datasets where a reasoning LLM is ahead of the best LLM without reasoning."""
-    margins = _reasoning_lead(evidence)
-    ahead = [dataset_title(dataset) for dataset, margin in margins.items() if margin.value > NOISE]
+    leaders = _leaders(evidence)
+    margins = {dataset: one.accuracy() - other.accuracy() for dataset, (one, other) in leaders.items()}
+    ahead = [dataset for dataset, margin in margins.items() if margin.value > NOISE]
     return recomputed(
         positive(list(margins.values())) / len(margins),
-        f"a reasoning LLM is ahead on {len(ahead)} of {len(margins)} datasets: {names(ahead)}",
+        f"a reasoning LLM is ahead on {len(ahead)} of {len(margins)} datasets: {names(map(dataset_title, ahead))}"
+        + noise_of_pairs([leaders[dataset] for dataset in ahead]),
     )
 
 
 @claim("deepseek-best-only-on-emotion")
 def deepseek_best_elsewhere(evidence: Evidence) -> Recomputed:
     """Count the datasets but emotion where a reasoning LLM is ahead, and emotion where it is not."""
-    margins = _reasoning_lead(evidence)
-    emotion = (
-        evidence.model("ds-llama-70b", "emotion").accuracy() - _best_of(evidence, "emotion", OTHER).accuracy()
-    )
+    leaders = _leaders(evidence)
+    margins = {dataset: one.accuracy() - other.accuracy() for dataset, (one, other) in leaders.items()}
+    own, rival = evidence.model("ds-llama-70b", "emotion"), _best_of(evidence, "emotion", OTHER)
+    emotion = own.accuracy() - rival.accuracy()
     others = [margin for dataset, margin in margins.items() if dataset != "emotion"]
     ahead = [dataset_title(dataset) for dataset, margin in margins.items() if margin.value > NOISE]
     return recomputed(
         positive(others) + not_positive([emotion]),
-        f"a reasoning LLM is ahead on {names(ahead)}; on emotion it is DS Llama 70B, by {number(emotion.value)}",
+        f"a reasoning LLM is ahead on {names(ahead)}; on emotion, {own.title} is {_lead(emotion.value)} {rival.title}"
+        + noise(own, rival),
     )
 
 
@@ -61,7 +64,8 @@ def emotion_lead(evidence: Evidence) -> Recomputed:
         finer = f"; the marks of Figure 7 are {number((marks[0] - marks[1]).value, 2)} apart"
     return recomputed(
         own.accuracy() - other.accuracy(),
-        f"{own.title} {accuracy(own.accuracy().value)}, {other.title} {accuracy(other.accuracy().value)}{finer}",
+        f"{own.title} {accuracy(own.accuracy().value)}, {other.title} {accuracy(other.accuracy().value)}{finer}"
+        + noise(own, other),
     )
 
 
@@ -72,7 +76,8 @@ def emotion_best_other(evidence: Evidence) -> Recomputed:
     rest = [run for run in evidence.models("emotion", (OTHER,)) if run.model != own.model]
     return recomputed(
         own.accuracy() - largest([run.accuracy() for run in rest]),
-        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
+        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}"
+        + noise(own, best(rest)),
     )
 
 
@@ -86,7 +91,7 @@ def emotion_linear(evidence: Evidence) -> Recomputed:
     return recomputed(
         top.accuracy() - own.accuracy(),
         f"{top.title} {accuracy(top.accuracy().value)}, Linear Embedding {number(share)}, rank {len(ahead) + 1}; the "
-        f"standard error of an accuracy on {texts} texts is {number(math.sqrt(share * (1 - share) / texts), 2)}",
+        f"standard error of an accuracy on {texts} texts is {number(standard_error(share, texts), 2)}{noise(top, own)}",
     )
 
 
@@ -104,36 +109,43 @@ def emotion_efficient(evidence: Evidence) -> Recomputed:
     return recomputed(
         smallest([run.energy() for run in rest]) / own.energy(),
         f"Linear Embedding {energy(own.energy().value)}; the least of {len(rest)} models as accurate is {next_one.title}, "
-        f"{energy(next_one.energy().value)}",
+        f"{energy(next_one.energy().value)}{too_little(evidence, own)}",
     )
 
 
 @claim("reasoning-has-no-benefit")
 def reasoning_benefit(evidence: Evidence) -> Recomputed:
     """Count the datasets and sizes where a reasoning LLM is more accurate than Llama 3.1 of its size."""
-    margins, told = [], []
+    margins, told, ahead = [], [], []
     for dataset in evidence.datasets((REASONING,), (OTHER,)):
-        for reasoning, plain in _SAME_BASE:
+        for reasoning, plain in _SAME_SIZE:
             one, other = evidence.model(reasoning, dataset), evidence.model(plain, dataset)
             margins.append(one.accuracy() - other.accuracy())
             if margins[-1].value > NOISE:
+                ahead.append((one, other))
                 told.append(
                     f"{one.title} on {dataset_title(dataset)} {accuracy(one.accuracy().value)} to "
                     f"{accuracy(other.accuracy().value)}"
                 )
     return recomputed(
         positive(margins),
-        f"the reasoning model is ahead of Llama 3.1 of its size in {len(told)} of {len(margins)} cases: {names(told, 5)}",
+        f"the reasoning model is ahead of Llama 3.1 of its size in {len(told)} of {len(margins)} cases: {names(told, 5)}"
+        + noise_of_pairs(ahead),
     )
 
 
-def _reasoning_lead(evidence: Evidence) -> dict[str, Value]:
-    """Return how far the best reasoning LLM is ahead of the best other one, by dataset but FKTG."""
+def _leaders(evidence: Evidence) -> dict[str, tuple[Run, Run]]:
+    """Return the best reasoning LLM and the best other one, by dataset but FKTG."""
     return {
-        dataset: _best_of(evidence, dataset, REASONING).accuracy()
-        - _best_of(evidence, dataset, OTHER).accuracy()
+        dataset: (_best_of(evidence, dataset, REASONING), _best_of(evidence, dataset, OTHER))
         for dataset in extra_datasets(evidence, (REASONING,), (OTHER,))
     }
+
+
+def _lead(margin: float) -> str:
+    if abs(margin) <= NOISE:
+        return "level with"
+    return f"{number(abs(margin))} {'ahead of' if margin > 0 else 'behind'}"
 
 
 def _best_of(evidence: Evidence, dataset: str, family: str) -> Run:

@@ -2,8 +2,19 @@
 
 from helpers.claims.common import best
 from helpers.claims.evidence import Evidence
+from helpers.claims.noise import noise, noise_of_pairs
 from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import Value, decades, largest, mean, misses, not_positive, positive, smallest
+from helpers.claims.values import (
+    NOISE,
+    Value,
+    decades,
+    largest,
+    mean,
+    misses,
+    not_positive,
+    positive,
+    smallest,
+)
 from helpers.claims.wording import (
     LLM,
     OTHER,
@@ -36,7 +47,7 @@ def linear_embedding_best(evidence: Evidence) -> Recomputed:
     return recomputed(
         own.accuracy() - largest([run.accuracy() for run in others]),
         f"Linear Embedding {accuracy(own.accuracy().value)}, next {best(others).title} "
-        f"{accuracy(best(others).accuracy().value)}",
+        f"{accuracy(best(others).accuracy().value)}{noise(own, best(others))}",
     )
 
 
@@ -56,11 +67,11 @@ def tfidf_least(evidence: Evidence) -> Recomputed:
 def tfidf_beats(evidence: Evidence) -> Recomputed:
     """Count the LLMs that are less accurate than Linear Tf-idf (FKTG)."""
     own, llms = evidence.model("linear-tfidf"), evidence.models("fktg", LLM)
-    beaten = [run.title for run in llms if run.accuracy().value < own.accuracy().value]
+    beaten = [run for run in llms if run.accuracy().value < own.accuracy().value - NOISE]
     return recomputed(
         positive([own.accuracy() - run.accuracy() for run in llms]),
         f"its accuracy of {accuracy(own.accuracy().value)} is above {len(beaten)} of {len(llms)} LLMs: "
-        f"{names(beaten, len(llms))}",
+        f"{names([run.title for run in beaten], len(llms))}{noise_of_pairs([(own, run) for run in beaten])}",
     )
 
 
@@ -99,7 +110,7 @@ def qwen_gap(evidence: Evidence) -> Recomputed:
     return recomputed(
         gap,
         f"{accuracy(large.accuracy().value)} - {accuracy(small.accuracy().value)} = {number(gap.value)}, between "
-        f"{number(gap.low)} and {number(gap.high)} before rounding{finer}",
+        f"{number(gap.low)} and {number(gap.high)} before rounding{finer}{noise(large, small)}",
     )
 
 
@@ -114,7 +125,7 @@ def deepseek_accuracy(evidence: Evidence) -> Recomputed:
     return recomputed(
         means[0] - means[1],
         f"mean accuracy {number(means[1].value)} with reasoning and {number(means[0].value)} without; the reasoning "
-        f"model is the more accurate one in {len(ahead)} of {len(pairs)} pairs{example}",
+        f"model is the more accurate one in {len(ahead)} of {len(pairs)} pairs{example}{noise_of_pairs(ahead)}",
     )
 
 
@@ -216,5 +227,6 @@ def _ahead(evidence: Evidence, model: str, others: list[str]) -> Recomputed:
     own, rest = evidence.model(model), evidence.models("fktg", among=others)
     return recomputed(
         own.accuracy() - largest([run.accuracy() for run in rest]),
-        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
+        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}"
+        + noise(own, best(rest)),
     )

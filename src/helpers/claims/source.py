@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.accounting import energies
-from helpers.results import Tables
+from helpers.results import Tables, one_at_a_time
 
 PUBLISHED = "published"
 _PAPER_MACHINE = "capella"
@@ -34,14 +34,19 @@ class Source:
     mode: str
     """Accounting of energy, see `helpers.accounting`."""
     rows: Sequence[Row]
-    """Rows of `results`, with `energy` under the accounting."""
+    """Rows of `results` with one text at a time, as in the paper, with `energy` under the accounting."""
+    batched: Sequence[Row]
+    """The other rows of `results`: no claim uses them, but what they lack for it is told."""
     splits: Sequence[Row]
+    """As `rows`, of `split_results`."""
     printed: Mapping[str, Sequence[Row]]
     """The published files; empty for a campaign."""
     observed: Mapping[Key, Sequence[Observed]]
     """By run and quantity."""
     machine: str | None
     """Where statements about one machine are tested: Capella, else where most of the runs were made."""
+    tables: Tables
+    """Behind all of it, for statistics that take whole tables."""
 
     @property
     def label(self) -> str:
@@ -70,7 +75,9 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
     `mode` says otherwise (design, section 4).
     """
     chosen = mode or ("total_as_published" if name == PUBLISHED else "measured_only")
-    rows = _records(_of(tables.results, name), chosen)
+    every = _of(tables.results, name)
+    alone = _alone(every)
+    rows, batched = _records(alone, chosen), _records(every.drop(alone.index), chosen)
     observed: dict[Key, list[Observed]] = {}
     for row in _records(_of(tables.observations, name), None):
         value = number(row["value"])
@@ -81,12 +88,14 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
         name=name,
         mode=chosen,
         rows=rows,
-        splits=_records(_of(tables.split_results, name), chosen),
+        batched=batched,
+        splits=_records(_alone(_of(tables.split_results, name)), chosen),
         printed={key: _records(frame, None) for key, frame in tables.printed.items()}
         if name == PUBLISHED
         else {},
         observed=observed,
-        machine=_machine(rows),
+        machine=_machine(rows or batched),
+        tables=tables,
     )
 
 
@@ -116,6 +125,10 @@ def _absent(value: object) -> bool:
 
 def _of(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table[table["source"] == name] if len(table) else table
+
+
+def _alone(table: pd.DataFrame) -> pd.DataFrame:
+    return one_at_a_time(table) if len(table) else table
 
 
 def _records(table: pd.DataFrame, mode: str | None) -> list[Row]:

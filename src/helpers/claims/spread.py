@@ -4,12 +4,12 @@ import math
 import statistics
 
 from helpers.accounting import TITLES
-from helpers.claims.cells import Run, Untestable
+from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.source import Row
 from helpers.claims.source import number as cell
-from helpers.claims.values import Value
+from helpers.claims.values import Untestable, Value
 from helpers.claims.wording import (
     dataset_title,
     number,
@@ -74,6 +74,13 @@ def duration_variance(evidence: Evidence) -> Recomputed:
 
 def _dex(evidence: Evidence, column: str) -> Recomputed:
     groups = _by_run(evidence, column)
+    for key, values in groups.items():
+        if min(values) <= 0:
+            what = "energy" if column == "energy" else "duration"
+            raise Untestable(
+                f"{evidence.source.label} has a split of {_named(key)} whose {what} is 0, less than its meter can tell: "
+                "it has no logarithm"
+            )
     spread = {key: statistics.stdev(map(math.log10, values)) for key, values in groups.items()}
     most = max(spread, key=lambda key: (spread[key], key))
     return recomputed(

@@ -11,6 +11,10 @@ NOISE = 1e-9
 """Differences of printed decimals below this are floating point, not data."""
 
 
+class Untestable(Exception):  # noqa: N818  (an outcome of a claim, not a fault)
+    """A claim cannot be tested with this source; the message says what is missing."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A number and its interval [low, high]; both ends are the number itself where it is exact."""
@@ -39,7 +43,15 @@ class Value:
         return corners(lambda a, b: a * b, self, _value(other))
 
     def __truediv__(self, other: "Value | float") -> "Value":
-        return corners(lambda a, b: a / b, self, _value(other))
+        """Divide.
+
+        Raises:
+            Untestable: where the divisor may be zero.
+        """
+        divisor = _value(other)
+        if divisor.low <= 0 <= divisor.high:
+            raise Untestable("this needs a ratio to a number that rounding or reading allows to be 0")
+        return corners(lambda a, b: a / b, self, divisor)
 
     def __abs__(self) -> "Value":
         lowest = 0.0 if self.low <= 0 <= self.high else min(abs(self.low), abs(self.high))

@@ -1,16 +1,16 @@
 """Which gaps in accuracy are larger than the noise of the test texts? (paper, sections 4 and 5.1)."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
-import statsmodels.formula.api as smf
 from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
+
+from helpers.results import one_at_a_time
 
 Z = 1.959963984540054
 """Two-sided 95 % of the normal distribution."""
@@ -152,7 +152,8 @@ def paired_t(differences: Sequence[float], test_to_train: float = 0.0) -> Interv
 
 def by_split(split_results: pd.DataFrame, source: str, dataset: str) -> pd.DataFrame:
     """Return the accuracies of a source on a dataset: a row per split, a column per model; splits that all have."""
-    rows = split_results[(split_results["source"] == source) & (split_results["dataset"] == dataset)]
+    rows = one_at_a_time(split_results)
+    rows = rows[(rows["source"] == source) & (rows["dataset"] == dataset)]
     first = rows.drop_duplicates(["model", "split"])
     return first.pivot(index="split", columns="model", values="accuracy").dropna()
 
@@ -207,24 +208,33 @@ class MixedFit:
 
     effects: pd.DataFrame
     """Index: model without the reference; columns `estimate` and `std_error`, in units of accuracy."""
-    split_share: float
-    """Part of the variance that all models of a split have in common."""
+    split_share: float | None
+    """Part of the variance that all models of a split have in common; None where nothing varies."""
 
 
 def mixed_model(accuracies: pd.DataFrame, reference: str) -> MixedFit:
-    """Fit the mixed model by REML (statsmodels); `accuracies` comes from `by_split`.
+    """Fit the mixed model by REML; `accuracies` comes from `by_split`.
+
+    The design is balanced (each model on each split), so the estimates are those of the two-way analysis of
+    variance; where the splits scatter less than chance alone would make them, their variance is 0 and their
+    sum of squares goes to the residual (Searle, Casella and McCulloch, Variance Components, section 4.5).
 
     Raises:
         ValueError: for fewer than two models or three splits.
     """
-    if accuracies.shape[1] < 2 or len(accuracies) < MIXED_SPLITS:
-        raise ValueError(f"{accuracies.shape[1]} models, {len(accuracies)} splits: expected 2 and 3 at least")
-    long = accuracies.reset_index().melt(id_vars="split", var_name="model", value_name="accuracy")
-    formula = f"accuracy ~ C(model, Treatment({reference!r}))"
-    with warnings.catch_warnings():  # statsmodels warns where the splits differ by chance alone
-        warnings.simplefilter("ignore")
-        found = smf.mixedlm(formula, long, groups=long["split"]).fit(reml=True)
-    names = {f"C(model, Treatment({reference!r}))[T.{model}]": str(model) for model in accuracies.columns}
-    effects = pd.DataFrame({"estimate": found.fe_params, "std_error": found.bse_fe}).rename(index=names)
-    between = float(found.cov_re.iloc[0, 0])
-    return MixedFit(effects.drop(index="Intercept"), between / (between + float(found.scale)))
+    splits, models = accuracies.shape
+    if models < 2 or splits < MIXED_SPLITS:
+        raise ValueError(f"{models} models, {splits} splits: expected 2 and 3 at least")
+    values = accuracies.to_numpy(float)
+    per_model, per_split = values.mean(axis=0), values.mean(axis=1)
+    residual = values - per_model - per_split[:, None] + values.mean()
+    of_splits, of_residual = models * ((per_split - values.mean()) ** 2).sum(), (residual**2).sum()
+    free = (splits - 1) * (models - 1)
+    scale, between = of_residual / free, (of_splits / (splits - 1) - of_residual / free) / models
+    if between < 0:
+        scale, between = (of_splits + of_residual) / (free + splits - 1), 0.0
+    means = pd.Series(per_model, index=accuracies.columns)
+    error = math.sqrt(2 * scale / splits)
+    effects = pd.DataFrame({"estimate": means.drop(reference) - means[reference], "std_error": error})
+    total = between + scale
+    return MixedFit(effects, float(between / total) if total > 0 else None)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,22 +35,27 @@ def influence(fitted: Fit) -> pd.DataFrame:
 
 
 def names(points: pd.DataFrame) -> list[str]:
-    """Return what a point is called: model, GPUs, and nodes where there are two."""
+    """Return what a point is called: model, GPUs, nodes where there are two, dataset where there are several."""
+    several = points["dataset"].nunique() > 1
     return [
         f"{model_title(model)}, {gpus} GPU{'s' if gpus != 1 else ''}"
         + (f", {nodes} nodes" if nodes > 1 else "")
-        for model, gpus, nodes in zip(points["model"], points["gpus"], points["nodes"], strict=True)
+        + (f", {dataset}" if several else "")
+        for model, gpus, nodes, dataset in points[["model", "gpus", "nodes", "dataset"]].itertuples(
+            index=False
+        )
     ]
 
 
-def without_most_influential(fitted: Fit) -> tuple[str, Fit]:
-    """Return the name of the point with the largest Cook's distance, and the fit without it."""
+def without_most_influential(fitted: Fit) -> tuple[str, Fit | None]:
+    """Return the name of the point with the largest Cook's distance, and the fit without it, where there is one."""
     points = influence(fitted).sort_values("cooks_distance")
-    return str(points["name"].iloc[-1]), regression.fit(points.iloc[:-1].sort_index())
+    rest = points.iloc[:-1].sort_index()
+    return str(points["name"].iloc[-1]), regression.fit(rest) if regression.enough(rest) else None
 
 
-def predicted(rows: pd.DataFrame, to: pd.DataFrame, form: str = "ols") -> pd.Series:
-    """Fit to `rows` in one of three forms and return the energy in Wh that it expects of `to`.
+def fitted_model(rows: pd.DataFrame, form: str = "ols") -> Any:
+    """Fit to `rows` in one of three forms; returns the results of statsmodels.
 
     `ols` is the paper's; `relative` the same formula with weights 1/energy**2, so that each point counts by its
     relative error; `log` the regression of log10(energy) on log10(duration) and log10(GPUs).
@@ -58,16 +64,21 @@ def predicted(rows: pd.DataFrame, to: pd.DataFrame, form: str = "ols") -> pd.Ser
         ValueError: for another form.
     """
     if form == "ols":
-        model = smf.ols(regression.formula(rows), rows).fit()
-    elif form == "relative":
-        model = smf.wls(regression.formula(rows), rows, weights=rows["energy_wh"] ** -2.0).fit()
-    elif form == "log":
+        return smf.ols(regression.formula(rows), rows).fit()
+    if form == "relative":
+        return smf.wls(regression.formula(rows), rows, weights=rows["energy_wh"] ** -2.0).fit()
+    if form == "log":
         # A run without a GPU has no log10(GPUs); where all are alike the term says nothing.
         gpus = " + log_gpus" if rows["gpus"].nunique() > 1 and rows["gpus"].min() > 0 else ""
-        model = smf.ols(f"log_energy ~ log_duration{gpus}", _logarithms(rows)).fit()
+        return smf.ols(f"log_energy ~ log_duration{gpus}", _logarithms(rows)).fit()
+    raise ValueError(f"form {form!r}: expected ols, relative or log")
+
+
+def predicted(rows: pd.DataFrame, to: pd.DataFrame, form: str = "ols") -> pd.Series:
+    """Fit to `rows` in a form of `fitted_model` and return the energy in Wh that it expects of `to`."""
+    model = fitted_model(rows, form)
+    if form == "log":
         return pd.Series(10.0 ** model.predict(_logarithms(to)), index=to.index)
-    else:
-        raise ValueError(f"form {form!r}: expected ols, relative or log")
     return pd.Series(model.predict(to), index=to.index)
 
 
@@ -138,11 +149,11 @@ class NodesTest:
 
 
 def nodes_as_factor(fitted: Fit) -> NodesTest | None:
-    """Test whether runs on two nodes follow the same line; None where all runs have as many nodes."""
+    """Test whether runs on two nodes follow the same line; None with fewer than two runs on two nodes."""
     rows = fitted.points.assign(two_nodes=(fitted.points["nodes"] > 1).astype(int))
     base_formula = regression.formula(rows)
-    if rows["two_nodes"].nunique() < 2 or len(rows) <= len(fitted.terms) + 2:
-        return None
+    if rows["two_nodes"].sum() < 2 or len(rows) <= len(fitted.terms) + 2:
+        return None  # one run on two nodes decides both terms alone
     base = smf.ols(base_formula, rows).fit()
     full = smf.ols(f"{base_formula} + two_nodes + duration_s:two_nodes", rows).fit()
     _, p_value, _ = full.compare_f_test(base)

@@ -15,7 +15,7 @@ from scipy.stats import t
 
 from helpers.accounting import energies
 from helpers.errors import UserError, nearest
-from helpers.results import select
+from helpers.results import one_at_a_time, select
 
 TERMS = {
     "duration": "duration_s",
@@ -95,13 +95,14 @@ def points(
 ) -> pd.DataFrame:
     """Return the runs whose duration, GPUs and energy are known; of all datasets where none is named.
 
+    Texts one at a time, as in the paper. Runs on invented texts are left out unless their dataset is named.
+
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
     """
-    rows = select(results, source)
-    rows = _of(rows, "machine", machine)
-    if dataset is not None:
-        rows = _of(rows, "dataset", dataset)
+    rows = one_at_a_time(_of(select(results, source), "machine", machine))
+    real = rows[~rows["synthetic"].astype(bool)]
+    rows = real if dataset is None else _of(rows, "dataset", dataset)
     rows = rows.assign(energy_wh=energies(rows, mode))
     known = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
     return rows[known].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})
@@ -120,8 +121,16 @@ def formula(rows: pd.DataFrame) -> str:
 
 
 def enough(rows: pd.DataFrame) -> bool:
-    """Say whether the points leave at least one degree of freedom and two durations."""
-    return len(rows) > formula(rows).count("*") * 2 + 2 and rows["duration_s"].nunique() > 1
+    """Say whether the points tell all terms of the formula apart and leave a degree of freedom."""
+    duration, gpus = rows["duration_s"].to_numpy(float), rows["gpus"].to_numpy(float)
+    columns = [np.ones(len(rows)), duration]
+    if "gpus" in formula(rows):
+        columns += [gpus, duration * gpus]
+    design = np.column_stack(columns)
+    size = np.abs(design).max(axis=0, initial=0.0)
+    if len(rows) <= len(columns) or not size.all():
+        return False
+    return int(np.linalg.matrix_rank(design / size)) == len(columns)
 
 
 def fit(rows: pd.DataFrame) -> Fit:
@@ -132,7 +141,7 @@ def fit(rows: pd.DataFrame) -> Fit:
     """
     if not enough(rows):
         raise UserError(
-            f"fit: {len(rows)} runs with duration, GPUs and energy are too few for {formula(rows)}; "
+            f"fit: {len(rows)} runs with duration, GPUs and energy are too few or too alike for {formula(rows)}; "
             "measure more runs, or name another source or accounting"
         )
     model = smf.ols(formula(rows), rows).fit()
@@ -212,9 +221,19 @@ def printed_fit(
     )
 
 
+def p_value(estimate: float, std_error: float, df_resid: int) -> float:
+    """Return the two-sided p-value of Student's t test that a coefficient is 0."""
+    return float(2 * t.sf(abs(estimate) / std_error, df_resid))
+
+
 def stars(p_value: float) -> str:
     """Return the paper's marks of significance: * p < 0.1, ** p < 0.05, *** p < 0.01."""
     return "***" if p_value < 0.01 else "**" if p_value < 0.05 else "*" if p_value < 0.1 else ""
+
+
+def _finite(value: float) -> float | None:
+    """Return a number that JSON can hold; HC3 is not defined where a point decides the fit alone."""
+    return value if math.isfinite(value) else None
 
 
 def as_json(fitted: Fit, mode: str) -> dict[str, Any]:
@@ -229,8 +248,8 @@ def as_json(fitted: Fit, mode: str) -> dict[str, Any]:
             name: {
                 "estimate": term.estimate,
                 "std_error": term.std_error,
-                "std_error_hc3": term.std_error_hc3,
-                "p_value": term.p_value,
+                "std_error_hc3": _finite(term.std_error_hc3),
+                "p_value": _finite(term.p_value),
             }
             for name, term in fitted.terms.items()
         },
