@@ -201,10 +201,7 @@ def _assess(claim: Claim, source: Source) -> Assessment:
     evidence = Evidence(source, claim.stated)
     found: Recomputed | None = None
     try:
-        found = FUNCTIONS[claim.id](evidence)
-        if not all(map(math.isfinite, (found.value, found.low, found.high))):
-            found = None
-            raise Untestable("These runs are too few or too alike to give a number")
+        found = _finite(FUNCTIONS[claim.id](evidence))
         outcome, close = verdict(claim, found), is_close(claim, found)
         reason = found.reason + (_CLOSE[outcome] if close else "")
     except Untestable as lacking:
@@ -221,6 +218,12 @@ def _assess(claim: Claim, source: Source) -> Assessment:
         reason=_sentence(reason, notes),
         uses=tuple(sorted(evidence.log.uses, key=str)) if found else (),
     )
+
+
+def _finite(found: Recomputed) -> Recomputed:
+    if not all(map(math.isfinite, (found.value, found.low, found.high))):
+        raise Untestable("these runs are too few or too alike to give a number")
+    return found
 
 
 def _rounded(value: float) -> float:
