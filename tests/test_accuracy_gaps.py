@@ -166,6 +166,14 @@ def test_verdicts_follow_the_corrected_and_the_plain_test():
 # Measured: mixed model
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holms_correction_is_that_of_statsmodels(p_values):
+    from statsmodels.stats.multitest import multipletests
+
+    assert gaps.holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
+
+
 def reml(accuracies, reference):
     """The same by statsmodels, iteratively."""
     import statsmodels.formula.api as smf
