@@ -216,12 +216,12 @@ def _cooks(influence: pd.DataFrame) -> Panel:
         )
     )
     style.layout(figure, height=360)
-    figure.update_xaxes(title="Cook's distance", type="log", dtick=1)
+    figure.update_xaxes(type="log", dtick=1)
     threshold = 4 / len(influence)
     over = influence[influence["cooks_distance"] > threshold]
     return Panel(
         name="influence",
-        title="The points that decide the fit",
+        title="The points that decide the fit: Cook's distance",
         note=f"{len(over)} of {len(influence)} points exceed 4/n; the first is {top['name'].iloc[-1]}.",
         figure=figure,
         alt="Cook's distance of the eight most influential runs: " + ", ".join(top["name"].iloc[::-1]),
@@ -232,7 +232,7 @@ def _errors(errors: pd.DataFrame, published: bool) -> Panel:
     rows = errors.assign(size=errors["error_percent"].abs()).dropna(subset=["size"])
     figure = go.Figure(_scatter(rows, "duration_s", "size", published))
     style.layout(figure, height=360)
-    figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
+    figure.update_xaxes(title="Duration (s)", type="log", dtick=_dtick(rows["duration_s"]))
     figure.update_yaxes(title="Error out of sample (%)", type="log", dtick=1)
     figure.add_hline(y=WRONG_PERCENT, line={"color": _GREY[0], "width": 1, "dash": "dash"})
     return Panel(
@@ -272,7 +272,7 @@ def _intervals(fitted: Fit) -> Panel:
         limit_s[gpus] = next(
             (s for s, h in zip(durations, half, strict=True) if h and h <= WRONG_PERCENT), None
         )
-    figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
+    figure.update_xaxes(title="Duration (s)", type="log", dtick=_dtick(fitted.points["duration_s"]))
     figure.update_yaxes(title="Prediction interval (± %)", type="log", range=[0, 4], dtick=1)
     figure.add_hline(y=WRONG_PERCENT, line={"color": _GREY[0], "width": 1, "dash": "dash"})
     said = ", ".join(
@@ -286,6 +286,11 @@ def _intervals(fitted: Fit) -> Panel:
         figure=figure,
         alt=f"Half width of the prediction interval in percent of the energy; below {WRONG_PERCENT:.0f} % from {said}.",
     )
+
+
+def _dtick(values: pd.Series) -> int | str:
+    """Label decades, or, where the values span less than two of them, every digit."""
+    return 1 if values.empty or values.max() >= 100 * values.min() else "D2"
 
 
 def _gpus(count: int) -> str:
