@@ -232,7 +232,7 @@ def _errors(errors: pd.DataFrame, published: bool) -> Panel:
     rows = errors.assign(size=errors["error_percent"].abs()).dropna(subset=["size"])
     figure = go.Figure(_scatter(rows, "duration_s", "size", published))
     style.layout(figure, height=360)
-    figure.update_xaxes(title="Duration (s)", type="log", dtick=_dtick(rows["duration_s"]))
+    figure.update_xaxes(title="Duration (s)", type="log", **_ticks(errors["duration_s"]))
     figure.update_yaxes(title="Error out of sample (%)", type="log", dtick=1)
     figure.add_hline(y=WRONG_PERCENT, line={"color": _GREY[0], "width": 1, "dash": "dash"})
     return Panel(
@@ -272,7 +272,7 @@ def _intervals(fitted: Fit) -> Panel:
         limit_s[gpus] = next(
             (s for s, h in zip(durations, half, strict=True) if h and h <= WRONG_PERCENT), None
         )
-    figure.update_xaxes(title="Duration (s)", type="log", dtick=_dtick(fitted.points["duration_s"]))
+    figure.update_xaxes(title="Duration (s)", type="log", **_ticks(fitted.points["duration_s"]))
     figure.update_yaxes(title="Prediction interval (± %)", type="log", range=[0, 4], dtick=1)
     figure.add_hline(y=WRONG_PERCENT, line={"color": _GREY[0], "width": 1, "dash": "dash"})
     said = ", ".join(
@@ -288,9 +288,12 @@ def _intervals(fitted: Fit) -> Panel:
     )
 
 
-def _dtick(values: pd.Series) -> int | str:
-    """Label decades, or, where the values span less than two of them, every digit."""
-    return 1 if values.empty or values.max() >= 100 * values.min() else "D2"
+def _ticks(values: pd.Series) -> dict[str, list[float]]:
+    """Return ticks for a logarithmic axis: decades, and where the values span less than two of them 2 and 5 as well."""
+    low, high = float(values.min()), float(values.max())
+    steps = (1,) if high >= 100 * low else (1, 2, 5)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return {"tickvals": [float(f"{step}e{decade}") for decade in decades for step in steps]}
 
 
 def _gpus(count: int) -> str:
