@@ -95,7 +95,7 @@ class Checkout:
         """Run `python -m COMMAND` in the copy and wait for it."""
         process = self.start(*command, **options)
         try:
-            out, err = process.communicate(timeout=240)
+            out, err = process.communicate(timeout=1200)
         finally:
             process.kill()
         return subprocess.CompletedProcess(command, process.returncode, out, err)
