@@ -83,7 +83,7 @@ def assert_whole_or_absent(checkout: Checkout) -> None:
         names = {file.name for file in folder.iterdir()}
         if names:
             record = read_record(folder / "record.json")
-            assert names == {"record.json", "notebook.ipynb", "predictions.parquet"}
+            assert names == {"record.json", "notebook.ipynb", "power.parquet", "predictions.parquet"}
             for name, expected in record.files.items():
                 assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == expected
 

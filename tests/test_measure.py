@@ -61,7 +61,7 @@ def test_run_writes_a_valid_record_and_the_files_it_names(measured: tuple[Checko
     file = only_record(copy)
     record = read_record(file)
     assert {path.name for path in file.parent.iterdir()} == {"record.json", *record.files}
-    assert set(record.files) == {"predictions.parquet", "notebook.ipynb"}
+    assert set(record.files) == {"power.parquet", "predictions.parquet", "notebook.ipynb"}
     assert {name: sha256(file.parent / name) for name in record.files} == record.files
     assert record.run.splits == len(record.splits) == 2
     assert recount(record, file.parent) == {item.split: item.correct for item in record.splits}
@@ -83,7 +83,7 @@ def test_window_below_five_seconds_fails_a_check_and_stays_visible(measured: tup
 def test_phases_and_windows_are_complete(measured: tuple[Checkout, str]) -> None:
     record = read_record(only_record(measured[0]))
     seconds = {phase.name: phase.duration_s for phase in record.phases}
-    assert list(seconds) == ["load", "idle", "train", "warm-up", "inference"]
+    assert list(seconds) == ["load", "idle", "train", "warm-up", "inference", "idle-after"]
     assert seconds["inference"] == pytest.approx(sum(item.window_s for item in record.splits))
     for item in record.splits:
         assert item.window_s >= SETTINGS["window_s"]
@@ -174,14 +174,14 @@ def test_deleted_record_is_measured_again_also_by_plain_papermill(checkout: Chec
     assert done.returncode == 0, done.stderr
     file = only_record(checkout)
     first = read_record(file)
-    assert set(first.files) == {"predictions.parquet"}
+    assert set(first.files) == {"power.parquet", "predictions.parquet"}
     file.unlink()
     done = checkout.measure(**settings)
     assert done.returncode == 0, done.stderr
     second = read_record(only_record(checkout))
     assert second.run == first.run
     assert [item.correct for item in second.splits] == [item.correct for item in first.splits]
-    assert set(second.files) == {"predictions.parquet", "notebook.ipynb"}
+    assert set(second.files) == {"power.parquet", "predictions.parquet", "notebook.ipynb"}
 
 
 def test_waiting_for_another_measurement_is_told(checkout: Checkout, hold) -> None:

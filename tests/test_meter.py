@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from helpers import paths
 from helpers.machine import detect
-from helpers.meter import RAM_W_PER_GB, Reading, Window, add, open_meter, scale
+from helpers.metering.meter import Reading, Window, add, open_meter, scale
+from helpers.metering.ram import RAM_W_PER_GB
 from helpers.record import Component, Energy
 
 pytestmark = pytest.mark.xdist_group("meter")  # two at once would count each other's work
@@ -220,7 +221,7 @@ def test_an_exception_inside_closes_the_meter_and_another_can_be_opened():
 
 _AUDITED = """
     import json, os, sys, time
-    from helpers.meter import open_meter
+    from helpers.metering.meter import open_meter
     import codecarbon
 
     phase, seen = "open", []

@@ -45,6 +45,16 @@ def split_document(number):
         "duration_s": 0.75,
         "energy": energy_document(),
         "idle_power_w": 12.5,
+        "idle_energy": energy_document(),
+        "sources": [
+            {
+                "source": "codecarbon:estimated:cpu-load",
+                "component": "cpu",
+                "energy_wh": 0.02,
+                "problem": None,
+            },
+            {"source": "rapl", "component": "cpu", "energy_wh": None, "problem": "no folder"},
+        ],
         "tokens_in": None,
         "tokens_out": None,
         "requests_sent": None,
@@ -55,7 +65,7 @@ def split_document(number):
 def record_document(run_id=RUN_ID, campaign="demo", splits=3):
     """A valid record as the JSON has it; the tests of other modules start from it, too."""
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-11-20T16:43:32Z",
         "run": {
             "run_id": run_id,
@@ -93,6 +103,7 @@ def record_document(run_id=RUN_ID, campaign="demo", splits=3):
             "gpus": [{"uuid": "GPU-1", "model": "NVIDIA H100", "memory_gb": 94.0}],
             "driver": None,
             "container": "docker",
+            "threads": {"openmp": 2},
         },
         "phases": [{"name": "inference", "duration_s": 15.75, "energy": energy_document(0.42, 0.21)}],
         "splits": [split_document(number) for number in range(splits)],
@@ -143,6 +154,26 @@ def test_a_record_reads_back_as_it_was_written(tmp_path):
     write_record(record, folder)
     assert read_record(folder / RECORD) == record
     assert json.loads((folder / RECORD).read_text(encoding="utf-8")) == record_document()
+
+
+def test_a_record_of_version_1_is_read_and_what_it_lacks_is_absent(tmp_path):
+    document = record_document() | {"schema_version": 1}
+    del document["environment"]["threads"]
+    for split in document["splits"]:
+        del split["idle_energy"], split["sources"]
+    folder = tmp_path / RUN_ID
+    folder.mkdir()
+    (folder / RECORD).write_text(json.dumps(document), encoding="utf-8")
+    record = read_record(folder / RECORD)
+    assert (record.schema_version, record.environment.threads) == (2, None)
+    assert {split.idle_energy for split in record.splits} == {None}
+    assert [split.sources for split in record.splits] == [[]] * 3
+    assert {split.net_wh for split in record.splits} == {None}
+
+
+def test_net_energy_is_the_gross_less_the_idle_machines():
+    split = make_record().splits[0]
+    assert split.net_wh == pytest.approx(split.energy.total_wh - split.idle_energy.total_wh)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -243,7 +274,10 @@ FAULTS = {
     ),
     "NaN": (change("splits", 0, "duration_s", to=math.nan), "splits.0.duration_s:"),
     "infinity": (change("phases", 0, "duration_s", to=math.inf), "phases.0.duration_s:"),
-    "other schema version": (change("schema_version", to=2), "schema_version: found 2, this version reads 1"),
+    "other schema version": (
+        change("schema_version", to=3),
+        "schema_version: found 3, this version reads 1 and 2",
+    ),
     "schema version as text": (change("schema_version", to="1"), "schema_version: found '1'"),
     "schema version as yes": (change("schema_version", to=True), "schema_version:"),
     "no schema version": (without("schema_version"), "schema_version: Field required"),

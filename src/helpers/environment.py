@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def environment(hardware: Hardware) -> Environment:
         driver=hardware.driver,
         container=_container(),
     )
+
+
+def threads() -> dict[str, int]:
+    """Return the threads of the numerical libraries that are loaded by now, and of torch, by name."""
+    from threadpoolctl import threadpool_info  # noqa: PLC0415  (comes with scikit-learn; only runs need it)
+
+    found = {str(pool["user_api"]): int(pool["num_threads"]) for pool in threadpool_info()}
+    torch = sys.modules.get("torch")
+    return found | ({"torch": torch.get_num_threads()} if torch else {})
 
 
 def git_commit() -> str | None:

@@ -5,26 +5,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
+from pathlib import Path
 
 import pandas as pd
 import psutil
 
-from helpers import meter as metering
 from helpers import traditional
 from helpers.datasets import Dataset, Split, load_dataset, splits
-from helpers.environment import environment, sha256_of
+from helpers.environment import environment, sha256_of, threads
 from helpers.errors import UserError
 from helpers.lock import MACHINE_LOCK, holding
-from helpers.meter import Meter, Reading, Window, open_meter
+from helpers.metering import checks
+from helpers.metering.meter import (
+    Meter,
+    Reading,
+    SourceReading,
+    Window,
+    add,
+    find_sources,
+    open_meter,
+    scale,
+)
+from helpers.metering.neighbours import other_processes
+from helpers.metering.timeline import (
+    Timeline,
+    TimelineLost,
+    integral_wh,
+    power_column,
+    read_timeline,
+    start_timeline,
+    temperature_settled,
+    throttled,
+)
 from helpers.parameters import Plan
 from helpers.paths import relative
 from helpers.record import (
     RECORD,
+    SCHEMA_VERSION,
     Check,
     Energy,
     Phase,
     Record,
     Run,
+    Source,
     SplitResult,
     publish,
     write_record,
@@ -77,16 +100,21 @@ def measure(plan: Plan, dataset: Dataset) -> Record:
     """Measure all splits of a run and publish its record; prints a line per split.
 
     Per split: train on the training texts, one warm-up pass, then passes over the test texts (features
-    and prediction) until `window_s` seconds are over. The machine is held for itself meanwhile.
+    and prediction) until `window_s` seconds are over. Before and after, the machine is idle with everything
+    loaded. The machine is held for itself meanwhile, and its power is written down ten times a second.
     """
+    uuids = _gpu_uuids(plan)
     where = environment(plan.hardware)  # the code that starts the run, not one checked out meanwhile
     with (
         holding(MACHINE_LOCK, "another measurement runs on this machine"),
-        open_meter(plan.hardware.ram_gb) as meter,
+        publish(plan.folder) as folder,
+        open_meter(plan.hardware.ram_gb, uuids) as meter,
+        start_timeline(folder, uuids) as timeline,
     ):
         embedding, load = meter.measure(
             lambda: plan.checkpoint and traditional.load_embedding(plan.checkpoint, plan.parameters.device)
         )
+        where = where.model_copy(update={"threads": threads()})  # of the libraries that are loaded by now
         psutil.cpu_percent()  # counts from here
         _, idle = meter.measure(lambda: time.sleep(IDLE_S))
         others_percent = psutil.cpu_percent()
@@ -94,25 +122,29 @@ def measure(plan: Plan, dataset: Dataset) -> Record:
             _measure_split(plan, meter, embedding or None, dataset, split)
             for split in splits(dataset)[: plan.parameters.splits]
         ]
-    phases = [
-        _phase("load", [load]),
-        _phase("idle", [idle]),
-        _phase("train", [item.train for item in measured]),
-        _phase("warm-up", [item.warm_up for item in measured]),
-        _phase("inference", [item.window.reading for item in measured]),
-    ]
-    with publish(plan.folder) as folder:
+        _, idle_after = meter.measure(lambda: time.sleep(IDLE_S))
+        power, lost = _stopped(timeline)
+        phases = [
+            _phase("load", [load]),
+            _phase("idle", [idle]),
+            _phase("train", [item.train for item in measured]),
+            _phase("warm-up", [item.warm_up for item in measured]),
+            _phase("inference", [item.window.reading for item in measured]),
+            _phase("idle-after", [idle_after]),
+        ]
         predictions = folder / "predictions.parquet"
         _predictions(measured, dataset).to_parquet(predictions, index=False)
+        files = [predictions, *([power] if power else [])]
         record = Record(
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             run=_run(plan, dataset, embedding or None),
             environment=where,
             phases=phases,
-            splits=[_split_result(item, dataset, _power_w(idle)) for item in measured],
-            checks=_checks(plan, measured, dataset, others_percent, meter.gpus),
-            files={predictions.name: sha256_of(predictions)},
+            splits=[_split_result(item, dataset, [idle, idle_after]) for item in measured],
+            checks=_checks(plan, measured, dataset, meter, [idle, idle_after], others_percent)
+            + _timeline_checks(measured, power, lost, uuids),
+            files={file.name: sha256_of(file) for file in files},
         )
         write_record(record, folder)
     return record
@@ -181,7 +213,7 @@ def _run(plan: Plan, dataset: Dataset, embedding: traditional.Embedding | None) 
     )
 
 
-def _split_result(item: _Measured, dataset: Dataset, idle_power_w: float | None) -> SplitResult:
+def _split_result(item: _Measured, dataset: Dataset, idle: Sequence[Reading]) -> SplitResult:
     labels = _pick(dataset.labels, item.split.test)
     return SplitResult(
         split=item.split.number,
@@ -194,7 +226,9 @@ def _split_result(item: _Measured, dataset: Dataset, idle_power_w: float | None)
         window_s=item.window.reading.duration_s,
         duration_s=item.window.duration_s,
         energy=item.window.energy,
-        idle_power_w=idle_power_w,
+        idle_power_w=_mean_power_w(idle),
+        idle_energy=_idle_energy(idle, item.window.duration_s),
+        sources=[_source(source, item.window.passes) for source in item.window.reading.sources],
         tokens_in=None,
         tokens_out=None,
         requests_sent=None,
@@ -218,28 +252,24 @@ def _predictions(measured: Sequence[_Measured], dataset: Dataset) -> pd.DataFram
 
 
 def _checks(
-    plan: Plan, measured: Sequence[_Measured], dataset: Dataset, others_percent: float, gpus_metered: int
+    plan: Plan,
+    measured: Sequence[_Measured],
+    dataset: Dataset,
+    meter: Meter,
+    idle: Sequence[Reading],
+    others_percent: float,
 ) -> list[Check]:
-    gpus = _gpus(plan)
-    shortest = min(item.window.reading.duration_s for item in measured)
-    apart = max(
-        abs(item.window.reading.codecarbon_duration_s / item.window.reading.duration_s - 1)
-        for item in measured
-    )
-    known = all((item.window.energy.total_wh or 0) > 0 for item in measured)
+    windows = [item.window for item in measured]
+    readings = [window.reading for window in windows]
+    known = all((window.energy.total_wh or 0) > 0 for window in windows)
+    before_w, after_w = map(_power_w, idle)
     return [
-        Check(
-            name="window_long_enough",
-            passed=shortest >= WINDOW_S,
-            message=f"shortest window {shortest:.2f} s, expected at least {WINDOW_S:g} s",
-            severity="warning",
-        ),
-        Check(
-            name="clocks_agree",
-            passed=apart <= 0.05,
-            message=f"CodeCarbon's durations and ours are at most {apart:.2%} apart, expected 5 %",
-            severity="warning",
-        ),
+        checks.window_long_enough(windows, max(WINDOW_S, meter.least_window_s)),
+        checks.clocks_agree(readings),
+        checks.counters_moved(readings),
+        checks.sources_agree(readings),
+        checks.idle_stable(before_w, after_w),
+        checks.repeats_agree([window.duration_s for window in windows]),
         Check(
             name="energy_known",
             passed=known,
@@ -254,17 +284,53 @@ def _checks(
         ),
         Check(
             name="gpus_metered",
-            passed=gpus_metered == gpus,
-            message=f"the energy of {gpus_metered} GPUs was counted, the run used {gpus}",
+            passed=meter.gpus == _gpus(plan),
+            message=f"the energy of {meter.gpus} GPUs was counted, the run used {_gpus(plan)}",
             severity="warning",
         ),
-        Check(
-            name="machine_quiet",
-            passed=others_percent <= 5,
-            message=f"other processes kept the CPU {others_percent:.1f} % busy while idle, expected at most 5 %",
-            severity="warning",
-        ),
+        checks.machine_quiet(others_percent, plan.hardware.cpu_cores),
     ]
+
+
+def _timeline_checks(
+    measured: Sequence[_Measured], power: Path | None, lost: str | None, uuids: Sequence[str]
+) -> list[Check]:
+    """Compare the power time line with the counters, window by window, and ask it for throttling and heat."""
+    if power is None:
+        return [Check(name="timeline_complete", passed=False, message=str(lost), severity="warning")]
+    frame = read_timeline(power)
+    spans, pairs = [], []
+    for reading in (item.window.reading for item in measured):
+        if reading.started_s is None:
+            continue
+        start_s, end_s = reading.started_s, reading.started_s + reading.duration_s
+        spans.append((start_s, end_s))
+        for source in reading.sources:
+            column = power_column(frame, source.source)
+            integral = integral_wh(frame, start_s, end_s, column) if column else None
+            if source.energy_wh and integral is not None:
+                pairs.append((source.source, source.energy_wh, integral))
+    slowed = [found for span in spans if (found := throttled(frame, *span)) is not None]
+    settled = [steady for span in spans if (steady := temperature_settled(frame, *span)) is not None]
+    return [
+        checks.timeline_agrees(pairs),
+        checks.clocks_not_throttled(set().union(*slowed) if slowed else None),
+        checks.temperature_settled(all(settled) if settled else None),
+        checks.alone_on_gpu(other_processes(uuids) if uuids else None),
+    ]
+
+
+def _stopped(timeline: Timeline) -> tuple[Path | None, str | None]:
+    """Return the file of the power time line, or why there is none: a run is worth more than its time line."""
+    try:
+        return timeline.stop(), None
+    except TimelineLost as lost:
+        return None, str(lost)
+
+
+def _gpu_uuids(plan: Plan) -> list[str]:
+    """Return the GPU that torch computes on: the first that the run may use; none for a run on the CPU."""
+    return [gpu.uuid for gpu in find_sources().gpus[:1]] if _gpus(plan) else []
 
 
 def _gpus(plan: Plan) -> int:
@@ -272,7 +338,7 @@ def _gpus(plan: Plan) -> int:
 
 
 def _phase(name: str, readings: Sequence[Reading]) -> Phase:
-    energy: Energy = reduce(metering.add, (reading.energy for reading in readings))
+    energy: Energy = reduce(add, (reading.energy for reading in readings))
     seconds = sum(reading.duration_s for reading in readings)
     return Phase.model_validate({"name": name, "duration_s": seconds, "energy": energy})
 
@@ -280,6 +346,31 @@ def _phase(name: str, readings: Sequence[Reading]) -> Phase:
 def _power_w(reading: Reading) -> float | None:
     total_wh = reading.energy.total_wh
     return None if total_wh is None else total_wh * 3600 / reading.duration_s
+
+
+def _mean_power_w(idle: Sequence[Reading]) -> float | None:
+    powers = [_power_w(reading) for reading in idle]
+    known = [power for power in powers if power is not None]
+    return sum(known) / len(known) if len(known) == len(powers) else None
+
+
+def _idle_energy(idle: Sequence[Reading], duration_s: float) -> Energy:
+    """Return what the idle machine would have taken in that time: the mean power of all idle phases."""
+    total: Energy = reduce(add, (reading.energy for reading in idle))
+    return scale(total, duration_s / sum(reading.duration_s for reading in idle))
+
+
+def _source(reading: SourceReading, passes: int) -> Source:
+    """Return what a source says about one pass."""
+    energy_wh = None if reading.energy_wh is None else reading.energy_wh / passes
+    return Source.model_validate(
+        {
+            "source": reading.source,
+            "component": reading.component,
+            "energy_wh": energy_wh,
+            "problem": reading.problem,
+        }
+    )
 
 
 def _pick(values: Sequence[str], ids: Sequence[int]) -> list[str]:

@@ -15,7 +15,9 @@ from helpers.errors import UserError
 from helpers.study import NAME, Family
 from helpers.validation import Strict, parse_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[2] = 2
+READABLE = (1, 2)
+"""Version 1 had no sources, no second idle phase, no thread counts and no power time line: they are absent then."""
 RECORD = "record.json"
 
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
@@ -61,6 +63,18 @@ class Energy(Strict):
         """Sum of CPU, GPU and RAM in Wh as the paper adds them up; None where nothing is known."""
         known = [part.energy_wh for part in (self.cpu, self.gpu, self.ram) if part.energy_wh is not None]
         return sum(known) if known else None
+
+
+class Source(Strict):
+    """What one source says by itself about a component: CodeCarbon's part, one counter, or the power time line."""
+
+    source: str
+    """Such as `codecarbon:measured:rapl`, `nvml:GPU-...`, `rapl:package-0`, `timeline:nvml:GPU-...`."""
+    component: Literal["cpu", "dram", "gpu", "ram"]
+    energy_wh: float | None = Field(ge=0)
+    """Wh per pass; null where the source gave none."""
+    problem: str | None
+    """Why there is none, or what is wrong with it."""
 
 
 class Run(Strict):
@@ -116,12 +130,14 @@ class Environment(Strict):
     gpus: list[GpuInfo]
     driver: str | None
     container: str | None
+    threads: dict[str, int] | None = None
+    """Threads that the libraries of the run use, by library."""
 
 
 class Phase(Strict):
     """A timed part of a run; only inference enters the paper's figures."""
 
-    name: Literal["load", "idle", "train", "warm-up", "inference"]
+    name: Literal["load", "idle", "train", "warm-up", "inference", "idle-after"]
     duration_s: float = Field(ge=0)
     energy: Energy
 
@@ -141,11 +157,21 @@ class SplitResult(Strict):
     duration_s: float = Field(gt=0)
     energy: Energy
     idle_power_w: float | None = Field(ge=0)
-    """Power of the idle machine with everything loaded, all known components."""
+    """Power of the idle machine with everything loaded, all known components: the mean of before and after."""
+    idle_energy: Energy | None = None
+    """What the idle machine would have taken in the duration of a pass, by component."""
+    sources: list[Source] = Field(default_factory=list)
+    """What each source says about a pass, for the checks and for readers."""
     tokens_in: int | None = Field(ge=0)
     tokens_out: int | None = Field(ge=0)
     requests_sent: int | None = Field(ge=0)
     requests_answered: int | None = Field(ge=0)
+
+    @property
+    def net_wh(self) -> float | None:
+        """Energy of a pass beyond the idle machine's, in Wh; None where either is unknown."""
+        gross, idle = self.energy.total_wh, self.idle_energy.total_wh if self.idle_energy else None
+        return None if gross is None or idle is None else gross - idle
 
     @model_validator(mode="after")
     def _counts(self) -> Self:
@@ -166,7 +192,7 @@ class Check(Strict):
 class Record(Strict):
     """One run, complete."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
     """When the run ended, UTC."""
     run: Run
@@ -196,12 +222,12 @@ def read_record(file: Path) -> Record:
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
     version = _schema_version(text)
-    if version is not None and (version != SCHEMA_VERSION or isinstance(version, bool)):
+    if version is not None and (version not in READABLE or isinstance(version, bool)):
         raise UserError(
-            f"{where}: schema_version: found {version!r}, this version reads {SCHEMA_VERSION}; "
+            f"{where}: schema_version: found {version!r}, this version reads {' and '.join(map(str, READABLE))}; "
             "use the version of the companion that wrote it"
         )
-    record = parse_json(Record, text, where)
+    record = parse_json(Record, _upgraded(text) if version == 1 else text, where)
     if file.parent.name != record.run.run_id:
         raise UserError(f"{where}: run.run_id: {record.run.run_id!r} does not name its folder")
     return record
@@ -256,6 +282,11 @@ def publish(target: Path) -> Iterator[Path]:
             raise UserError(f"{paths.relative(target)}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _upgraded(text: bytes) -> bytes:
+    """Return a record of version 1 as one of the version now; what it lacks is absent."""
+    return json.dumps(json.loads(text) | {"schema_version": SCHEMA_VERSION}).encode()
 
 
 def _schema_version(text: bytes) -> object:

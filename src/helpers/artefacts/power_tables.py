@@ -3,7 +3,7 @@
 import pandas as pd
 
 from helpers import units
-from helpers.meter import RAM_W_PER_GB
+from helpers.metering.ram import RAM_W_PER_GB
 from helpers.show import html_table
 from helpers.statistics import power
 from helpers.statistics.power import Constant, Constants

@@ -1,0 +1,1 @@
+"""Energy and duration of work: counters, CodeCarbon, power time line, checks, several nodes."""

@@ -1,0 +1,225 @@
+"""Energy and duration of a piece of work: CodeCarbon and the machine's own counters behind one interface.
+
+CodeCarbon is the meter of record (paper, section 3.3). Beside it the counters themselves are read, with the
+edges of the window put right; they decide where CodeCarbon estimates, or says something else than they do.
+"""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from helpers.metering.choice import PERIODS, choose, codecarbon_reading, counter_reading
+from helpers.metering.counters import Absent, Counter, CounterLost
+from helpers.metering.edges import energy_j, lines_after, lines_before
+from helpers.metering.nvml import GpuDevice, open_nvml
+from helpers.metering.ram import codecarbon_ram, paper_ram
+from helpers.metering.rapl import POWERCAP, open_rapl
+from helpers.metering.readings import Reading, SourceReading, Window, add, scale
+from helpers.metering.tracker import Tracker, open_tracker
+from helpers.record import Energy
+
+__all__ = [
+    "Meter",
+    "Reading",
+    "SourceReading",
+    "Sources",
+    "Window",
+    "add",
+    "find_sources",
+    "open_meter",
+    "scale",
+]
+
+READ_EVERY_S = 10.0
+"""Counters are read this often, also in long work: a register that wraps twice unread says nothing."""
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The counters of this machine that the run may use, what is absent, and its whole GPUs."""
+
+    counters: tuple[Counter, ...]
+    absent: tuple[Absent, ...] = ()
+    gpus: tuple[GpuDevice, ...] = ()
+
+
+class Meter:
+    """Measures work on this machine; made by `open_meter`."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        sources: Sources,
+        ram_gb: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._tracker = tracker
+        self._sources = sources
+        self._ram_gb = ram_gb
+        self._clock = clock
+        self._sleep = sleep
+        self._lost: dict[str, str] = {}
+        # The first task of a process looks for the hardware, which takes seconds.
+        self.measure(lambda: None)
+
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs whose energy is counted."""
+        counted = sum(counter.component == "gpu" for counter in self._sources.counters)
+        return counted or self._tracker.gpus
+
+    @property
+    def absent(self) -> tuple[Absent, ...]:
+        """What this machine cannot measure, why, and what helps."""
+        return self._sources.absent
+
+    @property
+    def least_window_s(self) -> float:
+        """Seconds that a window takes at least: `PERIODS` updates of the slowest counter."""
+        return PERIODS * max((counter.update_period_s for counter in self._sources.counters), default=0.0)
+
+    def measure(self, work: Callable[[], ResultT]) -> tuple[ResultT, Reading]:
+        """Run `work` once; returns its result and what it took."""
+        counters = self._sources.counters
+        before = lines_before(counters, self._clock, self._sleep)
+        self._lost.clear()
+        self._tracker.start()
+        start_s = self._clock()
+        try:
+            result = work()
+        finally:
+            end_s = self._clock()
+            tracked = self._tracker.stop()
+        after = lines_after(counters, self._clock, self._sleep)
+        duration_s = end_s - start_s
+        readings = [
+            counter_reading(
+                counter,
+                self._lost.get(counter.name) or energy_j(counter.name, before, after, start_s, end_s),
+                duration_s,
+            )
+            for counter in counters
+        ]
+        cpu, cpu_problem = choose("cpu", tracked.cpu, "measured:rapl", readings, self.absent)
+        gpu, gpu_problem = choose("gpu", tracked.gpu, "measured:nvml-counter", readings, self.absent)
+        energy = Energy(
+            cpu=cpu,
+            gpu=gpu,
+            ram=paper_ram(self._ram_gb, duration_s),
+            ram_codecarbon=codecarbon_ram(tracked.ram.energy_wh),
+        )
+        sources = (
+            codecarbon_reading("cpu", tracked.cpu, cpu_problem),
+            codecarbon_reading("gpu", tracked.gpu, gpu_problem),
+            codecarbon_reading("ram", tracked.ram, tracked.ram.problem),
+            *readings,
+            *(SourceReading(item.source, item.component, None, item.reason) for item in self.absent),
+        )
+        return result, Reading(duration_s, tracked.duration_s, energy, sources, start_s)
+
+    def window(self, work: Callable[[], object], window_s: float) -> Window:
+        """Repeat `work` until at least `window_s` seconds are over, and enough updates of every counter.
+
+        Python's garbage is collected before; no collection happens inside.
+        """
+        shortest_s = max(window_s, self.least_window_s)
+
+        def passes() -> int:
+            end_s = self._clock() + shortest_s
+            done = 0
+            while done == 0 or self._clock() < end_s:
+                work()
+                done += 1
+            return done
+
+        gc.collect()
+        with _no_collection():
+            return Window(*self.measure(passes))
+
+    def read_all(self) -> None:
+        """Read every counter, so that no wrap is missed; what is lost is lost for the work that runs."""
+        for counter in self._sources.counters:
+            try:
+                counter.read_j()
+            except CounterLost as lost:
+                self._lost[counter.name] = f"{lost.reason}, during the work"
+
+
+@contextmanager
+def open_meter(
+    ram_gb: float,
+    gpu_uuids: Sequence[str] | None = None,
+    counters: Sequence[Counter] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
+    sources: Sources | None = None,
+) -> Iterator[Meter]:
+    """Start the meter.
+
+    Args:
+        ram_gb: memory that the run may use (`helpers.machine`).
+        gpu_uuids: the GPUs that the run uses; by default those that the environment gives to it.
+        counters: counters to use in place of the machine's.
+        clock: monotonic clock in seconds; both edges of a window are read on it.
+        sleep: waits for a number of seconds of that clock.
+        sources: counters, with what is absent and the GPUs, in place of the machine's.
+    """
+    if sources is None:
+        sources = find_sources(gpu_uuids, clock=clock) if counters is None else Sources(tuple(counters))
+    with open_tracker(sources.gpus) as tracker:
+        meter = Meter(tracker, sources, ram_gb, clock, sleep)
+        with _read_in_background(meter, bool(sources.counters)):
+            yield meter
+
+
+def find_sources(
+    gpu_uuids: Sequence[str] | None = None,
+    pynvml: Any | None = None,
+    powercap: Path = POWERCAP,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Sources:
+    """Open all counters of this machine that the run may use; never an error."""
+    visible = None if gpu_uuids is None else ",".join(gpu_uuids)
+    of_gpus, no_gpu, gpus = open_nvml(pynvml, visible, clock)
+    of_cpu, no_cpu = open_rapl(powercap, clock)
+    return Sources((*of_cpu, *of_gpus), (*no_cpu, *no_gpu), tuple(gpus))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
+def _read_in_background(meter: Meter, wanted: bool) -> Iterator[None]:
+    """Read all counters every `READ_EVERY_S` seconds until the end."""
+    end = threading.Event()
+
+    def read() -> None:
+        while not end.wait(READ_EVERY_S):
+            with suppress(Exception):  # a thread that ended would let counters wrap unseen
+                meter.read_all()
+
+    thread = threading.Thread(target=read, name="counters", daemon=True)
+    if wanted:
+        thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        if wanted:
+            thread.join()
