@@ -2,14 +2,16 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
+PEERS := .venv-peers
+BENCH ?=
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help book test check clean lock
+.PHONY: help book test check bench-meter bench-gpu-meter clean lock
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
 
 book: $(INSTALLED) ## measure the demo on this machine, analyse, build the HTML book
 	@$(BIN)/python -m helpers book
@@ -21,6 +23,21 @@ test: check ## run all checks and tests; says what it skipped and why
 check: $(INSTALLED)
 	@echo "== lint, format, types"
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench-meter: $(INSTALLED) $(PEERS)/installed.txt ## compare our meter with other tools on this machine (BENCH=--full: longer)
+	@$(BIN)/python benchmarks/meter.py --peers $(PEERS) $(BENCH)
+
+bench-gpu-meter: $(INSTALLED) ## compare counter, power time line and CodeCarbon on a GPU
+	@$(BIN)/python benchmarks/gpu_meter.py $(BENCH)
+
+# Each tool may fail to install; the bench says so in its table.
+$(PEERS)/installed.txt: benchmarks/requirements-peers.txt
+	@echo "== installing other tools into $(PEERS)"
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@grep -v '^#' $< | while read -r tool; do \
+		$(PEERS)/bin/python -m pip install --disable-pip-version-check --quiet "$$tool" || \
+		echo "$$tool could not be installed"; done
+	@cp $< $@
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@echo "== installing the locked packages into .venv (a few minutes, once)"

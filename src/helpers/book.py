@@ -20,6 +20,7 @@ def stage() -> None:
     for name in ("book", "data", "notebooks/measure"):
         _replace(paths.ROOT / name, paths.STAGING / name)
     _replace(paths.BUILD / "results", paths.STAGING / "data" / "results")
+    _replace(paths.BENCHES, paths.STAGING / "data" / "benchmarks" / "results")
     for file in read_records(paths.RUNS)[0]:
         target = paths.STAGING / "data" / "runs" / file.parent.relative_to(paths.RUNS)
         shutil.copytree(file.parent, target)

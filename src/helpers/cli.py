@@ -12,6 +12,7 @@ import yaml
 from helpers.errors import UserError
 
 _EXAMPLES = """examples:
+  python -m helpers doctor                       what this machine can measure, and what to do about the rest
   python -m helpers study                        what can be measured: models, datasets, machines, campaigns
   python -m helpers measure traditional -p model=linear-tfidf -p dataset=fktg-sample
   python -m helpers run reference-cpu            measure a campaign, or what is left of it
@@ -58,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=_study)
 
+    verb = verbs.add_parser(
+        "doctor",
+        help="what this machine can measure and what not; status 0 where a paper could use it, else 1",
+    )
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=_doctor)
+
     verb = verbs.add_parser("measure", help="measure one run with a notebook of notebooks/measure")
     verb.add_argument("notebook", choices=["traditional"])
     verb.add_argument(
@@ -86,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=_analyse)
 
+    _add_tables(verbs)
+    return parser
+
+
+def _add_tables(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs that read what was measured."""
     verb = verbs.add_parser("results", help="print the results table")
     form = verb.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="as CSV (default)")
@@ -123,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("campaign")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=_promote)
-    return parser
 
 
 # The verbs import what they need: `--help` and a mistyped name answer at once.
@@ -155,6 +168,12 @@ def _section(title: str, items: dict[str, str]) -> None:
     print(f"{title}:")
     for name, text in items.items():
         print(f"  {name:<{width}}  {text}")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from helpers.doctor import run_doctor
+
+    return run_doctor(options.json)
 
 
 def _measure(options: argparse.Namespace) -> int:

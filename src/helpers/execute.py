@@ -48,6 +48,10 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) 
     except PapermillExecutionError as error:
         reason = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
         raise UserError(f"{paths.relative(source)}: {' '.join(str(reason).split())}") from None
+    except KeyboardInterrupt:
+        # The cell's task goes on while the kernel is shut down, and nobody asks for its error then.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise
     _shorten_paths(target, [source, target, *_paths_in(parameters)])
 
 

@@ -13,6 +13,8 @@ SAMPLE = ROOT / "data" / "sample" / "fktg-sample.csv"
 NOTEBOOKS = ROOT / "notebooks"
 LOCK_FILE = ROOT / "requirements.txt"
 
+BENCHES = ROOT / "benchmarks" / "results"
+
 RUNS = ROOT / "runs"
 BUILD = ROOT / "_build"
 STAGING = BUILD / "staging"

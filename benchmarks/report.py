@@ -1,0 +1,79 @@
+"""The files that a bench leaves: JSON, and the same as tables in Markdown."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import units
+from helpers.bench import (
+    GOAL_PERCENT,
+    GpuBench,
+    MeterBench,
+    Where,
+    cell_table,
+    gpu_table,
+    load_sentence,
+    overhead_table,
+    tool_table,
+)
+
+
+def write(bench: MeterBench | GpuBench, folder: Path) -> Path:
+    """Write a result as `KIND-MACHINE.json` with a `.md` beside it; returns the JSON file."""
+    kind, text = (
+        ("meter", meter_markdown(bench))
+        if isinstance(bench, MeterBench)
+        else ("gpu-meter", gpu_markdown(bench))
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{kind}-{bench.where.machine}.json"
+    file.write_text(bench.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    file.with_suffix(".md").write_text(text, encoding="utf-8")
+    return file
+
+
+def meter_markdown(bench: MeterBench) -> str:
+    """Return the tables of a bench of the meter."""
+    parts = [
+        f"# Bench of the meter on {bench.where.machine}",
+        f"{_where(bench.where)} {load_sentence(bench)}",
+        "Values are per pass. Ratios are to the long run of the same task by the same tool in the same process: its "
+        "duration by a monotonic clock, its energy as the tool itself reports it. The power ratio is the energy ratio at equal "
+        "speed: the machine may have been slower in one of both. Its range is that of the repeats.",
+        _table(cell_table(bench)),
+        _table(tool_table(bench)),
+        f"Overhead on the measured duration, goal under {GOAL_PERCENT:g} %. Around the work a measurement of ours takes "
+        f"{units.duration(bench.edge_s)}.",
+        _table(overhead_table(bench)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def gpu_markdown(bench: GpuBench) -> str:
+    """Return the table of a bench on a GPU."""
+    parts = [
+        f"# Bench of the GPU meter on {bench.where.machine}",
+        f"{_where(bench.where)} Driver {bench.driver}, torch {bench.torch}. Windows of at least {bench.window_s:g} s, a row "
+        f"of the time line every {bench.period_s:g} s.",
+        "Energy of the GPU per pass by its counter; the integrals of its power and CodeCarbon's energy as a ratio to it.",
+        _table(gpu_table(bench)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _where(where: Where) -> str:
+    gpus = ", ".join(gpu.model for gpu in where.gpus) or "no GPU"
+    changed = " with changes" if where.git_dirty else ""
+    return (
+        f"{where.created}, {where.cpu_model}, {where.cpu_cores} cores, {where.ram_gb:g} GB, {gpus}, "
+        f"commit {where.git_commit or 'none'}{changed}."
+    )
+
+
+def _table(frame: pd.DataFrame) -> str:
+    rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in rows)
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None or pd.isna(value) else str(value).replace("|", "\\|")
