@@ -6,6 +6,7 @@ word (version 3.3.2): GPUs named by UUID are ignored, none named means all, a GP
 as 0 W, and where a counter is unreadable its energy is 0.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,6 +114,7 @@ def open_tracker(gpus: Sequence[GpuDevice]) -> Iterator[Tracker]:
     """
     from codecarbon import OfflineEmissionsTracker  # noqa: PLC0415  (absent where only the book is built)
 
+    logging.getLogger("codecarbon").setLevel(logging.ERROR)  # it speaks before it reads its log_level
     tracker = OfflineEmissionsTracker(
         country_iso_code="DEU",
         output_methods=[],
