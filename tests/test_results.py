@@ -11,7 +11,7 @@ from helpers import paths, published, results
 from helpers.errors import UserError
 from helpers.record import RECORD, Record, read_record
 from helpers.study import study
-from test_record import RUN_ID, change, component, record_document
+from test_record import RUN_ID, change, component, energy_document, record_document
 
 QUANTITIES = {"accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"}
 
@@ -306,6 +306,23 @@ def test_split_results_hold_a_row_for_each_split(load, tmp_path):
     assert list(table["energy_wh"]) == pytest.approx([cpu_wh + 0.01 for _, _, cpu_wh in SPLITS])
     assert table["gpu_wh"].isna().all()
     assert set(table["test_ids_sha256"]) == {"b" * 64}
+
+
+def test_net_energy_is_beside_the_gross_and_every_cell_is_one_value(load, tmp_path):
+    put(tmp_path / "live", "demo", RUN_ID, with_splits)
+    tables = load()
+    row, per_split = one(tables.results, source="demo"), tables.split_results
+    idle_wh = sum(part["energy_wh"] or 0 for name, part in energy_document().items() if name != "ram_codecarbon")
+    assert list(per_split["net_wh"]) == pytest.approx([wh - idle_wh for wh in per_split["energy_wh"]])
+    assert row["net_wh"] == pytest.approx(per_split["net_wh"].mean())
+    assert row["idle_power_w"] == 12.5
+    for table in (tables.results, per_split):
+        assert not table.map(lambda value: isinstance(value, (dict, list))).any(axis=None)
+
+
+def test_a_record_without_idle_energy_has_no_net_energy(load, tmp_path):
+    put(tmp_path / "live", "demo", RUN_ID, with_splits, change("splits", 1, "idle_energy", to=None))
+    assert pd.isna(one(load().results, source="demo")["net_wh"])
 
 
 def test_observations_of_a_run_hold_the_values_of_its_row(load, tmp_path):

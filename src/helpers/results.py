@@ -57,6 +57,8 @@ COLUMNS = (
     "gpu_method",
     "ram_method",
     "ram_codecarbon_wh",
+    "idle_power_w",
+    "net_wh",
     "train_s",
     "train_wh",
     "tokens_in",
@@ -67,7 +69,8 @@ COLUMNS = (
 """Columns of `results`. `energy_wh` adds up CPU, GPU and RAM as the paper does (total_as_published).
 
 `energy_kind`: printed or digitised for published values; for runs measured, partly-measured or estimated,
-after how CPU and GPU were got (memory always counts by a rule). `train_s` and `train_wh`: training on one split,
+after how CPU and GPU were got (memory always counts by a rule). `net_wh` is `energy_wh` without what the idle
+machine, everything loaded, would have taken in that time at `idle_power_w`. `train_s` and `train_wh`: training on one split,
 the mean over the splits. `origin`: the published tables and figures, or the record.
 """
 
@@ -232,6 +235,8 @@ def _measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
             for name, parts in components.items()
             if name != "ram_codecarbon"
         },
+        "idle_power_w": _mean([item.idle_power_w for item in record.splits]),
+        "net_wh": _mean([item.net_wh for item in record.splits]) if complete else None,
         **_training(record),
         "tokens_in": _mean([item.tokens_in for item in record.splits]),
         "tokens_out": _mean([item.tokens_out for item in record.splits]),
@@ -294,9 +299,10 @@ def _split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, A
             "source": source,
             "origin": paths.relative(file),
             **{name: getattr(record.run, name) for name in _FROM_RUN if name != "splits"},
-            **item.model_dump(exclude={"energy"}),
+            **item.model_dump(exclude={"energy", "idle_energy", "sources"}),
             "accuracy": item.correct / item.texts,
             "energy_wh": _known(item.energy.total_wh),
+            "net_wh": item.net_wh,
             **{f"{name}_wh": getattr(item.energy, name).energy_wh for name in _COMPONENTS},
             **{f"{name}_method": getattr(item.energy, name).method for name in _COMPONENTS},
         }
