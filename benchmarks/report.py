@@ -16,20 +16,41 @@ from helpers.bench import (
     overhead_table,
     tool_table,
 )
+from helpers.bench_llm import (
+    GpuLlmBench,
+    LlmBench,
+    client_table,
+    client_verdict,
+    gpu_llm_table,
+    gpu_llm_verdict,
+    published,
+)
+from helpers.results import load_tables
+
+Bench = MeterBench | GpuBench | LlmBench | GpuLlmBench
 
 
-def write(bench: MeterBench | GpuBench, folder: Path) -> Path:
+def write(bench: Bench, folder: Path) -> Path:
     """Write a result as `KIND-MACHINE.json` with a `.md` beside it; returns the JSON file."""
-    kind, text = (
-        ("meter", meter_markdown(bench))
-        if isinstance(bench, MeterBench)
-        else ("gpu-meter", gpu_markdown(bench))
-    )
+    kind, text = _markdown(bench)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{kind}-{bench.where.machine}.json"
     file.write_text(bench.model_dump_json(indent=1) + "\n", encoding="utf-8")
     file.with_suffix(".md").write_text(text, encoding="utf-8")
     return file
+
+
+def _markdown(bench: Bench) -> tuple[str, str]:
+    """Return the kind of a bench and its tables."""
+    match bench:
+        case MeterBench():
+            return "meter", meter_markdown(bench)
+        case GpuBench():
+            return "gpu-meter", gpu_markdown(bench)
+        case LlmBench():
+            return "llm", llm_markdown(bench)
+        case GpuLlmBench():
+            return "gpu-llm", gpu_llm_markdown(bench)
 
 
 def meter_markdown(bench: MeterBench) -> str:
@@ -57,6 +78,38 @@ def gpu_markdown(bench: GpuBench) -> str:
         f"of the time line every {bench.period_s:g} s.",
         "Energy of the GPU per pass by its counter; the integrals of its power and CodeCarbon's energy as a ratio to it.",
         _table(gpu_table(bench)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def llm_markdown(bench: LlmBench) -> str:
+    """Return the table of a bench of the client."""
+    problem = f" The engine was not asked: {bench.engine_problem}." if bench.engine_problem else ""
+    parts = [
+        f"# Bench of the client on {bench.where.machine}",
+        f"{_where(bench.where)} Our client: {bench.client}.{problem}",
+        "Texts per second are medians. The ratio is that of our client to a bare asynchronous one (httpx), each pair of "
+        "rounds in turn: the median and its 95 % bootstrap interval. `vllm bench serve` is vLLM's own client on the same "
+        "prompts; it streams the answers and parses none.",
+        _table(client_table(bench)),
+        client_verdict(bench),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def gpu_llm_markdown(bench: GpuLlmBench) -> str:
+    """Return the table of a bench of dummy weights on a GPU, beside the paper and the floors."""
+    results = load_tables().results
+    papers = {model: published(results, model) for model in dict.fromkeys(run.model for run in bench.runs)}
+    parts = [
+        f"# Many texts at a time on {bench.where.machine}",
+        f"{_where(bench.where)} Driver {bench.driver}, engine {bench.engine}.",
+        "Architectures of two of the paper's models with dummy weights: they cost what the real ones cost and answer "
+        "nothing. One pass over 189 texts; tokens per text. The GPU's energy is by NVML's counter where the records say so, "
+        "the other adds up CPU, GPU and memory as the paper does. The floor is arithmetic (`helpers.floor`), not a "
+        "measurement.",
+        _table(gpu_llm_table(bench, papers)),
+        gpu_llm_verdict(bench),
     ]
     return "\n\n".join(parts) + "\n"
 

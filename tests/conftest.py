@@ -255,3 +255,28 @@ def refusal(call: Callable[..., object], *arguments: object) -> str:
     line = str(error.value)
     assert len(line.splitlines()) == 1
     return line
+
+
+@pytest.fixture(scope="session")
+def llm_python() -> Path:
+    """The Python of the engine's own environment."""
+    file = Path(os.environ.get("COMPANION_LLM_PYTHON", ROOT / ".venv-llm" / "bin" / "python"))
+    if not file.is_file():
+        pytest.skip(f"{file} is not there: make llm")
+    return file
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model that is trained here; its folder holds the dataset `tiny`, too."""
+    from helpers.llm.tiny import build_tiny
+
+    return build_tiny(tmp_path_factory.mktemp("checkpoints") / "tiny").folder
+
+
+@pytest.fixture(scope="session")
+def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model untrained."""
+    from helpers.llm.tiny import build_random
+
+    return build_random(tmp_path_factory.mktemp("checkpoints") / "random").folder

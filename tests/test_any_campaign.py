@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from helpers import paths
 from helpers.claims import ledger
-from helpers.record import Component, Energy, Record, read_record
+from helpers.record import Asked, Component, Counts, Energy, Record, Replies, Served, read_record
 from helpers.results import Tables, load_tables
 from helpers.show import Artefact
 from helpers.study import study
@@ -24,6 +24,7 @@ MISSING = Component(energy_wh=None, method="missing")
 NO_ENERGY = Energy(cpu=MISSING, gpu=MISSING, ram=MISSING, ram_codecarbon=MISSING)
 LLMS = [name for name, model in study().models.items() if model.family != "Traditional"]
 TRADITIONAL = [name for name in study().models if name not in LLMS]
+DEEPSEEK = [name for name in LLMS if study().models[name].family == "Deepseek"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,19 @@ class Invented:
     """`measured`, `none` or `zero`."""
     synthetic: bool = False
     correct: int | None = None
+    dummy: bool = False
+    output_mode: str = "free"
+    shots: int = 0
+    language: str = "en"
+    failures: tuple[tuple[str, int], ...] = ()
+    """Texts without a category, by kind."""
+    tokens: bool = True
+    """Whether the server tells the tokens of an answer."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether it is a language model."""
+        return self.model in LLMS
 
 
 def energy_of(run: Invented, watts: float) -> Energy:
@@ -76,15 +90,70 @@ def record_of(run: Invented, number: int) -> Record:
                 "duration_s": run.seconds * (1 + 0.01 * item.split),
                 "energy": energy_of(run, 200 + 100 * run.gpus + item.split),
                 "correct": item.correct - number % 7 if run.correct is None else run.correct,
+                **(of_asking(run, item.texts) if run.asked else {}),
             }
         )
         for item in base.splits[: run.splits]
     ]
-    trained = run.model in TRADITIONAL
-    phases = [phase for phase in base.phases if trained or phase.name != "train"]
+    if run.asked:
+        about |= served_and_asked(run)
+    phases = [phase for phase in base.phases if not run.asked or phase.name != "train"]
     about_run = base.run.model_copy(update=about)
     made = base.model_copy(update={"run": about_run, "splits": splits, "phases": phases})
     return Record.model_validate_json(made.model_dump_json())
+
+
+def served_and_asked(run: Invented) -> dict[str, Any]:
+    reasoning = study().models[run.model].reasoning
+    served = Served(
+        engine="vllm",
+        engine_version="0.32.0",
+        command=["vllm", "serve"],
+        quantisation=None,
+        prefix_caching=False,
+        max_model_len=None,
+        trust_remote_code=False,
+    )
+    asked = Asked(
+        language=run.language,
+        prompt_sha256="0" * 64,
+        shots=run.shots,
+        output_mode=run.output_mode,
+        max_tokens=128,
+        reasoning=reasoning,
+        thinking_tokens=4096 if reasoning else 0,
+        temperature=0.0,
+        ignore_eos=run.dummy,
+        json_fallback=False,
+        timeout_s=600.0,
+        dspy_engine="http.client",
+    )
+    about = {"notebook": "llm", "checkpoint": "owner/name", "checkpoint_sha256": None, "dtype": "bfloat16"}
+    return {**about, "weights": "dummy" if run.dummy else "real", "served": served, "asked": asked}
+
+
+def of_asking(run: Invented, texts: int) -> dict[str, Any]:
+    failed = sum(count for _, count in run.failures)
+    counts = Counts(requests=texts, prompt_tokens=600 * texts, generated_tokens=22 * texts)
+    replies = Replies(
+        failures=dict(run.failures),
+        tokens_thinking=5 * texts if study().models[run.model].reasoning else None,
+        latency_p50_s=0.2,
+        latency_p95_s=0.3,
+        latency_p99_s=0.4,
+        ttft_s=0.05,
+        prefix_hit_rate=None,
+        agreement=None,
+        client=counts if run.tokens else None,
+        engine=counts,
+    )
+    told = {"tokens_in": 600 * texts, "tokens_out": 22 * texts} if run.tokens else {}
+    outcome: dict[str, Any] = {"parse_failures": failed}
+    if run.dummy:
+        outcome = {"correct": None, "parse_failures": None}
+    elif failed:
+        outcome["correct"] = (texts - failed) // 2
+    return {**told, **outcome, "replies": replies, "requests_sent": texts, "requests_answered": texts}
 
 
 def llms(**settings: Any) -> Iterator[Invented]:
@@ -93,6 +162,12 @@ def llms(**settings: Any) -> Iterator[Invented]:
             yield Invented(model, gpus=gpus, seconds=40 * (number + 1) / gpus**0.5, **settings)
     yield Invented(LLMS[1], gpus=2, nodes=2, seconds=300, **settings)
     yield Invented(LLMS[0], gpus=1, concurrency=64, seconds=4, **settings)
+
+
+def sweep(
+    model: str, concurrencies: tuple[int, ...] = (1, 8, 32, 64, 189), **settings: Any
+) -> list[Invented]:
+    return [Invented(model, concurrency=c, seconds=40 / c**0.6, **settings) for c in concurrencies]
 
 
 CAMPAIGNS = {
@@ -112,6 +187,37 @@ CAMPAIGNS = {
     "a GPU count that one model alone has": [
         *(Invented(name, seconds=30.0 * number) for number, name in enumerate(LLMS[:5], 1)),
         Invented(LLMS[5], gpus=2, seconds=200),
+    ],
+    "many texts at a time, and dummy weights": [
+        *(run for model in LLMS[:3] for run in sweep(model, dataset="fktg", machine="capella")),
+        *sweep(DEEPSEEK[0], machine="capella", dataset="fktg"),
+        *sweep(LLMS[0], (8, 64), gpus=2),
+        *sweep(LLMS[1], (1, 64), energy="none", tokens=False, gpus=0),
+        *(
+            run
+            for model in LLMS[:2]
+            for run in sweep(model, dataset="fktg-sample", synthetic=True, dummy=True)
+        ),
+        *sweep(LLMS[0], dataset="fktg", dummy=True),
+    ],
+    "dummy weights, one text at a time": [
+        Invented(model, "fktg", "capella", dummy=True) for model in LLMS[:6]
+    ],
+    "two nodes, and answers without a category": [
+        *(
+            Invented(model, "fktg", "capella", gpus=4, nodes=nodes, seconds=30.0 * number * nodes**0.8)
+            for number, model in enumerate([*LLMS[:3], *DEEPSEEK[:2]], 1)
+            for nodes in (1, 2)
+        ),
+        *(Invented(model, failures=(("off-list", 3), ("truncated", 40))) for model in LLMS[:3]),
+        Invented(LLMS[3], failures=(("reasoning-open", 200),)),
+        Invented(DEEPSEEK[0], failures=(("timeout", 1), ("empty", 2)), splits=1, tokens=False),
+    ],
+    "settings of all kinds": [
+        Invented(LLMS[0], gpus=2, shots=shots, output_mode=mode, language=language, seconds=10.0 + shots)
+        for shots in (0, 4)
+        for mode in ("free", "constrained")
+        for language in ("de", "en")
     ],
     "everything right": [Invented(name, gpus=0, correct=200) for name in TRADITIONAL],
     "everything wrong": [Invented(name, gpus=0, correct=0) for name in TRADITIONAL],
@@ -136,6 +242,8 @@ def functions() -> dict[str, Any]:
     found = {}
     for file in sorted((paths.NOTEBOOKS / "analysis").glob("*.ipynb")):
         source = nbformat.read(file, as_version=4).cells[1].source
+        if "load_tables" not in source:
+            continue  # it shows the benches of the meter, not runs
         module, name = re.search(r"from helpers\.artefacts\.(\w+) import (\w+)", source).groups()
         found[file.stem] = getattr(importlib.import_module(f"helpers.artefacts.{module}"), name)
     return found

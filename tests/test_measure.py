@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, Checkout, make_checkout
-from helpers import cli, datasets, lock, measurement, parameters, paths, traditional
+from helpers import cli, datasets, lock, measurement, parameters, paths, traditional, traditional_measurement
 from helpers.errors import UserError
 from helpers.record import Record, read_record, read_records
 from helpers.study import study
@@ -336,9 +336,9 @@ def test_every_verb_of_the_documents_exists(faulty: Checkout) -> None:
     named = {
         verb
         for file in documents
-        for verb in re.findall(r"python -m helpers ([a-z]+)", file.read_text(encoding="utf-8"))
+        for verb in re.findall(r"python -m helpers ([a-z-]+)", file.read_text(encoding="utf-8"))
     }
-    known = set(re.findall(r"^    ([a-z]+)  ", faulty.helpers("--help").stdout, re.MULTILINE))
+    known = set(re.findall(r"^    ([a-z-]+)  ", faulty.helpers("--help").stdout, re.MULTILINE))
     assert {"measure", "run", "results", "study"} <= named
     assert named <= known
 
@@ -349,8 +349,9 @@ def test_study_lists_what_there_is(faulty: Checkout) -> None:
     for name in ("linear-bow", "ds-qwen-32b", "fktg-sample", "capella", "reference-cpu", "all-minilm-l6-v2"):
         assert f"  {name} " in done.stdout
     catalogue = json.loads(faulty.helpers("study", "--json").stdout)
-    assert len(catalogue["models"]) == 17
-    assert set(catalogue["datasets"]) == {"fktg", "fktg-sample", "news", "yelp", "tomatoes", "emotion"}
+    assert set(catalogue["models"]) == set(study().models)
+    assert sum(model.get("in_paper", True) for model in catalogue["models"].values()) == 17
+    assert set(catalogue["datasets"]) == set(study().datasets)
 
 
 def test_results_are_csv_or_json_of_one_source(faulty: Checkout) -> None:
@@ -417,8 +418,8 @@ def test_no_model_is_nearly_right_on_the_sample(
         monkeypatch.setattr(traditional, "load_embedding", lambda checkpoint, device: embedding)
     monkeypatch.setattr(measurement, "MACHINE_LOCK", tmp_path / "machine.lock")
     settings = {"model": model, "splits": 1, "window_s": 0.05, "checkpoint": "all-minilm-l6-v2"}
-    plan = parameters.plan({**settings, "output": str(tmp_path)}, "test")
-    record = measurement.measure(plan, measurement.check_ready(plan))
+    plan = parameters.traditional_plan({**settings, "output": str(tmp_path)})
+    record = traditional_measurement.measure(plan, traditional_measurement.check_ready(plan))
     accuracy = record.splits[0].correct / record.splits[0].texts
     assert 1.5 / 14 < accuracy < 0.95
     assert {phase.name: phase.duration_s for phase in record.phases}["idle"] >= 2

@@ -1,15 +1,22 @@
 """Checks of the measuring: each fails where it must, and says what was found and what was expected."""
 
 import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
+from helpers.llm import checks as llm_checks
+from helpers.llm.counters import EngineCounters
 from helpers.metering import checks
-from helpers.metering.neighbours import other_processes
+from helpers.metering.neighbours import Load, other_processes
 from helpers.metering.readings import Reading, SourceReading, Window
-from helpers.record import Component, Energy
+from helpers.record import Component, Counts, Energy
 
 PART = Component(energy_wh=1.0, method="estimated:tdp")
 ENERGY = Energy(cpu=PART, gpu=PART, ram=PART, ram_codecarbon=PART)
@@ -123,3 +130,94 @@ def test_other_processes_on_the_gpus_are_counted_and_this_one_is_not() -> None:
     assert other_processes(["GPU-1", "GPU-2"], fake_nvml([os.getpid(), 1])) == 2
     assert other_processes(["GPU-1"], fake_nvml(None)) is None
     assert other_processes(["GPU-1"]) is None  # no driver here
+
+
+# Language models
+
+
+def counted(
+    texts: int = 10, unanswered: int = 0, client: Counts | None = None, **engine: int
+) -> llm_checks.Counted:
+    counts = {"requests": 10, "prompt_tokens": 500, "generated_tokens": 90}
+    counters = EngineCounters(
+        **{**counts, "prefix_queries": 0, "prefix_hits": 0, "ttft_sum_s": 1.0, "ttft_count": 10, **engine}
+    )
+    return llm_checks.Counted(texts, unanswered, client or Counts(**counts), counters)
+
+
+def test_counts_of_client_and_engine_that_are_equal_agree() -> None:
+    assert llm_checks.engine_counts_agree([counted(), counted()]).passed
+    assert llm_checks.no_cache([counted(), counted()], prefix_caching=False).passed
+
+
+@pytest.mark.parametrize("name", ["requests", "prompt_tokens", "generated_tokens"])
+def test_a_single_count_that_differs_is_told_with_its_split(name: str) -> None:
+    found = llm_checks.engine_counts_agree([counted(), counted(**{name: 9})])
+    assert (found.passed, found.severity) == (False, "error")
+    assert found.message.startswith(f"split 1: {name} ")
+
+
+def test_texts_that_never_reached_the_engine_came_from_a_cache() -> None:
+    found = llm_checks.no_cache([counted(requests=3)], prefix_caching=False)
+    assert not found.passed
+    assert "3 requests reached the engine for 10 texts" in found.message
+
+
+def test_hits_of_the_prefix_cache_are_a_fault_unless_they_are_wanted() -> None:
+    hits = counted(prefix_queries=500, prefix_hits=250)
+    assert not llm_checks.no_cache([hits], prefix_caching=False).passed
+    wanted = llm_checks.no_cache([hits], prefix_caching=True)
+    assert wanted.passed
+    assert "50.0%" in wanted.message
+
+
+def test_what_an_engine_does_not_count_is_not_shown_and_not_passed() -> None:
+    unknown = replace(counted(), engine=None)
+    for found in (
+        llm_checks.no_cache([unknown], prefix_caching=False),
+        llm_checks.engine_counts_agree([unknown]),
+    ):
+        assert (found.passed, found.severity) == (False, "warning")
+
+
+def test_tokens_that_the_server_did_not_tell_cannot_agree() -> None:
+    assert not llm_checks.engine_counts_agree([replace(counted(), client=None)]).passed
+
+
+def test_passes_that_differ_and_requests_that_failed_are_told() -> None:
+    assert llm_checks.passes_agree([]).passed
+    assert llm_checks.passes_agree([1.0, 0.995]).passed
+    assert not llm_checks.passes_agree([1.0, 0.9]).passed
+    assert llm_checks.every_text_answered({}, 60).passed
+    found = llm_checks.every_text_answered({"timeout": 2, "http-error": 1}, 60)
+    assert (found.passed, found.message) == (False, "1 http-error, 2 timeout; 60 texts")
+
+
+@pytest.mark.parametrize(
+    ("engine", "here"),
+    [
+        ("vllm", True),
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost/v1", True),
+        ("http://[::1]:8000/v1", True),
+        ("https://somewhere.example/v1", False),
+    ],
+)
+def test_an_endpoint_elsewhere_takes_energy_that_is_not_measured(engine: str, here: bool) -> None:
+    assert llm_checks.engine_here(engine).passed is here
+
+
+def test_the_load_of_this_run_and_of_what_it_started_is_not_that_of_others() -> None:
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.2)
+        others = Load()
+        before_s, start_s = sum(psutil.Process(busy.pid).cpu_times()[:2]), time.monotonic()
+        time.sleep(1.0)
+        mine = others.percent()
+        taken_s = sum(psutil.Process(busy.pid).cpu_times()[:2]) - before_s
+        share = 100 * taken_s / ((time.monotonic() - start_s) * (psutil.cpu_count() or 1))
+    finally:
+        busy.kill()
+        busy.wait()
+    assert 0 <= mine <= 100 - share + 5

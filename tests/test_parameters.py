@@ -1,7 +1,7 @@
 """Parameters of a run: checked before anything expensive starts, and named so that runs differ."""
 
+import ast
 import inspect
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,18 @@ import pytest
 from conftest import refusal
 from helpers import parameters, paths
 from helpers.machine import Hardware, resolve
-from helpers.parameters import TraditionalParameters, plan, plan_from_notebook
+from helpers.parameters import (
+    PARAMETERS,
+    LlmParameters,
+    TraditionalParameters,
+    campaign_plans,
+    llm_plan,
+    plan,
+    traditional_plan,
+)
 from helpers.record import GpuInfo
-from helpers.study import study
+from helpers.study import Campaign, study
 
-NOTEBOOK = paths.NOTEBOOKS / "measure" / "traditional.ipynb"
 LAPTOP = Hardware("AMD EPYC 9454 48-Core Processor", 2, 23.5, (), None)
 
 
@@ -44,12 +51,13 @@ def machine(monkeypatch):
 # The notebook and the class
 
 
-def test_the_notebook_declares_the_parameters_of_the_class_with_its_defaults():
-    declared = papermill.inspect_notebook(str(NOTEBOOK))
-    assert list(declared) == list(TraditionalParameters.model_fields)
-    defaults = TraditionalParameters().model_dump()
+@pytest.mark.parametrize("notebook", PARAMETERS)
+def test_the_notebook_declares_the_parameters_of_the_class_with_its_defaults(notebook):
+    declared = papermill.inspect_notebook(str(paths.NOTEBOOKS / "measure" / f"{notebook}.ipynb"))
+    assert list(declared) == list(PARAMETERS[notebook].model_fields)
+    defaults = PARAMETERS[notebook]().model_dump()
     for name, item in declared.items():
-        value = json.loads(item["default"])
+        value = ast.literal_eval(item["default"])
         assert (value, type(value)) == (defaults[name], type(defaults[name])), name
         assert item["inferred_type_name"] == type(defaults[name]).__name__, name
         assert item["help"], name
@@ -62,8 +70,20 @@ def test_the_defaults_can_be_planned():
     assert planned.folder == paths.RUNS / "local" / planned.run_id
 
 
-def test_every_parameter_is_described():
-    assert [name for name, field in TraditionalParameters.model_fields.items() if not field.description] == []
+@pytest.mark.parametrize("notebook", PARAMETERS)
+def test_every_parameter_is_described(notebook):
+    fields = PARAMETERS[notebook].model_fields
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
+def test_the_defaults_of_a_language_model_can_be_planned_and_are_those_of_the_paper():
+    planned = plan({}, "parameters", "llm")
+    assert planned.parameters == LlmParameters()
+    assert planned.folder == paths.RUNS / "local" / planned.run_id
+    asking, served = planned.asking, planned.served
+    assert (asking.concurrency, asking.output_mode, asking.temperature) == (1, "free", 0.0)
+    assert (asking.json_fallback, asking.ignore_eos) == (False, False)
+    assert (served.prefix_caching, served.weights, served.quantisation) == (False, "checkpoint", "")
 
 
 # Refusals
@@ -134,7 +154,7 @@ def notebook_namespace(**values):
 
 
 def test_the_parameters_are_found_among_all_other_names():
-    planned = plan_from_notebook(notebook_namespace(model="xgboost-bow", splits=3))
+    planned = traditional_plan(notebook_namespace(model="xgboost-bow", splits=3))
     assert planned == plan({"model": "xgboost-bow", "splits": 3}, "parameters")
 
 
@@ -150,7 +170,7 @@ def test_the_parameters_are_found_among_all_other_names():
     ],
 )
 def test_what_papermill_only_warns_of_is_refused(values, expected):
-    line = refusal(plan_from_notebook, notebook_namespace(**values))
+    line = refusal(traditional_plan, notebook_namespace(**values))
     assert line.startswith("parameters: ")
     assert expected in line
 
@@ -289,3 +309,124 @@ def test_any_other_machine_is_named_after_its_hardware(cpu, gpus, name):
     hardware = replace(with_gpus(*gpus), cpu_model=cpu)
     assert hardware.name == name
     assert resolve("auto", hardware) == name
+
+
+# Language models
+
+
+def llm(**values):
+    return plan(values, "-p", "llm")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"model": "linear-bow"}, "unknown language model 'linear-bow'"),
+        ({"device": "cuda"}, "unknown key 'device'"),
+        ({"gpus": -1}, "gpus: Input should be greater than or equal to 0, found -1"),
+        ({"nodes": 0}, "nodes: Input should be greater than or equal to 1, found 0"),
+        ({"concurrency": 0}, "concurrency: Input should be greater than or equal to 1, found 0"),
+        ({"language": "fr"}, "language: unknown value 'fr'"),
+        ({"output_mode": "json"}, "output_mode: unknown value 'json'"),
+        ({"weights": "fake"}, "weights: unknown value 'fake'"),
+        ({"json_fallback": 1}, "json_fallback: Input should be a valid boolean, found 1"),
+        ({"temperature": -0.1}, "temperature: Input should be greater than or equal to 0"),
+        ({"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
+        ({"quantisation": "--trust-remote-code"}, "quantisation: String should match pattern"),
+        ({"dtype": "a b"}, "dtype: String should match pattern"),
+    ],
+)
+def test_a_slip_with_a_language_model_is_one_line_with_its_place(values, expected):
+    line = refusal(plan, values, "-p", "llm")
+    assert line.startswith("-p: ")
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"gpus": 1},
+        {"nodes": 2},
+        {"concurrency": 8},
+        {"language": "en"},
+        {"shots": 4},
+        {"output_mode": "constrained"},
+        {"max_tokens": 64},
+        {"temperature": 0.5},
+        {"json_fallback": True},
+        {"engine": "transformers"},
+        {"checkpoint": "/models/mine"},
+        {"weights": "dummy"},
+        {"dtype": "float16"},
+        {"quantisation": "fp8"},
+        {"prefix_caching": True},
+        {"max_model_len": 2048},
+        {"timeout_s": 60.0},
+    ],
+)
+def test_a_setting_of_a_language_model_that_matters_gives_the_run_another_name(values):
+    assert llm(**values).run_id != llm().run_id
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"keep_answers": True},
+        {"start_timeout_s": 60.0},
+        {"thinking_tokens": 99},
+        {"language": "de"},
+        {"campaign": "other"},
+        {"data_dir": "/data"},
+    ],
+)
+def test_what_cannot_change_the_answers_does_not_change_the_name(values):
+    assert llm(**values).run_id == llm().run_id
+
+
+def test_a_model_that_thinks_gets_tokens_for_it_and_another_none():
+    assert llm(model="ds-llama-8b", thinking_tokens=77).asking.thinking_tokens == 77
+    assert llm(model="llama-3.1-8b", thinking_tokens=77).asking.thinking_tokens == 0
+
+
+def test_dummy_weights_generate_all_tokens():
+    planned = llm(weights="dummy")
+    assert planned.asking.ignore_eos
+    assert planned.served.weights == "dummy"
+
+
+def test_the_checkpoint_is_the_pinned_one_of_the_catalogue_or_a_folder_without_a_revision(tmp_path):
+    known = study().models["llama-3.1-8b"]
+    served = llm(model="llama-3.1-8b").served
+    assert (served.checkpoint, served.revision) == (known.checkpoint, known.revision)
+    served = llm(model="llama-3.1-8b", checkpoint=str(tmp_path)).served
+    assert (served.checkpoint, served.revision) == (str(tmp_path), None)
+    assert Path(llm(model="tiny").served.checkpoint).is_relative_to(paths.ROOT)
+
+
+def test_a_name_that_an_endpoint_serves_is_not_a_folder():
+    served = llm(engine="http://127.0.0.1:8000/v1", checkpoint="owner/name").served
+    assert (served.checkpoint, served.revision) == ("owner/name", None)
+
+
+def test_the_instruction_is_in_the_language_of_the_dataset_unless_asked_otherwise():
+    assert [llm(dataset=name).language for name in ("fktg-sample", "news")] == ["de", "en"]
+    assert llm(dataset="news", language="de").language == "de"
+
+
+def test_the_notebook_of_a_language_model_is_planned_from_its_names():
+    namespace = notebook_namespace()
+    of_traditional = TraditionalParameters.model_fields
+    namespace = {name: value for name, value in namespace.items() if name not in of_traditional}
+    planned = llm_plan(namespace | LlmParameters().model_dump() | {"concurrency": 8})
+    assert planned == llm(concurrency=8)
+    assert "unknown key 'concurency'" in refusal(llm_plan, namespace | {"concurency": 8})
+
+
+def test_a_campaign_of_language_models_is_planned_for_its_notebook(monkeypatch):
+    grid = [{"model": "tiny", "dataset": "tiny", "concurrency": [1, 8], "prefix_caching": [False, True]}]
+    campaign = Campaign(title="t", description="d", notebook="llm", grid=grid)
+    catalogue = study().model_copy(update={"campaigns": {"trial": campaign}})
+    monkeypatch.setattr(parameters, "study", lambda: catalogue)
+    planned = campaign_plans("trial")
+    assert {item.notebook for item in planned} == {"llm"}
+    assert len({item.run_id for item in planned}) == 4

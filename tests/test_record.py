@@ -59,13 +59,14 @@ def split_document(number):
         "tokens_out": None,
         "requests_sent": None,
         "requests_answered": None,
+        "replies": None,
     }
 
 
 def record_document(run_id=RUN_ID, campaign="demo", splits=3):
     """A valid record as the JSON has it; the tests of other modules start from it, too."""
     return {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-11-20T16:43:32Z",
         "run": {
             "run_id": run_id,
@@ -89,6 +90,8 @@ def record_document(run_id=RUN_ID, campaign="demo", splits=3):
             "concurrency": 1,
             "splits": splits,
             "window_s": 5.0,
+            "served": None,
+            "asked": None,
         },
         "environment": {
             "git_commit": "d" * 40,
@@ -159,16 +162,117 @@ def test_a_record_reads_back_as_it_was_written(tmp_path):
 def test_a_record_of_version_1_is_read_and_what_it_lacks_is_absent(tmp_path):
     document = record_document() | {"schema_version": 1}
     del document["environment"]["threads"]
+    del document["run"]["served"], document["run"]["asked"]
     for split in document["splits"]:
-        del split["idle_energy"], split["sources"]
+        del split["idle_energy"], split["sources"], split["replies"]
     folder = tmp_path / RUN_ID
     folder.mkdir()
     (folder / RECORD).write_text(json.dumps(document), encoding="utf-8")
     record = read_record(folder / RECORD)
-    assert (record.schema_version, record.environment.threads) == (2, None)
+    assert (record.schema_version, record.environment.threads) == (3, None)
     assert {split.idle_energy for split in record.splits} == {None}
     assert [split.sources for split in record.splits] == [[]] * 3
     assert {split.net_wh for split in record.splits} == {None}
+
+
+def test_a_record_of_version_2_is_read_and_what_it_lacks_is_absent(tmp_path):
+    document = record_document() | {"schema_version": 2}
+    del document["run"]["served"], document["run"]["asked"]
+    for split in document["splits"]:
+        del split["replies"]
+    record = read_record(place(tmp_path, document))
+    assert (record.schema_version, record.run.served, record.run.asked) == (3, None, None)
+    assert {split.replies for split in record.splits} == {None}
+
+
+def of_language_model(document):
+    """Make a record that of a language model."""
+    document["run"] |= {
+        "notebook": "llm",
+        "model": "llama-3.1-8b",
+        "family": "Other LLM",
+        "weights": "real",
+        "served": {
+            "engine": "vllm",
+            "engine_version": "0.32.0",
+            "command": ["python", "-m", "vllm"],
+            "quantisation": None,
+            "prefix_caching": False,
+            "max_model_len": None,
+            "trust_remote_code": False,
+        },
+        "asked": {
+            "language": "de",
+            "prompt_sha256": "f" * 64,
+            "shots": 0,
+            "output_mode": "free",
+            "max_tokens": 128,
+            "reasoning": False,
+            "thinking_tokens": 0,
+            "temperature": 0.0,
+            "ignore_eos": False,
+            "json_fallback": False,
+            "timeout_s": 600.0,
+            "dspy_engine": "http.client",
+        },
+    }
+    counts = {"requests": 1323, "prompt_tokens": 70000, "generated_tokens": 14000}
+    for split in document["splits"]:
+        split |= {
+            "parse_failures": 4,
+            "tokens_in": 10000,
+            "tokens_out": 2000,
+            "requests_sent": 189,
+            "requests_answered": 188,
+            "replies": {
+                "failures": {"off-list": 3, "truncated": 1, "timeout": 1},
+                "tokens_thinking": None,
+                "latency_p50_s": 0.2,
+                "latency_p95_s": 0.3,
+                "latency_p99_s": 0.4,
+                "ttft_s": 0.05,
+                "prefix_hit_rate": None,
+                "agreement": 0.99,
+                "client": counts,
+                "engine": counts,
+            },
+        }
+
+
+def test_a_record_of_a_language_model_reads_back_as_it_was_written(tmp_path):
+    document = record_document()
+    of_language_model(document)
+    folder = tmp_path / RUN_ID
+    folder.mkdir()
+    record = Record.model_validate(document)
+    write_record(record, folder)
+    assert read_record(folder / RECORD) == record
+    assert json.loads((folder / RECORD).read_text(encoding="utf-8")) == document
+
+
+def test_dummy_weights_have_no_accuracy():
+    document = record_document()
+    of_language_model(document)
+    document["run"]["weights"] = "dummy"
+    for split in document["splits"]:
+        split |= {"correct": None, "parse_failures": None}
+    assert {split.accuracy for split in Record.model_validate(document).splits} == {None}
+
+
+@pytest.mark.parametrize(
+    ("change_of", "expected"),
+    [
+        (("replies", "failures", {"bad": 1}), "splits.0.replies.failures.bad"),
+        (("replies", "agreement", 1.5), "splits.0.replies.agreement:"),
+        (("replies", "failures", {"off-list": 100}), "correct and replies.failures are more than texts"),
+    ],
+)
+def test_a_fault_in_what_came_of_asking_is_refused(tmp_path, change_of, expected):
+    document = record_document()
+    of_language_model(document)
+    part, name, value = change_of
+    document["splits"][0][part][name] = value
+    assert expected in refusal(place(tmp_path, document))
 
 
 def test_net_energy_is_the_gross_less_the_idle_machines():
@@ -275,8 +379,8 @@ FAULTS = {
     "NaN": (change("splits", 0, "duration_s", to=math.nan), "splits.0.duration_s:"),
     "infinity": (change("phases", 0, "duration_s", to=math.inf), "phases.0.duration_s:"),
     "other schema version": (
-        change("schema_version", to=3),
-        "schema_version: found 3, this version reads 1 and 2",
+        change("schema_version", to=4),
+        "schema_version: found 4, this version reads 1, 2, 3",
     ),
     "schema version as text": (change("schema_version", to="1"), "schema_version: found '1'"),
     "schema version as yes": (change("schema_version", to=True), "schema_version:"),

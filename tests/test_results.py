@@ -10,8 +10,8 @@ import pytest
 from helpers import paths, published, results
 from helpers.errors import UserError
 from helpers.record import RECORD, Record, read_record
-from helpers.study import study
-from test_record import RUN_ID, change, component, energy_document, record_document
+from helpers.study import paper_models, study
+from test_record import RUN_ID, change, component, energy_document, of_language_model, record_document
 
 QUANTITIES = {"accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"}
 
@@ -76,7 +76,7 @@ def test_120_published_runs_in_the_columns_that_are_promised(tables):
 
 def test_the_17_models_of_figure_1_are_there_once_with_their_printed_gpus(tables):
     rows = tables.results[tables.results["origin"].str.contains("table_b1")]
-    assert sorted(rows["model"]) == sorted(study().models)
+    assert sorted(rows["model"]) == sorted(paper_models())
     assert set(rows["dataset"]) == {"fktg"}
     assert set(rows["machine"]) == {"capella"}
     assert set(rows["nodes"]) == {1}
@@ -312,7 +312,9 @@ def test_net_energy_is_beside_the_gross_and_every_cell_is_one_value(load, tmp_pa
     put(tmp_path / "live", "demo", RUN_ID, with_splits)
     tables = load()
     row, per_split = one(tables.results, source="demo"), tables.split_results
-    idle_wh = sum(part["energy_wh"] or 0 for name, part in energy_document().items() if name != "ram_codecarbon")
+    idle_wh = sum(
+        part["energy_wh"] or 0 for name, part in energy_document().items() if name != "ram_codecarbon"
+    )
     assert list(per_split["net_wh"]) == pytest.approx([wh - idle_wh for wh in per_split["energy_wh"]])
     assert row["net_wh"] == pytest.approx(per_split["net_wh"].mean())
     assert row["idle_power_w"] == 12.5
@@ -357,6 +359,46 @@ def test_measured_rows_leave_the_published_ones_as_they_are(tmp_path, tables):
     assert list(with_run.columns) == list(results.COLUMNS)
 
 
+def test_a_language_model_brings_its_tokens_failures_and_latencies(load, tmp_path):
+    put(tmp_path / "live", "demo", RUN_ID, of_language_model)
+    tables = load()
+    row = one(tables.results, source="demo")
+    assert (row["engine"], row["prompt"], row["output_mode"]) == ("vllm", "de", "free")
+    assert (row["tokens_in"], row["tokens_out"], row["parse_failures"]) == (10000, 2000, 4)
+    assert (row["requests_sent"], row["requests_answered"]) == (189, 188)
+    times_s = [row["latency_p50_s"], row["latency_p99_s"], row["ttft_s"]]
+    assert times_s == pytest.approx([0.2, 0.4, 0.05])
+    assert pd.isna(row["tokens_thinking"])
+    assert pd.isna(row["prefix_hit_rate"])
+    per_split = tables.split_results
+    assert list(per_split["failures"]) == ["off-list:3 timeout:1 truncated:1"] * 3
+    assert not per_split.map(lambda value: isinstance(value, (dict, list))).any(axis=None)
+
+
+def test_examples_are_part_of_the_prompt(load, tmp_path):
+    put(tmp_path / "live", "demo", RUN_ID, of_language_model, change("run", "asked", "shots", to=4))
+    assert one(load().results, source="demo")["prompt"] == "de, 4 examples"
+
+
+def test_dummy_weights_have_no_accuracy_and_stand_in_the_tables_all_the_same(load, tmp_path):
+    def dummies(document):
+        document["run"]["weights"] = "dummy"
+        for split in document["splits"]:
+            split |= {"correct": None, "parse_failures": None}
+
+    file = put(tmp_path / "live", "demo", RUN_ID, of_language_model, dummies)
+    tables = load()
+    row = one(tables.results, source="demo")
+    assert row["weights"] == "dummy"
+    for column in ("accuracy", "accuracy_sd", "parse_failures"):
+        assert pd.isna(row[column]), column
+    seen = one(tables.observations, source="demo", quantity="accuracy")
+    assert pd.isna(seen["value"])
+    assert seen["kind"] == "missing"
+    assert tables.split_results["accuracy"].isna().all()
+    assert "no accuracy (dummy weights), 0.75 s" in results.describe(read_record(file))
+
+
 # Committed and live records
 
 
@@ -386,7 +428,7 @@ def test_runs_of_two_campaigns_that_ended_in_the_same_second_are_two(load, tmp_p
 def test_a_refused_record_is_reported_and_in_no_table(load, tmp_path):
     put(tmp_path / "live", "demo", RUN_ID)
     bad = [
-        put(tmp_path / "live", "demo", "bad-run", change("schema_version", to=3)),
+        put(tmp_path / "live", "demo", "bad-run", change("schema_version", to=4)),
         put(tmp_path / "committed", "demo", "worse-run", change("run", "modle", to="x")),
     ]
     tables = load()

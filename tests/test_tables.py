@@ -147,12 +147,35 @@ def test_a_list_in_a_sentence_names_every_item_once(items):
 
 
 def test_table_1_shows_what_the_paper_links_and_what_we_pin(published):
-    (grid,) = grids(table_1(published))
+    grid, *_ = grids(table_1(published))
     assert column(grid, "Repository that the paper links") == [row["hf_id"] for row in read("table_1_models")]
     assert column(grid, "Model") == [model_title(row["model"]) for row in read("table_1_models")]
     for row, revision in zip(read("table_1_models"), column(grid, "Revision that we pin"), strict=True):
         assert study().models[row["model"]].revision.startswith(revision)
         assert len(revision) == 12
+
+
+def test_table_1_shows_what_each_language_model_takes_and_the_papers_machines(published):
+    _, sizes, needs = grids(table_1(published))
+    llms = [item for item in study().models.values() if item.family != "Traditional"]
+    assert sorted(column(sizes, "Model")) == sorted(item.title for item in llms)
+    shown = {row[0]: dict(zip(sizes[0], row, strict=True)) for row in sizes[1:]}
+    assert shown["Phi 3.5 MoE"]["Parameters (billions)"] == "41.9"
+    assert shown["Phi 3.5 MoE"]["Of them for a token"] == "6.6"
+    assert shown["Llama 3.1 8B"]["Licence to be accepted"] == "yes"
+    assert shown["Jamba Mini 1.5"]["Licence to be accepted"] == "not known"
+    assert [name for name, row in shown.items() if row["Thinks first"] == "yes"] == [
+        model_title(row["model"]) for row in read("table_1_models") if row["model"].startswith("ds-")
+    ]
+    assert column(needs, "Model") == [model_title(row["model"]) for row in read("table_1_models")]
+    used = {row["model"]: row["gpus"] for row in read("table_b1")}
+    assert column(needs, "Capella") == [used[row["model"]] for row in read("table_1_models")]
+
+
+def test_table_1_says_that_both_generations_of_qwen_are_in_the_catalogue(published):
+    note = table_1(published).note
+    assert "beside them Qwen2.5-7B-Instruct and Qwen2.5-72B-Instruct" in note
+    assert "says Qwen 2.5 where its links lead to Qwen2" in note
 
 
 def test_table_1_finds_the_two_qwen_models(published):
@@ -208,7 +231,7 @@ def test_table_1_names_the_checkpoint_of_a_measured_language_model(tmp_path, now
     file.write_text(json.dumps(record), encoding="utf-8")
     tables = results.load_tables(committed=nowhere, live=tmp_path)
     assert tables.refused == []
-    _, ours = grids(table_1(tables))
+    *_, ours = grids(table_1(tables))
     assert column(ours, "Checkpoint") == ["owner/checkpoint-of-ours"]
     assert column(ours, "Model") == ["Llama 3.1 8B"]
     assert column(ours, "Revision") == ["0" * 40]

@@ -17,6 +17,7 @@ from xgboost import XGBClassifier
 
 from conftest import refusal
 from helpers import traditional
+from helpers.environment import sha256_of_weights
 from helpers.study import EmbeddingCheckpoint, study
 
 pytestmark = pytest.mark.xdist_group("embedding")  # loaded once
@@ -232,11 +233,11 @@ def test_changed_weights_are_noticed(package_folder, tmp_path):
     folder.mkdir()
     (file,) = package_folder.glob("*.safetensors")
     shutil.copy(file, folder)
-    before = traditional._sha256_of_weights(folder)
+    before = sha256_of_weights(folder)
     with (folder / file.name).open("r+b") as data:
         data.seek(-1, 2)
         data.write(b"\x7f")
-    assert before == study().embeddings[SMALL].weights_sha256 != traditional._sha256_of_weights(folder)
+    assert before == study().embeddings[SMALL].weights_sha256 != sha256_of_weights(folder)
 
 
 def test_a_package_that_is_not_installed_is_refused(monkeypatch):

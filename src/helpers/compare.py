@@ -1,10 +1,12 @@
 """Accuracies of a campaign beside the published ones of the same model and dataset."""
 
+from typing import Any
+
 import pandas as pd
 
 from helpers.errors import UserError
 from helpers.results import of_campaign
-from helpers.study import PAPER_EMBEDDING
+from helpers.study import PAPER_EMBEDDING, LanguageModel, study
 
 CLOSE, NEAR = 0.05, 0.08
 
@@ -13,12 +15,14 @@ def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
     """Return one row per model and dataset that both have: published and measured accuracy, difference.
 
     A live campaign of the name of a committed one stands beside it, as another source. `comparable` is
-    whether the model is the paper's: it is not where another sentence embedding was used.
+    whether the model is the paper's, and asked as there: it is not where another checkpoint was used, or a
+    language model was quantised, constrained or shown examples.
 
     Raises:
         UserError: one line where the campaign has no such run.
     """
     measured = of_campaign(results, campaign)
+    measured = measured[measured["accuracy"].notna()]  # dummy weights have none
     published = results[(results["source"] == "published") & (results["nodes"] == 1)]
     published = published[published["accuracy"].notna()]
     both = measured.merge(published, on=["model", "dataset"], suffixes=("", "_published"))
@@ -32,16 +36,24 @@ def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
             "published": both["accuracy_published"],
             "measured": both["accuracy"].round(4),
             "difference": (both["accuracy"] - both["accuracy_published"]).round(4),
-            "comparable": both["checkpoint"].isna() | (both["checkpoint"] == PAPER_EMBEDDING),
+            "comparable": [_comparable(row) for _, row in both.iterrows()],
         }
     ).sort_values(["source", "dataset", "model"], ignore_index=True)
+
+
+def _comparable(row: "pd.Series[Any]") -> bool:
+    model = study().models[str(row["model"])]
+    if not isinstance(model, LanguageModel):
+        return bool(pd.isna(row["checkpoint"]) or row["checkpoint"] == PAPER_EMBEDDING)
+    as_asked = row["output_mode"] == "free" and "," not in str(row["prompt"]) and pd.isna(row["quantisation"])
+    return bool(row["checkpoint"] == model.checkpoint and as_asked)
 
 
 def summary(table: pd.DataFrame) -> str:
     """Say how many of the comparable cells agree, and how closely."""
     apart = table.loc[table["comparable"], "difference"].abs()
     others = len(table) - len(apart)
-    note = f"; {others} rows use another sentence embedding and are not counted" if others else ""
+    note = f"; {others} rows use another checkpoint or other settings and are not counted" if others else ""
     if apart.empty:
         return f"no comparable cells{note}"
     return (

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def load_dataset(name: str, folder: str | Path | None = None) -> Dataset:
     if place and (place / f"{name}.csv.gz").is_file():
         frame, origin = _read_csv(place / f"{name}.csv.gz", "text", "label"), "folder"
     elif item.csv is not None:
-        frame, origin = _from_csv(name, item.csv, item.synthetic, place)
+        frame, origin = _from_csv(name, item.csv, place)
     elif item.hub is not None:
         frame, origin = _from_hub(name, item.hub), f"hub:{item.hub.repository}@{item.hub.revision}"
     return _dataset(name, item, frame, origin)
@@ -96,6 +97,11 @@ def splits(dataset: Dataset) -> list[Split]:
     return [_split(dataset, number, train, test) for number in range(SPLITS)]
 
 
+def pick(values: Sequence[str], ids: Sequence[int]) -> list[str]:
+    """Return the texts, or labels, with these ids."""
+    return [values[i] for i in ids]
+
+
 def _split(dataset: Dataset, number: int, train: int, test: int) -> Split:
     def rank(i: int) -> bytes:
         return hashlib.sha256(f"{dataset.name}:{number}:{i}".encode()).digest()
@@ -117,8 +123,9 @@ def _folder(folder: str | Path | None) -> Path | None:
     return path
 
 
-def _from_csv(name: str, csv: Csv, synthetic: bool, place: Path | None) -> tuple[pd.DataFrame, str]:
-    file = paths.SAMPLE if synthetic else place / csv.file if place else None
+def _from_csv(name: str, csv: Csv, place: Path | None) -> tuple[pd.DataFrame, str]:
+    shipped = csv.file == paths.SAMPLE.name
+    file = paths.SAMPLE if shipped else place / csv.file if place else None
     if file is None or not file.is_file():
         raise UserError(
             f"{name}: {file or 'no file'} not found; it is not public as a file: put {csv.file} (columns "
@@ -127,7 +134,7 @@ def _from_csv(name: str, csv: Csv, synthetic: bool, place: Path | None) -> tuple
         )
     frame = _read_csv(file, csv.text_column, csv.label_column)
     counts = frame["label"].map(frame["label"].value_counts())
-    return frame[counts >= csv.min_per_label].reset_index(drop=True), "sample" if synthetic else "folder"
+    return frame[counts >= csv.min_per_label].reset_index(drop=True), "sample" if shipped else "folder"
 
 
 def _from_hub(name: str, hub: Hub) -> pd.DataFrame:

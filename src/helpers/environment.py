@@ -14,6 +14,7 @@ from helpers.record import Environment
 
 _PACKAGES = (
     "codecarbon",
+    "dspy",
     "numpy",
     "pandas",
     "papermill",
@@ -67,6 +68,17 @@ def git_dirty() -> bool | None:
 def sha256_of(file: Path) -> str:
     """Return the sha256 of a file's bytes."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def sha256_of_weights(folder: Path) -> str:
+    """Return the sha256 of a checkpoint's weights, all files in the order of their names."""
+    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as data:
+            while block := data.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _git(*arguments: str) -> str | None:

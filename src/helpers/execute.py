@@ -12,11 +12,14 @@ from typing import Any
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from helpers import measurement, paths
+from helpers import paths, traditional_measurement
+from helpers.datasets import Dataset
 from helpers.environment import sha256_of
 from helpers.errors import UserError
+from helpers.llm import measure as llm_measurement
 from helpers.lock import MACHINE_LOCK, holding, is_held
-from helpers.parameters import Plan
+from helpers.measurement import RAW_ANSWERS
+from helpers.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.record import RECORD, Record, publish, read_record, write_record
 from helpers.study import entry
 
@@ -63,7 +66,7 @@ def measure(plan: Plan) -> Record:
     Raises:
         UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
     """
-    dataset = measurement.check_input(plan)
+    dataset = _check_input(plan)
     plan.folder.parent.mkdir(parents=True, exist_ok=True)
     with holding(plan.folder.parent / f".{plan.run_id}.lock", "this run is being measured already"):
         if not (plan.folder / RECORD).exists():
@@ -96,8 +99,17 @@ def analyse(name: str) -> Path:
     return target
 
 
+def _check_input(plan: Plan) -> Dataset:
+    match plan:
+        case TraditionalPlan():
+            return traditional_measurement.check_input(plan)
+        case LlmPlan():
+            return llm_measurement.check_input(plan)
+    raise TypeError(f"no measurement for a {type(plan).__name__}")
+
+
 def _measure(plan: Plan) -> Record:
-    source = paths.NOTEBOOKS / "measure" / "traditional.ipynb"
+    source = paths.NOTEBOOKS / "measure" / f"{plan.notebook}.ipynb"
     if is_held(MACHINE_LOCK):
         print("waiting: another measurement runs on this machine", file=sys.stderr, flush=True)
     with publish(plan.folder) as scratch:
@@ -111,8 +123,9 @@ def _measure(plan: Plan) -> Record:
             raise UserError(f"{error} (notebook: {paths.relative(kept)})") from None
         inner = scratch / plan.parameters.campaign / plan.run_id
         record = read_record(inner / RECORD)
-        for name in record.files:
-            (inner / name).rename(scratch / name)
+        for name in (*record.files, RAW_ANSWERS):
+            if (inner / name).is_file():
+                (inner / name).rename(scratch / name)
         (inner / RECORD).unlink()
         inner.rmdir()
         inner.parent.rmdir()

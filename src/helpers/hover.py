@@ -27,11 +27,28 @@ def _lines(row: "pd.Series[Any]") -> Iterator[str]:
     if pd.notna(row["gpus"]):
         inferred = " (inferred, not printed)" if row["gpus_origin"] == "inferred" else ""
         yield f"GPUs: {row['gpus']}{inferred}, nodes: {row['nodes']}"
-    if pd.notna(row["checkpoint"]):
+    if row["family"] == "Traditional" and pd.notna(row["checkpoint"]):
         yield f"embedding {row['checkpoint']}"
+    if row["family"] != "Traditional" and row["source"] != "published":
+        yield from _asked_lines(row)
     if row["checks_failed"] and pd.notna(row["checks_failed"]):
         yield f"checks failed: {row['checks_failed']}"
     yield f"source: {row['origin']}"
+
+
+def _asked_lines(row: "pd.Series[Any]") -> Iterator[str]:
+    """Yield what belongs to a measured language model; rows of a figure need not have these columns."""
+    known = {name: value for name, value in row.items() if pd.notna(value)}
+    if known.get("weights") == "dummy":
+        yield "dummy weights: its answers mean nothing"
+    if "concurrency" in known:
+        yield f"texts at a time: {known['concurrency']}"
+    if "tokens_in" in known and "tokens_out" in known:
+        texts = _number(row["texts"])
+        each = [f"{_number(known[name]) / texts:.0f}" for name in ("tokens_in", "tokens_out")]
+        yield f"tokens per text: {each[0]} in, {each[1]} out"
+    if "parse_failures" in known:
+        yield f"answers without a category: {_number(known['parse_failures']):g} of {known['texts']}"
 
 
 def _energy_lines(row: "pd.Series[Any]") -> Iterator[str]:

@@ -1,42 +1,30 @@
-"""What a measurement notebook does: train, measure inference, write the record (paper, section 4)."""
+"""What every measurement does, whatever the model: phases, windows, checks, the record (paper, section 4).
+
+    load -> idle -> for each split: (train) -> warm-up -> window -> idle
+
+The model itself comes as a `Subject`: `helpers.traditional_measurement` and `helpers.llm.measure` make one.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
-import psutil
 
-from helpers import traditional
-from helpers.datasets import Dataset, Split, load_dataset, splits
+from helpers.datasets import Dataset, Split, splits
 from helpers.environment import environment, sha256_of, threads
 from helpers.errors import UserError
 from helpers.lock import MACHINE_LOCK, holding
-from helpers.metering import checks
-from helpers.metering.meter import (
-    Meter,
-    Reading,
-    SourceReading,
-    Window,
-    add,
-    find_sources,
-    open_meter,
-    scale,
-)
-from helpers.metering.neighbours import other_processes
-from helpers.metering.timeline import (
-    Timeline,
-    TimelineLost,
-    integral_wh,
-    power_column,
-    read_timeline,
-    start_timeline,
-    temperature_settled,
-    throttled,
-)
+from helpers.metering import checks, judgement
+from helpers.metering.meter import Reading, SourceReading, Window, add, find_sources, scale
+from helpers.metering.neighbours import Load
+from helpers.metering.several import RunMeter, open_run_meter
+from helpers.metering.timeline import Timeline, TimelineLost, start_timeline
 from helpers.parameters import Plan
 from helpers.paths import relative
 from helpers.record import (
@@ -46,6 +34,7 @@ from helpers.record import (
     Energy,
     Phase,
     Record,
+    Replies,
     Run,
     Source,
     SplitResult,
@@ -53,98 +42,114 @@ from helpers.record import (
     write_record,
 )
 
-WINDOW_S = 5.0
-"""A window below this is too short to be trusted, whatever a run asks for."""
 IDLE_S = 2.0
+PREDICTIONS = "predictions.parquet"
+RAW_ANSWERS = "raw_answers.parquet"
+"""Beside the record where a run keeps its answers, and never in its list of files: nothing copies it."""
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Answers:
+    """What a model said about the test texts of a split, as the record has it; see `helpers.schema.SplitResult`."""
+
+    texts: int
+    correct: int | None
+    parse_failures: int | None
+    predictions: pd.DataFrame
+    """A row per text: its id in the dataset, its label and what came; no text."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    requests_sent: int | None = None
+    requests_answered: int | None = None
+    replies: Replies | None = None
+    raw: pd.DataFrame | None = None
+    """Raw answers, where they are kept."""
+
+
+@dataclass(frozen=True)
+class MeasuredSplit:
     """One split, measured."""
 
     split: Split
-    answers: list[str]
-    train: Reading
+    train: Reading | None
     warm_up: Reading
     window: Window
+    answers: Answers
 
 
-def check_ready(plan: Plan) -> Dataset:
-    """Check the input and that the run is not there yet; returns the dataset.
+class Subject(Protocol):
+    """A model that is loaded, and can be measured."""
+
+    def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
+        """Prepare, warm up and measure one split."""
+
+    def run(self) -> Run:
+        """Say what was run, once all splits are measured."""
+
+    def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
+        """Say what was expected of this kind of model beside what is expected of every run."""
+
+
+def check_absent(plan: Plan) -> None:
+    """Check that the run is not there yet.
 
     Raises:
-        UserError: one line that says what is missing and what to do.
+        UserError: one line that says what to do.
     """
     if (plan.folder / RECORD).exists():
         raise UserError(
             f"{relative(plan.folder)} holds a run already; delete the folder to measure it again, "
             "or file the run under another campaign=NAME"
         )
-    return check_input(plan)
 
 
-def check_input(plan: Plan) -> Dataset:
-    """Check what needs the data and the checkpoint; returns the dataset.
+def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextManager[Subject]]) -> Record:
+    """Measure all splits of a run and publish its record.
 
-    Raises:
-        UserError: one line that says what is missing and what to do.
+    Before and after, the machine is idle with everything loaded. It is held for this run alone meanwhile, and
+    its power is written down ten times a second.
+
+    Args:
+        plan: the run.
+        dataset: its texts.
+        load: loads the model, and unloads it at the end of the block; loading is a phase of its own.
     """
-    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
-    splits(dataset)
-    if plan.checkpoint is not None:
-        traditional.check_embedding(plan.checkpoint, plan.parameters.device)
-    return dataset
-
-
-def measure(plan: Plan, dataset: Dataset) -> Record:
-    """Measure all splits of a run and publish its record; prints a line per split.
-
-    Per split: train on the training texts, one warm-up pass, then passes over the test texts (features
-    and prediction) until `window_s` seconds are over. Before and after, the machine is idle with everything
-    loaded. The machine is held for itself meanwhile, and its power is written down ten times a second.
-    """
-    uuids = _gpu_uuids(plan)
+    uuids = [gpu.uuid for gpu in find_sources().gpus[: plan.gpus]] if plan.gpus else []
     where = environment(plan.hardware)  # the code that starts the run, not one checked out meanwhile
     with (
         holding(MACHINE_LOCK, "another measurement runs on this machine"),
         publish(plan.folder) as folder,
-        open_meter(plan.hardware.ram_gb, uuids) as meter,
+        open_run_meter(plan.nodes, plan.hardware.ram_gb, uuids) as meter,
         start_timeline(folder, uuids) as timeline,
+        ExitStack() as loaded,
     ):
-        embedding, load = meter.measure(
-            lambda: plan.checkpoint and traditional.load_embedding(plan.checkpoint, plan.parameters.device)
-        )
+        subject, load_reading = meter.measure(lambda: loaded.enter_context(load()))
         where = where.model_copy(update={"threads": threads()})  # of the libraries that are loaded by now
-        psutil.cpu_percent()  # counts from here
+        others = Load()
         _, idle = meter.measure(lambda: time.sleep(IDLE_S))
-        others_percent = psutil.cpu_percent()
+        others_percent = others.percent()
         measured = [
-            _measure_split(plan, meter, embedding or None, dataset, split)
-            for split in splits(dataset)[: plan.parameters.splits]
+            subject.measure_split(meter, split) for split in splits(dataset)[: plan.parameters.splits]
         ]
         _, idle_after = meter.measure(lambda: time.sleep(IDLE_S))
         power, lost = _stopped(timeline)
-        phases = [
-            _phase("load", [load]),
-            _phase("idle", [idle]),
-            _phase("train", [item.train for item in measured]),
-            _phase("warm-up", [item.warm_up for item in measured]),
-            _phase("inference", [item.window.reading for item in measured]),
-            _phase("idle-after", [idle_after]),
-        ]
-        predictions = folder / "predictions.parquet"
-        _predictions(measured, dataset).to_parquet(predictions, index=False)
-        files = [predictions, *([power] if power else [])]
+        windows, both_idle = [item.window for item in measured], [idle, idle_after]
         record = Record(
             schema_version=SCHEMA_VERSION,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            run=_run(plan, dataset, embedding or None),
+            run=subject.run(),
             environment=where,
-            phases=phases,
-            splits=[_split_result(item, dataset, [idle, idle_after]) for item in measured],
-            checks=_checks(plan, measured, dataset, meter, [idle, idle_after], others_percent)
-            + _timeline_checks(measured, power, lost, uuids),
-            files={file.name: sha256_of(file) for file in files},
+            phases=_phases(load_reading, idle, measured, idle_after),
+            splits=[_split_result(item, both_idle) for item in measured],
+            checks=[
+                *judgement.of_windows(windows, both_idle, meter.least_window_s),
+                *judgement.of_run(windows, dataset.warnings, meter.gpus, plan.gpus * plan.nodes),
+                checks.machine_quiet(others_percent, plan.hardware.cpu_cores),
+                *meter.checks(),
+                *judgement.of_timeline(windows, power, lost, uuids if plan.nodes == 1 else []),
+                *subject.checks(measured),
+            ],
+            files={file.name: sha256_of(file) for file in [_write_answers(measured, folder), power] if file},
         )
         write_record(record, folder)
     return record
@@ -155,7 +160,7 @@ def split_table(record: Record) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "split": item.split,
-            "accuracy": item.correct / item.texts,
+            "accuracy": item.accuracy,
             "duration_s": item.duration_s,
             "energy_wh": item.energy.total_wh,
             "passes": item.passes,
@@ -170,154 +175,69 @@ def check_table(record: Record) -> pd.DataFrame:
     return pd.DataFrame(check.model_dump() for check in record.checks)
 
 
-def _measure_split(
-    plan: Plan, meter: Meter, embedding: traditional.Embedding | None, dataset: Dataset, split: Split
-) -> _Measured:
-    train_texts, train_labels = _pick(dataset.texts, split.train), _pick(dataset.labels, split.train)
-    test_texts = _pick(dataset.texts, split.test)
-    classifier, train = meter.measure(
-        lambda: traditional.train(plan.model, embedding, train_texts, train_labels)
-    )
-    answers, warm_up = meter.measure(lambda: classifier.predict(test_texts))
-    window = meter.window(lambda: classifier.predict(test_texts), plan.parameters.window_s)
-    right = sum(a == b for a, b in zip(answers, _pick(dataset.labels, split.test), strict=True))
-    accuracy, milliseconds = right / len(answers), window.duration_s * 1000
-    print(f"split {split.number}: accuracy {accuracy:.3f}, {milliseconds:.4g} ms x {window.passes} passes")
-    return _Measured(split, answers, train, warm_up, window)
+def tell(item: MeasuredSplit) -> None:
+    """Print what a split gave, in one line."""
+    correct, window = item.answers.correct, item.window
+    said = "no accuracy" if correct is None else f"accuracy {correct / item.answers.texts:.3f}"
+    print(f"split {item.split.number}: {said}, {window.duration_s * 1000:.4g} ms x {window.passes} passes")
 
 
-def _run(plan: Plan, dataset: Dataset, embedding: traditional.Embedding | None) -> Run:
-    chosen = plan.parameters
-    return Run(
-        run_id=plan.run_id,
-        campaign=chosen.campaign,
-        notebook="traditional",
-        model=chosen.model,
-        family=plan.model.family,
-        checkpoint=embedding.checkpoint if embedding else None,
-        revision=embedding.revision if embedding else None,
-        checkpoint_sha256=embedding.weights_sha256 if embedding else None,
-        weights="trained here",
-        dtype=embedding.dtype if embedding else None,
-        dataset=dataset.name,
-        dataset_origin=dataset.origin,
-        dataset_sha256=dataset.sha256,
-        synthetic=dataset.synthetic,
-        machine=plan.machine,
-        device=chosen.device,
-        gpus=_gpus(plan),
-        nodes=1,
-        concurrency=1,
-        splits=chosen.splits,
-        window_s=chosen.window_s,
-    )
+def _phases(
+    load: Reading, idle: Reading, measured: Sequence[MeasuredSplit], idle_after: Reading
+) -> list[Phase]:
+    phases = {
+        "load": [load],
+        "idle": [idle],
+        "train": [item.train for item in measured if item.train is not None],
+        "warm-up": [item.warm_up for item in measured],
+        "inference": [item.window.reading for item in measured],
+        "idle-after": [idle_after],
+    }
+    return [_phase(name, readings) for name, readings in phases.items() if readings]
 
 
-def _split_result(item: _Measured, dataset: Dataset, idle: Sequence[Reading]) -> SplitResult:
-    labels = _pick(dataset.labels, item.split.test)
+def _phase(name: str, readings: Sequence[Reading]) -> Phase:
+    energy: Energy = reduce(add, (reading.energy for reading in readings))
+    seconds = sum(reading.duration_s for reading in readings)
+    return Phase.model_validate({"name": name, "duration_s": seconds, "energy": energy})
+
+
+def _split_result(item: MeasuredSplit, idle: Sequence[Reading]) -> SplitResult:
+    answers, window = item.answers, item.window
     return SplitResult(
         split=item.split.number,
         train_ids_sha256=item.split.train_sha256,
         test_ids_sha256=item.split.test_sha256,
-        texts=len(labels),
-        correct=sum(a == b for a, b in zip(item.answers, labels, strict=True)),
-        parse_failures=0,
-        passes=item.window.passes,
-        window_s=item.window.reading.duration_s,
-        duration_s=item.window.duration_s,
-        energy=item.window.energy,
+        texts=answers.texts,
+        correct=answers.correct,
+        parse_failures=answers.parse_failures,
+        passes=window.passes,
+        window_s=window.reading.duration_s,
+        duration_s=window.duration_s,
+        energy=window.energy,
         idle_power_w=_mean_power_w(idle),
-        idle_energy=_idle_energy(idle, item.window.duration_s),
-        sources=[_source(source, item.window.passes) for source in item.window.reading.sources],
-        tokens_in=None,
-        tokens_out=None,
-        requests_sent=None,
-        requests_answered=None,
+        idle_energy=_idle_energy(idle, window.duration_s),
+        sources=[_source(source, window.passes) for source in window.reading.sources],
+        tokens_in=answers.tokens_in,
+        tokens_out=answers.tokens_out,
+        requests_sent=answers.requests_sent,
+        requests_answered=answers.requests_answered,
+        replies=answers.replies,
     )
 
 
-def _predictions(measured: Sequence[_Measured], dataset: Dataset) -> pd.DataFrame:
-    """Return one row per split and test text: position, label and answer; no text."""
-    return pd.concat(
-        pd.DataFrame(
-            {
-                "split": item.split.number,
-                "id": item.split.test,
-                "label": _pick(dataset.labels, item.split.test),
-                "answer": item.answers,
-            }
-        )
-        for item in measured
-    )
-
-
-def _checks(
-    plan: Plan,
-    measured: Sequence[_Measured],
-    dataset: Dataset,
-    meter: Meter,
-    idle: Sequence[Reading],
-    others_percent: float,
-) -> list[Check]:
-    windows = [item.window for item in measured]
-    readings = [window.reading for window in windows]
-    known = all((window.energy.total_wh or 0) > 0 for window in windows)
-    before_w, after_w = map(_power_w, idle)
-    return [
-        checks.window_long_enough(windows, max(WINDOW_S, meter.least_window_s)),
-        checks.clocks_agree(readings),
-        checks.counters_moved(readings),
-        checks.sources_agree(readings),
-        checks.idle_stable(before_w, after_w),
-        checks.repeats_agree([window.duration_s for window in windows]),
-        Check(
-            name="energy_known",
-            passed=known,
-            message="every split has an energy above 0" if known else "a split has no energy above 0",
-            severity="error",
-        ),
-        Check(
-            name="dataset_as_expected",
-            passed=not dataset.warnings,
-            message="; ".join(dataset.warnings) or "number of texts and labels as in the catalogue",
-            severity="warning",
-        ),
-        Check(
-            name="gpus_metered",
-            passed=meter.gpus == _gpus(plan),
-            message=f"the energy of {meter.gpus} GPUs was counted, the run used {_gpus(plan)}",
-            severity="warning",
-        ),
-        checks.machine_quiet(others_percent, plan.hardware.cpu_cores),
-    ]
-
-
-def _timeline_checks(
-    measured: Sequence[_Measured], power: Path | None, lost: str | None, uuids: Sequence[str]
-) -> list[Check]:
-    """Compare the power time line with the counters, window by window, and ask it for throttling and heat."""
-    if power is None:
-        return [Check(name="timeline_complete", passed=False, message=str(lost), severity="warning")]
-    frame = read_timeline(power)
-    spans, pairs = [], []
-    for reading in (item.window.reading for item in measured):
-        if reading.started_s is None:
-            continue
-        start_s, end_s = reading.started_s, reading.started_s + reading.duration_s
-        spans.append((start_s, end_s))
-        for source in reading.sources:
-            column = power_column(frame, source.source)
-            integral = integral_wh(frame, start_s, end_s, column) if column else None
-            if source.energy_wh and integral is not None:
-                pairs.append((source.source, source.energy_wh, integral))
-    slowed = [found for span in spans if (found := throttled(frame, *span)) is not None]
-    settled = [steady for span in spans if (steady := temperature_settled(frame, *span)) is not None]
-    return [
-        checks.timeline_agrees(pairs),
-        checks.clocks_not_throttled(set().union(*slowed) if slowed else None),
-        checks.temperature_settled(all(settled) if settled else None),
-        checks.alone_on_gpu(other_processes(uuids) if uuids else None),
-    ]
+def _write_answers(measured: Sequence[MeasuredSplit], folder: Path) -> Path:
+    """Write the predictions, and the raw answers where they are kept; returns the file of the former."""
+    for name, frames in (
+        (PREDICTIONS, [(item.split.number, item.answers.predictions) for item in measured]),
+        (RAW_ANSWERS, [(item.split.number, item.answers.raw) for item in measured]),
+    ):
+        known = [(number, frame) for number, frame in frames if frame is not None]
+        if known:
+            table = pd.concat([frame.assign(split=number) for number, frame in known])
+            table = table[["split", *table.columns.drop("split")]]
+            table.to_parquet(folder / name, index=False)
+    return folder / PREDICTIONS
 
 
 def _stopped(timeline: Timeline) -> tuple[Path | None, str | None]:
@@ -328,28 +248,8 @@ def _stopped(timeline: Timeline) -> tuple[Path | None, str | None]:
         return None, str(lost)
 
 
-def _gpu_uuids(plan: Plan) -> list[str]:
-    """Return the GPU that torch computes on: the first that the run may use; none for a run on the CPU."""
-    return [gpu.uuid for gpu in find_sources().gpus[:1]] if _gpus(plan) else []
-
-
-def _gpus(plan: Plan) -> int:
-    return 1 if plan.checkpoint is not None and plan.parameters.device == "cuda" else 0
-
-
-def _phase(name: str, readings: Sequence[Reading]) -> Phase:
-    energy: Energy = reduce(add, (reading.energy for reading in readings))
-    seconds = sum(reading.duration_s for reading in readings)
-    return Phase.model_validate({"name": name, "duration_s": seconds, "energy": energy})
-
-
-def _power_w(reading: Reading) -> float | None:
-    total_wh = reading.energy.total_wh
-    return None if total_wh is None else total_wh * 3600 / reading.duration_s
-
-
 def _mean_power_w(idle: Sequence[Reading]) -> float | None:
-    powers = [_power_w(reading) for reading in idle]
+    powers = [judgement.power_w(reading) for reading in idle]
     known = [power for power in powers if power is not None]
     return sum(known) / len(known) if len(known) == len(powers) else None
 
@@ -371,7 +271,3 @@ def _source(reading: SourceReading, passes: int) -> Source:
             "problem": reading.problem,
         }
     )
-
-
-def _pick(values: Sequence[str], ids: Sequence[int]) -> list[str]:
-    return [values[i] for i in ids]

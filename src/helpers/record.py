@@ -1,4 +1,4 @@
-"""The record: the JSON that a run writes, validated on write and on read (data contract of a run)."""
+"""The record on disk: the JSON that a run writes, read, written and published (schema: `helpers.schema`)."""
 
 import json
 import os
@@ -6,208 +6,61 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
-
-from pydantic import Field, model_validator
 
 from helpers import paths
 from helpers.errors import UserError
-from helpers.study import NAME, Family
-from helpers.validation import Strict, parse_json
+from helpers.schema import (
+    SCHEMA_VERSION,
+    Asked,
+    Check,
+    Component,
+    Counts,
+    Energy,
+    Environment,
+    GpuInfo,
+    Method,
+    Phase,
+    Record,
+    Replies,
+    Run,
+    Served,
+    Source,
+    SplitResult,
+)
+from helpers.validation import parse_json
 
-SCHEMA_VERSION: Literal[2] = 2
-READABLE = (1, 2)
-"""Version 1 had no sources, no second idle phase, no thread counts and no power time line: they are absent then."""
-RECORD = "record.json"
-
-Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
-Method = Literal[
-    "measured:nvml-counter",
-    "measured:rapl",
-    "measured:powermetrics",
-    "estimated:cpu-load",
-    "estimated:tdp",
-    "estimated:unknown",
-    "estimated:ram-0.375W/GB",
-    "estimated:ram-codecarbon",
-    "missing",
+__all__ = [
+    "READABLE",
+    "RECORD",
+    "SCHEMA_VERSION",
+    "Asked",
+    "Check",
+    "Component",
+    "Counts",
+    "Energy",
+    "Environment",
+    "GpuInfo",
+    "Method",
+    "Phase",
+    "Record",
+    "Replies",
+    "Run",
+    "Served",
+    "Source",
+    "SplitResult",
+    "publish",
+    "read_record",
+    "read_records",
+    "write_record",
 ]
 
+READABLE = (1, 2, SCHEMA_VERSION)
+"""What an older record lacks is absent.
 
-class Component(Strict):
-    """Energy of one component and how it was got."""
-
-    energy_wh: float | None = Field(ge=0)
-    """Wh; null where it is missing."""
-    method: Method
-
-    @model_validator(mode="after")
-    def _missing_is_null(self) -> Self:
-        if (self.energy_wh is None) != (self.method == "missing"):
-            raise ValueError("energy_wh is null exactly where method is 'missing'")
-        return self
-
-
-class Energy(Strict):
-    """Energy by component."""
-
-    cpu: Component
-    gpu: Component
-    ram: Component
-    """By the paper's rule: 0.375 W for each GB that the run may use."""
-    ram_codecarbon: Component
-    """The same by CodeCarbon's own rule; beside `ram`, never added to it."""
-
-    @property
-    def total_wh(self) -> float | None:
-        """Sum of CPU, GPU and RAM in Wh as the paper adds them up; None where nothing is known."""
-        known = [part.energy_wh for part in (self.cpu, self.gpu, self.ram) if part.energy_wh is not None]
-        return sum(known) if known else None
-
-
-class Source(Strict):
-    """What one source says by itself about a component: CodeCarbon's part, one counter, or the power time line."""
-
-    source: str
-    """Such as `codecarbon:measured:rapl`, `nvml:GPU-...`, `rapl:package-0`, `timeline:nvml:GPU-...`."""
-    component: Literal["cpu", "dram", "gpu", "ram"]
-    energy_wh: float | None = Field(ge=0)
-    """Wh per pass; null where the source gave none."""
-    problem: str | None
-    """Why there is none, or what is wrong with it."""
-
-
-class Run(Strict):
-    """What was run: one model, dataset, machine and set of settings."""
-
-    run_id: str = Field(pattern=NAME)
-    campaign: str = Field(pattern=NAME)
-    notebook: Literal["traditional"]
-    model: str
-    family: Family
-    checkpoint: str | None
-    """Sentence embedding or language model; null for models that need none."""
-    revision: str | None
-    """Commit of the checkpoint on the hub; null for a local one."""
-    checkpoint_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of the checkpoint's weights."""
-    weights: Literal["trained here", "real"]
-    dtype: str | None
-    dataset: str
-    dataset_origin: str
-    dataset_sha256: str = Sha256
-    synthetic: bool
-    machine: str = Field(pattern=NAME)
-    device: Literal["cpu", "cuda"]
-    gpus: int = Field(ge=0)
-    """GPUs that the run used."""
-    nodes: int = Field(ge=1)
-    concurrency: int = Field(ge=1)
-    splits: int = Field(ge=1, le=10)
-    window_s: float = Field(gt=0)
-
-
-class GpuInfo(Strict):
-    """A GPU that the driver shows to the run."""
-
-    uuid: str
-    model: str
-    memory_gb: float = Field(gt=0)
-
-
-class Environment(Strict):
-    """Where it was run."""
-
-    git_commit: str | None = Field(pattern=r"^[0-9a-f]{40}$")
-    git_dirty: bool | None
-    lock_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
-    python: str
-    packages: dict[str, str]
-    os: str
-    cpu_model: str
-    cpu_cores: int = Field(ge=1)
-    ram_gb: float = Field(gt=0)
-    gpus: list[GpuInfo]
-    driver: str | None
-    container: str | None
-    threads: dict[str, int] | None = None
-    """Threads that the libraries of the run use, by library."""
-
-
-class Phase(Strict):
-    """A timed part of a run; only inference enters the paper's figures."""
-
-    name: Literal["load", "idle", "train", "warm-up", "inference", "idle-after"]
-    duration_s: float = Field(ge=0)
-    energy: Energy
-
-
-class SplitResult(Strict):
-    """Inference on the test set of one split; durations and energies are per pass."""
-
-    split: int = Field(ge=0, le=9)
-    train_ids_sha256: str = Sha256
-    test_ids_sha256: str = Sha256
-    texts: int = Field(gt=0)
-    correct: int = Field(ge=0)
-    parse_failures: int = Field(ge=0)
-    passes: int = Field(ge=1)
-    window_s: float = Field(gt=0)
-    """Length of the measured window: all passes."""
-    duration_s: float = Field(gt=0)
-    energy: Energy
-    idle_power_w: float | None = Field(ge=0)
-    """Power of the idle machine with everything loaded, all known components: the mean of before and after."""
-    idle_energy: Energy | None = None
-    """What the idle machine would have taken in the duration of a pass, by component."""
-    sources: list[Source] = Field(default_factory=list)
-    """What each source says about a pass, for the checks and for readers."""
-    tokens_in: int | None = Field(ge=0)
-    tokens_out: int | None = Field(ge=0)
-    requests_sent: int | None = Field(ge=0)
-    requests_answered: int | None = Field(ge=0)
-
-    @property
-    def net_wh(self) -> float | None:
-        """Energy of a pass beyond the idle machine's, in Wh; None where either is unknown."""
-        gross, idle = self.energy.total_wh, self.idle_energy.total_wh if self.idle_energy else None
-        return None if gross is None or idle is None else gross - idle
-
-    @model_validator(mode="after")
-    def _counts(self) -> Self:
-        if self.correct + self.parse_failures > self.texts:
-            raise ValueError("correct and parse_failures are more than texts")
-        return self
-
-
-class Check(Strict):
-    """A named expectation; one that failed stays visible in the book."""
-
-    name: str
-    passed: bool
-    message: str
-    severity: Literal["error", "warning"]
-
-
-class Record(Strict):
-    """One run, complete."""
-
-    schema_version: Literal[2]
-    created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
-    """When the run ended, UTC."""
-    run: Run
-    environment: Environment
-    phases: list[Phase]
-    splits: list[SplitResult] = Field(min_length=1)
-    checks: list[Check]
-    files: dict[str, str]
-    """sha256 of the files beside the record."""
-
-    @model_validator(mode="after")
-    def _splits_are_there(self) -> Self:
-        if [item.split for item in self.splits] != list(range(self.run.splits)):
-            raise ValueError(f"splits are not 0 to {self.run.splits - 1}, each once, in order")
-        return self
+Version 1 had no sources, no second idle phase, no thread counts and no power time line; version 2 had no
+language models.
+"""
+RECORD = "record.json"
 
 
 def read_record(file: Path) -> Record:
@@ -224,10 +77,11 @@ def read_record(file: Path) -> Record:
     version = _schema_version(text)
     if version is not None and (version not in READABLE or isinstance(version, bool)):
         raise UserError(
-            f"{where}: schema_version: found {version!r}, this version reads {' and '.join(map(str, READABLE))}; "
+            f"{where}: schema_version: found {version!r}, this version reads "
+            f"{', '.join(map(str, READABLE))}; "
             "use the version of the companion that wrote it"
         )
-    record = parse_json(Record, _upgraded(text) if version == 1 else text, where)
+    record = parse_json(Record, text if version in (None, SCHEMA_VERSION) else _upgraded(text), where)
     if file.parent.name != record.run.run_id:
         raise UserError(f"{where}: run.run_id: {record.run.run_id!r} does not name its folder")
     return record
@@ -285,7 +139,7 @@ def publish(target: Path) -> Iterator[Path]:
 
 
 def _upgraded(text: bytes) -> bytes:
-    """Return a record of version 1 as one of the version now; what it lacks is absent."""
+    """Return an older record as one of the version now; what it lacks is absent."""
     return json.dumps(json.loads(text) | {"schema_version": SCHEMA_VERSION}).encode()
 
 

@@ -25,16 +25,81 @@ class TraditionalModel(Strict):
     classifier: Literal["logistic-regression", "xgboost"]
     family: Literal["Traditional"] = "Traditional"
 
+    @property
+    def in_paper(self) -> bool:
+        """Yes: all six are the paper's."""
+        return True
+
+
+class MinimumGpus(Strict):
+    """The fewest GPUs that a model ran on, at 16 bits per parameter."""
+
+    gpus: int = Field(gt=0)
+    """Over all nodes."""
+    nodes: int = Field(default=1, gt=0)
+    source: Literal["table_b1", "section_3.3", "inferred_b3"]
+    """Where the paper says so; Table B3 has the runs but prints no GPU count, so theirs are inferred."""
+
 
 class LanguageModel(Strict):
-    """A checkpoint that is asked without training (paper, section 3.2 and Table 1)."""
+    """A checkpoint that is asked without training (paper, section 3.2 and Table 1).
+
+    Facts are those of the checkpoint's public configuration and model card.
+    """
 
     title: str
     family: Literal["Other LLM", "Deepseek"]
+    in_paper: bool
+    """One of the paper's 11."""
     checkpoint: str
-    """Repository on the Hugging Face hub."""
-    revision: str = Revision
+    """Repository on the Hugging Face hub; or a folder, from the root of the project and beginning with './'."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit on the hub; a folder has none."""
+    stands_for: str | None = None
+    """The paper's model whose name means this checkpoint, but whose link leads to another."""
     note: str | None = None
+    parameters_b: float = Field(gt=0)
+    """Parameters in billions; at 2 bytes each they are the least memory in GB."""
+    active_parameters_b: float | None = Field(default=None, gt=0)
+    """Of a mixture of experts: the parameters that work on one token, in billions; None: all of them."""
+    layers: int = Field(gt=0)
+    attention_layers: int | None = Field(default=None, gt=0)
+    """Layers with a key-value cache, where not all have one (Mamba); None: all of them."""
+    hidden_size: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    kv_heads: int = Field(gt=0)
+    context_length: int = Field(gt=0)
+    """Tokens of prompt and answer together, as its configuration says (`max_position_embeddings`)."""
+    dtype: Literal["bfloat16", "float16", "float32"]
+    """Of the weights as published."""
+    licence: str
+    gated: bool | None
+    """Whether the hub asks for an account that has accepted the licence; None: not known to us."""
+    trust_remote_code: bool = False
+    """Whether it cannot run without code from its repository."""
+    reasoning: bool = False
+    """Whether it thinks before it answers."""
+    min_gpus: dict[str, MinimumGpus] = Field(default_factory=dict)
+    """By machine of the paper; a machine is absent where the paper has no run."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.is_folder == bool(self.revision):
+            raise ValueError("a checkpoint on the hub needs 'revision', a folder ('./...') has none")
+        if self.hidden_size % self.heads or self.heads % self.kv_heads:
+            raise ValueError("'hidden_size' is a multiple of 'heads', and that of 'kv_heads'")
+        return self
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the checkpoint is a folder and not on the hub."""
+        return self.checkpoint.startswith("./")
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of the key-value cache that a token takes, at 2 bytes a number."""
+        caching = self.attention_layers or self.layers
+        return 2 * 2 * caching * self.kv_heads * (self.hidden_size // self.heads)
 
 
 class EmbeddingCheckpoint(Strict):
@@ -90,8 +155,6 @@ class DatasetEntry(Strict):
     task: str
     language: Literal["de", "en"]
     labels: list[str] = Field(min_length=2)
-    instruction: str
-    """What a language model is told, above the list of labels (paper, Appendix A)."""
     split: SplitSizes
     synthetic: bool = False
     texts: int | None = Field(default=None, gt=0)
@@ -130,7 +193,7 @@ class Campaign(Strict):
 
     title: str
     description: str
-    notebook: Literal["traditional"]
+    notebook: Literal["traditional", "llm"]
     grid: list[dict[str, Any]] = Field(min_length=1)
 
 
@@ -184,6 +247,11 @@ def study() -> Study:
 def model_title(model: str) -> str:
     """Return the name of a model as the paper writes it."""
     return study().models[model].title
+
+
+def paper_models() -> list[str]:
+    """Return the paper's 17 models, in the order of the study."""
+    return [name for name, model in study().models.items() if model.in_paper]
 
 
 EntryT = TypeVar("EntryT")

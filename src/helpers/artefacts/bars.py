@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from helpers import style, units
 from helpers.accounting import energies
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.hover import hover_text
-from helpers.results import one_at_a_time
 from helpers.show import Panel
 from helpers.study import model_title, study
 
@@ -169,8 +169,8 @@ def bar(
 
 
 def language_models(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of LLMs that were asked one text at a time, as in the paper, with known GPUs."""
-    rows = one_at_a_time(results)
+    """Return the rows of LLMs that were asked as in the paper, with known GPUs."""
+    rows = in_paper_mode(results)
     return rows[(rows["family"] != "Traditional") & rows["gpus"].notna()]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.accounting import TITLES as ACCOUNTING
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.grids import grids
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
@@ -17,8 +18,9 @@ from helpers.study import model_title, study
 
 def calculator(tables: Tables) -> Artefact:
     """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
-    fits = list(_fits(tables.results))
-    models = _models(tables.results)
+    results = in_paper_mode(tables.results)
+    fits = list(_fits(results))
+    models = _models(results)
     content = {
         "fits": fits,
         "grids": [{"title": grid.title, "gco2e_per_kwh": grid.gco2e_per_kwh} for grid in grids().values()],

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from helpers import style, units
 from helpers.artefacts import parts
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.grids import GRIDS, Grid, co2e_g, grids
 from helpers.paths import relative
@@ -25,7 +26,7 @@ def carbon(tables: Tables) -> Artefact:
     FKTG as published (Table B1, energies below 1 Wh from Figure 1), and every measured run. Operation only:
     no cooling, no production of the hardware, no training.
     """
-    data = _rows(tables.results)
+    data = _rows(in_paper_mode(tables.results))
     known = grids()
     published = data[data["source"] == "published"]
     measured = data[data["source"] != "published"]

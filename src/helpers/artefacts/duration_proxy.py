@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style, units
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.results import Tables
 from helpers.show import Artefact, Panel, html_table
 from helpers.statistics import diagnostics, regression
@@ -42,7 +43,7 @@ def duration_proxy(tables: Tables) -> Artefact:
     """
     points = regression.points(tables.results, "published", "capella", "fktg")
     published = _case("published", "Capella, published", points)
-    measured, few = _measured(tables.results)
+    measured, few = _measured(in_paper_mode(tables.results))
     cases = [published, *measured]
     equation = diagnostics.equation_2(points)
     return Artefact(

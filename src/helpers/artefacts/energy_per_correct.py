@@ -15,7 +15,7 @@ from helpers.results import Tables
 from helpers.show import Artefact, Panel, html_table
 from helpers.statistics import bootstrap
 from helpers.statistics.bootstrap import Interval
-from helpers.study import model_title, study
+from helpers.study import model_title, paper_models, study
 
 _COLUMNS = [
     *("source", "dataset", "synthetic", "model", "family", "machine", "gpus", "texts"),
@@ -131,7 +131,7 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     figure = go.Figure()
     style.layout(figure, height=430)
     style.energy_axis(figure, *decades, axis="x", every=_EVERY)
-    dots.model_axis(figure, study().models)
+    dots.model_axis(figure, {*paper_models(), *rows["model"]})
     figure.update_xaxes(title="Per correct answer", tickangle=0)
     for (family, published), part in rows.groupby(["family", rows["source"] == "published"], sort=False):
         figure.add_trace(_trace(part, style.FAMILIES[str(family)], bool(published)))

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from helpers import style, units
 from helpers.artefacts import bars
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.record import Method
 from helpers.results import Tables
 from helpers.show import Artefact, Panel
@@ -64,7 +65,7 @@ def components(tables: Tables) -> pd.DataFrame:
     `energy_uncertainty_wh` (reading), `method`, `share` of the sum of the components, `power_w`,
     `total_wh` (of the run, from wherever it is known best) and `origin`.
     """
-    results = tables.results
+    results = in_paper_mode(tables.results)
     printed = tables.printed["figure_2"][_RUN].drop_duplicates()
     keys = pd.MultiIndex.from_frame(results[_RUN])
     shown = (results["source"] == "published") & keys.isin(pd.MultiIndex.from_frame(printed))

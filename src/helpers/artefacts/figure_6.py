@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style, units
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.hover import hover_text
 from helpers.results import Tables
 from helpers.show import Artefact, Panel, html_table
@@ -30,7 +31,7 @@ def figure_6(tables: Tables) -> Artefact:
     """
     published = regression.points(tables.results, "published", "capella", "fktg")
     published = published[published["nodes"] == 1]
-    measured = _measured(tables.results)
+    measured = _measured(in_paper_mode(tables.results))
     fits = {
         int(rows["gpus"].iloc[0]): regression.fit(rows)
         for _, rows in published.groupby("gpus")

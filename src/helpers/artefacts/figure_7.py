@@ -6,6 +6,7 @@ import pandas as pd
 
 from helpers.artefacts import scatter
 from helpers.artefacts.comparable import comparable
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.parts import times
 from helpers.results import Tables
 from helpers.show import Artefact, Panel
@@ -64,7 +65,7 @@ def _rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the published rows of the models that the rule picks, and all measured rows of the same models."""
     kept = []
     for dataset in DATASETS:
-        rows = results[(results["dataset"] == dataset) & results["accuracy"].notna()]
+        rows = in_paper_mode(results[(results["dataset"] == dataset) & results["accuracy"].notna()])
         models = best_models(rows[rows["source"] == "published"])
         kept.append(rows[rows["model"].isin(models)])
     return pd.concat(kept)

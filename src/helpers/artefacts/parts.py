@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 import pandas as pd
 
 from helpers import units
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.show import html_table
 from helpers.study import model_title, study
@@ -27,8 +28,9 @@ MEASURED = {
 def measured(
     results: pd.DataFrame, datasets: Collection[str], models: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """Return the measured rows of these datasets, and of these models where some are named."""
-    rows = results[(results["source"] != "published") & results["dataset"].isin(datasets)]
+    """Return the measured rows of these datasets, and of these models where some are named, asked as in the paper."""
+    rows = in_paper_mode(results)
+    rows = rows[(rows["source"] != "published") & rows["dataset"].isin(datasets)]
     if models is not None:
         rows = rows[rows["model"].isin(models)]
     return in_the_studys_order(rows)

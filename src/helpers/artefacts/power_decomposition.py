@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from helpers import style
 from helpers.artefacts import power_claims, power_tables
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.results import Tables
 from helpers.show import Artefact, Panel
@@ -36,7 +37,7 @@ def power_decomposition(tables: Tables) -> Artefact:
     runs = power.under_rules(tables.results, found, study().machines["capella"].ram_gb)
     minimal = runs.sort_values("gpus", kind="stable").drop_duplicates("model").set_index("model")
     change = power.rank_change(minimal["total"], minimal["gpu_inferred"])
-    measured = power.measured_under_rules(tables.results)
+    measured = power.measured_under_rules(in_paper_mode(tables.results))
     return Artefact(
         name="power_decomposition",
         label="Power behind Figure 2",
@@ -65,7 +66,11 @@ def power_decomposition(tables: Tables) -> Artefact:
         panels=[
             _constants_panel(read, found),
             _gpu_panel(per_gpu),
-            *(_measured_panel(rows) for _, rows in tables.results.groupby("source") if _is_measured(rows)),
+            *(
+                _measured_panel(rows)
+                for _, rows in in_paper_mode(tables.results).groupby("source")
+                if _is_measured(rows)
+            ),
         ],
         body=power_tables.body(found, runs, minimal, measured) + power_claims.claims(tables, runs),
     )

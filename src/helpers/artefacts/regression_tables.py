@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers import units
 from helpers.accounting import TITLES as ACCOUNTING
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.errors import UserError
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
@@ -49,7 +50,8 @@ def table_3(tables: Tables) -> Artefact:
         ),
         data=_tidy(fits, printed, "machine"),
         function="helpers.artefacts.regression_tables.table_3",
-        body=_side_by_side(fits, printed, titles, "FKTG, per machine") + _measured(tables.results),
+        body=_side_by_side(fits, printed, titles, "FKTG, per machine")
+        + _measured(in_paper_mode(tables.results)),
         inputs=["table_3_regression_fktg", "inferred_b3_gpu_counts", *_origins(fits.values())],
     )
 
@@ -81,7 +83,7 @@ def table_b6(tables: Tables) -> Artefact:
         body=_side_by_side(
             {}, printed, {name: study().datasets[name].title for name in datasets}, "Capella, per dataset"
         )
-        + _measured(tables.results, datasets),
+        + _measured(in_paper_mode(tables.results), datasets),
         inputs=["table_b6_regression"],
     )
 

@@ -5,44 +5,68 @@ from typing import Any
 import pandas as pd
 
 from helpers import paths
-from helpers.record import Environment, read_record
+from helpers.artefacts import llm_runs
+from helpers.record import Environment, Record, read_record
 from helpers.results import Tables
 from helpers.show import ROOT_LINK, Artefact, html_table, link
 
 
 def runs(tables: Tables) -> Artefact:
-    """List all measured runs with commit, machine and failed checks, and all records that were refused."""
+    """List all measured runs with commit, machine and failed checks, and all records that were refused.
+
+    Runs of language models follow with what only they have: how they were served and asked, tokens, failures.
+    """
     rows = tables.results[tables.results["source"] != "published"]
-    data = pd.DataFrame([_row(row) for _, row in rows.iterrows()], columns=list(_COLUMNS))
+    records = [read_record(paths.ROOT / str(origin)) for origin in rows["origin"]]
+    found = [_row(row, record) for (_, row), record in zip(rows.iterrows(), records, strict=True)]
+    data = pd.DataFrame(found, columns=list(_COLUMNS))
     failed = int((data["checks_failed"] != "").sum())
+    asked = int((data["family"] != "Traditional").sum())
     return Artefact(
         name="runs",
         label="List of runs",
-        finding=f"{len(data)} measured runs stand behind this book; {failed} of them failed a check.",
+        finding=(
+            f"{len(data)} measured runs stand behind this book, {asked or 'none'} of them of language models; "
+            f"{failed} of them failed a check."
+        ),
         note="A failed check does not remove a run; it is shown wherever the run is.",
         data=data,
         function="helpers.artefacts.runs.runs",
-        body=_body(data) + _refused(tables.refused),
+        body=_body(data) + llm_runs.body(rows, records) + _refused(tables.refused),
     )
 
 
 _COLUMNS = (
-    "run",
-    "synthetic",
-    "campaign",
-    "created",
-    "machine",
-    "commit",
-    "checks_failed",
-    "messages",
-    "origin",
+    *(
+        "run",
+        "synthetic",
+        "campaign",
+        "created",
+        "machine",
+        "model",
+        "family",
+        "gpus",
+        "nodes",
+        "concurrency",
+    ),
+    *(
+        "weights",
+        "tokens_in",
+        "tokens_out",
+        "parse_failures",
+        "commit",
+        "checks_failed",
+        "messages",
+        "origin",
+    ),
 )
+_SHOWN = ("run", "synthetic", "campaign", "created", "machine", "gpus", "nodes", "commit", "checks_failed")
 
 
-def _row(row: "pd.Series[Any]") -> dict[str, object]:
-    file = paths.ROOT / str(row["origin"])
-    record = read_record(file)
+def _row(row: "pd.Series[Any]", record: Record) -> dict[str, object]:
     return {
+        **{name: row[name] for name in ("model", "family", "gpus", "nodes", "concurrency", "weights")},
+        **{name: row[name] for name in ("tokens_in", "tokens_out", "parse_failures")},
         "campaign": row["source"],
         "run": record.run.run_id,
         "synthetic": "invented texts" if record.run.synthetic else "",
@@ -64,7 +88,7 @@ def _body(data: pd.DataFrame) -> str:
     if data.empty:
         return "<p>No run has been measured yet: <code>python -m helpers run demo</code></p>"
     shown = data.assign(commit=data["commit"].str.replace(r"([0-9a-f]{8})[0-9a-f]+", r"\1", regex=True))
-    shown = shown.assign(created=data["created"].str[:10]).drop(columns=["origin", "messages"])
+    shown = shown.assign(created=data["created"].str[:10])[list(_SHOWN)]
     shown.columns = [str(name).replace("_", " ") for name in shown.columns]
     table = html_table(shown, "Measured runs; each name leads to its record")
     for run, origin in zip(data["run"], data["origin"], strict=True):

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.hover import hover_text
 from helpers.show import Panel
 from helpers.study import PAPER_EMBEDDING, model_title, study
@@ -79,9 +80,10 @@ def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 def side_by_side(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that may stand in one plot: the measured, and the published of Tables B1, B4 and B5, one node."""
-    published = results["source"] == "published"
-    printed_in = results["origin"].str.contains("table_b1|table_b4|table_b5")
-    return results[results["accuracy"].notna() & (~published | (printed_in & (results["nodes"] == 1)))]
+    rows = in_paper_mode(results)
+    published = rows["source"] == "published"
+    printed_in = rows["origin"].str.contains("table_b1|table_b4|table_b5")
+    return rows[rows["accuracy"].notna() & (~published | (printed_in & (rows["nodes"] == 1)))]
 
 
 def drawable(rows: pd.DataFrame) -> pd.Series:

@@ -5,19 +5,23 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import paths
+from helpers import paths, units
 from helpers.artefacts import parts
 from helpers.record import read_record
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
-from helpers.study import LanguageModel, model_title, study
+from helpers.study import LanguageModel, MinimumGpus, model_title, study
 
 
 def table_1(tables: Tables) -> Artefact:
-    """Show Table 1 with the revision that we pin, and compare each model's name with the linked repository."""
+    """Show Table 1 with the revision that we pin, compare names with linked repositories, and say what a model takes."""
     data = _models(tables.printed["table_1_models"])
+    others = _others(data)
     ours = _measured(tables.results)
     body = html_table(_shown(data), "As published, with the revision that our catalogue pins")
+    facts = pd.concat([data, others], ignore_index=True)
+    body += html_table(_sizes(facts), "Size, context and licence, by the public configurations", _NUMBERS)
+    body += html_table(_needs(data), "The fewest GPUs that a model ran on, over all nodes")
     body += parts.block(
         ours,
         "Checkpoints of measured runs",
@@ -30,9 +34,12 @@ def table_1(tables: Tables) -> Artefact:
         finding=_finding(data),
         note=(
             "The paper names no revision; the pinned one is a commit of the linked repository, so that a later upload "
-            "changes nothing. A name fits its repository if every number in it, versions and sizes, stands there too."
+            "changes nothing. A name fits its repository if every number in it, versions and sizes, stands there too. "
+            f"{_beside(others)} The GPUs on Capella are printed in Table B1. Those on Paula and Clara are inferred, for "
+            "Table B3 prints none, or follow from section 3.3, which says that a 70B model takes the whole node of "
+            "Paula and two nodes of Clara; a dash: the paper shows no run."
         ),
-        data=pd.concat([data, ours], ignore_index=True),
+        data=pd.concat([facts, ours], ignore_index=True),
         function="helpers.artefacts.table_1.table_1",
         body=body,
         inputs=parts.inputs(data["origin"], ours["origin"]),
@@ -67,10 +74,65 @@ def _models(printed: pd.DataFrame) -> pd.DataFrame:
                 "our_repository": pinned.checkpoint if pinned else None,
                 "revision": pinned.revision if pinned else None,
                 "not_in_repository": " ".join(missing),
+                **(_facts(pinned) if pinned else {}),
                 "origin": "table_1_models data/study/models.yaml",
             }
         )
     return pd.DataFrame(rows)
+
+
+def _others(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the language models that can be measured, but are not in the table."""
+    rows = [
+        {
+            "source": "catalogue",
+            "model": name,
+            "family": entry.family,
+            "our_repository": None if entry.is_folder else entry.checkpoint,
+            "revision": entry.revision,
+            "not_in_repository": "",
+            "stands_for": entry.stands_for,
+            **_facts(entry),
+            "origin": "data/study/models.yaml",
+        }
+        for name, entry in study().models.items()
+        if isinstance(entry, LanguageModel) and name not in set(data["model"])
+    ]
+    return pd.DataFrame(rows)
+
+
+def _facts(entry: LanguageModel) -> dict[str, object]:
+    smallest = {f"min_gpus_{name}": _gpus(entry.min_gpus.get(name)) for name in study().machines}
+    return {
+        "parameters_b": entry.parameters_b,
+        "active_parameters_b": entry.active_parameters_b,
+        "kv_bytes_per_token": entry.kv_bytes_per_token,
+        "context_length": entry.context_length,
+        "dtype": entry.dtype,
+        "licence": entry.licence,
+        "gated": entry.gated,
+        "reasoning": entry.reasoning,
+        **smallest,
+    }
+
+
+_SOURCES = {"table_b1": "", "section_3.3": " (section 3.3)", "inferred_b3": " (inferred)"}
+
+
+def _gpus(found: MinimumGpus | None) -> str | None:
+    if found is None:
+        return None
+    nodes = f" on {found.nodes} nodes" if found.nodes > 1 else ""
+    return f"{found.gpus}{nodes}{_SOURCES[found.source]}"
+
+
+def _beside(others: pd.DataFrame) -> str:
+    """Say which models of the catalogue stand for the names that the paper's text uses."""
+    names = [model_title(name) for name in others.loc[others["stands_for"].notna(), "model"]]
+    return (
+        "The paper's text says Qwen 2.5 where its links lead to Qwen2: the catalogue has both, the linked ones under "
+        f"the paper's names, beside them {parts.listed(names)}."
+    )
 
 
 def _finding(data: pd.DataFrame) -> str:
@@ -101,6 +163,38 @@ def _shown(data: pd.DataFrame) -> pd.DataFrame:
             "Revision that we pin": data["revision"].str[:12],
         }
     )
+
+
+_NUMBERS = ("Parameters (billions)", "Of them for a token", "Cache per token (kB)", "Context (tokens)")
+
+
+def _sizes(facts: pd.DataFrame) -> pd.DataFrame:
+    active = facts["active_parameters_b"].fillna(facts["parameters_b"])
+    return pd.DataFrame(
+        {
+            "Model": facts["model"].map(model_title),
+            "Parameters (billions)": facts["parameters_b"].map(_billions),
+            "Of them for a token": active.map(_billions),
+            "Cache per token (kB)": (facts["kv_bytes_per_token"] / 1000).map("{:.0f}".format),
+            "Context (tokens)": facts["context_length"].map("{:,}".format),
+            "Thinks first": facts["reasoning"].map(_YES),
+            "Licence": facts["licence"],
+            "Licence to be accepted": facts["gated"].map(lambda gated: _YES.get(gated, "not known")),
+        }
+    )
+
+
+_YES = {True: "yes", False: "no"}
+
+
+def _billions(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else units.significant(value, 2)
+
+
+def _needs(data: pd.DataFrame) -> pd.DataFrame:
+    machines = {name: machine.title for name, machine in study().machines.items()}
+    columns = {title: data[f"min_gpus_{name}"] for name, title in machines.items()}
+    return pd.DataFrame({"Model": data["model"].map(model_title), **columns})
 
 
 _OURS = {

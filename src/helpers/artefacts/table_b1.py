@@ -3,6 +3,7 @@
 import pandas as pd
 
 from helpers import units
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
 from helpers.study import model_title, study
@@ -14,7 +15,7 @@ def table_b1(tables: Tables) -> Artefact:
     Average power is 3600 x energy / duration, in W; where the table prints `<0.01` Wh, the energy comes
     from Figure 1. A recomputed power is given as the interval that the rounding of both allows.
     """
-    results = tables.results
+    results = in_paper_mode(tables.results)
     printed = _printed(tables.observations)
     energies = results[(results["source"] == "published") & results["origin"].str.contains("table_b1")]
     data = printed.merge(_power(energies), on="model")

@@ -4,6 +4,7 @@ import pandas as pd
 
 from helpers import units
 from helpers.artefacts import parts
+from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
 from helpers.study import model_title, study
@@ -23,7 +24,7 @@ def table_b2(tables: Tables) -> Artefact:
 
     A pair is a run on one node and a run on two with the same model, dataset, machine and total of GPUs.
     """
-    found = pairs(tables.results)
+    found = pairs(in_paper_mode(tables.results))
     published = found[(found["source"] == "published") & (found["dataset"] == "fktg")]
     published = _with_printed(published, tables.printed["table_b2"])
     ours = found[found["source"] != "published"]

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from helpers.metering.meter import Reading, SourceReading, Window
-from helpers.record import Check
+from helpers.record import Check, Energy
 
 CLOCKS_APART = 0.05
 SOURCES_APART = 0.05
@@ -61,8 +61,8 @@ def sources_agree(readings: Sequence[Reading]) -> Check:
                 if item.component == component and item.source.startswith("codecarbon:measured")
             ]
             known = sum(value for value in mine if value)
-            if theirs and theirs[0] is not None and known > 0:
-                apart = abs(theirs[0] / known - 1)
+            if theirs and None not in theirs and known > 0:
+                apart = abs(sum(value for value in theirs if value) / known - 1)
                 if apart > worst:
                     worst, where = apart, component
     if not where:
@@ -144,6 +144,30 @@ def alone_on_gpu(others: int | None) -> Check:
     if others is None:
         return _check("alone_on_gpu", True, "no GPU used, or its processes cannot be listed")
     return _check("alone_on_gpu", others == 0, f"{others} other processes on the GPUs, expected none")
+
+
+def energy_known(energies: Sequence[Energy]) -> Check:
+    """Every split has an energy."""
+    known = all((energy.total_wh or 0) > 0 for energy in energies)
+    said = "every split has an energy above 0" if known else "a split has no energy above 0"
+    return Check(name="energy_known", passed=known, message=said, severity="error")
+
+
+def dataset_as_expected(warnings: Sequence[str]) -> Check:
+    """The data is that of the catalogue."""
+    said = "; ".join(warnings) or "number of texts and labels as in the catalogue"
+    return _check("dataset_as_expected", not warnings, said)
+
+
+def gpus_metered(metered: int, used: int) -> Check:
+    """The energy of all GPUs of the run was counted, and of no others."""
+    said = f"the energy of {metered} GPUs was counted, the run used {used}"
+    return _check("gpus_metered", metered == used, said)
+
+
+def timeline_complete(lost: str | None) -> Check:
+    """There is a power time line; None where it is."""
+    return _check("timeline_complete", lost is None, lost or "the power time line is complete")
 
 
 def _counters(readings: Sequence[Reading]) -> Iterator[SourceReading]:

@@ -21,7 +21,7 @@ from helpers.metering.ram import codecarbon_ram, paper_ram
 from helpers.metering.rapl import POWERCAP, open_rapl
 from helpers.metering.readings import Reading, SourceReading, Window, add, scale
 from helpers.metering.tracker import Tracker, open_tracker
-from helpers.record import Energy
+from helpers.record import Check, Energy
 
 __all__ = [
     "Meter",
@@ -32,6 +32,7 @@ __all__ = [
     "add",
     "find_sources",
     "open_meter",
+    "repeat",
     "scale",
 ]
 
@@ -126,23 +127,13 @@ class Meter:
         return result, Reading(duration_s, tracked.duration_s, energy, sources, start_s)
 
     def window(self, work: Callable[[], object], window_s: float) -> Window:
-        """Repeat `work` until at least `window_s` seconds are over, and enough updates of every counter.
-
-        Python's garbage is collected before; no collection happens inside.
-        """
+        """Repeat `work` until at least `window_s` seconds are over, and enough updates of every counter."""
         shortest_s = max(window_s, self.least_window_s)
+        return repeat(self.measure, work, shortest_s, self._clock)
 
-        def passes() -> int:
-            end_s = self._clock() + shortest_s
-            done = 0
-            while done == 0 or self._clock() < end_s:
-                work()
-                done += 1
-            return done
-
-        gc.collect()
-        with _no_collection():
-            return Window(*self.measure(passes))
+    def checks(self) -> list[Check]:
+        """Return nothing: one machine has no checks of its own; several nodes have (`metering.several`)."""
+        return []
 
     def read_all(self) -> None:
         """Read every counter, so that no wrap is missed; what is lost is lost for the work that runs."""
@@ -191,6 +182,30 @@ def find_sources(
     of_gpus, no_gpu, gpus = open_nvml(pynvml, visible, clock)
     of_cpu, no_cpu = open_rapl(powercap, clock)
     return Sources((*of_cpu, *of_gpus), (*no_cpu, *no_gpu), tuple(gpus))
+
+
+def repeat(
+    measure: Callable[[Callable[[], int]], tuple[int, Reading]],
+    work: Callable[[], object],
+    shortest_s: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Window:
+    """Let `measure` run passes of `work` until `shortest_s` seconds are over, at least one.
+
+    Python's garbage is collected before; no collection happens inside.
+    """
+
+    def passes() -> int:
+        end_s = clock() + shortest_s
+        done = 0
+        while done == 0 or clock() < end_s:
+            work()
+            done += 1
+        return done
+
+    gc.collect()
+    with _no_collection():
+        return Window(*measure(passes))
 
 
 @contextmanager

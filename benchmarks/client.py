@@ -1,0 +1,217 @@
+"""Our client against a bare async httpx client, in turn, on a stub that answers after 200 ms (the paper's time per text).
+
+Used by llm.py (make bench-llm); alone: python benchmarks/client.py
+"""
+
+import argparse
+import asyncio
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+
+from helpers import paths
+from helpers.llm.answers import REQUEST_FAILURES
+from helpers.llm.asking import Asking, open_asker
+from helpers.llm.endpoint import Endpoint
+from helpers.llm.prompts import instruction, messages
+from helpers.statistics.bootstrap import resamples
+from helpers.study import study
+
+sys.path.append(str(paths.ROOT / "tests"))
+from stub_server import stub_process
+
+CONCURRENCIES = (1, 32, 189)
+DELAY_S = 0.2
+PAIRS = 7
+TEXTS = 189
+SEQUENTIAL_TEXTS = 10
+"""Texts of a pass at concurrency 1, which would take 38 s otherwise."""
+GOAL_RATIO = 0.8
+GOAL_CPU_MS = 4.0
+TIMEOUT_S = 120.0
+WORDS = "Der Abstand zum Grundwasser wurde in diesem Gebiet bisher nicht ausreichend bewertet und begründet."
+
+
+@dataclass(frozen=True)
+class Pass:
+    """All texts asked once by one client."""
+
+    texts_per_s: float
+    cpu_ms: float
+    """CPU time of this process per request."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Our client and the bare one at one concurrency, in turn."""
+
+    concurrency: int
+    texts: int
+    """Of each pass."""
+    ours: list[Pass]
+    bare: list[Pass]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Texts per second of ours over those of the bare client, pair by pair."""
+        return [ours.texts_per_s / bare.texts_per_s for ours, bare in zip(self.ours, self.bare, strict=True)]
+
+    @property
+    def ratio(self) -> tuple[float, float, float]:
+        """Median of the ratios and the ends of its 95 % bootstrap interval."""
+        medians = np.median(np.asarray(self.ratios)[resamples(len(self.ratios))], axis=1)
+        low, high = np.quantile(medians, [0.025, 0.975])
+        return statistics.median(self.ratios), float(low), float(high)
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU time of our client per request, as a median over the passes."""
+        return statistics.median(item.cpu_ms for item in self.ours)
+
+    @property
+    def bare_cpu_ms(self) -> float:
+        """The same of the bare client."""
+        return statistics.median(item.cpu_ms for item in self.bare)
+
+    @property
+    def reached(self) -> bool:
+        """Whether both goals are reached."""
+        return self.ratio[0] >= GOAL_RATIO and self.cpu_ms < GOAL_CPU_MS
+
+
+def sample_texts(number: int = TEXTS) -> list[str]:
+    """Return texts that are all different and about as long as those of the paper (600 tokens with the prompt)."""
+    return [f"{number}. {' '.join([WORDS] * 15)}" for number in range(number)]
+
+
+def compare(
+    endpoint: Endpoint, concurrency: int, texts: Sequence[str], pairs: int = PAIRS, max_tokens: int = 128
+) -> Pairs:
+    """Ask an endpoint for every text by both clients, `pairs` times in turn, after a pass that is not counted."""
+    dataset = study().datasets["fktg-sample"]
+    told = instruction(dataset)
+    asking = Asking(concurrency=concurrency, timeout_s=TIMEOUT_S, max_tokens=max_tokens)
+    with (
+        open_asker(endpoint, told, dataset.labels, asking) as asker,
+        bare_client(endpoint, concurrency) as post,
+    ):
+        payloads = [
+            {
+                "model": endpoint.model,
+                "messages": messages(told, text),
+                "temperature": 0.0,
+                "max_tokens": max_tokens,
+            }
+            for text in texts
+        ]
+
+        def ours() -> int:
+            return sum(reply.kind not in REQUEST_FAILURES for reply in asker.ask(texts))
+
+        def bare() -> int:
+            return post(payloads)
+
+        both = {"ours": (ours, [_timed(ours, len(texts))]), "bare": (bare, [_timed(bare, len(texts))])}
+        for pair in range(pairs):
+            # Each goes first in every other pair, so that a drift of the machine favours neither.
+            for name in ("ours", "bare") if pair % 2 else ("bare", "ours"):
+                work, passes = both[name]
+                passes.append(_timed(work, len(texts)))
+    return Pairs(concurrency, len(texts), both["ours"][1][1:], both["bare"][1][1:])
+
+
+@contextmanager
+def bare_client(endpoint: Endpoint, concurrency: int) -> Iterator[Callable[[list[dict[str, object]]], int]]:
+    """Give a function that posts payloads with httpx, `concurrency` at a time, and returns how many were answered.
+
+    Every connection has a client of its own: the pool of a single one takes 25 ms of CPU per request at concurrency
+    189 (37 texts/s), and nobody could fall behind that.
+    """
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"}
+    tls = httpx.create_ssl_context()
+    with asyncio.Runner() as runner:
+        clients = [
+            httpx.AsyncClient(timeout=TIMEOUT_S, headers=headers, trust_env=False, verify=tls)
+            for _ in range(concurrency)
+        ]
+
+        async def work(client: httpx.AsyncClient, queue: Iterator[dict[str, object]]) -> int:
+            answered = 0
+            for payload in queue:
+                response = await client.post(f"{endpoint.url}/chat/completions", json=payload)
+                answered += bool(response.raise_for_status().json()["choices"])
+            return answered
+
+        async def post(payloads: list[dict[str, object]]) -> int:
+            queue = iter(payloads)
+            return sum(await asyncio.gather(*(work(client, queue) for client in clients)))
+
+        async def close() -> None:
+            await asyncio.gather(*(client.aclose() for client in clients))
+
+        try:
+            yield lambda payloads: runner.run(post(payloads))
+        finally:
+            runner.run(close())
+
+
+def stub_pairs(
+    concurrencies: Sequence[int] = CONCURRENCIES, delay_s: float = DELAY_S, pairs: int = PAIRS
+) -> Iterator[Pairs]:
+    """Compare both clients on the stub, one concurrency after the other."""
+    with stub_process(delay_s) as endpoint:
+        for concurrency in concurrencies:
+            texts = sample_texts(SEQUENTIAL_TEXTS if concurrency == 1 else TEXTS)
+            yield compare(endpoint, concurrency, texts, pairs)
+
+
+def line(found: Pairs) -> str:
+    """Return a result as a line for people."""
+    median, low, high = found.ratio
+    ours, bare = (
+        statistics.median(item.texts_per_s for item in passes) for passes in (found.ours, found.bare)
+    )
+    return (
+        f"concurrency {found.concurrency:>3}: ratio {median:.2f} (median of {len(found.ratios)} pairs, 95 % interval "
+        f"{low:.2f} to {high:.2f}); {ours:.1f} against {bare:.1f} texts/s; client CPU {found.cpu_ms:.2f} against "
+        f"{found.bare_cpu_ms:.2f} ms per request; {'goals reached' if found.reached else 'GOAL MISSED'}"
+    )
+
+
+def _timed(work: Callable[[], int], expected: int) -> Pass:
+    cpu_s, start_s = _cpu_s(), time.perf_counter()
+    answered = work()
+    wall_s, cpu_s = time.perf_counter() - start_s, _cpu_s() - cpu_s
+    if answered != expected:
+        raise RuntimeError(f"{answered} of {expected} requests were answered")
+    return Pass(expected / wall_s, 1000 * cpu_s / expected)
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> int:
+    """Print a line per concurrency; the exit status says whether the goals are reached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--delay-s", type=float, default=DELAY_S)
+    given = parser.parse_args()
+    print(f"Goals: ratio at least {GOAL_RATIO:g}, client CPU under {GOAL_CPU_MS:g} ms per request.")
+    reached = []
+    for found in stub_pairs(delay_s=given.delay_s, pairs=given.pairs):
+        print(line(found), flush=True)
+        reached.append(found.reached)
+    return 0 if all(reached) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

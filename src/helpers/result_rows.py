@@ -1,0 +1,288 @@
+"""One row of the results tables for each run, published or measured; what is absent is null."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers import paths
+from helpers.record import Component, Record, Run, SplitResult
+from helpers.study import study
+
+COLUMNS = (
+    "source",
+    "origin",
+    "model",
+    "family",
+    "checkpoint",
+    "weights",
+    "dtype",
+    "quantisation",
+    "dataset",
+    "synthetic",
+    "machine",
+    "gpu_model",
+    "gpus",
+    "gpus_origin",
+    "nodes",
+    "device",
+    "engine",
+    "prefix_caching",
+    "concurrency",
+    "prompt",
+    "output_mode",
+    "splits",
+    "texts",
+    "accuracy",
+    "accuracy_uncertainty",
+    "accuracy_sd",
+    "duration_s",
+    "duration_uncertainty_s",
+    "duration_sd_s",
+    "energy_kind",
+    "energy_wh",
+    "energy_wh_below",
+    "energy_uncertainty_wh",
+    "energy_sd_wh",
+    "cpu_wh",
+    "gpu_wh",
+    "ram_wh",
+    "cpu_method",
+    "gpu_method",
+    "ram_method",
+    "ram_codecarbon_wh",
+    "idle_power_w",
+    "net_wh",
+    "train_s",
+    "train_wh",
+    "tokens_in",
+    "tokens_out",
+    "tokens_thinking",
+    "requests_sent",
+    "requests_answered",
+    "parse_failures",
+    "latency_p50_s",
+    "latency_p95_s",
+    "latency_p99_s",
+    "ttft_s",
+    "prefix_hit_rate",
+    "agreement",
+    "checks_failed",
+)
+"""Columns of `results`. `energy_wh` adds up CPU, GPU and RAM as the paper does (total_as_published).
+
+`energy_kind`: printed or digitised for published values; for runs measured, partly-measured or estimated,
+after how CPU and GPU were got (memory always counts by a rule). `net_wh` is `energy_wh` without what the idle
+machine, everything loaded, would have taken in that time at `idle_power_w`. `train_s` and `train_wh`: training on one split,
+the mean over the splits. `origin`: the published tables and figures, or the record. `prompt`: language of the
+instruction, and how many examples stood before a text. Tokens, requests, failures and latencies (per text) are
+those of a pass over a test set, the mean over the splits; runs with dummy weights have no accuracy.
+"""
+
+KEY = ["model", "dataset", "machine", "gpus", "nodes"]
+"""Columns that tell published runs apart."""
+
+
+def published_row(run: pd.DataFrame) -> dict[str, Any]:
+    """Return the row of a published run from its observations."""
+    first = run.iloc[0]
+    machine = study().machines[str(first["machine"])]
+    dataset = study().datasets[str(first["dataset"])]
+    chosen = {quantity: _preferred(values) for quantity, values in run.groupby("quantity")}
+    row = {name: first[name] for name in ("source", "model", "family", "dataset", "machine", "gpus", "nodes")}
+    row["origin"] = " ".join(sorted({str(item["origin"]) for item in chosen.values()}))
+    row["gpus_origin"] = "printed" if (run["gpus_origin"] == "printed").any() else first["gpus_origin"]
+    row |= {"synthetic": False, "gpu_model": machine.gpu_model, "splits": 10, "texts": dataset.split.test}
+    for quantity, item in chosen.items():
+        if quantity in ("accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"):
+            row[str(quantity)] = item["value"]
+    for column, quantity in (
+        ("accuracy_uncertainty", "accuracy"),
+        ("duration_uncertainty_s", "duration_s"),
+        ("energy_uncertainty_wh", "energy_wh"),
+    ):
+        row[column] = chosen[quantity]["uncertainty"] if quantity in chosen else None
+    row["energy_kind"] = chosen["energy_wh"]["kind"]
+    row["energy_wh_below"] = chosen["energy_wh"]["below"]
+    return row
+
+
+def _preferred(values: pd.DataFrame) -> pd.Series:
+    """Choose among the places that give one quantity of one run.
+
+    A printed value comes before one read off a figure, except an energy that is printed as a limit or
+    with two decimals below 1 Wh; among figures the most precise reading wins.
+    """
+    coarse = (values["quantity"] == "energy_wh") & ~(values["value"] >= 1)
+    rank = (values["kind"] != "printed").astype(int) + 2 * ((values["kind"] == "printed") & coarse)
+    order = values.assign(rank=rank).sort_values(["rank", "uncertainty"], kind="stable")
+    return order.iloc[0]
+
+
+def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
+    """Return the row of a measured run."""
+    run = record.run
+    accuracy = [item.accuracy for item in record.splits]
+    durations = [item.duration_s for item in record.splits]
+    energies = [wh for item in record.splits if (wh := _known(item.energy.total_wh)) is not None]
+    components = {name: [getattr(item.energy, name) for item in record.splits] for name in _COMPONENTS}
+    # A sum with the CPU and one without it have no mean.
+    alike = all(len({part.method for part in components[name]}) == 1 for name in ("cpu", "gpu", "ram"))
+    complete = alike and len(energies) == len(record.splits)
+    return {
+        "source": source,
+        "origin": paths.relative(file),
+        **{name: getattr(run, name) for name in _FROM_RUN},
+        **_of_asking(run),
+        "gpu_model": record.environment.gpus[0].model if record.environment.gpus else None,
+        "gpus_origin": "measured",
+        "texts": record.splits[0].texts,
+        "accuracy": _mean(accuracy),
+        "accuracy_sd": _sd([value for value in accuracy if value is not None])
+        if None not in accuracy
+        else None,
+        "duration_s": statistics.fmean(durations),
+        "duration_sd_s": _sd(durations),
+        "energy_kind": _kind(record),
+        "energy_wh": statistics.fmean(energies) if complete else None,
+        "energy_sd_wh": _sd(energies) if complete else None,
+        **{f"{name}_wh": _mean([part.energy_wh for part in parts]) for name, parts in components.items()},
+        **{
+            f"{name}_method": parts[0].method
+            for name, parts in components.items()
+            if name != "ram_codecarbon"
+        },
+        "idle_power_w": _mean([item.idle_power_w for item in record.splits]),
+        "net_wh": _mean([item.net_wh for item in record.splits]) if complete else None,
+        **_training(record),
+        **{name: _mean([getattr(item, name) for item in record.splits]) for name in _COUNTED},
+        **{name: _mean([_of_replies(item, name) for item in record.splits]) for name in _REPLIES},
+        "checks_failed": " ".join(check.name for check in record.checks if not check.passed),
+    }
+
+
+def _training(record: Record) -> dict[str, float | None]:
+    phase = next((item for item in record.phases if item.name == "train"), None)
+    if phase is None:
+        return {"train_s": None, "train_wh": None}
+    count, energy_wh = len(record.splits), phase.energy.total_wh
+    return {
+        "train_s": phase.duration_s / count,
+        "train_wh": None if energy_wh is None else energy_wh / count,
+    }
+
+
+_COMPONENTS = ("cpu", "gpu", "ram", "ram_codecarbon")
+_FROM_RUN = (
+    "model",
+    "family",
+    "checkpoint",
+    "weights",
+    "dtype",
+    "dataset",
+    "synthetic",
+    "machine",
+    "gpus",
+    "nodes",
+    "device",
+    "concurrency",
+    "splits",
+)
+
+
+_COUNTED = ("tokens_in", "tokens_out", "requests_sent", "requests_answered", "parse_failures")
+_REPLIES = (
+    "tokens_thinking",
+    "latency_p50_s",
+    "latency_p95_s",
+    "latency_p99_s",
+    "ttft_s",
+    "prefix_hit_rate",
+    "agreement",
+)
+
+
+def _of_asking(run: Run) -> dict[str, Any]:
+    """Return how a language model was served and asked; nothing of other models."""
+    served, asked = run.served, run.asked
+    return {
+        "engine": served and served.engine,
+        "quantisation": served and served.quantisation,
+        "prefix_caching": served and served.prefix_caching,
+        "prompt": asked and (f"{asked.language}, {asked.shots} examples" if asked.shots else asked.language),
+        "output_mode": asked and asked.output_mode,
+    }
+
+
+def _of_replies(item: SplitResult, name: str) -> float | None:
+    value: float | None = None if item.replies is None else getattr(item.replies, name)
+    return value
+
+
+def measured_observations(source: str, file: Path, record: Record) -> Iterator[dict[str, Any]]:
+    """Yield the values of a measured run, one row each."""
+    row = measured_row(source, file, record)
+    for quantity in ("accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"):
+        yield {
+            **{name: row[name] for name in ("source", "origin", "family", *KEY, "gpus_origin")},
+            "kind": _quantity_kind(quantity, row),
+            "quantity": quantity,
+            "value": row[quantity],
+        }
+
+
+def _quantity_kind(quantity: str, row: dict[str, Any]) -> str:
+    if quantity == "energy_wh":
+        return str(row["energy_kind"])
+    if row[quantity] is None:
+        return "missing"
+    if not quantity.endswith("_wh"):
+        return "measured"
+    return str(row[quantity.replace("_wh", "_method")]).partition(":")[0]
+
+
+def split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, Any]]:
+    """Yield one row for each split of a measured run."""
+    for item in record.splits:
+        failures = item.replies.failures if item.replies is not None else None
+        yield {
+            "source": source,
+            "origin": paths.relative(file),
+            **{name: getattr(record.run, name) for name in _FROM_RUN if name != "splits"},
+            **_of_asking(record.run),
+            **item.model_dump(exclude={"energy", "idle_energy", "sources", "replies"}),
+            **{name: _of_replies(item, name) for name in _REPLIES},
+            "failures": None
+            if failures is None
+            else " ".join(f"{kind}:{count}" for kind, count in sorted(failures.items())),
+            "accuracy": item.accuracy,
+            "energy_wh": _known(item.energy.total_wh),
+            "net_wh": item.net_wh,
+            **{f"{name}_wh": getattr(item.energy, name).energy_wh for name in _COMPONENTS},
+            **{f"{name}_method": getattr(item.energy, name).method for name in _COMPONENTS},
+        }
+
+
+def _known(energy_wh: float | None) -> float | None:
+    """Return an energy, or None for 0: a counter that did not move says nothing (the check `energy_known` tells)."""
+    return energy_wh or None
+
+
+def _kind(record: Record) -> str:
+    # Memory always counts by a rule; what tells runs apart is how CPU and GPU were got.
+    parts: list[Component] = [part for s in record.splits for part in (s.energy.cpu, s.energy.gpu)]
+    kinds = {part.method.partition(":")[0] for part in parts} - {"missing"}
+    if kinds == {"measured"}:
+        return "measured"
+    return "partly-measured" if "measured" in kinds else "estimated" if kinds else "missing"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
+
+
+def _sd(values: list[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None

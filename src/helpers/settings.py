@@ -1,0 +1,88 @@
+"""The parameters that the measurement notebooks declare, each with its type, default and limits."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from helpers.llm.asking import DEFAULT_MAX_TOKENS
+from helpers.study import NAME, PAPER_EMBEDDING
+from helpers.validation import Strict
+
+
+class RunParameters(Strict):
+    """Parameters that every measurement notebook has."""
+
+    model: str
+    """A model of the catalogue."""
+    dataset: str = "fktg-sample"
+    """A dataset of the catalogue."""
+    machine: str = "auto"
+    """The machine at hand, or the name of the paper's machine that it is."""
+    campaign: str = Field(default="local", pattern=NAME)
+    """The name that the run is filed under."""
+    splits: int = Field(default=10, ge=1, le=10)
+    """How many of the 10 fixed splits, from the first."""
+    window_s: float = Field(default=5.0, gt=0, le=3600)
+    """Passes repeat until this many seconds are over; below 5 a check fails."""
+    data_dir: str = ""
+    """Folder with NAME.csv.gz files; the default is what COMPANION_DATASETS names."""
+    output: str = ""
+    """Folder that receives CAMPAIGN/RUN/record.json; the default is runs."""
+
+
+class TraditionalParameters(RunParameters):
+    """Parameters of `notebooks/measure/traditional.ipynb`."""
+
+    model: str = "linear-tfidf"
+    """A traditional model of the catalogue."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where a sentence embedding is computed; the paper used a GPU."""
+    checkpoint: str = PAPER_EMBEDDING
+    """Sentence embedding: one of the catalogue, or a folder, written with a slash."""
+
+
+class LlmParameters(RunParameters):
+    """Parameters of `notebooks/measure/llm.ipynb`."""
+
+    model: str = "qwen2.5-0.5b"
+    """A language model of the catalogue."""
+    gpus: int = Field(default=0, ge=0, le=64)
+    """GPUs of each node, over which every layer is spread; 0: the CPU serves."""
+    nodes: int = Field(default=1, ge=1, le=64)
+    """Nodes over which the layers are spread, with Ray."""
+    concurrency: int = Field(default=1, ge=1, le=4096)
+    """Texts asked at the same time; 1 is paper mode."""
+    language: Literal["", "de", "en"] = ""
+    """Of the instruction; the default is the dataset's."""
+    shots: int = Field(default=0, ge=0, le=100)
+    """Examples before each text, from the training split."""
+    output_mode: Literal["free", "constrained"] = "free"
+    """Free text as in the paper, or nothing but a category (structured outputs)."""
+    max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1)
+    """Tokens of an answer, at the most."""
+    thinking_tokens: int = Field(default=4096, ge=1)
+    """Tokens of thinking, at the most, on top of those; for reasoning models only."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """0 as in the paper: always the likeliest token."""
+    json_fallback: bool = False
+    """Ask a second time, for JSON, where an answer has not the format."""
+    engine: str = "vllm"
+    """An engine of data/study/engines.yaml, or the URL of an endpoint that runs already."""
+    checkpoint: str = ""
+    """A folder with a checkpoint in place of the catalogue's; of an endpoint that runs already, the name it serves."""
+    weights: Literal["real", "dummy"] = "real"
+    """`dummy`: random weights, which cost as much and answer nothing."""
+    dtype: str = Field(default="auto", pattern=r"^[a-z0-9]+$")
+    """Number format of the weights; auto: the checkpoint's."""
+    quantisation: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9_-]*)?$")
+    """Passed to the engine; the default is what the checkpoint itself says."""
+    prefix_caching: bool = False
+    """Whether the engine may keep the beginning that all prompts share."""
+    max_model_len: int = Field(default=0, ge=0)
+    """Tokens of prompt and answer together; 0: what the checkpoint allows."""
+    timeout_s: float = Field(default=600.0, gt=0, le=86400)
+    """Longest time of one answer."""
+    start_timeout_s: float = Field(default=1800.0, gt=0, le=86400)
+    """Longest time until the engine answers."""
+    keep_answers: bool = False
+    """Keep the raw answers in a file beside the record that is never promoted; they may quote the texts."""

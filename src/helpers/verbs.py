@@ -1,0 +1,220 @@
+"""What the verbs of `python -m helpers` do; each returns the exit status."""
+
+# ruff: noqa: PLC0415  (each imports what it needs: `--help` and a mistyped name answer at once)
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from helpers.errors import UserError
+
+
+def study(options: argparse.Namespace) -> int:
+    """List models, datasets, machines and campaigns."""
+    from helpers.study import study
+
+    catalogue = study()
+    if options.json:
+        print(catalogue.model_dump_json(indent=1))
+        return 0
+    _section("models", {key: f"{item.title} ({item.family})" for key, item in catalogue.models.items()})
+    _section(
+        "embeddings",
+        {key: item.repository or f"package {item.package}" for key, item in catalogue.embeddings.items()},
+    )
+    _section("datasets", {key: item.task for key, item in catalogue.datasets.items()})
+    _section(
+        "machines",
+        {key: f"{item.gpus_per_node} x {item.gpu_model} a node" for key, item in catalogue.machines.items()},
+    )
+    _section("campaigns", {key: item.title for key, item in catalogue.campaigns.items()})
+    return 0
+
+
+def _section(title: str, items: dict[str, str]) -> None:
+    width = max(map(len, items))
+    print(f"{title}:")
+    for name, text in items.items():
+        print(f"  {name:<{width}}  {text}")
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Say what this machine can measure; status 0 where a paper could use it, else 1."""
+    from helpers.doctor import run_doctor
+
+    return run_doctor(options.json)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Measure one run."""
+    from helpers.parameters import PARAMETERS, plan
+
+    declared = PARAMETERS[options.notebook].model_fields
+    values = dict(_assignment(text, declared) for text in options.parameters)
+    chosen = plan(values, "parameters", options.notebook)
+
+    from helpers import execute  # after the cheap checks: it takes seconds
+    from helpers.results import describe
+
+    record = execute.measure(chosen)
+    print(record.model_dump_json(indent=1) if options.json else describe(record))
+    return 0
+
+
+def _assignment(text: str, declared: Mapping[str, FieldInfo]) -> tuple[str, Any]:
+    """Read NAME=VALUE; a text is left as it is where the parameter is one."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UserError(f"-p {text}: expected NAME=VALUE, for example -p model=linear-tfidf")
+    field = declared.get(name)
+    if field is None or field.annotation in (int, float, bool):
+        try:
+            parsed = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            parsed = value
+        return name, parsed if isinstance(parsed, int | float | bool) else value
+    return name, value
+
+
+def tiny_model(options: argparse.Namespace) -> int:
+    """Train a tiny language model on invented texts."""
+    from helpers.llm.tiny import build_tiny
+    from helpers.paths import ROOT, relative
+    from helpers.study import LanguageModel, study
+
+    known = study().models["tiny"]
+    place = ROOT / known.checkpoint if isinstance(known, LanguageModel) else ROOT
+    built = build_tiny(Path(options.folder) if options.folder else place)
+    told = {
+        "folder": relative(built.folder),
+        "parameters": built.parameters,
+        "accuracy": round(built.accuracy, 3),
+    }
+    print(
+        json.dumps(told)
+        if options.json
+        else f"{told['folder']}: {built.parameters} parameters, accuracy {built.accuracy:.3f}, "
+        f"{built.duration_s:.0f} s; it is for tests and demos, never a result"
+    )
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure a campaign, or what is left of it."""
+    from helpers import results, workflow
+
+    status = workflow.run(options.campaign, "campaign")
+    if status == 0 and options.json:
+        table = results.of_campaign(results.load_tables().results, options.campaign)
+        print(table.to_json(orient="records", indent=1, force_ascii=False))
+    return status
+
+
+def book(options: argparse.Namespace) -> int:
+    """Measure a campaign, execute the analyses, build the book."""
+    from helpers import book, show, workflow
+
+    status = workflow.run(None if options.no_measure else options.campaign, "book")
+    if status == 0:
+        if not book.has_static_images():
+            print(show.NO_BROWSER)
+        print(f"the book: {book.HTML / 'index.html'}")
+    return status
+
+
+def analyse(options: argparse.Namespace) -> int:
+    """Execute one analysis notebook for the book."""
+    from helpers import execute
+    from helpers.paths import relative
+
+    executed = relative(execute.analyse(options.notebook))
+    print(json.dumps({"executed": executed}) if options.json else executed)
+    return 0
+
+
+def results(options: argparse.Namespace) -> int:
+    """Print or write the results tables."""
+    from helpers import results
+
+    tables = results.load_tables()
+    for line in tables.refused:
+        print(f"refused: {line}", file=sys.stderr)
+    if options.write:
+        for name in ("results", "observations", "split_results"):
+            getattr(tables, name).to_csv(Path(options.write) / f"{name}.csv", index=False)
+        return 0
+    table = results.select(getattr(tables, options.table), options.source)
+    if options.json:
+        print(table.to_json(orient="records", indent=1, force_ascii=False))
+    else:
+        table.to_csv(sys.stdout, index=False)
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Print a campaign's accuracies beside the published ones."""
+    from helpers.compare import compare, summary
+    from helpers.results import load_tables
+
+    table = compare(load_tables().results, options.campaign)
+    print(
+        table.to_json(orient="records", indent=1)
+        if options.json
+        else f"{table.to_string()}\n{summary(table)}"
+    )
+    return 0
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Print the regression of energy on duration and GPUs."""
+    from helpers.accounting import TITLES
+    from helpers.results import load_tables
+    from helpers.statistics import regression
+
+    mode = options.accounting or ("total_as_published" if options.source == "published" else "measured_only")
+    points = regression.points(load_tables().results, options.source, options.machine, options.dataset, mode)
+    fitted = regression.fit(points)
+    if options.json:
+        print(json.dumps(regression.as_json(fitted, mode), indent=1, ensure_ascii=False))
+        return 0
+    for name, term in fitted.terms.items():
+        stars = regression.stars(term.p_value)
+        print(f"{regression.TITLES[name]:<14}{term.estimate:>12.6g} ({term.std_error:.3g}) {stars}")
+    print(
+        f"{fitted.n} runs, R2 {fitted.r2:.4f}, adjusted R2 {fitted.adjusted_r2:.4f}; energy in Wh: {TITLES[mode]}"
+    )
+    return 0
+
+
+def claims(options: argparse.Namespace) -> int:
+    """Print the paper's claims with verdicts."""
+    from helpers.claims import ledger
+    from helpers.results import load_tables, select
+
+    tables = load_tables()
+    select(tables.results, options.source)  # refuses a source that is not there
+    assessments = ledger.evaluate(tables, options.source)
+    if options.json:
+        print(json.dumps(ledger.as_json(assessments), indent=1, ensure_ascii=False))
+        return 0
+    for item in assessments:
+        print(f"{item.verdict:<22}{item.claim.id}: {item.reason}")
+    return 0
+
+
+def promote(options: argparse.Namespace) -> int:
+    """File the records of a campaign."""
+    from helpers.paths import relative
+    from helpers.promote import promote
+
+    promoted = [relative(folder) for folder in promote(options.campaign)]
+    print(
+        json.dumps(promoted, indent=1) if options.json else "\n".join(f"promoted {name}" for name in promoted)
+    )
+    return 0
