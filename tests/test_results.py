@@ -312,7 +312,9 @@ def test_net_energy_is_beside_the_gross_and_every_cell_is_one_value(load, tmp_pa
     put(tmp_path / "live", "demo", RUN_ID, with_splits)
     tables = load()
     row, per_split = one(tables.results, source="demo"), tables.split_results
-    idle_wh = sum(part["energy_wh"] or 0 for name, part in energy_document().items() if name != "ram_codecarbon")
+    idle_wh = sum(
+        part["energy_wh"] or 0 for name, part in energy_document().items() if name != "ram_codecarbon"
+    )
     assert list(per_split["net_wh"]) == pytest.approx([wh - idle_wh for wh in per_split["energy_wh"]])
     assert row["net_wh"] == pytest.approx(per_split["net_wh"].mean())
     assert row["idle_power_w"] == 12.5
