@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def environment(hardware: Hardware) -> Environment:
         ram_gb=hardware.ram_gb,
         gpus=list(hardware.gpus),
         driver=hardware.driver,
-        container=_container(),
+        container=container(Path("/"), os.environ),
     )
 
 
@@ -50,6 +51,26 @@ def threads() -> dict[str, int]:
     found = {str(pool["user_api"]): int(pool["num_threads"]) for pool in threadpool_info()}
     torch = sys.modules.get("torch")
     return found | ({"torch": torch.get_num_threads()} if torch else {})
+
+
+def container(root: Path, environment: Mapping[str, str]) -> str | None:
+    """Return what kind of container this process runs in; None where none shows.
+
+    Args:
+        root: folder that holds `proc` and `run` of the machine.
+        environment: variables of this process.
+    """
+    try:
+        of_init = (root / "proc/1/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        of_init = ""
+    marks = {
+        "apptainer": "APPTAINER_CONTAINER" in environment or "SINGULARITY_CONTAINER" in environment,
+        "podman": (root / "run/.containerenv").exists(),
+        "kubernetes": "KUBERNETES_SERVICE_HOST" in environment or "kubepods" in of_init,
+        "docker": (root / ".dockerenv").exists() or "docker" in of_init,
+    }
+    return next((name for name, found in marks.items() if found), None)
 
 
 def git_commit() -> str | None:
@@ -87,9 +108,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _container() -> str | None:
-    if os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER"):
-        return "apptainer"
-    return "docker" if Path("/.dockerenv").exists() else None

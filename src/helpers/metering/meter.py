@@ -222,4 +222,4 @@ def _read_in_background(meter: Meter, wanted: bool) -> Iterator[None]:
     finally:
         end.set()
         if wanted:
-            thread.join()
+            thread.join(READ_EVERY_S)  # it ends with the process where the driver hangs
