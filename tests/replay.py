@@ -216,6 +216,10 @@ class FakeNvml:
     def nvmlShutdown(self) -> None:
         """Stop."""
 
+    def nvmlSystemGetDriverVersion(self) -> str:
+        """Return the version of the driver."""
+        return "570.1"
+
     def nvmlDeviceGetCount(self) -> int:
         """Return the number of GPUs."""
         return len(self.gpus)

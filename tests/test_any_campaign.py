@@ -249,7 +249,11 @@ def functions() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", functions())
+BENCHES = {"protocol"}
+"""Pages that draw benches and no runs (tests/test_bench.py)."""
+
+
+@pytest.mark.parametrize("name", sorted(functions().keys() - BENCHES))
 def test_every_page_can_be_drawn(name, tables):
     artefact = functions()[name](tables)
     assert isinstance(artefact, Artefact)

@@ -1,8 +1,34 @@
-"""The memory that a process may use is the least of all limits, wherever they are written."""
+"""The memory that a process may use is the least of all limits, wherever they are written; GPUs that can be seen are seen."""
 
+import sys
+
+import pynvml
 import pytest
 
-from helpers.machine import ram_limits_bytes
+from helpers.machine import GIB, detect, ram_limits_bytes, slurm_memory_bytes
+from replay import UUIDS, Machine
+
+
+@pytest.mark.parametrize(
+    ("given", "gb"),
+    [
+        ({"SLURM_MEM_PER_CPU": "2048", "SLURM_CPUS_ON_NODE": "4"}, 8),
+        ({"SLURM_MEM_PER_NODE": "3072", "SLURM_CPUS_ON_NODE": "4"}, 3),
+        ({"SLURM_MEM_PER_CPU": "2048"}, None),
+        ({"SLURM_MEM_PER_NODE": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_memory_per_cpu_counts_for_all_cpus_of_a_slurm_job(given, gb):
+    assert slurm_memory_bytes(given) == (None if gb is None else gb * GIB)
+
+
+def test_a_gpu_that_is_lost_hides_no_other(monkeypatch, tmp_path):
+    machine = Machine(tmp_path / "powercap", gpus=3)
+    monkeypatch.setitem(sys.modules, "pynvml", machine.nvml)
+    machine.nvml.gpus[1].error = pynvml.NVML_ERROR_GPU_IS_LOST
+    assert [gpu.uuid for gpu in detect().gpus] == [UUIDS[0], UUIDS[2]]
+    machine.close()
 
 
 def put(file, text):

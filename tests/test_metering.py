@@ -536,6 +536,25 @@ def test_a_die_that_mirrors_its_package_is_not_counted_twice(powercap):
     assert joules(reading.energy.cpu) == pytest.approx(5 * CPU.energy_j(1.0), rel=0.02)
 
 
+@pytest.mark.parametrize(("rates_uj", "left"), [((5, 6), 2), ((5, 5), 1)])
+def test_two_packages_that_show_nearly_the_same_by_chance_are_both_counted(rates_uj, left, tmp_path):
+    files = []
+    for number in range(2):
+        folder = tmp_path / f"intel-rapl:{number}"
+        folder.mkdir()
+        (folder / "name").write_text(f"package-{number}\n")
+        (folder / "max_energy_range_uj").write_text(f"{RANGE_UJ}\n")
+        files.append(folder / "energy_uj")
+        files[-1].write_text(f"{7_000_000 + 900_000 * number}\n")
+
+    def wait(seconds):
+        for file, rate_uj in zip(files, rates_uj, strict=True):
+            file.write_text(str(int(file.read_text()) + int(rate_uj * 1e6 * seconds)))
+
+    counters, _ = open_rapl(tmp_path, sleep=wait)
+    assert [counter.name for counter in counters] == [f"rapl:package-{number}" for number in range(left)]
+
+
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_machine_without_rapl_says_so(exists, tmp_path):
     root = tmp_path / "powercap"
@@ -642,7 +661,10 @@ def test_a_lost_counter_names_itself():
 _AUDITED = """
     import json, os, sys, time
     from pathlib import Path
+    from helpers import traditional
     from helpers.metering.meter import find_sources, open_meter
+    from helpers.metering.timeline import start_timeline
+    from helpers.study import study
     from replay import Curve, Machine, RealClock
     import codecarbon
 
@@ -669,7 +691,15 @@ _AUDITED = """
             phase = "window"
             open("canary", "w").close()
             window = meter.window(lambda: machine.run(0.1, Curve(200), Curve(400)), 0.5)
-            phase = "close"
+            phase = "train"
+            texts, labels = ["rot und rund", "blau und eckig"] * 8, ["apfel", "kiste"] * 8
+            model = study().models["linear-tfidf"]
+            classifier = meter.measure(lambda: traditional.train(model, None, texts, labels))[0]
+            with start_timeline(Path.cwd(), []) as timeline:
+                phase = "window"
+                meter.window(lambda: classifier.predict(texts), 0.5)
+                phase = "close"
+                timeline.stop()
     print(json.dumps({
         "seen": seen,
         "passes": window.passes,
@@ -699,4 +729,4 @@ def test_a_window_opens_no_socket_and_no_file_for_writing(tmp_path):
     assert answer["methods"] == ["measured:rapl", "measured:nvml-counter"]
     assert answer["gpu_w"] == pytest.approx(400, rel=0.1)  # in real time, on a machine that is busy
     assert answer["seen"] == [["open", "canary"]]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["canary", "powercap"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["canary", "power.parquet", "powercap"]

@@ -28,7 +28,7 @@ from helpers.metering.meter import Reading
 from helpers.metering.node_actor import Halves
 from helpers.metering.node_readings import NodeReading, combine, node_checks, sum_energies
 from helpers.metering.nodes import measure_nodes, open_nodes
-from helpers.record import Component, Energy
+from helpers.record import Component, Energy, publish
 
 pytestmark = pytest.mark.xdist_group("nodes")  # one cluster is enough for two cores
 
@@ -433,6 +433,16 @@ def test_a_meter_that_hangs_is_not_waited_for_for_ever(fake, ids, monkeypatch):
     finally:
         kill_meter(fake, ids[0])
     assert f"({ids[0][:8]}): no answer to 'stop' for 1 s" in line
+
+
+def test_a_run_that_lost_a_meter_leaves_no_record(fake, ids, tmp_path):
+    def run():
+        with publish(tmp_path / "campaign" / "run") as folder:
+            (folder / "predictions.parquet").touch()
+            measure_nodes(lambda: kill_meter(fake, ids[0]), fake)
+
+    assert "its meter died" in refusal(run)
+    assert list((tmp_path / "campaign").iterdir()) == []
 
 
 def test_a_dead_meter_is_told_where_the_work_fails_with_it(fake, ids):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import paths, published, results
+from helpers.accounting import energies
 from helpers.errors import UserError
 from helpers.record import RECORD, Record, read_record
 from helpers.study import paper_models, study
@@ -320,6 +321,38 @@ def test_net_energy_is_beside_the_gross_and_every_cell_is_one_value(load, tmp_pa
     assert row["idle_power_w"] == 12.5
     for table in (tables.results, per_split):
         assert not table.map(lambda value: isinstance(value, (dict, list))).any(axis=None)
+
+
+@pytest.mark.parametrize(("gpus", "energy", "kind"), [(0, True, "measured"), (1, False, "missing")])
+def test_a_gpu_that_was_used_and_not_measured_leaves_no_energy(load, tmp_path, gpus, energy, kind):
+    def measured_cpu_alone(document):
+        document["run"]["gpus"] = gpus
+        for split in document["splits"]:
+            split["energy"] |= {
+                "cpu": component(0.02, "measured:rapl"),
+                "gpu": component(None, "missing"),
+            }
+
+    put(tmp_path / "live", "demo", RUN_ID, measured_cpu_alone)
+    tables = load()
+    row = one(tables.results, source="demo")
+    assert row["energy_kind"] == kind
+    assert pd.notna(row["energy_wh"]) == energy
+    assert row["cpu_wh"] == pytest.approx(0.02)
+    for table in (tables.results, tables.split_results):
+        mine = table[table["source"] == "demo"]
+        assert energies(mine, "measured_only").notna().all() == energy
+        assert energies(mine, "total_as_published").notna().all() == energy
+
+
+def test_net_energy_is_unknown_where_one_side_lacks_a_component(load, tmp_path):
+    put(
+        tmp_path / "live",
+        "demo",
+        RUN_ID,
+        change("splits", 0, "idle_energy", "cpu", to=component(None, "missing")),
+    )
+    assert pd.isna(one(load().results, source="demo")["net_wh"])
 
 
 def test_a_record_without_idle_energy_has_no_net_energy(load, tmp_path):

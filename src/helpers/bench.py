@@ -188,13 +188,12 @@ def cell_table(bench: MeterBench) -> pd.DataFrame:
 
 
 def tool_table(bench: MeterBench) -> pd.DataFrame:
-    """Return the tools, what they counted, and what they could not."""
+    """Return the tools and what they counted, or why they did not."""
     return pd.DataFrame(
         {
             "Tool": tool.title,
             "Version": tool.version,
-            "Its energy holds": tool.counts,
-            "Problem": tool.problem,
+            "Its energy holds": tool.counts or f"nothing: {tool.problem}",
         }
         for tool in bench.tools
     )

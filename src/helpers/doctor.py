@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from helpers.lock import MACHINE_LOCK
-from helpers.machine import GIB, ram_limits_bytes
+from helpers.machine import GIB, ram_limits_bytes, slurm_memory_bytes
 from helpers.metering.counters import Absent, Counter
 from helpers.metering.edges import Line, lines_before
 from helpers.metering.meter import Sources, find_sources
@@ -21,7 +21,7 @@ from helpers.metering.neighbours import other_processes
 from helpers.metering.nvml import GpuDevice
 from helpers.metering.ram import RAM_W_PER_GB
 from helpers.metering.rapl import POWERCAP
-from helpers.metering.sampling import CPU_LOAD, Sensors, gpu_column, open_sensors
+from helpers.metering.sampling import CPU_LOAD, ReadingError, Sensors, gpu_column, open_sensors
 from helpers.metering.timeline import throttled
 from helpers.metering.tracker import Tracked, open_tracker
 from helpers.surroundings import Finding, State, installed, surroundings, text
@@ -184,8 +184,7 @@ def _memory(root: Path, tracked: Tracked | str) -> Finding:
     known = [value for value in (total, *limits) if value is not None]
     if not known:
         return Finding("memory", "missing", f"{root / 'proc/meminfo'} does not tell its size", None)
-    slurm_mb = os.environ.get("SLURM_MEM_PER_NODE", "")
-    by_slurm = int(slurm_mb) * 1024**2 if slurm_mb.isdigit() else None
+    by_slurm = slurm_memory_bytes(os.environ)
     least = min(known)
     limit = (
         "SLURM's limit"
@@ -261,12 +260,16 @@ def _gpu_clocks(sensors: Sensors, uuids: Sequence[str], now_s: float) -> Finding
 
     what = "GPU clocks"
     columns = [gpu_column(uuid, "throttle_reasons") for uuid in uuids]
-    values = {column: [sensors.readers[column](now_s)] for column in columns if column in sensors.readers}
+    values, unknown = {}, []
+    for column in columns:
+        try:
+            values[column] = [sensors.readers[column](now_s)]
+        except KeyError:
+            unknown.append(sensors.absent.get(column, "unknown"))
+        except ReadingError as error:
+            unknown.append(str(error))
     if not values:
-        why = (
-            "no GPU" if not uuids else "; ".join(sensors.absent.get(column, "unknown") for column in columns)
-        )
-        return Finding(what, "missing", why, None)
+        return Finding(what, "missing", "; ".join(unknown) or "no GPU", None)
     reasons = throttled(pd.DataFrame({"time_s": [now_s], **values}), now_s, now_s)
     if not reasons:
         return Finding(what, "fine", "not throttled at the moment", None)

@@ -5,6 +5,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -40,8 +42,20 @@ def environment(hardware: Hardware) -> Environment:
         ram_gb=hardware.ram_gb,
         gpus=list(hardware.gpus),
         driver=hardware.driver,
-        container=_container(),
+        container=container(Path("/"), os.environ),
     )
+
+
+@contextmanager
+def fixed_threads(cores: int) -> Iterator[None]:
+    """Let the libraries that are loaded by now use OMP_NUM_THREADS threads, or one for each core where it is not set."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  (comes with scikit-learn; only runs need it)
+
+    count = int(os.environ.get("OMP_NUM_THREADS") or cores)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
+    with threadpool_limits(limits=count):
+        yield
 
 
 def threads() -> dict[str, int]:
@@ -51,6 +65,26 @@ def threads() -> dict[str, int]:
     found = {str(pool["user_api"]): int(pool["num_threads"]) for pool in threadpool_info()}
     torch = sys.modules.get("torch")
     return found | ({"torch": torch.get_num_threads()} if torch else {})
+
+
+def container(root: Path, environment: Mapping[str, str]) -> str | None:
+    """Return what kind of container this process runs in; None where none shows.
+
+    Args:
+        root: folder that holds `proc` and `run` of the machine.
+        environment: variables of this process.
+    """
+    try:
+        of_init = (root / "proc/1/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        of_init = ""
+    marks = {
+        "apptainer": "APPTAINER_CONTAINER" in environment or "SINGULARITY_CONTAINER" in environment,
+        "podman": (root / "run/.containerenv").exists(),
+        "kubernetes": "KUBERNETES_SERVICE_HOST" in environment or "kubepods" in of_init,
+        "docker": (root / ".dockerenv").exists() or "docker" in of_init,
+    }
+    return next((name for name, found in marks.items() if found), None)
 
 
 def git_commit() -> str | None:
@@ -99,9 +133,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _container() -> str | None:
-    if os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER"):
-        return "apptainer"
-    return "docker" if Path("/.dockerenv").exists() else None

@@ -3,7 +3,8 @@
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +82,8 @@ def ram_limits_bytes(
     proc: Path = Path("/proc/self/cgroup"), cgroups: Path = Path("/sys/fs/cgroup")
 ) -> Iterator[int]:
     """Yield every limit on the memory of this process: cgroup v1 and v2 from its own group up, and SLURM's."""
-    slurm_mb = os.environ.get("SLURM_MEM_PER_NODE", "")
-    if slurm_mb.isdigit() and int(slurm_mb) > 0:
-        yield int(slurm_mb) * 1024**2
+    if (given := slurm_memory_bytes(os.environ)) is not None:
+        yield given
     for line in _text(proc).splitlines():
         _, controllers, group = ([*line.split(":", 2), "", ""])[:3]
         if "memory" in controllers.split(","):
@@ -98,6 +98,21 @@ def ram_limits_bytes(
                 yield int(limit)
             if folder == base:
                 break
+
+
+def slurm_memory_bytes(environment: Mapping[str, str]) -> int | None:
+    """Return what SLURM gives to the job on this node: --mem, or --mem-per-cpu times its CPUs; None where neither is set.
+
+    SLURM sets one of both, in MB; 0 stands for the whole node. Source: sbatch(1), output environment variables.
+    """
+
+    def number(name: str) -> int:
+        text = environment.get(name, "")
+        return int(text) if text.isdigit() else 0
+
+    per_node = number("SLURM_MEM_PER_NODE")
+    given_mb = per_node or number("SLURM_MEM_PER_CPU") * number("SLURM_CPUS_ON_NODE")
+    return given_mb * 1024**2 or None
 
 
 def _ram_bytes() -> int:
@@ -119,15 +134,19 @@ def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
     except Exception:
         return (), None
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        gpus = tuple(
-            GpuInfo(
-                uuid=pynvml.nvmlDeviceGetUUID(handle),
-                model=pynvml.nvmlDeviceGetName(handle),
-                memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),
-            )
-            for handle in handles
-        )
-        return gpus, pynvml.nvmlSystemGetDriverVersion()
+        gpus = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):  # lost, or not for us: the others are there
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                gpus.append(
+                    GpuInfo(
+                        uuid=pynvml.nvmlDeviceGetUUID(handle),
+                        model=pynvml.nvmlDeviceGetName(handle),
+                        memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),
+                    )
+                )
+        return tuple(gpus), pynvml.nvmlSystemGetDriverVersion()
+    except pynvml.NVMLError:
+        return (), None
     finally:
         pynvml.nvmlShutdown()

@@ -17,12 +17,12 @@ from typing import Protocol
 import pandas as pd
 
 from helpers.datasets import Dataset, Split, splits
-from helpers.environment import environment, sha256_of, threads
+from helpers.environment import environment, fixed_threads, sha256_of, threads
 from helpers.errors import UserError
 from helpers.lock import MACHINE_LOCK, holding
 from helpers.metering import checks, judgement
-from helpers.metering.meter import Reading, SourceReading, Window, add, find_sources, scale
-from helpers.metering.neighbours import Load
+from helpers.metering.meter import Reading, SourceReading, Window, add, scale, sources_of_run
+from helpers.metering.neighbours import Load, other_meters, other_processes
 from helpers.metering.several import RunMeter, open_run_meter
 from helpers.metering.timeline import Timeline, TimelineLost, start_timeline
 from helpers.parameters import Plan
@@ -114,17 +114,22 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
         dataset: its texts.
         load: loads the model, and unloads it at the end of the block; loading is a phase of its own.
     """
-    uuids = [gpu.uuid for gpu in find_sources().gpus[: plan.gpus]] if plan.gpus else []
+    sources = sources_of_run(plan.gpus)
+    uuids = [gpu.uuid for gpu in sources.gpus]
     where = environment(plan.hardware)  # the code that starts the run, not one checked out meanwhile
     with (
         holding(MACHINE_LOCK, "another measurement runs on this machine"),
         publish(plan.folder) as folder,
-        open_run_meter(plan.nodes, plan.hardware.ram_gb, uuids) as meter,
+        open_run_meter(plan.nodes, plan.hardware.ram_gb, sources) as meter,
         start_timeline(folder, uuids) as timeline,
         ExitStack() as loaded,
     ):
         subject, load_reading = meter.measure(lambda: loaded.enter_context(load()))
-        where = where.model_copy(update={"threads": threads()})  # of the libraries that are loaded by now
+        loaded.enter_context(fixed_threads(plan.hardware.cpu_cores))
+        where = where.model_copy(
+            update={"threads": threads(), "garbage_collection": "before windows, never inside"}
+        )
+        on_gpus = other_processes(uuids)
         others = Load()
         _, idle = meter.measure(lambda: time.sleep(IDLE_S))
         others_percent = others.percent()
@@ -145,8 +150,10 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
                 *judgement.of_windows(windows, both_idle, meter.least_window_s),
                 *judgement.of_run(windows, dataset.warnings, meter.gpus, plan.gpus * plan.nodes),
                 checks.machine_quiet(others_percent, plan.hardware.cpu_cores),
+                checks.one_tracker(other_meters()),
+                checks.alone_on_gpu(_most(on_gpus, other_processes(uuids)), plan.gpus),
                 *meter.checks(),
-                *judgement.of_timeline(windows, power, lost, uuids if plan.nodes == 1 else []),
+                *judgement.of_timeline(windows, power, lost, plan.gpus if plan.nodes == 1 else 0),
                 *subject.checks(measured),
             ],
             files={file.name: sha256_of(file) for file in [_write_answers(measured, folder), power] if file},
@@ -246,6 +253,10 @@ def _stopped(timeline: Timeline) -> tuple[Path | None, str | None]:
         return timeline.stop(), None
     except TimelineLost as lost:
         return None, str(lost)
+
+
+def _most(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else max(before, after)
 
 
 def _mean_power_w(idle: Sequence[Reading]) -> float | None:

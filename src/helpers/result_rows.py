@@ -126,7 +126,7 @@ def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
     run = record.run
     accuracy = [item.accuracy for item in record.splits]
     durations = [item.duration_s for item in record.splits]
-    energies = [wh for item in record.splits if (wh := _known(item.energy.total_wh)) is not None]
+    energies = [wh for item in record.splits if (wh := _complete_wh(record, item)) is not None]
     components = {name: [getattr(item.energy, name) for item in record.splits] for name in _COMPONENTS}
     # A sum with the CPU and one without it have no mean.
     alike = all(len({part.method for part in components[name]}) == 1 for name in ("cpu", "gpu", "ram"))
@@ -258,19 +258,24 @@ def split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, An
             if failures is None
             else " ".join(f"{kind}:{count}" for kind, count in sorted(failures.items())),
             "accuracy": item.accuracy,
-            "energy_wh": _known(item.energy.total_wh),
+            "energy_wh": _complete_wh(record, item),
             "net_wh": item.net_wh,
             **{f"{name}_wh": getattr(item.energy, name).energy_wh for name in _COMPONENTS},
             **{f"{name}_method": getattr(item.energy, name).method for name in _COMPONENTS},
         }
 
 
-def _known(energy_wh: float | None) -> float | None:
-    """Return an energy, or None for 0: a counter that did not move says nothing (the check `energy_known` tells)."""
-    return energy_wh or None
+def _complete_wh(record: Record, item: SplitResult) -> float | None:
+    """Return the energy of a pass; None where it lacks a component that the run used, or is 0 (the check `energy_known`).
+
+    A counter that did not move says nothing.
+    """
+    return None if item.energy.lacks(record.run.gpus) else item.energy.total_wh or None
 
 
 def _kind(record: Record) -> str:
+    if any(item.energy.lacks(record.run.gpus) for item in record.splits):
+        return "missing"
     # Memory always counts by a rule; what tells runs apart is how CPU and GPU were got.
     parts: list[Component] = [part for s in record.splits for part in (s.energy.cpu, s.energy.gpu)]
     kinds = {part.method.partition(":")[0] for part in parts} - {"missing"}

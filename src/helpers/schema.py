@@ -48,6 +48,11 @@ class Energy(Strict):
     ram_codecarbon: Component
     """The same by CodeCarbon's own rule; beside `ram`, never added to it."""
 
+    def lacks(self, gpus: int) -> list[str]:
+        """Return what a run on that many GPUs uses and has no energy of: its sum is not the run's."""
+        used = {"cpu": self.cpu, "ram": self.ram} | ({"gpu": self.gpu} if gpus else {})
+        return [name for name, part in used.items() if part.energy_wh is None]
+
     @property
     def total_wh(self) -> float | None:
         """Sum of CPU, GPU and RAM in Wh as the paper adds them up; None where nothing is known."""
@@ -170,6 +175,8 @@ class Environment(Strict):
     container: str | None
     threads: dict[str, int] | None = None
     """Threads that the libraries of the run use, by library."""
+    garbage_collection: Literal["before windows, never inside"] | None = None
+    """When Python collected its garbage."""
 
 
 class Phase(Strict):
@@ -249,9 +256,16 @@ class SplitResult(Strict):
 
     @property
     def net_wh(self) -> float | None:
-        """Energy of a pass beyond the idle machine's, in Wh; None where either is unknown."""
-        gross, idle = self.energy.total_wh, self.idle_energy.total_wh if self.idle_energy else None
-        return None if gross is None or idle is None else gross - idle
+        """Energy of a pass beyond the idle machine's, in Wh; None where one has a component that the other lacks."""
+        if self.idle_energy is None:
+            return None
+        pairs = [
+            (getattr(self.energy, name), getattr(self.idle_energy, name)) for name in ("cpu", "gpu", "ram")
+        ]
+        if any((gross.energy_wh is None) != (idle.energy_wh is None) for gross, idle in pairs):
+            return None  # a sum with a component less the sum without it is the energy of nothing
+        gross_wh, idle_wh = self.energy.total_wh, self.idle_energy.total_wh
+        return None if gross_wh is None or idle_wh is None else gross_wh - idle_wh
 
     @model_validator(mode="after")
     def _counts(self) -> Self:

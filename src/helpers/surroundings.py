@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from helpers import paths
+from helpers.environment import container
 from helpers.lock import is_held
 from helpers.metering.checks import BUSY_PERCENT
 
@@ -153,24 +154,18 @@ def _virtual(root: Path) -> Finding:
 
 
 def _container(root: Path, environment: Mapping[str, str]) -> Finding:
-    what = "container"
-    of_init = text(root / "proc/1/cgroup")
-    marks = {
-        "apptainer": "APPTAINER_CONTAINER" in environment or "SINGULARITY_CONTAINER" in environment,
-        "podman": (root / "run/.containerenv").exists(),
-        "kubernetes": "KUBERNETES_SERVICE_HOST" in environment or "kubepods" in of_init,
-        "docker": (root / ".dockerenv").exists() or "docker" in of_init,
-    }
-    kind = next((name for name, found in marks.items() if found), None)
+    kind = container(root, environment)
     if kind is None:
-        return Finding(what, "fine", "none that shows", None)
+        return Finding("container", "fine", "none that shows", None)
     why = f"inside {kind}: it needs the host's counters, which count everything on the machine"
+    # The engines hide powercap since it was used to spy on others (CVE-2020-8694).
     remedies = {
         "apptainer": "apptainer exec --nv --bind /sys/class/powercap,/sys/devices/virtual/powercap ...",
-        "kubernetes": "mount /sys/class/powercap and /sys/devices/virtual/powercap; request nvidia.com/gpu",
+        "docker": "docker run --gpus all --security-opt systempaths=unconfined ...",
+        "podman": "podman run --device nvidia.com/gpu=all --security-opt unmask=/sys/devices/virtual/powercap ...",
+        "kubernetes": "request nvidia.com/gpu; for the CPU a privileged pod",
     }
-    ours = f"{kind} run --gpus all -v /sys/devices/virtual/powercap:/sys/devices/virtual/powercap:ro ..."
-    return Finding(what, "fine", why, remedies.get(kind, ours))
+    return Finding("container", "fine", why, remedies[kind])
 
 
 def _packages(version: Callable[[str], str | None]) -> Finding:

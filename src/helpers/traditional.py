@@ -57,6 +57,13 @@ def train(
     return Classifier(pipeline.fit(list(texts), encoder.transform(list(labels))), encoder)
 
 
+def gpu_uuid() -> str:
+    """Return the GPU that torch computes on, as NVML names it."""
+    import torch  # noqa: PLC0415  (seconds; only asked where a GPU is used)
+
+    return f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+
+
 def check_embedding(checkpoint: str, device: str) -> None:
     """Check what `load_embedding` will need, without loading it.
 

@@ -8,6 +8,7 @@ import pandas as pd
 from helpers import measurement, traditional
 from helpers.datasets import Dataset, Split, load_dataset, pick, splits
 from helpers.measurement import Answers, MeasuredSplit, Subject
+from helpers.metering.checks import metered_the_right_gpu
 from helpers.metering.several import RunMeter
 from helpers.parameters import TraditionalPlan
 from helpers.record import Check, Record, Run
@@ -107,8 +108,10 @@ class _Loaded:
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Return nothing: what is expected of every run is enough."""
-        return []
+        """Judge whether the GPU that computed is the one whose energy was counted."""
+        if not self._plan.gpus:
+            return []
+        return [metered_the_right_gpu(traditional.gpu_uuid(), [item.window.reading for item in measured])]
 
     def _answers(self, split: Split, answers: Sequence[str]) -> Answers:
         labels = pick(self._dataset.labels, split.test)

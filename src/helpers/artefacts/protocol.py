@@ -240,7 +240,7 @@ def _verdict(item: Overhead) -> str:
         return f"By {item.what}: the goal is met, with its whole interval."
     if item.low_percent > GOAL_PERCENT:
         return f"By {item.what}: the goal is missed."
-    return f"By {item.what}: the interval holds the goal, so this machine was too busy to tell."
+    return f"By {item.what}: the goal lies inside the interval, so this machine was too unsteady to tell."
 
 
 def _edge(bench: MeterBench) -> str:

@@ -14,6 +14,8 @@ TIMELINE_APART = 0.15
 IDLE_DRIFT = 0.1
 REPEATS_APART = 0.03
 BUSY_PERCENT = 5.0
+BUSY_CORES = 1.0
+"""On a machine of many cores five percent are too many."""
 
 
 def clocks_agree(readings: Sequence[Reading]) -> Check:
@@ -50,8 +52,13 @@ def counters_moved(readings: Sequence[Reading]) -> Check:
 
 
 def sources_agree(readings: Sequence[Reading]) -> Check:
-    """CodeCarbon against the counters, component by component, where both measured."""
+    """CodeCarbon against the counters, component by component, where both measured; one that lost its energy disagrees."""
     worst, where = 0.0, ""
+    lost = sorted({f"{item.source}: {item.problem}" for item in _lost_by_codecarbon(readings)})
+    if lost:
+        return _check(
+            "sources_agree", False, f"a counter has an energy and CodeCarbon none: {'; '.join(lost)}"
+        )
     for reading in readings:
         for component in ("cpu", "gpu"):
             mine = [item.energy_wh for item in _counters([reading]) if item.component == component]
@@ -76,10 +83,16 @@ def sources_agree(readings: Sequence[Reading]) -> Check:
     )
 
 
-def timeline_agrees(pairs: Sequence[tuple[str, float, float]]) -> Check:
-    """The integral of the power time line against the counters: (counter, its Wh, the integral's Wh)."""
+def timeline_agrees(pairs: Sequence[tuple[str, float, float]], unseen: Sequence[str] = ()) -> Check:
+    """The integral of the power time line against the counters: (counter, its Wh, the integral's Wh).
+
+    `unseen` are counters whose power the time line does not hold over a whole window.
+    """
+    if unseen:
+        said = f"the power time line does not hold the power of {', '.join(unseen)} over every window"
+        return _check("timeline_agrees", False, said)
     if not pairs:
-        return _check("timeline_agrees", True, "no counter whose power the time line holds as well")
+        return _check("timeline_agrees", True, "no energy counter to compare the power time line with")
     name, counter, integral = max(pairs, key=lambda pair: abs(pair[2] / pair[1] - 1))
     apart = integral / counter - 1
     return _check(
@@ -89,15 +102,25 @@ def timeline_agrees(pairs: Sequence[tuple[str, float, float]]) -> Check:
     )
 
 
-def idle_stable(before_w: float | None, after_w: float | None) -> Check:
-    """Idle power before and after the run."""
-    if before_w is None or after_w is None or before_w == 0:
-        return _check("idle_stable", False, "the idle power before or after the run is unknown")
-    drift = after_w / before_w - 1
+def idle_stable(before: Reading, after: Reading) -> Check:
+    """Idle power before and after the run, of each component that was measured: an estimate follows the load."""
+    drifts = {}
+    for component in ("cpu", "gpu"):
+        parts = [getattr(reading.energy, component) for reading in (before, after)]
+        if all(part.method.startswith("measured") and part.energy_wh for part in parts):
+            before_w, after_w = (
+                part.energy_wh * 3600 / reading.duration_s
+                for part, reading in zip(parts, (before, after), strict=True)
+            )
+            drifts[component] = (after_w / before_w - 1, before_w, after_w)
+    if not drifts:
+        return _check("idle_stable", True, "no component's idle power was measured before and after the run")
+    component, (drift, before_w, after_w) = max(drifts.items(), key=lambda item: abs(item[1][0]))
     return _check(
         "idle_stable",
         abs(drift) <= IDLE_DRIFT,
-        f"idle power {before_w:.3g} W before and {after_w:.3g} W after the run ({drift:+.1%}), expected {IDLE_DRIFT:.0%}",
+        f"idle power of the {component} {before_w:.3g} W before and {after_w:.3g} W after the run ({drift:+.1%}), "
+        f"expected {IDLE_DRIFT:.0%}",
     )
 
 
@@ -114,43 +137,57 @@ def repeats_agree(durations_s: Sequence[float]) -> Check:
 
 
 def machine_quiet(busy_percent: float, cores: int) -> Check:
-    """Load of other processes while the run was idle; the share of all cores."""
+    """Load of other processes while the run was idle: the share of all cores, and not a whole one."""
+    busy_cores = busy_percent * cores / 100
     return _check(
         "machine_quiet",
-        busy_percent <= BUSY_PERCENT,
-        f"other processes kept the CPU {busy_percent:.1f} % busy while idle ({cores} cores), "
-        f"expected at most {BUSY_PERCENT:g} %",
+        busy_percent <= BUSY_PERCENT and busy_cores <= BUSY_CORES,
+        f"other processes kept the CPU {busy_percent:.1f} % busy while idle ({busy_cores:.2g} of {cores} cores), "
+        f"expected at most {BUSY_PERCENT:g} % and {BUSY_CORES:g} core",
     )
 
 
-def clocks_not_throttled(reasons: set[str] | None) -> Check:
-    """No GPU was slowed down; None where none could tell."""
+def one_tracker(others: Sequence[str]) -> Check:
+    """No other meter runs on the machine: `others` are the processes that look like one."""
+    said = f"other meters run: {', '.join(others)}" if others else "no other meter runs on this machine"
+    return _check("one_tracker_per_machine", not others, said)
+
+
+def clocks_not_throttled(reasons: set[str] | None, gpus: int) -> Check:
+    """No GPU of the run was slowed down; None where none could tell."""
     if reasons is None:
-        return _check("clocks_not_throttled", True, "no GPU in the power time line that could be throttled")
+        return _check("clocks_not_throttled", gpus == 0, _unknown(gpus, "whether it was slowed down"))
     said = ", ".join(sorted(reasons)) or "no GPU was slowed down"
     return _check("clocks_not_throttled", not reasons, said)
 
 
-def temperature_settled(settled: bool | None) -> Check:
+def temperature_settled(settled: bool | None, gpus: int) -> Check:
     """GPU temperatures did not drift during the windows; None where none is known."""
     if settled is None:
-        return _check("temperature_settled", True, "no GPU temperature is known")
+        return _check("temperature_settled", gpus == 0, _unknown(gpus, "its temperature"))
     said = "GPU temperatures settled" if settled else "a GPU's temperature drifted during the windows"
     return _check("temperature_settled", settled, said)
 
 
-def alone_on_gpu(others: int | None) -> Check:
-    """No other process on the GPUs of the run; None where no GPU is used or it cannot be told."""
+def alone_on_gpu(others: int | None, gpus: int) -> Check:
+    """No other process on the GPUs of the run, before and after; None where they cannot be listed."""
     if others is None:
-        return _check("alone_on_gpu", True, "no GPU used, or its processes cannot be listed")
+        return _check("alone_on_gpu", gpus == 0, _unknown(gpus, "its processes"))
     return _check("alone_on_gpu", others == 0, f"{others} other processes on the GPUs, expected none")
 
 
-def energy_known(energies: Sequence[Energy]) -> Check:
-    """Every split has an energy."""
-    known = all((energy.total_wh or 0) > 0 for energy in energies)
-    said = "every split has an energy above 0" if known else "a split has no energy above 0"
-    return Check(name="energy_known", passed=known, message=said, severity="error")
+def _unknown(gpus: int, what: str) -> str:
+    return f"a GPU is used, and {what} is not known" if gpus else "no GPU is used"
+
+
+def energy_known(energies: Sequence[Energy], gpus: int) -> Check:
+    """Every split has an energy above 0 of every component that the run used."""
+    lacking = sorted({name for energy in energies for name in energy.lacks(gpus)})
+    zero = any(energy.total_wh == 0 for energy in energies)
+    said = f"no energy of: {', '.join(lacking)}" if lacking else "a split has an energy of 0"
+    fine = "every split has an energy of all components used"
+    passed = not (lacking or zero)
+    return Check(name="energy_known", passed=passed, message=fine if passed else said, severity="error")
 
 
 def dataset_as_expected(warnings: Sequence[str]) -> Check:
@@ -165,9 +202,26 @@ def gpus_metered(metered: int, used: int) -> Check:
     return _check("gpus_metered", metered == used, said)
 
 
+def metered_the_right_gpu(used: str, readings: Sequence[Reading]) -> Check:
+    """The GPU that computed is the one whose counter was read; CUDA and NVML can count them differently."""
+    counted = {item.source.removeprefix("nvml:") for item in _counters(readings) if item.component == "gpu"}
+    said = f"the run computed on {used}; counters were read of: {', '.join(sorted(counted)) or 'no GPU'}"
+    return Check(name="metered_the_right_gpu", passed=counted == {used}, message=said, severity="error")
+
+
 def timeline_complete(lost: str | None) -> Check:
     """There is a power time line; None where it is."""
     return _check("timeline_complete", lost is None, lost or "the power time line is complete")
+
+
+def _lost_by_codecarbon(readings: Sequence[Reading]) -> Iterator[SourceReading]:
+    """Yield what CodeCarbon measured and has no energy of, where a counter has one."""
+    for reading in readings:
+        counted = {item.component for item in _counters([reading]) if item.energy_wh}
+        for item in reading.sources:
+            measured = item.source.startswith("codecarbon:measured")
+            if measured and item.energy_wh is None and item.component in counted:
+                yield item
 
 
 def _counters(readings: Sequence[Reading]) -> Iterator[SourceReading]:

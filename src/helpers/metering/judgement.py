@@ -5,7 +5,6 @@ from pathlib import Path
 
 from helpers.metering import checks
 from helpers.metering.meter import Reading, Window
-from helpers.metering.neighbours import other_processes
 from helpers.metering.timeline import (
     integral_wh,
     power_column,
@@ -26,26 +25,26 @@ def of_windows(windows: Sequence[Window], idle: Sequence[Reading], least_window_
     yield checks.clocks_agree(readings)
     yield checks.counters_moved(readings)
     yield checks.sources_agree(readings)
-    yield checks.idle_stable(*map(power_w, idle))
+    yield checks.idle_stable(*idle)
     yield checks.repeats_agree([window.duration_s for window in windows])
 
 
 def of_run(windows: Sequence[Window], warnings: Sequence[str], metered: int, used: int) -> Iterator[Check]:
     """Judge whether there is an energy, the data is the expected one, and all GPUs were metered."""
-    yield checks.energy_known([window.energy for window in windows])
+    yield checks.energy_known([window.energy for window in windows], used)
     yield checks.dataset_as_expected(warnings)
     yield checks.gpus_metered(metered, used)
 
 
 def of_timeline(
-    windows: Sequence[Window], power: Path | None, lost: str | None, uuids: Sequence[str]
+    windows: Sequence[Window], power: Path | None, lost: str | None, gpus: int
 ) -> Iterator[Check]:
     """Compare the power time line with the counters, window by window, and ask it for throttling and heat."""
     if power is None:
         yield checks.timeline_complete(lost)
         return
     frame = read_timeline(power)
-    spans, pairs = [], []
+    spans, pairs, unseen = [], [], set()
     for reading in (window.reading for window in windows):
         if reading.started_s is None:
             continue
@@ -56,12 +55,13 @@ def of_timeline(
             integral = integral_wh(frame, start_s, end_s, column) if column else None
             if source.energy_wh and integral is not None:
                 pairs.append((source.source, source.energy_wh, integral))
+            elif source.energy_wh and source.source.startswith(("nvml:", "rapl:")):
+                unseen.add(source.source)
     slowed = [found for span in spans if (found := throttled(frame, *span)) is not None]
     settled = [steady for span in spans if (steady := temperature_settled(frame, *span)) is not None]
-    yield checks.timeline_agrees(pairs)
-    yield checks.clocks_not_throttled(set().union(*slowed) if slowed else None)
-    yield checks.temperature_settled(all(settled) if settled else None)
-    yield checks.alone_on_gpu(other_processes(uuids) if uuids else None)
+    yield checks.timeline_agrees(pairs, sorted(unseen))
+    yield checks.clocks_not_throttled(set().union(*slowed) if slowed else None, gpus)
+    yield checks.temperature_settled(all(settled) if settled else None, gpus)
 
 
 def power_w(reading: Reading) -> float | None:

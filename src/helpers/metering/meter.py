@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from helpers.metering.choice import PERIODS, choose, codecarbon_reading, counter_reading
 from helpers.metering.counters import Absent, Counter, CounterLost
 from helpers.metering.edges import energy_j, lines_after, lines_before
-from helpers.metering.nvml import GpuDevice, open_nvml
+from helpers.metering.nvml import GpuDevice, in_nvml_order, open_nvml
 from helpers.metering.ram import codecarbon_ram, paper_ram
 from helpers.metering.rapl import POWERCAP, open_rapl
 from helpers.metering.readings import Reading, SourceReading, Window, add, scale
@@ -34,6 +34,7 @@ __all__ = [
     "open_meter",
     "repeat",
     "scale",
+    "sources_of_run",
 ]
 
 READ_EVERY_S = 10.0
@@ -184,6 +185,30 @@ def find_sources(
     return Sources((*of_cpu, *of_gpus), (*no_cpu, *no_gpu), tuple(gpus))
 
 
+def sources_of_run(
+    gpus: int,
+    pynvml: Any | None = None,
+    powercap: Path = POWERCAP,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Sources:
+    """Open the counters of a run that computes on so many GPUs of this machine: the first that CUDA shows to it.
+
+    Where they cannot be told from others, or are not all there, no GPU is metered and `absent` says why.
+    """
+    if gpus == 0:
+        return find_sources([], pynvml, powercap, clock)
+    found = find_sources(None, pynvml, powercap, clock)
+    cpu = tuple(counter for counter in found.counters if counter.component != "gpu")
+    if len(found.gpus) < gpus:
+        reason = f"the run uses {gpus} GPUs, NVML shows {len(found.gpus)} whole ones"
+        return Sources(cpu, (*found.absent, Absent("gpu", "nvml", reason, None)))
+    if len(found.gpus) > gpus and len({gpu.name for gpu in found.gpus}) > 1 and not in_nvml_order():
+        reason = "which GPUs the run uses is not known: models differ, and CUDA puts the fastest first"
+        remedy = "export CUDA_DEVICE_ORDER=PCI_BUS_ID, or name the GPUs by UUID in CUDA_VISIBLE_DEVICES"
+        return Sources(cpu, (*found.absent, Absent("gpu", "nvml", reason, remedy)))
+    return find_sources([gpu.uuid for gpu in found.gpus[:gpus]], pynvml, powercap, clock)
+
+
 def repeat(
     measure: Callable[[Callable[[], int]], tuple[int, Reading]],
     work: Callable[[], object],
@@ -237,4 +262,4 @@ def _read_in_background(meter: Meter, wanted: bool) -> Iterator[None]:
     finally:
         end.set()
         if wanted:
-            thread.join()
+            thread.join(READ_EVERY_S)  # it ends with the process where the driver hangs

@@ -3,9 +3,13 @@
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
+
+METERS = ("codecarbon", "carbontracker", "perun", "scaphandre", "powerjoular")
+"""Commands that meter the energy of a machine."""
 
 
 class Load:
@@ -44,6 +48,21 @@ def other_processes(gpu_uuids: Sequence[str], pynvml: Any | None = None) -> int 
         nvml.nvmlShutdown()
     own = {process.pid for process in _own()}
     return len([pid for pid in found if pid not in own])
+
+
+def other_meters() -> list[str]:
+    """Return the processes on this machine that look like another meter, by name and number.
+
+    Runs of this project wait for the machine's lock; other programs do not know of it.
+    """
+    own = {process.pid for process in _own()}
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = [Path(word).name for word in process.info["cmdline"] or [] if not word.startswith("-")]
+        name = next((word for word in words[:3] if word in METERS), None)
+        if name is not None and process.pid not in own:
+            found.append(f"{name} (process {process.pid})")
+    return sorted(found)
 
 
 def _own() -> list[psutil.Process]:

@@ -179,7 +179,7 @@ def _one(shown: Sequence[_Shown | Absent], entry: str) -> _Shown | Absent:
 def _ambiguous(shown: Sequence[_Shown | Absent], entry: str) -> Absent | None:
     """Refuse an index where CUDA and NVML may count differently: CUDA puts the fastest GPU first."""
     models = {item.device.name for item in shown if isinstance(item, _Shown)}
-    if len(models) < 2 or os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
+    if len(models) < 2 or in_nvml_order():
         return None
     reason = (
         f"GPU {entry} is not the same one for CUDA and NVML where models differ: {', '.join(sorted(models))}"
@@ -187,6 +187,11 @@ def _ambiguous(shown: Sequence[_Shown | Absent], entry: str) -> Absent | None:
     return Absent(
         "gpu", f"nvml:{entry}", reason, "export CUDA_DEVICE_ORDER=PCI_BUS_ID, or name the GPU by UUID"
     )
+
+
+def in_nvml_order() -> bool:
+    """Say whether CUDA counts GPUs as NVML does, also where their models differ."""
+    return os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
 
 
 def _part(source: str, what: str) -> Absent:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from helpers.metering.counters import Absent, Counter, CounterComponent, CounterLost, RegisterCounter
@@ -11,10 +12,13 @@ UPDATE_PERIOD_S = 0.001
 _UNIT_J = 1e-6
 _SAME_UJ = 1_000_000
 """Registers of two dies that are this close are one register shown twice: they are read one after the other."""
+_LOOKS, _LOOK_AGAIN_S = 3, 0.5
 
 
 def open_rapl(
-    root: Path = POWERCAP, clock: Callable[[], float] = time.perf_counter
+    root: Path = POWERCAP,
+    clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[list[Counter], list[Absent]]:
     """Open the counters of all packages and of their memory; never an error.
 
@@ -23,7 +27,7 @@ def open_rapl(
     """
     counters: list[Counter] = []
     absent: list[Absent] = []
-    mirrored = _mirrored(root)
+    mirrored = _mirrored(root, sleep)
     for component, name, folder in _domains(root):
         if folder in mirrored:
             continue
@@ -64,21 +68,32 @@ def _counter(
     )
 
 
-def _mirrored(root: Path) -> set[Path]:
-    """Return the package domains whose register is that of another package."""
-    seen: list[int] = []
-    mirrors = set()
+def _mirrored(root: Path, sleep: Callable[[float], None]) -> set[Path]:
+    """Return the package domains whose register is that of another package.
+
+    Two packages can be this close by chance, but not for long: who looks like a mirror is looked at again.
+    """
+    alike = _alike(root)
+    for _ in range(_LOOKS if alike else 0):
+        sleep(_LOOK_AGAIN_S)
+        alike &= _alike(root)
+    return {folder for folder, _ in alike}
+
+
+def _alike(root: Path) -> set[tuple[Path, Path]]:
+    """Return the packages whose register shows now what an earlier one shows, each with that one."""
+    seen: dict[Path, int] = {}
     for component, name, folder in _domains(root):
-        if component != "cpu":
-            continue
-        try:
-            energy_uj = _microjoules(name, folder / "energy_uj")
-        except CounterLost:
-            continue
-        if energy_uj > _SAME_UJ and any(abs(energy_uj - other) < _SAME_UJ for other in seen):
-            mirrors.add(folder)
-        seen.append(energy_uj)
-    return mirrors
+        if component == "cpu":
+            with suppress(CounterLost):
+                seen[folder] = _microjoules(name, folder / "energy_uj")
+    places = list(seen)
+    return {
+        (folder, earlier)
+        for number, folder in enumerate(places)
+        for earlier in places[:number]
+        if seen[folder] > _SAME_UJ and abs(seen[folder] - seen[earlier]) < _SAME_UJ
+    }
 
 
 def _microjoules(name: str, file: Path) -> int:

@@ -1,12 +1,12 @@
 """One interface to measure a run, whether it takes one node or several."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from helpers.metering.meter import Reading, Window, open_meter, repeat
+from helpers.metering.meter import Reading, Sources, Window, open_meter, repeat
 from helpers.metering.node_readings import NodesReading, node_checks
 from helpers.metering.nodes import NodesMeter, open_nodes
 from helpers.record import Check
@@ -87,19 +87,19 @@ class SeveralNodes:
 
 
 @contextmanager
-def open_run_meter(nodes: int, ram_gb: float, gpu_uuids: Sequence[str]) -> Iterator[RunMeter]:
+def open_run_meter(nodes: int, ram_gb: float, sources: Sources) -> Iterator[RunMeter]:
     """Open the meter of this machine, or one on each node of the Ray cluster.
 
     Args:
         nodes: that the run takes.
         ram_gb: memory that the run may use on this machine; other nodes find out themselves.
-        gpu_uuids: the GPUs that the run uses on this machine; other nodes take those of their allocation.
+        sources: counters of this machine that the run may use; other nodes find out themselves.
 
     Raises:
         UserError: one line where a node or its meter is missing.
     """
     if nodes == 1:
-        with open_meter(ram_gb, gpu_uuids) as meter:
+        with open_meter(ram_gb, sources=sources) as meter:
             yield meter
     else:
         with open_nodes() as meters:

@@ -47,7 +47,7 @@ _THROTTLING = {
 }
 
 
-class TimelineLost(Exception):  # noqa: N818  (no fault of the code: there is no time line)
+class TimelineLost(UserError):  # noqa: N818  (no fault of the code: there is no time line)
     """The process that samples did not start, or ended before it was told to; the message says how."""
 
 
