@@ -1,10 +1,12 @@
 """Checks of the measuring: each fails where it must, and says what was found and what was expected."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from helpers.llm import checks as llm_checks
 from helpers.llm.counters import EngineCounters
 from helpers.metering import checks
-from helpers.metering.neighbours import Load, other_processes
+from helpers.metering.neighbours import Load, other_meters, other_processes
 from helpers.metering.readings import Reading, SourceReading, Window
 from helpers.record import Component, Counts, Energy
 
@@ -71,6 +73,18 @@ def test_two_sources_1_7_times_apart_do_not_agree() -> None:
     assert checks.sources_agree([reading(*estimated)]).passed  # an estimate is not compared
 
 
+def test_codecarbon_without_an_energy_does_not_agree_with_a_counter_that_has_one() -> None:
+    lost = [
+        counter("codecarbon:measured:nvml-counter", None, "CodeCarbon counted 0"),
+        counter("nvml:GPU-1", 2.0),
+    ]
+    found = checks.sources_agree([reading(*lost)])
+    assert not found.passed
+    assert "CodeCarbon counted 0" in found.message
+    nobody = [lost[0], counter("nvml:GPU-1", None, "stood still")]
+    assert checks.sources_agree([reading(*nobody)]).passed  # the check of the counters tells
+
+
 def test_the_integral_of_the_time_line_is_held_against_the_counter() -> None:
     assert checks.timeline_agrees([]).passed
     assert checks.timeline_agrees([("nvml:GPU-1", 2.0, 2.1)]).passed
@@ -78,14 +92,78 @@ def test_the_integral_of_the_time_line_is_held_against_the_counter() -> None:
     assert not found.passed
     assert "GPU-2" in found.message
     assert "-40.0%" in found.message
+    unseen = checks.timeline_agrees([("nvml:GPU-1", 2.0, 2.1)], ["nvml:GPU-2"])
+    assert not unseen.passed
+    assert "nvml:GPU-2" in unseen.message
+
+
+def idle(cpu_wh: float, gpu_wh: float | None, ram_wh: float = 100.0) -> Reading:
+    """An idle phase beside whose constant memory everything else is small."""
+    gpu = Component(energy_wh=gpu_wh, method="missing" if gpu_wh is None else "measured:nvml-counter")
+    energy = ENERGY.model_copy(
+        update={
+            "cpu": Component(energy_wh=cpu_wh, method="measured:rapl"),
+            "gpu": gpu,
+            "ram": Component(energy_wh=ram_wh, method="estimated:ram-0.375W/GB"),
+        }
+    )
+    return Reading(10.0, 10.0, energy, ())
 
 
 @pytest.mark.parametrize(
-    ("before_w", "after_w", "passed"),
-    [(10.0, 10.5, True), (10.0, 12.0, False), (None, 10.0, False), (0.0, 1.0, False)],
+    ("before", "after", "passed"),
+    [
+        (idle(1.0, None), idle(1.05, None), True),
+        (idle(1.0, None), idle(1.3, None), False),
+        (idle(1.0, 2.0), idle(1.0, 2.5), False),
+        (idle(1.0, 2.0), idle(1.02, 1.99), True),
+    ],
 )
-def test_idle_power_must_not_drift(before_w: float | None, after_w: float | None, passed: bool) -> None:
-    assert checks.idle_stable(before_w, after_w).passed is passed
+def test_the_idle_power_of_no_measured_component_may_drift(
+    before: Reading, after: Reading, passed: bool
+) -> None:
+    found = checks.idle_stable(before, after)
+    assert found.passed is passed
+    assert "%" in found.message
+
+
+def test_estimated_idle_power_is_not_judged() -> None:
+    found = checks.idle_stable(reading(), reading())
+    assert (found.passed, found.message) == (
+        True,
+        "no component's idle power was measured before and after the run",
+    )
+
+
+def test_an_energy_without_a_component_that_was_used_is_not_known() -> None:
+    whole, without_gpu = idle(1.0, 2.0).energy, idle(1.0, None).energy
+    assert checks.energy_known([whole], gpus=1).passed
+    assert checks.energy_known([without_gpu], gpus=0).passed
+    found = checks.energy_known([whole, without_gpu], gpus=1)
+    assert (found.passed, found.severity, found.message) == (False, "error", "no energy of: gpu")
+
+
+def test_another_meter_on_the_machine_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "perun"
+    script.write_text("import time; time.sleep(60)")
+    # It outlives the shell that started it, so it is no child of this process.
+    command = f"{sys.executable} {script} >/dev/null 2>&1 & echo $!"
+    pid = int(subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout)
+    try:
+        found = other_meters()
+        assert f"perun (process {pid})" in found
+        assert not checks.one_tracker(found).passed
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    assert checks.one_tracker([]).passed
+
+
+def test_a_counter_of_another_gpu_is_told() -> None:
+    readings = [reading(counter("nvml:GPU-1", 2.0), counter("rapl:package-0", 1.0, component="cpu"))]
+    assert checks.metered_the_right_gpu("GPU-1", readings).passed
+    found = checks.metered_the_right_gpu("GPU-2", readings)
+    assert (found.passed, found.severity) == (False, "error")
+    assert "GPU-1" in found.message
 
 
 def test_scatter_over_the_splits_is_judged_by_three_percent() -> None:
@@ -94,18 +172,23 @@ def test_scatter_over_the_splits_is_judged_by_three_percent() -> None:
     assert not checks.repeats_agree([1.0]).passed
 
 
-def test_what_slows_a_gpu_or_shares_it_is_told_and_unknown_is_not_a_fault() -> None:
-    assert checks.clocks_not_throttled(None).passed
-    assert checks.clocks_not_throttled(set()).passed
-    found = checks.clocks_not_throttled({"sw-power-cap"})
+def test_what_slows_a_gpu_or_shares_it_is_told_and_unknown_is_a_fault_where_one_is_used() -> None:
+    assert checks.clocks_not_throttled(None, gpus=0).passed
+    assert not checks.clocks_not_throttled(None, gpus=1).passed
+    assert checks.clocks_not_throttled(set(), gpus=1).passed
+    found = checks.clocks_not_throttled({"sw-power-cap"}, gpus=1)
     assert (found.passed, found.message) == (False, "sw-power-cap")
-    assert [checks.temperature_settled(value).passed for value in (None, True, False)] == [True, True, False]
-    assert [checks.alone_on_gpu(value).passed for value in (None, 0, 2)] == [True, True, False]
+    for gpus, unknown in ((0, True), (1, False)):
+        settled = [checks.temperature_settled(value, gpus).passed for value in (None, True, False)]
+        alone = [checks.alone_on_gpu(value, gpus).passed for value in (None, 0, 2)]
+        assert settled == alone == [unknown, True, False]
 
 
 def test_a_busy_machine_is_told() -> None:
     assert checks.machine_quiet(4.0, 2).passed
     assert not checks.machine_quiet(40.0, 2).passed
+    assert not checks.machine_quiet(4.0, 128).passed  # five cores of others
+    assert checks.machine_quiet(0.5, 128).passed
 
 
 def fake_nvml(pids: list[int] | None) -> Any:

@@ -106,6 +106,7 @@ def record_document(run_id=RUN_ID, campaign="demo", splits=3):
             "gpus": [{"uuid": "GPU-1", "model": "NVIDIA H100", "memory_gb": 94.0}],
             "driver": None,
             "container": "docker",
+            "garbage_collection": "before windows, never inside",
             "threads": {"openmp": 2},
         },
         "phases": [{"name": "inference", "duration_s": 15.75, "energy": energy_document(0.42, 0.21)}],
