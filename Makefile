@@ -9,7 +9,7 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help book test check bench-meter bench-gpu-meter llm clean lock lock-llm
+.PHONY: help book test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm llm clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ bench-meter: $(INSTALLED) $(PEERS)/installed.txt ## compare our meter with other
 
 bench-gpu-meter: $(INSTALLED) ## compare counter, power time line and CodeCarbon on a GPU
 	@$(BIN)/python benchmarks/gpu_meter.py $(BENCH)
+
+bench-llm: $(INSTALLED) ## compare our client with others, on a stub and on the CPU engine (make llm)
+	@$(BIN)/python benchmarks/llm.py $(BENCH)
+
+bench-gpu-llm: $(INSTALLED) ## energy against concurrency of two architectures with dummy weights, on a GPU (make llm LLM=gpu)
+	@$(BIN)/python benchmarks/gpu_llm.py $(BENCH)
 
 # Each tool may fail to install; the bench says so in its table.
 $(PEERS)/installed.txt: benchmarks/requirements-peers.txt
