@@ -14,9 +14,8 @@ from helpers import floor
 from helpers.artefacts import concurrency_panels, llm_runs
 from helpers.artefacts.concurrency import NO_SWEEP, concurrency, series, swept_rows, with_rates
 from helpers.artefacts.figure_1 import figure_1
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.runs import runs
-from helpers.results import load_tables
+from helpers.results import in_paper_mode, load_tables
 from helpers.study import study
 from test_any_campaign import DEEPSEEK, LLMS, Invented, record_of
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from helpers import parameters, published
+from helpers import parameters, paths, published
 from helpers.machine import Hardware
 from helpers.parameters import LlmPlan
 from helpers.record import GpuInfo
@@ -207,7 +207,8 @@ def test_the_laptop_needs_no_gpu_and_the_sweep_goes_from_one_to_all_texts(plans)
     assert (min(asked), max(asked)) == (1, study().datasets["news"].split.test)
 
 
-def test_the_tiny_model_is_looked_for_where_it_is_built(plans):
+def test_the_tiny_model_is_looked_for_where_it_is_built(plans, monkeypatch):
+    monkeypatch.chdir(paths.ROOT)
     for plan in plans("tiny", "capella"):
         assert plan.served.checkpoint == plan.parameters.data_dir
         assert plan.served.revision is None

@@ -28,9 +28,9 @@ __all__ = [
     "COLUMNS",
     "Tables",
     "describe",
+    "in_paper_mode",
     "load_tables",
     "of_campaign",
-    "one_at_a_time",
     "select",
 ]
 
@@ -98,9 +98,22 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     return pd.concat([select(table, campaign), table[table["source"] == f"{campaign} (live)"]])
 
 
-def one_at_a_time(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows whose texts were classified one by one, as in the paper; published rows name no concurrency."""
-    return table[table["concurrency"].isna() | (table["concurrency"] == 1)]
+def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `results` or `split_results` that may stand beside the paper's: published ones, and ours in its way.
+
+    That is one text at a time, the model's own weights, no examples in the prompt, an answer in free text, and no
+    prefix cache. The others have their places on the pages on concurrency and of all runs.
+    """
+    if table.empty:
+        return table
+    like = (
+        (table["concurrency"].isna() | (table["concurrency"] == 1))
+        & ~table["weights"].eq("dummy")
+        & ~table["output_mode"].eq("constrained")
+        & ~table["prompt"].astype("string").str.contains("examples")
+        & ~table["prefix_caching"].eq(True)
+    )
+    return table[like.fillna(True).astype(bool)]
 
 
 def describe(record: Record) -> str:

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from helpers import style, units
 from helpers.accounting import energies
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.hover import hover_text
+from helpers.results import in_paper_mode
 from helpers.show import Panel
 from helpers.study import model_title, study
 

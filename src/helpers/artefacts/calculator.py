@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 
 from helpers.accounting import TITLES as ACCOUNTING
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.grids import grids
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, html_table
 from helpers.statistics import regression
 from helpers.study import model_title, study

@@ -7,11 +7,10 @@ import plotly.graph_objects as go
 
 from helpers import style, units
 from helpers.artefacts import parts
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.grids import GRIDS, Grid, co2e_g, grids
 from helpers.paths import relative
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel, html_table
 from helpers.study import model_title, study
 

@@ -9,8 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style, units
-from helpers.artefacts.paper_mode import in_paper_mode
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel, html_table
 from helpers.statistics import diagnostics, regression
 from helpers.statistics.diagnostics import FORMS, LONG_S, WRONG_PERCENT

@@ -8,9 +8,8 @@ import plotly.graph_objects as go
 
 from helpers import style, units
 from helpers.artefacts import bars
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.record import Method
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel
 from helpers.statistics import power
 from helpers.study import TraditionalModel, model_title, study

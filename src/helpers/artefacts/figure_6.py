@@ -7,9 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style, units
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.hover import hover_text
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel, html_table
 from helpers.statistics import regression
 from helpers.statistics.diagnostics import LONG_S, WRONG_PERCENT

@@ -6,9 +6,8 @@ import pandas as pd
 
 from helpers.artefacts import scatter
 from helpers.artefacts.comparable import comparable
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.parts import times
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel
 from helpers.study import model_title, study
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 import pandas as pd
 
 from helpers import units
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.scatter import in_the_studys_order
+from helpers.results import in_paper_mode
 from helpers.show import html_table
 from helpers.study import model_title, study
 

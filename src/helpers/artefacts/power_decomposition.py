@@ -8,9 +8,8 @@ import plotly.graph_objects as go
 
 from helpers import style
 from helpers.artefacts import power_claims, power_tables
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.artefacts.scatter import in_the_studys_order
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel
 from helpers.statistics import power
 from helpers.statistics.power import Constants, RankChange

@@ -7,9 +7,8 @@ import pandas as pd
 
 from helpers import units
 from helpers.accounting import TITLES as ACCOUNTING
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.errors import UserError
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, html_table
 from helpers.statistics import regression
 from helpers.statistics.diagnostics import estimates, negative_below_s

@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style
-from helpers.artefacts.paper_mode import in_paper_mode
 from helpers.hover import hover_text
+from helpers.results import in_paper_mode
 from helpers.show import Panel
 from helpers.study import PAPER_EMBEDDING, model_title, study
 

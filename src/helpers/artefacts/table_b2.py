@@ -4,8 +4,7 @@ import pandas as pd
 
 from helpers import units
 from helpers.artefacts import parts
-from helpers.artefacts.paper_mode import in_paper_mode
-from helpers.results import Tables
+from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, html_table
 from helpers.study import model_title, study
 

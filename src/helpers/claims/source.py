@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.accounting import energies
-from helpers.results import Tables, one_at_a_time
+from helpers.results import Tables, in_paper_mode
 
 PUBLISHED = "published"
 _PAPER_MACHINE = "capella"
@@ -76,7 +76,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
     """
     chosen = mode or ("total_as_published" if name == PUBLISHED else "measured_only")
     every = _of(tables.results, name)
-    alone = _alone(every)
+    alone = in_paper_mode(every)
     rows, batched = _records(alone, chosen), _records(every.drop(alone.index), chosen)
     observed: dict[Key, list[Observed]] = {}
     for row in _records(_of(tables.observations, name), None):
@@ -89,7 +89,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
         mode=chosen,
         rows=rows,
         batched=batched,
-        splits=_records(_alone(_of(tables.split_results, name)), chosen),
+        splits=_records(in_paper_mode(_of(tables.split_results, name)), chosen),
         printed={key: _records(frame, None) for key, frame in tables.printed.items()}
         if name == PUBLISHED
         else {},
@@ -125,10 +125,6 @@ def _absent(value: object) -> bool:
 
 def _of(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table[table["source"] == name] if len(table) else table
-
-
-def _alone(table: pd.DataFrame) -> pd.DataFrame:
-    return one_at_a_time(table) if len(table) else table
 
 
 def _records(table: pd.DataFrame, mode: str | None) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from scipy.stats import t as student
 
-from helpers.results import one_at_a_time
+from helpers.results import in_paper_mode
 
 Z = 1.959963984540054
 """Two-sided 95 % of the normal distribution."""
@@ -151,7 +151,7 @@ def paired_t(differences: Sequence[float], test_to_train: float = 0.0) -> Interv
 
 def by_split(split_results: pd.DataFrame, source: str, dataset: str) -> pd.DataFrame:
     """Return the accuracies of a source on a dataset: a row per split, a column per model; splits that all have."""
-    rows = one_at_a_time(split_results)
+    rows = in_paper_mode(split_results)
     rows = rows[(rows["source"] == source) & (rows["dataset"] == dataset)]
     first = rows.drop_duplicates(["model", "split"])
     return first.pivot(index="split", columns="model", values="accuracy").dropna()

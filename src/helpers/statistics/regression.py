@@ -15,7 +15,7 @@ from scipy.stats import t
 
 from helpers.accounting import energies
 from helpers.errors import UserError, nearest
-from helpers.results import one_at_a_time, select
+from helpers.results import in_paper_mode, select
 
 TERMS = {
     "duration": "duration_s",
@@ -100,7 +100,7 @@ def points(
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
     """
-    rows = one_at_a_time(_of(select(results, source), "machine", machine))
+    rows = in_paper_mode(_of(select(results, source), "machine", machine))
     real = rows[~rows["synthetic"].astype(bool)]
     rows = real if dataset is None else _of(rows, "dataset", dataset)
     rows = rows.assign(energy_wh=energies(rows, mode))
