@@ -234,6 +234,7 @@ def test_measured_only_of_published_rows_is_absent_and_gpu_only_is_figure_2(tabl
 def test_measured_only_adds_up_what_was_measured_and_nothing_else():
     table = pd.DataFrame(
         {
+            "gpus": [1, 1, 0],
             "energy_wh": [6.0, 5.0, 3.0],
             "cpu_wh": [1.0, 2.0, 3.0],
             "gpu_wh": [2.0, 3.0, None],

@@ -4,6 +4,7 @@ import getpass
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -159,6 +160,7 @@ def serve(
         yield Server(endpoint, version, tuple(shown), time.monotonic() - start, log, entry.counters, guarding)
     finally:
         _end(guarding)
+        shutil.rmtree(scratch, ignore_errors=True)  # only a guard that was killed has left it
 
 
 def _running(settings: EngineSettings, timeout_s: float) -> Server:

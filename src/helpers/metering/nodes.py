@@ -6,6 +6,7 @@ ended. A node without a reading is an error and never a smaller sum. Ray comes w
 
 import importlib
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -200,7 +201,9 @@ def _ray() -> Any:
 
 def _connect(ray: Any) -> None:
     try:
-        ray.init(address="auto", log_to_driver=False, logging_level="warning")
+        # The nodes may have been started with the engine's Python; their meters need this project's.
+        python = {"py_executable": sys.executable}
+        ray.init(address="auto", runtime_env=python, log_to_driver=False, logging_level="warning")
     except ConnectionError:
         raise UserError(
             "no Ray cluster found, expected one over all nodes of the run; start it: `ray start --head` on one "
