@@ -9,7 +9,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from dummies import CONFIGS, CONTEXT_LENGTH, DATASET, write_dummy
 from report import write
 
 from helpers import execute
-from helpers.bench import Where
+from helpers.bench import here
 from helpers.bench_llm import GpuLlmBench, GpuRun
-from helpers.environment import git_commit, git_dirty
 from helpers.errors import UserError
 from helpers.floor import TOKENS_OUT
-from helpers.machine import Hardware, detect
+from helpers.machine import detect
 from helpers.metering.meter import Sources, find_sources
 from helpers.parameters import plan
 from helpers.paths import BENCHES, BUILD, relative
@@ -56,7 +54,7 @@ def bench(chosen: Settings) -> GpuLlmBench:
     """
     hardware = detect()
     runs = [run for model in chosen.models for run in _runs(model, chosen)]
-    return GpuLlmBench(where=_where(hardware), driver=hardware.driver, engine=chosen.engine, runs=runs)
+    return GpuLlmBench(where=here(hardware), driver=hardware.driver, engine=chosen.engine, runs=runs)
 
 
 def require_gpu(sources: Sources) -> None:
@@ -125,19 +123,6 @@ def run_of(record: Record, output: str = "") -> GpuRun:
         gpu_wh=split.energy.gpu.energy_wh,
         gpu_method=split.energy.gpu.method,
         checks_failed=[check.name for check in record.checks if not check.passed],
-    )
-
-
-def _where(hardware: Hardware) -> Where:
-    return Where(
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        machine=hardware.name,
-        cpu_model=hardware.cpu_model,
-        cpu_cores=hardware.cpu_cores,
-        ram_gb=hardware.ram_gb,
-        gpus=list(hardware.gpus),
-        git_commit=git_commit(),
-        git_dirty=git_dirty(),
     )
 
 

@@ -10,14 +10,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from report import write
 
-from helpers.bench import GpuBench, GpuCell, Where
-from helpers.environment import git_commit, git_dirty
+from helpers.bench import GpuBench, GpuCell, here
 from helpers.errors import UserError
 from helpers.lock import MACHINE_LOCK, holding
 from helpers.machine import detect
@@ -71,16 +69,7 @@ def bench(checkpoint: str, window_s: float, windows: int) -> GpuBench:
         ]
         frame = read_timeline(timeline.stop())
     return GpuBench(
-        where=Where(
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            machine=hardware.name,
-            cpu_model=hardware.cpu_model,
-            cpu_cores=hardware.cpu_cores,
-            ram_gb=hardware.ram_gb,
-            gpus=list(hardware.gpus),
-            git_commit=git_commit(),
-            git_dirty=git_dirty(),
-        ),
+        where=here(hardware),
         driver=hardware.driver,
         torch=torch.__version__,
         window_s=window_s,

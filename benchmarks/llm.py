@@ -12,16 +12,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from client import CONCURRENCIES, DELAY_S, PAIRS, Pairs, Pass, compare, line, stub_pairs
 from report import write
 
-from helpers.bench import Where
+from helpers.bench import here
 from helpers.bench_llm import LlmBench, Rate, Round, goals_reached
 from helpers.datasets import load_dataset, splits
-from helpers.environment import git_commit, git_dirty
 from helpers.errors import UserError
 from helpers.llm.client import NAME
 from helpers.llm.endpoint import Endpoint
@@ -61,16 +59,7 @@ def bench(concurrencies: Sequence[int], pairs: int, engine: str | None) -> LlmBe
             problem = str(error)
             print(f"engine: {problem}", flush=True)
     return LlmBench(
-        where=Where(
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            machine=hardware.name,
-            cpu_model=hardware.cpu_model,
-            cpu_cores=hardware.cpu_cores,
-            ram_gb=hardware.ram_gb,
-            gpus=list(hardware.gpus),
-            git_commit=git_commit(),
-            git_dirty=git_dirty(),
-        ),
+        where=here(hardware),
         stub_delay_s=DELAY_S,
         client=f"DSPy over {NAME}",
         engine=version,

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ from overhead import edge_s, overheads
 from report import write
 from tools import TOOLS, repeated, task
 
-from helpers.bench import Cell, MeterBench, Tool, Where
-from helpers.environment import git_commit, git_dirty
+from helpers.bench import Cell, MeterBench, Tool, here
 from helpers.errors import UserError
 from helpers.lock import MACHINE_LOCK, holding
 from helpers.machine import detect
@@ -65,16 +63,7 @@ def bench(chosen: Settings, wait_s: float) -> MeterBench:
             costs = overheads(meter, gpus, block, chosen.pairs)
             edge = edge_s(meter)
     return MeterBench(
-        where=Where(
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            machine=hardware.name,
-            cpu_model=hardware.cpu_model,
-            cpu_cores=hardware.cpu_cores,
-            ram_gb=hardware.ram_gb,
-            gpus=list(hardware.gpus),
-            git_commit=git_commit(),
-            git_dirty=git_dirty(),
-        ),
+        where=here(hardware),
         load_before_percent=before,
         window_s=chosen.window_s,
         tools=[tool for tool, _ in found],

@@ -1,5 +1,6 @@
 """Results of the benches of the meter (benchmarks/): what their files hold, and the tables made of them."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -7,6 +8,8 @@ import pandas as pd
 from pydantic import Field
 
 from helpers import paths, units
+from helpers.environment import git_commit, git_dirty
+from helpers.machine import Hardware
 from helpers.record import GpuInfo
 from helpers.study import NAME
 from helpers.validation import Strict, parse_json
@@ -26,6 +29,20 @@ class Where(Strict):
     gpus: list[GpuInfo]
     git_commit: str | None
     git_dirty: bool | None
+
+
+def here(hardware: Hardware) -> Where:
+    """Return this machine, at this moment."""
+    return Where(
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        machine=hardware.name,
+        cpu_model=hardware.cpu_model,
+        cpu_cores=hardware.cpu_cores,
+        ram_gb=hardware.ram_gb,
+        gpus=list(hardware.gpus),
+        git_commit=git_commit(),
+        git_dirty=git_dirty(),
+    )
 
 
 class Tool(Strict):
