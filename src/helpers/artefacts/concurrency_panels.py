@@ -68,6 +68,7 @@ def published(rows: pd.DataFrame, quantity: Quantity, alt: str) -> Panel:
         note="FKTG on one Capella node, one text at a time; the floor has all texts together.",
         figure=figure,
         alt=f"{quantity.axis} of {len(known)} published runs and the floor of {len(bounded)}. {alt}",
+        wide=True,
     )
 
 
@@ -223,7 +224,7 @@ def _value_axis(figure: go.Figure, quantity: Quantity, values: pd.Series, axis: 
         return low, high
     low, high = math.floor(math.log10(values.min())), math.ceil(math.log10(values.max()))
     if quantity is ENERGY:
-        style.energy_axis(figure, low, high, "y" if axis == "y" else "x")
+        style.energy_axis(figure, low, high, "y" if axis == "y" else "x", every=1 if axis == "y" else 2)
         return low - style.PAD, high + style.PAD
     update(type="log", range=[low - 0.1, high + 0.1], dtick=1, minor={"ticks": ""})
     return low - 0.1, high + 0.1
