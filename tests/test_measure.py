@@ -338,7 +338,7 @@ def test_every_verb_of_the_documents_exists(faulty: Checkout) -> None:
         for file in documents
         for verb in re.findall(r"python -m helpers ([a-z-]+)", file.read_text(encoding="utf-8"))
     }
-    known = set(re.findall(r"^    ([a-z-]+)  ", faulty.helpers("--help").stdout, re.MULTILINE))
+    known = set(re.findall(r"^    ([a-z-]+)(?:  |$)", faulty.helpers("--help").stdout, re.MULTILINE))
     assert {"measure", "run", "results", "study"} <= named
     assert named <= known
 

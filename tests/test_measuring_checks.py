@@ -287,7 +287,15 @@ def test_passes_that_differ_and_requests_that_failed_are_told() -> None:
     ],
 )
 def test_an_endpoint_elsewhere_takes_energy_that_is_not_measured(engine: str, here: bool) -> None:
-    assert llm_checks.engine_here(engine).passed is here
+    assert llm_checks.engine_here(engine, gpus=0, gpus_there=0).passed is here
+
+
+def test_an_endpoint_that_may_use_gpus_that_are_not_counted_is_told() -> None:
+    url = "http://127.0.0.1:8000/v1"
+    assert "gpus=N" in llm_checks.engine_here(url, gpus=0, gpus_there=2).message
+    assert not llm_checks.engine_here(url, gpus=0, gpus_there=2).passed
+    assert llm_checks.engine_here(url, gpus=1, gpus_there=2).passed
+    assert llm_checks.engine_here("vllm", gpus=0, gpus_there=2).passed  # not without a build for GPUs
 
 
 def test_the_load_of_this_run_and_of_what_it_started_is_not_that_of_others() -> None:

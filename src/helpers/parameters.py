@@ -143,10 +143,11 @@ class LlmPlan(Plan):
         """What to serve."""
         chosen, model = self.parameters, self.model
         of_study = str(paths.ROOT / model.checkpoint) if model.is_folder else model.checkpoint
+        elsewhere = "://" in chosen.engine  # which revision it serves, nobody here knows
         return EngineSettings(
             engine=chosen.engine,
             checkpoint=chosen.checkpoint or of_study,
-            revision=None if chosen.checkpoint else model.revision,
+            revision=None if chosen.checkpoint or elsewhere else model.revision,
             gpus=chosen.gpus,
             nodes=chosen.nodes,
             dtype=chosen.dtype,

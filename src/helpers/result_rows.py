@@ -33,6 +33,8 @@ COLUMNS = (
     "concurrency",
     "prompt",
     "output_mode",
+    "temperature",
+    "json_fallback",
     "splits",
     "texts",
     "accuracy",
@@ -213,6 +215,8 @@ def _of_asking(run: Run) -> dict[str, Any]:
         "prefix_caching": served and served.prefix_caching,
         "prompt": asked and (f"{asked.language}, {asked.shots} examples" if asked.shots else asked.language),
         "output_mode": asked and asked.output_mode,
+        "temperature": asked and asked.temperature,
+        "json_fallback": asked and asked.json_fallback,
     }
 
 

@@ -101,8 +101,9 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
 def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `results` or `split_results` that may stand beside the paper's: published ones, and ours in its way.
 
-    That is one text at a time, the model's own weights, no examples in the prompt, an answer in free text, and no
-    prefix cache. The others have their places on the pages on concurrency and of all runs.
+    That is one text at a time, the model's own weights as they are, temperature 0, no examples in the prompt, one
+    request for an answer in free text, and an engine that is known to have no prefix cache. The others have their
+    places on the pages on concurrency and of all runs.
     """
     if table.empty:
         return table
@@ -111,7 +112,10 @@ def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
         & ~table["weights"].eq("dummy")
         & ~table["output_mode"].eq("constrained")
         & ~table["prompt"].astype("string").str.contains("examples")
-        & ~table["prefix_caching"].eq(True)
+        & (table["engine"].isna() | table["prefix_caching"].eq(False))
+        & table["quantisation"].isna()
+        & ~(pd.to_numeric(table["temperature"]) > 0)
+        & ~table["json_fallback"].eq(True)
     )
     return table[like.fillna(True).astype(bool)]
 

@@ -5,7 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-SETTINGS = ["weights", "dtype", "quantisation", "engine", "prefix_caching", "prompt", "output_mode"]
+SETTINGS = [
+    "weights",
+    "dtype",
+    "quantisation",
+    "engine",
+    "prefix_caching",
+    "prompt",
+    "output_mode",
+    "temperature",
+    "json_fallback",
+]
 """Columns of `results`; runs that are compared agree in them, and published rows have none."""
 
 

@@ -4,8 +4,9 @@ The one rule, in the order in which it is applied:
 
 1. Thinking is cut off: everything up to the first `</think>`. Where that is missing, there is no answer if `<think>`
    stands at the beginning, or if the model thinks and its tokens ran out; otherwise it did not think.
-2. The value is what follows the line `[[ ## category ## ]]`, up to the next marker, a marker that was cut
-   off in mid-word, or the end (DSPy's ChatAdapter finds the same). Nothing after `[[ ## completed ## ]]` counts.
+2. The value is what follows the line `[[ ## category ## ]]`, up to the next marker at the beginning of a line, a marker
+   that was cut off in mid-word, or the end (DSPy's ChatAdapter finds the same). Nothing after `[[ ## completed ## ]]`
+   counts.
 3. The first line of the value that is not empty is compared with the categories, after Unicode
    normalisation (NFC), white space made single, bullets, numbering, quotes, emphasis and a final full stop taken
    away, and without regard to capitals. It has to be one of them as a whole, and no other line may be another one.

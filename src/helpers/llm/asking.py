@@ -35,7 +35,8 @@ class Asking:
     output_mode: OutputMode = "free"
     """`constrained`: the whole answer is one of the categories in DSPy's format (vLLM's structured outputs)."""
     json_fallback: bool = False
-    """Ask a second time, for JSON, where an answer has not the format (DSPy's own default; it costs energy)."""
+    """Ask a second time, for JSON, where an answer has not the format (on in DSPy by default, which it is like except
+    that the server is not told to force JSON; it costs energy)."""
     reasoning: bool = False
     """The model thinks before it answers."""
     thinking_tokens: int = 0
@@ -128,9 +129,7 @@ class Asker:
         """
         (reply,) = self.ask([WARM_UP])
         if reply.kind in REQUEST_FAILURES:
-            raise UserError(
-                f"the server did not answer the warm-up request: {reply.kind}: {reply.error}; see its log"
-            )
+            raise UserError(f"the server did not answer the warm-up request: {reply.kind}: {reply.error}")
         return reply
 
     def count_thinking(self, replies: Sequence[Reply]) -> list[Reply]:

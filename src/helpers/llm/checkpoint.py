@@ -119,7 +119,7 @@ def _heads(config: Mapping[str, Any]) -> tuple[int, int, int]:
 def _in_folder(folder: Path, name: str, weights: str) -> Checkpoint:
     where = f"checkpoint {name}"
     if not folder.is_dir():
-        raise UserError(f"{where}: no such folder; give a folder with config.json, or a name on the hub")
+        raise UserError(f"{where}: no such folder; give a folder with config.json")
     config = _json(folder / "config.json", where)
     if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise UserError(

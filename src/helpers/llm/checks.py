@@ -89,16 +89,21 @@ def passes_agree(agreement: Sequence[float]) -> Check:
     )
 
 
-def engine_here(engine: str) -> Check:
-    """Tell where an endpoint that ran already is on another machine, whose energy is not measured."""
-    host = urlsplit(engine).hostname if "://" in engine else "127.0.0.1"
-    here = host in _HERE
-    said = (
-        "the engine runs on this machine"
-        if here
-        else "the endpoint is elsewhere: its energy is not in this run"
-    )
-    return _check("engine_here", here, said)
+def engine_here(engine: str, gpus: int, gpus_there: int) -> Check:
+    """Tell where an endpoint that ran already takes energy that is not measured: elsewhere, or on GPUs not named.
+
+    Args:
+        engine: a name, or the URL of an endpoint.
+        gpus: GPUs that the run says it uses.
+        gpus_there: GPUs of this machine.
+    """
+    started_here = "://" not in engine
+    if not started_here and urlsplit(engine).hostname not in _HERE:
+        return _check("engine_here", False, "the endpoint is elsewhere: its energy is not in this run")
+    if not started_here and gpus == 0 and gpus_there:
+        said = f"the endpoint may use this machine's {gpus_there} GPUs, which are not counted; say so with gpus=N"
+        return _check("engine_here", False, said)
+    return _check("engine_here", True, "the engine runs on this machine")
 
 
 def _unknown(name: str) -> Check:

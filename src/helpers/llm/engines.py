@@ -30,10 +30,11 @@ Option = Literal[
     "no_prefix_caching",
     "trust_remote_code",
     "cpu",
+    "one_gpu",
     "gpus",
     "nodes",
 ]
-_NEEDLESS: frozenset[Option] = frozenset({"cpu", "no_prefix_caching", "revision"})
+_NEEDLESS: frozenset[Option] = frozenset({"cpu", "one_gpu", "no_prefix_caching", "revision"})
 """What an engine without the option does anyway, or says in another way."""
 
 
@@ -80,6 +81,8 @@ class EngineEntry(Strict):
     """Environment variable for the key that requests have to give; None where the engine knows no keys."""
     counters: bool = False
     """Whether `/metrics` has vLLM's counters."""
+    revision_in_name: bool = False
+    """Whether the revision of a repository on the hub follows its name, as `NAME@REVISION`."""
     name: Literal["{name}", "{checkpoint}"] = "{name}"
     """Under which name requests find the model."""
 
@@ -142,8 +145,16 @@ def engine_python() -> Path:
     return file
 
 
-def engine_version(settings: EngineSettings, python: Path) -> str:
-    """Return the version of the engine that is installed.
+@dataclass(frozen=True)
+class Installed:
+    """The package of an engine, as it is installed."""
+
+    package: str
+    version: str
+
+
+def installed_engine(settings: EngineSettings, python: Path) -> Installed:
+    """Return which package of the engine is installed.
 
     Raises:
         UserError: one line where it is not.
@@ -151,17 +162,18 @@ def engine_version(settings: EngineSettings, python: Path) -> str:
     packages = engine_entry(settings).packages
     program = (
         "import sys; from importlib.metadata import distributions as d; "
-        "v = {i.name: i.version for i in d()}; print(next((v[n] for n in sys.argv[1:] if n in v), ''))"
+        "v = {i.name: i.version for i in d()}; print(next((f'{n} {v[n]}' for n in sys.argv[1:] if n in v), ''))"
     )
     done = subprocess.run(
         [str(python), "-c", program, *packages], capture_output=True, text=True, check=False, timeout=120
     )
-    if not (version := done.stdout.strip()):
+    package, _, version = done.stdout.strip().partition(" ")
+    if not version:
         raise UserError(
             f"engine={settings.engine}: {' or '.join(packages)} not found in the environment of "
             f"{paths.relative(python)}; install it: make llm (CPU) or make llm LLM=gpu"
         )
-    return version
+    return Installed(package, version)
 
 
 def command(settings: EngineSettings, known: Mapping[str, str]) -> list[str]:
@@ -204,6 +216,7 @@ def _wanted(settings: EngineSettings) -> Sequence[Option]:
         "no_prefix_caching": not settings.prefix_caching,
         "trust_remote_code": settings.trust_remote_code,
         "cpu": settings.gpus == 0,
+        "one_gpu": settings.gpus == 1,
         "gpus": settings.gpus > 1,
         "nodes": settings.nodes > 1,
     }

@@ -16,6 +16,7 @@ from helpers.errors import UserError
 from helpers.llm import checks, prompts, replies
 from helpers.llm.answers import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.llm.asking import Asker, Reply, check_asking, open_asker
+from helpers.llm.checkpoint import is_local
 from helpers.llm.checks import Counted
 from helpers.llm.counters import EngineCounters
 from helpers.llm.engine import check_engine
@@ -104,6 +105,7 @@ class _Loaded:
         self._entry = study().datasets[dataset.name]
         self._instruction = prompts.instruction(self._entry, plan.language)
         self._dspy_engine = ""
+        self._shown: list[tuple[str, str]] = []
         self._counted: list[Counted] = []
 
     def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
@@ -112,6 +114,7 @@ class _Loaded:
         shown = split.train[: self._plan.parameters.shots]
         examples = list(zip(pick(dataset.texts, shown), pick(dataset.labels, shown), strict=True))
         texts = pick(dataset.texts, split.test)
+        self._shown += examples
         passes: list[list[Reply]] = []
         with open_asker(
             self._server.endpoint, self._instruction, labels, self._plan.asking, examples
@@ -135,7 +138,7 @@ class _Loaded:
     def run(self) -> Run:
         """Say what was run."""
         plan, chosen, dataset = self._plan, self._plan.parameters, self._dataset
-        folder = Path(plan.served.checkpoint) if plan.served.revision is None else None
+        folder = Path(plan.served.checkpoint) if is_local(plan.served.checkpoint) else None
         weights = folder if folder is not None and folder.is_dir() and chosen.weights == "real" else None
         return Run(
             run_id=plan.run_id,
@@ -174,7 +177,7 @@ class _Loaded:
             checks.engine_counts_agree(self._counted),
             checks.every_text_answered(failed, sum(item.answers.texts for item in measured)),
             checks.passes_agree([item.agreement for item in found if item.agreement is not None]),
-            checks.engine_here(self._plan.parameters.engine),
+            checks.engine_here(self._plan.parameters.engine, self._plan.gpus, len(self._plan.hardware.gpus)),
         ]
 
     def _warm_up(self, asker: Asker, split: Split) -> None:
@@ -241,7 +244,7 @@ class _Loaded:
         asking = self._plan.asking
         return Asked(
             language=self._plan.language,
-            prompt_sha256=prompts.prompt_sha256(self._instruction),
+            prompt_sha256=prompts.prompt_sha256(self._instruction, self._shown),
             shots=self._plan.parameters.shots,
             output_mode=asking.output_mode,
             max_tokens=asking.max_tokens,

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import httpx
 
-from helpers import paths
 from helpers.errors import UserError, nearest
 from helpers.llm import guard
 from helpers.llm.checkpoint import is_local
@@ -26,12 +25,13 @@ from helpers.llm.counters import EngineCounters, read_counters, requests_open
 from helpers.llm.endpoint import Endpoint
 from helpers.llm.engine import cpu_cache_bytes
 from helpers.llm.engines import (
+    EngineEntry,
     EngineSettings,
     command,
     engine_entry,
     engine_python,
     engine_url,
-    engine_version,
+    installed_engine,
     served_name,
 )
 from helpers.llm.probing import get, models, shortened, vllm, warm_up
@@ -129,12 +129,12 @@ def serve(
         yield _running(settings, timeout_s)
         return
     python = engine_python()
-    version = engine_version(settings, python)
+    version = installed_engine(settings, python).version
     entry = engine_entry(settings)
     port = _free(port)
     known = {
         "python": str(python),
-        "checkpoint": _address(settings),
+        "checkpoint": _at(settings, entry, _address(settings)),
         "name": served_name(settings),
         "port": str(port),
         "kv_cache_bytes": "" if settings.gpus else str(cpu_cache_bytes(settings)),
@@ -142,7 +142,13 @@ def serve(
     key = secrets.token_urlsafe(24)
     endpoint = Endpoint(url=f"http://{HOST}:{port}/v1", model=entry.name.format_map(known), api_key=key)
     shown = command(
-        settings, {**known, "python": "python", "checkpoint": served_name(settings), "port": "PORT"}
+        settings,
+        {
+            **known,
+            "python": "python",
+            "checkpoint": _at(settings, entry, served_name(settings)),
+            "port": "PORT",
+        },
     )
     scratch = tempfile.mkdtemp(prefix="llm-")  # a short path: names of sockets have to be
     environment = {**_environment(settings, scratch), **entry.environment}
@@ -208,10 +214,17 @@ def _address(settings: EngineSettings) -> str:
     return str(Path(settings.checkpoint).expanduser().resolve()) if local else settings.checkpoint
 
 
+def _at(settings: EngineSettings, entry: EngineEntry, checkpoint: str) -> str:
+    """Return the checkpoint, with its revision where the engine takes it so."""
+    return f"{checkpoint}@{settings.revision}" if entry.revision_in_name and settings.revision else checkpoint
+
+
 def _environment(settings: EngineSettings, scratch: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     compiled = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"  # torch's own default
     found = {"TORCHINDUCTOR_CACHE_DIR": str(compiled), **kept, "TMPDIR": scratch, "NO_COLOR": "1"}
+    if settings.gpus == 0:
+        found["CUDA_VISIBLE_DEVICES"] = ""  # what computes on the CPU shall not find a GPU
     if is_local(settings.checkpoint):
         found |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return found
@@ -236,7 +249,8 @@ def _wait_until_ready(
             if get(endpoint, "/health").is_success:
                 break
         except httpx.HTTPError:
-            time.sleep(0.2)
+            pass  # it does not listen yet
+        time.sleep(0.2)
     fault = warm_up(endpoint, max(deadline - time.monotonic(), 1.0))
     if fault or guarding.poll() is not None:
         raise UserError(
@@ -266,7 +280,7 @@ def _told(log: Path | None) -> str:
         if re.search(r"\b[A-Z]\w*(Error|Exception): ", line) and not line.startswith("WARNING")
     ]
     shown = [*(line for line in causes[:1] if line not in lines[-LOG_LINES:]), *lines[-LOG_LINES:]]
-    return f"{paths.relative(log)} ends: {' | '.join(shown) or '(empty)'}"
+    return f"its log ends: {' | '.join(shown) or '(empty)'}"
 
 
 def _end(guarding: "subprocess.Popen[bytes]") -> None:
