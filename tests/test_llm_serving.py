@@ -258,8 +258,8 @@ FAKE = """#!{python}
 import json, os, signal, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-if sys.argv[1] == "-c":  # it is asked for its version
-    print("0.0")
+if sys.argv[1] == "-c":  # it is asked for its package
+    print("engine 0.0")
     sys.exit()
 port = int(sys.argv[sys.argv.index("--port") + 1])
 
