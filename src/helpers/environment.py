@@ -51,11 +51,20 @@ def fixed_threads(cores: int) -> Iterator[None]:
     """Let the libraries that are loaded by now use OMP_NUM_THREADS threads, or one for each core where it is not set."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415  (comes with scikit-learn; only runs need it)
 
-    count = int(os.environ.get("OMP_NUM_THREADS") or cores)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(count)
+    given = (
+        os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    )  # OpenMP takes a list, by nesting level
+    count = int(given) if given.isdigit() and int(given) > 0 else cores
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
     with threadpool_limits(limits=count):
-        yield
+        if torch:
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 def threads() -> dict[str, int]:
