@@ -1,4 +1,4 @@
-/* Figures follow the theme and the width: colours of traces from their meta, fewer labels on a phone. */
+/* Figures: drawn over their static images, in the colours of the theme, with fewer labels on a phone. */
 (function () {
   "use strict";
   const THEMES = {
@@ -11,49 +11,63 @@
     return document.documentElement.dataset.theme === "dark" ? "dark" : "light";
   }
 
-  function apply(plot) {
-    const name = theme();
+  function isNarrow(plot) {
+    return plot.clientWidth < NARROW_PX;
+  }
+
+  /* Change a figure, not yet drawn, to the look of theme and width. */
+  function dress(figure, name, narrow) {
     const look = THEMES[name];
-    const narrow = plot.clientWidth < NARROW_PX;
-    const state = name + narrow;
-    if (plot.dataset.state === state) return;
-    plot.dataset.state = state;
-    const indices = [];
-    const change = { "line.color": [], "marker.color": [], "marker.line.color": [], "marker.pattern.fgcolor": [],
-                     "textfont.color": [], text: [], textposition: [], "error_x.color": [], "error_y.color": [] };
-    plot.data.forEach(function (trace, index) {
-      if (!trace.meta || !trace.meta[name]) return;
-      const colour = trace.meta[name];
+    figure.data.forEach(function (trace) {
+      const colour = trace.meta && trace.meta[name];
+      if (!colour) return;
       const outline = trace.meta.filled ? look.paper : colour;
-      const labels = (narrow ? trace.meta.narrow : trace.meta.broad) || {}; // undefined leaves a value as it is
-      indices.push(index);
-      change["line.color"].push(trace.type === "scatter" ? colour : undefined);
-      change["marker.color"].push(colour);
-      change["marker.line.color"].push(outline);
-      change["marker.pattern.fgcolor"].push(trace.type === "bar" ? outline : undefined);
-      change["textfont.color"].push(trace.type === "bar" ? look.text : colour);
-      change["error_x.color"].push(trace.type === "bar" ? look.text : colour);
-      change["error_y.color"].push(trace.type === "bar" ? look.text : colour);
-      change.text.push(labels.text);
-      change.textposition.push(labels.place);
+      const labels = (narrow ? trace.meta.narrow : trace.meta.broad) || {};
+      const bar = trace.type === "bar";
+      if (trace.type === "scatter") trace.line = { ...trace.line, color: colour };
+      trace.marker = { ...trace.marker, color: colour, line: { ...(trace.marker || {}).line, color: outline } };
+      if (bar && trace.marker.pattern) trace.marker.pattern.fgcolor = outline;
+      trace.textfont = { ...trace.textfont, color: bar ? look.text : colour };
+      ["error_x", "error_y"].forEach(function (name) {
+        if (trace[name]) trace[name].color = bar ? look.text : colour;
+      });
+      if (labels.text) trace.text = labels.text;
+      if (labels.place) trace.textposition = labels.place;
     });
-    const layout = { "font.color": look.text, "modebar.color": look.text, "modebar.activecolor": look.text };
-    Object.keys(plot._fullLayout).filter((key) => /^[xy]axis\d*$/.test(key)).forEach(function (axis) {
-      layout[axis + ".gridcolor"] = look.grid;
-    });
-    if (indices.length) Plotly.update(plot, change, layout, indices);
-    else Plotly.relayout(plot, layout);
-  }
-
-  function applyAll() {
-    document.querySelectorAll(".plotly-graph-div").forEach(function (plot) {
-      if (plot.data) apply(plot);
+    const layout = figure.layout;
+    layout.font = { ...layout.font, color: look.text };
+    Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).forEach(function (axis) {
+      layout[axis].gridcolor = look.grid;
     });
   }
 
-  applyAll();
-  new MutationObserver(applyAll).observe(document.documentElement, {
+  function draw(plot) {
+    const narrow = isNarrow(plot);
+    const state = theme() + "-" + plot.clientWidth;
+    if (!plot.clientWidth || plot.dataset.state === state) return;
+    const figure = JSON.parse(plot.querySelector("script.plotly-figure").textContent);
+    dress(figure, theme(), narrow);
+    let drawing = plot.querySelector(".drawing");
+    if (!drawing) {
+      drawing = document.createElement("div");
+      drawing.className = "drawing";
+      drawing.setAttribute("role", "img");
+      drawing.setAttribute("aria-label", plot.dataset.alt);
+      plot.append(drawing);
+    }
+    Plotly.react(drawing, figure.data, { ...figure.layout, width: plot.clientWidth }, figure.config);
+    const image = plot.querySelector(".static");
+    if (image) image.hidden = true;
+    plot.dataset.state = state;
+  }
+
+  function drawAll() {
+    document.querySelectorAll(".plot").forEach(draw);
+  }
+
+  drawAll();
+  new MutationObserver(drawAll).observe(document.documentElement, {
     attributes: true, attributeFilter: ["data-theme"],
   });
-  window.addEventListener("resize", applyAll);
+  window.addEventListener("resize", drawAll);
 })();

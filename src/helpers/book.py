@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import paths
+from helpers import images, paths
 from helpers.errors import UserError
 from helpers.record import read_records
+from helpers.shown import Shown, read_shown
 
 HTML = paths.BUILD / "html"
 
@@ -33,6 +34,8 @@ def build() -> Path:
         UserError: one line where Jupyter Book gave warnings, which are errors here.
     """
     stage()
+    shown = _shown()
+    images.draw(shown, paths.STAGING / "data" / "_images")  # the folder is copied beside the pages
     shutil.rmtree(HTML, ignore_errors=True)
     command = [
         *(str(Path(sys.executable).with_name("jupyter-book")), "build", str(paths.STAGING)),
@@ -42,13 +45,21 @@ def build() -> Path:
     if done.returncode != 0:
         print(done.stdout + done.stderr, file=sys.stderr)
         raise UserError("book: Jupyter Book gave the warnings above; correct the pages they name")
+    (HTML / "artefacts").mkdir()
+    for item in shown:
+        (HTML / "artefacts" / f"{item.name}.csv").write_text(item.data_csv, encoding="utf-8")
     return HTML / "index.html"
 
 
 def has_static_images() -> bool:
-    """Say whether the executed analyses hold an image for readers without JavaScript."""
-    executed = (paths.STAGING / "notebooks" / "analysis").glob("*.ipynb")
-    return any("data:image/webp" in file.read_text(encoding="utf-8") for file in executed)
+    """Say whether the book holds an image for readers without JavaScript."""
+    return any((HTML / "_images").glob("*.svg"))
+
+
+def _shown() -> list[Shown]:
+    """Read what the executed analyses show."""
+    executed = (paths.STAGING / "notebooks" / "analysis").glob("[!.]*.ipynb")
+    return [read_shown(file) for file in sorted(executed) if ".partial" not in file.name]
 
 
 def _replace(source: Path, target: Path) -> None:

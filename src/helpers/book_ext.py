@@ -15,7 +15,8 @@ from sphinx.util.logging import getLogger
 from helpers.errors import nearest
 from helpers.numbers import numbers
 from helpers.results import load_tables
-from helpers.show import ROOT_LINK
+from helpers.show import FUNCTION_LINK, ROOT_LINK
+from helpers.shown import fragment_of
 
 LOGGER = getLogger(__name__)
 
@@ -85,24 +86,42 @@ def _write_numbers(app: Any) -> None:
 
 def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     body = context.get("body", "")
-    if "plotly-graph-div" in body:
-        app.add_js_file(
-            "plotly.min.js"
-        )  # in the head and blocking: the figures' own scripts follow in the body
+    if 'class="plotly-figure"' in body:
+        app.add_js_file("plotly.min.js", loading_method="defer")
         app.add_js_file("figures.js", loading_method="defer")
+    if 'class="data sortable"' in body:
+        app.add_js_file("tables.js", loading_method="defer")
+    body = _without_absent_images(body, Path(app.srcdir) / "data" / "_images")
+    body = re.sub(f'{FUNCTION_LINK}([^"]*)', lambda found: _function_page(app, found[1]), body)
+    body = re.sub(r'<a href="">(<code>.*?</code>)</a>', r"\1", body)
     for name in ("claims", "calculator"):  # scripts of one page each
         if f'class="{name}"' in body:
             app.add_js_file(f"{name}.js", loading_method="defer")
     context["body"] = body.replace(ROOT_LINK, "../" * pagename.count("/"))
 
 
+def _without_absent_images(body: str, folder: Path) -> str:
+    """Put the alternative text in place of images that no browser has drawn."""
+
+    def image(found: re.Match[str]) -> str:
+        return found[0] if (folder / found[1]).is_file() else f"<noscript><p>{found[2]}</p></noscript>"
+
+    def download(found: re.Match[str]) -> str:
+        return found[0] if (folder / found[1]).is_file() else ""
+
+    body = re.sub(rf'<img class="static" src="{ROOT_LINK}_images/([^"]*)" alt="([^"]*)"[^>]*>', image, body)
+    return re.sub(rf'<a class="svg" href="{ROOT_LINK}_images/([^"]*)"[^>]*>.*?</a>', download, body)
+
+
+def _function_page(app: Any, name: str) -> str:
+    """Return the address of a function in the reference; nothing where the book has no page of it."""
+    entry = app.env.get_domain("py").objects.get(name)
+    return f"{ROOT_LINK}{entry.docname}.html#{entry.node_id}" if entry else ""
+
+
 def _fragment(notebook: Path) -> str:
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", []):
-            fragment = "".join(output.get("data", {}).get("text/html", ""))
-            if 'class="artefact"' in fragment:
-                return fragment
-    return "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
+    found = fragment_of(notebook) if notebook.is_file() else None
+    return found or "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
 
 
 def _finish_build(app: Any, exception: Exception | None) -> None:

@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from helpers.lock import MACHINE_LOCK, holding, is_held
 from helpers.measurement import RAW_ANSWERS
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.record import RECORD, Record, publish, read_record, write_record
+from helpers.show import BOOK_VARIABLE
 from helpers.study import entry
 
 NOTEBOOK = "notebook.ipynb"
@@ -92,11 +94,26 @@ def analyse(name: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(f".{os.getpid()}.partial.ipynb")
     try:
-        execute_notebook(source, scratch, {})
+        with _for_the_book():
+            execute_notebook(source, scratch, {})
         scratch.replace(target)
     finally:
         scratch.unlink(missing_ok=True)
     return target
+
+
+@contextmanager
+def _for_the_book() -> Iterator[None]:
+    """Tell the kernels that start meanwhile that what they show goes into the book."""
+    before = os.environ.get(BOOK_VARIABLE)
+    os.environ[BOOK_VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[BOOK_VARIABLE]
+        else:
+            os.environ[BOOK_VARIABLE] = before
 
 
 def _check_input(plan: Plan) -> Dataset:

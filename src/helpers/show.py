@@ -1,29 +1,35 @@
 """Put a figure or a table on a page with everything an auditor asks for.
 
-A figure is an HTML fragment: interactive panels (plotly.js comes once, from the book's `_static`), a static
-image for readers without JavaScript, its data as a table and as CSV, and its source. Links to files of
-the book begin with `companion-root:`, which `helpers.book_ext` turns into the way from the page.
+In the book a figure is one output of its notebook: a light HTML fragment, and as metadata what a machine asks for
+(`helpers.shown` reads both back). Each panel is a static image, which `helpers.images` draws while the book is
+built, and the JSON of the plot, which `book/_static/figures.js` draws over the image. Links to files of the book
+begin with `companion-root:`, links to functions with `companion-function:`; `helpers.book_ext` turns both into the
+way from the page.
 """
 
-import base64
 import html
-import logging
-import sys
+import os
+import re
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-import plotly.io as pio
 from IPython.display import HTML, display
 
-from helpers import paths
+from helpers import figure_json, paths
 from helpers.environment import git_commit, git_dirty, sha256_of
-from helpers.style import PAPER
 
 ROOT_LINK = "companion-root:"
-NO_BROWSER = "no static images: install Chromium (Debian: apt-get install chromium), then `make book` again"
+FUNCTION_LINK = "companion-function:"
+METADATA = "companion"
+"""Key of the output's metadata that `helpers.shown` reads."""
+BOOK_VARIABLE = "COMPANION_BOOK"
+"""Environment variable of a kernel that executes an analysis for the book."""
+WIDE_PX, SMALL_PX = 800, 390
+"""Widths of the static images: about what a panel has on a desktop."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +65,76 @@ class Artefact:
     """What it is computed from, as `origin` values or paths; by default the `origin` column of `data`."""
 
     def show(self) -> None:
-        """Display it in the executed notebook."""
-        display(HTML(self.html()))  # type: ignore[no-untyped-call]
+        """Display it in the executed notebook; outside the book's build, Plotly draws the panels itself."""
+        if os.environ.get(BOOK_VARIABLE):
+            bundle = {"text/html": self.html(), "text/plain": f"{self.label}: {self.finding}"}
+            display(bundle, raw=True, metadata={METADATA: self.metadata()})  # type: ignore[no-untyped-call]
+            return
+        display(HTML(_without_book_links(self._head())))  # type: ignore[no-untyped-call]
+        for panel in self.panels:
+            panel.figure.show()
+        display(HTML(_without_book_links(f"{self.body}{self._caption()}")))  # type: ignore[no-untyped-call]
 
     def html(self) -> str:
         """Return the fragment."""
         panels = "".join(_panel(self.name, panel) for panel in self.panels)
         return (
-            f'<figure class="artefact" id="{self.name}">'
+            f'<figure class="artefact" id="{self.name}">{self._head()}<div class="panels">{panels}</div>'
+            f"<!-- body -->{self.body}<!-- end of body -->{self._caption()}</figure>"
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what a machine asks for, but the figures and the body, which stand in the fragment."""
+        files = self.files()
+        return {
+            "name": self.name,
+            "label": self.label,
+            "kind": self.kind,
+            "finding": self.finding,
+            "note": self.note,
+            "function": self.function,
+            "inputs": {file: _digest(file) for file in files},
+            "commit": git_commit(),
+            "dirty": git_dirty(),
+            "rebuild": self.rebuild,
+            "data_csv": self.data.to_csv(index=False),
+            "panels": [
+                {
+                    "name": panel.name,
+                    "title": panel.title,
+                    "note": panel.note,
+                    "alt": panel.alt,
+                    "wide": panel.wide,
+                    "height": int(panel.figure.layout.height),
+                }
+                for panel in self.panels
+            ],
+        }
+
+    def files(self) -> list[str]:
+        """Return the files it is computed from, as seen from the root of the project."""
+        return source_files(self.inputs or [str(origin) for origin in self.data["origin"]])
+
+    @property
+    def kind(self) -> str:
+        """`figure`, or `table` where nothing is drawn."""
+        return "figure" if self.panels else "table"
+
+    @property
+    def rebuild(self) -> str:
+        """The command that makes just this."""
+        return f".venv/bin/python -m helpers analyse {self.name}"
+
+    def _head(self) -> str:
+        return (
             f'<p class="finding">{html.escape(self.finding)}</p><p class="note">{html.escape(self.note)}</p>'
-            f'<div class="panels">{panels}</div>{self.body}'
-            f'<figcaption><span class="label">{html.escape(self.label)}</span> {_csv_link(self.name, self.data)}'
-            f"{_data_table(self.data) if self.panels else ''}{_source(self)}</figcaption></figure>"
+        )
+
+    def _caption(self) -> str:
+        return (
+            f'<figcaption><span class="label">{html.escape(self.label)}</span> '
+            f'<a class="download" href="{ROOT_LINK}artefacts/{self.name}.csv" download>Data (CSV)</a>'
+            f"{_data_table(self) if self.panels else ''}{_source(self)}</figcaption>"
         )
 
 
@@ -100,7 +164,7 @@ def html_table(frame: pd.DataFrame, caption: str, numbers: Collection[Hashable] 
     return (
         f'<p class="table-title">{html.escape(caption)}</p>'
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}">'
-        f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<table class="data sortable"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
@@ -126,91 +190,55 @@ def source_files(origins: Sequence[str]) -> list[str]:
 
 def _panel(artefact: str, panel: Panel) -> str:
     identifier = f"{artefact}-{panel.name}"
-    plot = pio.to_html(
-        panel.figure,
-        include_plotlyjs=False,
-        include_mathjax=False,
-        full_html=False,
-        div_id=identifier,  # fixed, so that the same input gives the same page
-        default_height=panel.figure.layout.height,
-        config={
-            "responsive": True,
-            "displaylogo": False,
-            "modeBarButtons": [["resetScale2d", "toImage"]],
-            "toImageButtonOptions": {"filename": identifier, "scale": 2},
-        },
-    )
     classes = "panel" + (" wide" if panel.wide else "") + (" marked" if panel.marked else "")
-    alt = html.escape(panel.alt)
+    alt, height = html.escape(panel.alt), int(panel.figure.layout.height)
+    image = f"{ROOT_LINK}_images/{identifier}.svg"
     return (
         f'<!-- panel {panel.name} --><div class="{classes}"><p class="panel-title">{html.escape(panel.title)}</p>'
         f'<p class="panel-note">{html.escape(panel.note)}</p>'
-        f'<div class="plotly-box" role="img" aria-label="{alt}">{plot}</div>{_static(panel, alt)}</div>'
-        "<!-- end of panel -->"
+        f'<div class="plot" id="{identifier}" data-alt="{alt}" style="min-height: {height}px">'
+        f'<img class="static" src="{image}" alt="{alt}" width="{WIDE_PX if panel.wide else SMALL_PX}" height="{height}">'
+        f'<script type="application/json" class="plotly-figure">{figure_json.dumps(panel.figure)}</script></div>'
+        f'<p class="panel-files"><a class="svg" href="{image}" download>SVG</a></p></div><!-- end of panel -->'
     )
 
 
-def _static(panel: Panel, alt: str) -> str:
-    image = static_image(panel.figure, 760 if panel.wide else 460)
-    if image is None:
-        return f"<noscript><p>{alt}</p></noscript>"
-    data = base64.b64encode(image).decode()
-    return f'<noscript><img src="data:image/webp;base64,{data}" alt="{alt}"></noscript>'
-
-
-def has_browser() -> bool:
-    """Say whether the machine has a Chromium, which draws the static images."""
-    from choreographer.browsers.chromium import Chromium  # noqa: PLC0415  (kaleido's own way to find one)
-
-    return Chromium.find_browser(skip_local=False) is not None
-
-
-def static_image(figure: go.Figure, width: int) -> bytes | None:
-    """Return the figure as WebP; None where the machine has no Chromium (the book is built without)."""
-    import kaleido  # noqa: PLC0415  (starts a browser; only where a figure is shown)
-
-    if not has_browser():
-        return None
-    logging.getLogger("kaleido").setLevel(logging.CRITICAL)
-    opaque = go.Figure(figure).update_layout(paper_bgcolor=PAPER)
-    try:
-        kaleido.start_sync_server(silence_warnings=True)  # one browser for all images of a process
-        return bytes(pio.to_image(opaque, format="webp", width=width, height=figure.layout.height, scale=1.5))
-    except Exception as error:  # a browser that is there and does not start must not cost the book
-        print(f"no static image: Chromium does not work here ({type(error).__name__})", file=sys.stderr)
-        return None
-
-
-def _csv_link(name: str, data: pd.DataFrame) -> str:
-    encoded = base64.b64encode(data.to_csv(index=False).encode()).decode()
-    return f'<a class="download" download="{name}.csv" href="data:text/csv;base64,{encoded}">Data (CSV)</a>'
-
-
-def _data_table(data: pd.DataFrame) -> str:
-    return f'<details class="figure-data"><summary>Data of this figure</summary>{html_table(data, "Data")}</details>'
+def _data_table(artefact: Artefact) -> str:
+    table = html_table(artefact.data, f"Data of {artefact.label}")
+    return f'<details class="figure-data"><summary>Data of this figure</summary>{table}</details>'
 
 
 def _source(artefact: Artefact) -> str:
-    files = source_files(artefact.inputs or [str(origin) for origin in artefact.data["origin"]])
-    rows = "".join(_source_row(name) for name in files)
+    rows = "".join(_source_row(name) for name in artefact.files())
     commit = git_commit() or "not a git checkout"
     changed = " (with uncommitted changes)" if git_dirty() else ""
-    notebook = f"notebooks/analysis/{artefact.name}.ipynb"
+    notebook = f"notebooks/analysis/{artefact.name}"
     return (
-        f'<details class="figure-source"><summary>Source of this {"figure" if artefact.panels else "table"}</summary><dl>'
-        f'<dt>Notebook</dt><dd><a href="{ROOT_LINK}_sources/{notebook}" download><code>{notebook}</code></a>, '
-        f"function <code>{artefact.function}</code></dd>"
+        f'<details class="figure-source"><summary>Source of this {artefact.kind}</summary><dl>'
+        f'<dt>Notebook</dt><dd><a href="{ROOT_LINK}{notebook}.html">rendered</a>, '
+        f'<a href="{ROOT_LINK}_sources/{notebook}.ipynb" download><code>{notebook}.ipynb</code></a></dd>'
+        f'<dt>Function</dt><dd><a href="{FUNCTION_LINK}{artefact.function}"><code>{artefact.function}</code></a></dd>'
         f"<dt>Commit</dt><dd><code>{commit}</code>{changed}</dd>"
-        f"<dt>Rebuild just this</dt><dd><code>.venv/bin/python -m helpers analyse {artefact.name}</code></dd>"
+        f'<dt>Rebuild just this</dt><dd><code class="copied">{artefact.rebuild}</code></dd>'
         f'<dt>Input files</dt><dd><ul class="inputs">{rows}</ul></dd></dl></details>'
     )
 
 
 def _source_row(name: str) -> str:
-    digest = sha256_of(paths.ROOT / name) if not Path(name).is_absolute() else ""
+    digest = _digest(name)
     return (
         f'<li>{link(name, name)} <span class="sha" title="sha256 {digest}">sha256 {digest[:12]}</span></li>'
     )
+
+
+def _digest(name: str) -> str:
+    """Return the sha256 of an input; nothing for a file that lies outside the project."""
+    return "" if Path(name).is_absolute() else sha256_of(paths.ROOT / name)
+
+
+def _without_book_links(fragment: str) -> str:
+    """Keep the text of links that lead into the book, which is not around."""
+    return re.sub(r'<a [^>]*href="companion-[^"]*"[^>]*>(.*?)</a>', r"\1", fragment)
 
 
 def _head(column: str, number: bool) -> str:

@@ -118,12 +118,12 @@ def run(options: argparse.Namespace) -> int:
 
 def book(options: argparse.Namespace) -> int:
     """Measure a campaign, execute the analyses, build the book."""
-    from helpers import book, show, workflow
+    from helpers import book, images, workflow
 
     status = workflow.run(None if options.no_measure else options.campaign, "book")
     if status == 0:
         if not book.has_static_images():
-            print(show.NO_BROWSER)
+            print(images.NO_BROWSER)
         print(f"the book: {book.HTML / 'index.html'}")
     return status
 

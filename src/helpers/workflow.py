@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from helpers import paths, show
+from helpers import images, paths
 from helpers.lock import holding
 from helpers.parameters import campaign_plans
 
@@ -35,7 +35,7 @@ def run(campaign: str | None, target: str) -> int:
 def _note_browser() -> None:
     """Note whether there is a Chromium in a file that the analyses depend on: a new one draws the images."""
     note = paths.BUILD / "browser.txt"
-    text = "Chromium found\n" if show.has_browser() else "no Chromium\n"
+    text = "Chromium found\n" if images.has_browser() else "no Chromium\n"
     if not note.is_file() or note.read_text(encoding="utf-8") != text:
         note.parent.mkdir(exist_ok=True)
         note.write_text(text, encoding="utf-8")

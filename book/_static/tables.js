@@ -1,0 +1,43 @@
+/* Tables that sort: each head becomes a button. */
+(function () {
+  "use strict";
+  const UNITS = { "mWh": 1e-3, "Wh": 1, "kWh": 1e3, "µs": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600 };
+
+  /* The number that a cell begins with, in the base unit; NaN where it is a text, null where it is absent. */
+  function valueOf(cell) {
+    const text = cell.textContent.trim().replace(/\u2212/g, "-");
+    if (text === "-" || text === "") return null;
+    const found = text.match(/^[<>≤≥~]?\s*([+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(\S*)/i);
+    return found ? Number(found[1].replace(/,/g, "")) * (UNITS[found[2]] || 1) : NaN;
+  }
+
+  function sort(table, column, direction) {
+    const body = table.tBodies[0];
+    const rows = Array.from(body.rows, (row) => ({ row, cell: row.cells[column] }));
+    rows.forEach((item) => { item.value = valueOf(item.cell); item.text = item.cell.textContent.trim(); });
+    const numeric = rows.every((item) => !Number.isNaN(item.value));
+    rows.sort(function (a, b) {
+      if (a.value === null || b.value === null) return (a.value === null) - (b.value === null); // absent ones last
+      return direction * (numeric ? a.value - b.value : a.text.localeCompare(b.text, "en", { numeric: true }));
+    });
+    body.append(...rows.map((item) => item.row));
+  }
+
+  document.querySelectorAll("table.sortable").forEach(function (table) {
+    if (!table.tHead || table.tBodies[0].rows.length < 2) return;
+    const heads = Array.from(table.tHead.rows[0].cells);
+    heads.forEach(function (head, column) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", function () {
+        const up = head.getAttribute("aria-sort") !== "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        sort(table, column, up ? 1 : -1);
+      });
+    });
+  });
+})();
