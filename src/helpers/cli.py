@@ -93,8 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--no-measure", action="store_true", help="build from the records that are there")
     verb.set_defaults(action=verbs.book)
 
-    verb = parsers.add_parser("analyse", help="execute one analysis notebook for the book")
-    verb.add_argument("notebook", metavar="NAME", help="a notebook of notebooks/analysis, without .ipynb")
+    verb = parsers.add_parser("analyse", help="execute one analysis notebook for the book, or all")
+    what = verb.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "notebook", metavar="NAME", nargs="?", help="a notebook of notebooks/analysis, without .ipynb"
+    )
+    what.add_argument("--all", action="store_true", help="all of them")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.analyse)
 

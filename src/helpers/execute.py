@@ -1,17 +1,6 @@
-"""Execute notebooks with papermill: strict, atomic, without paths of the machine in the result."""
+"""Measure a run: execute its notebook, and publish record and executed notebook together."""
 
-import json
-import logging
-import os
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import papermill
-from papermill.exceptions import PapermillExecutionError
 
 from helpers import paths, traditional_measurement
 from helpers.datasets import Dataset
@@ -20,44 +9,11 @@ from helpers.errors import UserError
 from helpers.llm import measure as llm_measurement
 from helpers.lock import MACHINE_LOCK, holding, is_held
 from helpers.measurement import RAW_ANSWERS
+from helpers.notebook import execute_notebook
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.record import RECORD, Record, publish, read_record, write_record
-from helpers.show import BOOK_VARIABLE
-from helpers.study import entry
 
 NOTEBOOK = "notebook.ipynb"
-
-
-def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
-    """Execute `source` into `target`; papermill's own writes go to `target`, use a scratch folder.
-
-    The executed copy keeps papermill's times, but no path of the machine. The notebook is written once,
-    at the end: a write after every cell would fall between what is measured.
-
-    Raises:
-        UserError: one line with what the notebook said; `target` then holds the failed notebook.
-    """
-    logging.getLogger("papermill").setLevel(logging.WARNING)
-    try:
-        papermill.execute_notebook(
-            source,
-            target,
-            parameters=dict(parameters),
-            kernel_name="python3",
-            cwd=paths.ROOT,
-            progress_bar=False,
-            stdout_file=sys.stderr,  # what a cell prints is progress
-            request_save_on_cell_execute=False,
-            extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
-        )
-    except PapermillExecutionError as error:
-        reason = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
-        raise UserError(f"{paths.relative(source)}: {' '.join(str(reason).split())}") from None
-    except KeyboardInterrupt:
-        # The cell's task goes on while the kernel is shut down, and nobody asks for its error then.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise
-    _shorten_paths(target, [source, target, *_paths_in(parameters)])
 
 
 def measure(plan: Plan) -> Record:
@@ -80,40 +36,6 @@ def measure(plan: Plan) -> Record:
                 "or file the run under another campaign=NAME"
             )
         return record
-
-
-def analyse(name: str) -> Path:
-    """Execute an analysis notebook into the staging folder of the book; returns the executed notebook.
-
-    Raises:
-        UserError: one line where there is no such notebook, or it failed.
-    """
-    sources = {file.stem: file for file in (paths.NOTEBOOKS / "analysis").glob("*.ipynb")}
-    source = entry("analysis notebook", sources, name)
-    target = paths.STAGING / paths.relative(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_suffix(f".{os.getpid()}.partial.ipynb")
-    try:
-        with _for_the_book():
-            execute_notebook(source, scratch, {})
-        scratch.replace(target)
-    finally:
-        scratch.unlink(missing_ok=True)
-    return target
-
-
-@contextmanager
-def _for_the_book() -> Iterator[None]:
-    """Tell the kernels that start meanwhile that what they show goes into the book."""
-    before = os.environ.get(BOOK_VARIABLE)
-    os.environ[BOOK_VARIABLE] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[BOOK_VARIABLE]
-        else:
-            os.environ[BOOK_VARIABLE] = before
 
 
 def _check_input(plan: Plan) -> Dataset:
@@ -150,41 +72,3 @@ def _measure(plan: Plan) -> Record:
         record = record.model_copy(update={"files": files})
         write_record(record, scratch)
     return record
-
-
-def _paths_in(parameters: Mapping[str, Any]) -> list[Path]:
-    return [
-        Path(value) for value in parameters.values() if isinstance(value, str) and Path(value).is_absolute()
-    ]
-
-
-def _shorten_paths(notebook: Path, known: list[Path]) -> None:
-    """Write the paths of this machine in an executed notebook as seen from the project, or as a bare name.
-
-    Warnings name files of installed packages: those are written as seen from where Python finds packages.
-    What cells display (tables, figures) is left as it is.
-    """
-    short = {
-        f"{folder.rstrip('/')}/": ""
-        for folder in (str(paths.ROOT), tempfile.gettempdir(), *sys.path)
-        if folder
-    }
-    for path in known:
-        name = paths.relative(path)
-        short[str(path)] = path.name if Path(name).is_absolute() else name
-    order = sorted(short, key=len, reverse=True)
-
-    def shortened(value: Any) -> Any:
-        if isinstance(value, str):
-            for path in order:
-                value = value.replace(path, short[path])
-        elif isinstance(value, list):
-            value = [shortened(item) for item in value]
-        elif isinstance(value, dict):
-            value = {key: item if key == "data" else shortened(item) for key, item in value.items()}
-        return value
-
-    document = json.loads(notebook.read_text(encoding="utf-8"))
-    notebook.write_text(
-        json.dumps(shortened(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )

@@ -129,12 +129,17 @@ def book(options: argparse.Namespace) -> int:
 
 
 def analyse(options: argparse.Namespace) -> int:
-    """Execute one analysis notebook for the book."""
-    from helpers import execute
+    """Execute one analysis notebook for the book, or all."""
+    from helpers.analyses import analyse, analysis_names
     from helpers.paths import relative
 
-    executed = relative(execute.analyse(options.notebook))
-    print(json.dumps({"executed": executed}) if options.json else executed)
+    names = analysis_names() if options.all else [options.notebook]
+    executed = [relative(file) for file in analyse(names)]
+    print(
+        json.dumps({"executed": executed if options.all else executed[0]})
+        if options.json
+        else "\n".join(executed)
+    )
     return 0
 
 

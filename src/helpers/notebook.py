@@ -1,0 +1,90 @@
+"""Execute a notebook with papermill: strict, written once, without paths of the machine in the result."""
+
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from helpers import paths
+from helpers.errors import UserError
+
+
+def execute_notebook(
+    source: Path, target: Path, parameters: Mapping[str, Any], engine: str | None = None
+) -> None:
+    """Execute `source` into `target`; papermill's own writes go to `target`, use a scratch folder.
+
+    Without an `engine` the notebook gets a kernel, a process of its own.
+
+    The executed copy keeps papermill's times, but no path of the machine. The notebook is written once,
+    at the end: a write after every cell would fall between what is measured.
+
+    Raises:
+        UserError: one line with what the notebook said; `target` then holds the failed notebook.
+    """
+    logging.getLogger("papermill").setLevel(logging.WARNING)
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters=dict(parameters),
+            kernel_name="python3",
+            engine_name=engine,
+            cwd=paths.ROOT,
+            progress_bar=False,
+            stdout_file=sys.stderr,  # what a cell prints is progress
+            request_save_on_cell_execute=False,
+            extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
+        )
+    except PapermillExecutionError as error:
+        reason = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
+        raise UserError(f"{paths.relative(source)}: {' '.join(str(reason).split())}") from None
+    except KeyboardInterrupt:
+        # The cell's task goes on while the kernel is shut down, and nobody asks for its error then.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise
+    _shorten_paths(target, [source, target, *_paths_in(parameters)])
+
+
+def _paths_in(parameters: Mapping[str, Any]) -> list[Path]:
+    return [
+        Path(value) for value in parameters.values() if isinstance(value, str) and Path(value).is_absolute()
+    ]
+
+
+def _shorten_paths(notebook: Path, known: list[Path]) -> None:
+    """Write the paths of this machine in an executed notebook as seen from the project, or as a bare name.
+
+    Warnings name files of installed packages: those are written as seen from where Python finds packages.
+    What cells display (tables, figures) is left as it is.
+    """
+    short = {
+        f"{folder.rstrip('/')}/": ""
+        for folder in (str(paths.ROOT), tempfile.gettempdir(), *sys.path)
+        if folder
+    }
+    for path in known:
+        name = paths.relative(path)
+        short[str(path)] = path.name if Path(name).is_absolute() else name
+    order = sorted(short, key=len, reverse=True)
+
+    def shortened(value: Any) -> Any:
+        if isinstance(value, str):
+            for path in order:
+                value = value.replace(path, short[path])
+        elif isinstance(value, list):
+            value = [shortened(item) for item in value]
+        elif isinstance(value, dict):
+            value = {key: item if key == "data" else shortened(item) for key, item in value.items()}
+        return value
+
+    document = json.loads(notebook.read_text(encoding="utf-8"))
+    notebook.write_text(
+        json.dumps(shortened(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
