@@ -27,7 +27,7 @@ class WarmEngine(Engine):  # type: ignore[misc]
     ) -> None:
         """Execute the cells in order up to the first that fails, as papermill asks of an engine."""
         with TemporaryDirectory() as folder:
-            shell = _Shell(ipython_dir=folder, config=Config(HistoryManager={"enabled": False}))
+            shell = _Shell.instance(ipython_dir=folder, config=Config(HistoryManager={"enabled": False}))
             for index, cell in enumerate(nb_man.nb.cells):
                 nb_man.cell_start(cell, index)
                 if cell.cell_type == "code":
@@ -38,6 +38,7 @@ class WarmEngine(Engine):  # type: ignore[misc]
                 nb_man.cell_complete(cell, cell_index=index)
                 if shell.failure is not None:
                     break
+            _Shell.clear_instance()
         nb_man.nb.metadata["language_info"] = {
             "name": "python",
             "version": platform.python_version(),

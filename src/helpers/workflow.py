@@ -33,7 +33,7 @@ def run(campaign: str | None, target: str) -> int:
 
 
 def _note_browser() -> None:
-    """Note whether there is a Chromium in a file that the analyses depend on: a new one draws the images."""
+    """Note whether there is a Chromium in a file that the book depends on: a new one draws the images."""
     note = paths.BUILD / "browser.txt"
     text = "Chromium found\n" if images.has_browser() else "no Chromium\n"
     if not note.is_file() or note.read_text(encoding="utf-8") != text:
