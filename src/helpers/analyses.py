@@ -13,6 +13,7 @@ from pathlib import Path
 from helpers import artefacts, paths, show, warm_engine
 from helpers.errors import UserError
 from helpers.notebook import execute_notebook
+from helpers.results import load_tables
 from helpers.study import entry
 
 SOURCES = paths.NOTEBOOKS / "analysis"
@@ -42,7 +43,8 @@ def analyse(names: Sequence[str], folder: Path = paths.STAGING) -> list[Path]:
 
 
 def _load_packages() -> None:
-    """Import what the notebooks import, once for all forks."""
+    """Import what the notebooks import, and what those load when first used, once for all forks."""
+    load_tables()
     for module in pkgutil.iter_modules(artefacts.__path__):
         importlib.import_module(f"{artefacts.__name__}.{module.name}")
 

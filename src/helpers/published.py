@@ -1,12 +1,16 @@
 """The paper's values (`data/published/*.csv`) as observations: one row per run, quantity and place."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Hashable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from helpers import paths
+from helpers.result_rows import KEY
+from helpers.study import study
 
 PRINTED = ("accuracy", "duration_s", "energy_wh", "average_power_w")
 
@@ -59,6 +63,58 @@ def observations(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     return pd.DataFrame(
         [{**asdict(item.run), **{name: getattr(item, name) for name in values}} for item in found]
     )
+
+
+def published_rows(observations: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row for each published run, in the order of its first observation."""
+    runs: dict[int, list[dict[Hashable, Any]]] = {}
+    numbers = observations.groupby(KEY, dropna=False, sort=False).ngroup()
+    # Plain dictionaries: pandas takes ten times as long for frames of three rows.
+    for number, observation in zip(numbers, observations.to_dict("records"), strict=True):
+        runs.setdefault(number, []).append(observation)
+    return [_published_row(run) for run in runs.values()]
+
+
+def _published_row(run: list[dict[Hashable, Any]]) -> dict[str, Any]:
+    first = run[0]
+    machine = study().machines[str(first["machine"])]
+    dataset = study().datasets[str(first["dataset"])]
+    chosen = {
+        quantity: _preferred([item for item in run if item["quantity"] == quantity])
+        for quantity in dict.fromkeys(item["quantity"] for item in run)
+    }
+    row = {name: first[name] for name in ("source", "model", "family", "dataset", "machine", "gpus", "nodes")}
+    row["origin"] = " ".join(sorted({str(item["origin"]) for item in chosen.values()}))
+    printed = any(item["gpus_origin"] == "printed" for item in run)
+    row["gpus_origin"] = "printed" if printed else first["gpus_origin"]
+    row |= {"synthetic": False, "gpu_model": machine.gpu_model, "splits": 10, "texts": dataset.split.test}
+    for quantity in ("accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"):
+        if quantity in chosen:
+            row[quantity] = chosen[quantity]["value"]
+    for column, quantity in (
+        ("accuracy_uncertainty", "accuracy"),
+        ("duration_uncertainty_s", "duration_s"),
+        ("energy_uncertainty_wh", "energy_wh"),
+    ):
+        row[column] = chosen[quantity]["uncertainty"] if quantity in chosen else None
+    row["energy_kind"] = chosen["energy_wh"]["kind"]
+    row["energy_wh_below"] = chosen["energy_wh"]["below"]
+    return row
+
+
+def _preferred(places: list[dict[Hashable, Any]]) -> dict[Hashable, Any]:
+    """Choose among the places that give one quantity of one run.
+
+    A printed value comes before one read off a figure, except an energy that is printed as a limit or
+    with two decimals below 1 Wh; among figures the most precise reading wins.
+    """
+
+    def rank(item: dict[Hashable, Any]) -> tuple[int, float]:
+        coarse = item["quantity"] == "energy_wh" and not item["value"] >= 1
+        uncertainty = math.inf if math.isnan(item["uncertainty"]) else item["uncertainty"]
+        return (1 if item["kind"] != "printed" else 2 if coarse else 0), uncertainty
+
+    return min(places, key=rank)
 
 
 def files(folder: Path = paths.PUBLISHED) -> dict[str, pd.DataFrame]:

@@ -5,11 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from helpers import paths
 from helpers.record import Component, Record, Run, SplitResult
-from helpers.study import study
 
 COLUMNS = (
     "source",
@@ -85,42 +82,6 @@ those of a pass over a test set, the mean over the splits; runs with dummy weigh
 
 KEY = ["model", "dataset", "machine", "gpus", "nodes"]
 """Columns that tell published runs apart."""
-
-
-def published_row(run: pd.DataFrame) -> dict[str, Any]:
-    """Return the row of a published run from its observations."""
-    first = run.iloc[0]
-    machine = study().machines[str(first["machine"])]
-    dataset = study().datasets[str(first["dataset"])]
-    chosen = {quantity: _preferred(values) for quantity, values in run.groupby("quantity")}
-    row = {name: first[name] for name in ("source", "model", "family", "dataset", "machine", "gpus", "nodes")}
-    row["origin"] = " ".join(sorted({str(item["origin"]) for item in chosen.values()}))
-    row["gpus_origin"] = "printed" if (run["gpus_origin"] == "printed").any() else first["gpus_origin"]
-    row |= {"synthetic": False, "gpu_model": machine.gpu_model, "splits": 10, "texts": dataset.split.test}
-    for quantity, item in chosen.items():
-        if quantity in ("accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"):
-            row[str(quantity)] = item["value"]
-    for column, quantity in (
-        ("accuracy_uncertainty", "accuracy"),
-        ("duration_uncertainty_s", "duration_s"),
-        ("energy_uncertainty_wh", "energy_wh"),
-    ):
-        row[column] = chosen[quantity]["uncertainty"] if quantity in chosen else None
-    row["energy_kind"] = chosen["energy_wh"]["kind"]
-    row["energy_wh_below"] = chosen["energy_wh"]["below"]
-    return row
-
-
-def _preferred(values: pd.DataFrame) -> pd.Series:
-    """Choose among the places that give one quantity of one run.
-
-    A printed value comes before one read off a figure, except an energy that is printed as a limit or
-    with two decimals below 1 Wh; among figures the most precise reading wins.
-    """
-    coarse = (values["quantity"] == "energy_wh") & ~(values["value"] >= 1)
-    rank = (values["kind"] != "printed").astype(int) + 2 * ((values["kind"] == "printed") & coarse)
-    order = values.assign(rank=rank).sort_values(["rank", "uncertainty"], kind="stable")
-    return order.iloc[0]
 
 
 def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:

@@ -16,10 +16,8 @@ from helpers.errors import UserError, nearest
 from helpers.record import Record, read_records
 from helpers.result_rows import (
     COLUMNS,
-    KEY,
     measured_observations,
     measured_row,
-    published_row,
     split_rows,
 )
 from helpers.study import study
@@ -60,7 +58,7 @@ def load_tables(
     family = {name: model.family for name, model in study().models.items()}
     seen.insert(0, "source", "published")
     seen["family"] = seen["model"].map(family)
-    rows = [published_row(run) for _, run in seen.groupby(KEY, dropna=False, sort=False)]
+    rows = published.published_rows(seen)
     rows += [measured_row(source, file, record) for source, file, record in sources]
     measured = [
         item for source, file, record in sources for item in measured_observations(source, file, record)
