@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import images, paths
+from helpers import images, paths, run_pages
 from helpers.errors import UserError
-from helpers.record import read_records
+from helpers.record import RECORD, read_records
+from helpers.results import load_tables
 from helpers.shown import Shown, read_shown
 
 HTML = paths.BUILD / "html"
@@ -22,9 +23,13 @@ def stage() -> None:
         _replace(paths.ROOT / name, paths.STAGING / name)
     _replace(paths.BUILD / "results", paths.STAGING / "data" / "results")
     _replace(paths.BENCHES, paths.STAGING / "data" / "benchmarks" / "results")
-    for file in read_records(paths.RUNS)[0]:
+    for file, record in read_records(paths.RUNS)[0].items():
         target = paths.STAGING / "data" / "runs" / file.parent.relative_to(paths.RUNS)
-        shutil.copytree(file.parent, target)
+        target.mkdir(parents=True)
+        for name in [RECORD, *record.files]:  # and no raw answers, which may lie beside them
+            if (file.parent / name).is_file():
+                shutil.copy2(file.parent / name, target / name)
+    run_pages.stage_pages(load_tables(), paths.STAGING)
 
 
 def build() -> Path:
