@@ -1,4 +1,6 @@
-/* Figures: drawn over their static images, in the colours of the theme, with fewer labels on a phone. */
+/* Figures: drawn over their static images, in the colours of the theme, with fewer labels on a phone.
+
+   The entries of a legend are buttons above the plot: one shows or hides its marks in all plots of the figure. */
 (function () {
   "use strict";
   const THEMES = {
@@ -6,16 +8,27 @@
     dark: { text: "#e6e8eb", grid: "#3a4048", paper: "#14181e" },
   };
   const NARROW_PX = 480;
+  const LEGEND_PX = 30; // one row of the legend takes the place of Plotly's own
+  const SVG = "http://www.w3.org/2000/svg";
+  const coarse = window.matchMedia("(pointer: coarse)");
 
-  function theme() {
+  function themeName() {
     return document.documentElement.dataset.theme === "dark" ? "dark" : "light";
   }
 
-  function isNarrow(plot) {
-    return plot.clientWidth < NARROW_PX;
+  function figureOf(plot) {
+    return JSON.parse(plot.querySelector("script.plotly-figure").textContent);
   }
 
-  /* Change a figure, not yet drawn, to the look of theme and width. */
+  /* Names of the marks that the reader has switched off, in all plots of the figure. */
+  const hidden = new Map();
+  function hiddenIn(plot) {
+    const artefact = plot.closest(".artefact") || plot;
+    if (!hidden.has(artefact)) hidden.set(artefact, new Set());
+    return hidden.get(artefact);
+  }
+
+  /* Change a figure that is not drawn yet to the look of theme and width. */
   function dress(figure, name, narrow) {
     const look = THEMES[name];
     figure.data.forEach(function (trace) {
@@ -28,46 +41,198 @@
       trace.marker = { ...trace.marker, color: colour, line: { ...(trace.marker || {}).line, color: outline } };
       if (bar && trace.marker.pattern) trace.marker.pattern.fgcolor = outline;
       trace.textfont = { ...trace.textfont, color: bar ? look.text : colour };
-      ["error_x", "error_y"].forEach(function (name) {
-        if (trace[name]) trace[name].color = bar ? look.text : colour;
+      ["error_x", "error_y"].forEach(function (error) {
+        if (trace[error]) trace[error].color = bar ? look.text : colour;
       });
       if (labels.text) trace.text = labels.text;
       if (labels.place) trace.textposition = labels.place;
     });
     const layout = figure.layout;
     layout.font = { ...layout.font, color: look.text };
+    layout.dragmode = narrow || coarse.matches ? false : "zoom"; // a finger scrolls the page
     Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).forEach(function (axis) {
       layout[axis].gridcolor = look.grid;
     });
   }
 
-  function draw(plot) {
-    const narrow = isNarrow(plot);
-    const state = theme() + "-" + plot.clientWidth;
-    if (!plot.clientWidth || plot.dataset.state === state) return;
-    const figure = JSON.parse(plot.querySelector("script.plotly-figure").textContent);
-    dress(figure, theme(), narrow);
-    let drawing = plot.querySelector(".drawing");
-    if (!drawing) {
-      drawing = document.createElement("div");
-      drawing.className = "drawing";
-      drawing.setAttribute("role", "img");
-      drawing.setAttribute("aria-label", plot.dataset.alt);
-      plot.append(drawing);
+  /* Draw what is not drawn in this state yet; `again` draws in any case, and with that undoes a zoom. */
+  function draw(plot, again) {
+    const width = plot.clientWidth;
+    const off = hiddenIn(plot);
+    const state = [themeName(), width, ...off].join(" ");
+    if (!width || (plot.dataset.state === state && !again)) return;
+    const figure = figureOf(plot);
+    dress(figure, themeName(), width < NARROW_PX);
+    figure.layout.width = width;
+    const drawing = plot.querySelector(".drawing") || newDrawing(plot);
+    const themed = plot.dataset.legend !== themeName();
+    if (themed && figure.layout.showlegend !== false) {
+      Plotly.react(drawing, figure.data, figure.layout, figure.config); // with Plotly's legend, for its marks
+      renewLegend(plot, drawing);
+      plot.dataset.legend = themeName();
     }
-    Plotly.react(drawing, figure.data, { ...figure.layout, width: plot.clientWidth }, figure.config);
+    if (plot.querySelector(".legend-buttons")) {
+      figure.layout.showlegend = false;
+      figure.layout.height -= LEGEND_PX;
+      figure.layout.margin = { ...figure.layout.margin, t: Math.max(figure.layout.margin.t - LEGEND_PX + 6, 8) };
+    }
+    figure.data.forEach((trace) => { if (off.has(trace.name)) trace.visible = false; });
+    Plotly.react(drawing, figure.data, figure.layout, figure.config);
     const image = plot.querySelector(".static");
     if (image) image.hidden = true;
+    if (!plot.dataset.state) watchZoom(plot, drawing);
+    showReset(plot, false);
     plot.dataset.state = state;
   }
 
-  function drawAll() {
-    document.querySelectorAll(".plot").forEach(draw);
+  function newDrawing(plot) {
+    const drawing = document.createElement("div");
+    drawing.className = "drawing";
+    drawing.setAttribute("role", "img");
+    drawing.setAttribute("aria-label", plot.dataset.alt);
+    plot.append(drawing);
+    return drawing;
   }
 
-  drawAll();
-  new MutationObserver(drawAll).observe(document.documentElement, {
+  function watchZoom(plot, drawing) {
+    drawing.on("plotly_relayout", function (change) {
+      if (Object.keys(change).some((key) => /axis\d*\.range/.test(key))) showReset(plot, true);
+    });
+  }
+
+  // --- legend ---
+
+  function renewLegend(plot, drawing) {
+    const entries = Array.from(drawing.querySelectorAll("g.legend g.traces"));
+    if (!entries.length) return;
+    const legend = document.createElement("div");
+    legend.className = "legend-buttons";
+    legend.setAttribute("role", "group");
+    legend.setAttribute("aria-label", "Show or hide marks");
+    entries.forEach(function (entry, index) {
+      const name = entry.querySelector(".legendtext").dataset.unformatted;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.dataset.name = name;
+      button.setAttribute("aria-pressed", String(!hiddenIn(plot).has(name)));
+      button.append(swatch(entry, `${plot.id}-swatch-${index}`), name);
+      button.addEventListener("click", () => toggle(plot, name));
+      legend.append(button);
+    });
+    const before = plot.querySelector(".legend-buttons");
+    if (before) before.replaceWith(legend);
+    else plot.prepend(legend);
+  }
+
+  /* A copy of what Plotly draws beside a name in its legend, with the pattern that it may be filled with. */
+  function swatch(entry, identifier) {
+    const image = document.createElementNS(SVG, "svg");
+    const layers = entry.querySelector(".layers");
+    const box = layers.getBBox();
+    image.setAttribute("viewBox", `${box.x - 2} ${box.y - 2} ${box.width + 4} ${box.height + 4}`);
+    image.setAttribute("width", box.width + 4);
+    image.setAttribute("height", box.height + 4);
+    image.setAttribute("aria-hidden", "true");
+    const copy = layers.cloneNode(true);
+    copy.querySelectorAll("[style*='url(']").forEach(function (mark) {
+      const found = mark.style.fill.match(/#([^"')]+)/);
+      const pattern = found && document.getElementById(found[1]);
+      if (!pattern) return;
+      const own = pattern.cloneNode(true);
+      own.id = identifier;
+      image.append(own);
+      mark.style.fill = `url(#${identifier})`;
+    });
+    image.append(copy);
+    return image;
+  }
+
+  function toggle(plot, name) {
+    const off = hiddenIn(plot);
+    if (!off.delete(name)) off.add(name);
+    const all = (plot.closest(".artefact") || plot.parentNode).querySelectorAll(".plot");
+    all.forEach(function (other) {
+      other.querySelectorAll(".legend-buttons button").forEach(function (button) {
+        button.setAttribute("aria-pressed", String(!off.has(button.dataset.name)));
+      });
+      if (other.dataset.state) draw(other, false);
+    });
+  }
+
+  // --- tools below a plot ---
+
+  function addTools(plot) {
+    const files = plot.parentNode.querySelector(".panel-files");
+    if (!files) return;
+    files.append(tool("PNG", "png", () => savePng(plot)), tool("Reset zoom", "reset", () => draw(plot, true)));
+    showReset(plot, false);
+  }
+
+  function tool(text, name, act) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = name;
+    button.textContent = text;
+    button.addEventListener("click", act);
+    return button;
+  }
+
+  function showReset(plot, zoomed) {
+    const button = plot.parentNode.querySelector(".panel-files .reset");
+    if (button) button.hidden = !zoomed;
+  }
+
+  /* On white and with its legend, whatever the page looks like. */
+  function savePng(plot) {
+    const figure = figureOf(plot);
+    const width = plot.clientWidth;
+    dress(figure, "light", width < NARROW_PX);
+    figure.layout.paper_bgcolor = THEMES.light.paper;
+    return Plotly.downloadImage(figure, {
+      format: "png", filename: plot.id, width: width, height: figure.layout.height, scale: 2,
+    });
+  }
+
+  function addCopyButton(code) {
+    if (!navigator.clipboard) return;
+    const button = tool("Copy", "copy", function () {
+      navigator.clipboard.writeText(code.textContent).then(function () {
+        button.textContent = "Copied";
+        window.setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      });
+    });
+    code.after(" ", button);
+  }
+
+  // --- when to draw ---
+
+  const plots = Array.from(document.querySelectorAll(".plot"));
+
+  function onScreen(plot) {
+    const box = plot.getBoundingClientRect();
+    return box.width > 0 && box.bottom > 0 && box.top < window.innerHeight;
+  }
+
+  /* Draw one plot at a time, what is on the screen first, so that the page answers meanwhile. */
+  function drawNext() {
+    const waiting = plots.filter((plot) => plot.clientWidth && !plot.dataset.state);
+    const next = waiting.find(onScreen) || waiting[0];
+    if (!next) return;
+    draw(next, false);
+    window.setTimeout(drawNext, 0);
+  }
+
+  function drawAgain() {
+    plots.filter((plot) => plot.dataset.state).forEach((plot) => draw(plot, false));
+    drawNext(); // those that had no width until now
+  }
+
+  plots.forEach(addTools);
+  document.querySelectorAll(".figure-source code.copied").forEach(addCopyButton);
+  drawNext();
+  new MutationObserver(drawAgain).observe(document.documentElement, {
     attributes: true, attributeFilter: ["data-theme"],
   });
-  window.addEventListener("resize", drawAll);
+  const watcher = new ResizeObserver(() => window.requestAnimationFrame(drawAgain));
+  plots.forEach((plot) => watcher.observe(plot));
 })();
