@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import images, paths, run_pages
+from helpers import images, paths
 from helpers.errors import UserError
 from helpers.record import RECORD, read_records
 from helpers.results import load_tables
+from helpers.run_pages.staging import stage_pages
 from helpers.shown import Shown, read_shown
 
 HTML = paths.BUILD / "html"
@@ -29,7 +30,7 @@ def stage() -> None:
         for name in [RECORD, *record.files]:  # and no raw answers, which may lie beside them
             if (file.parent / name).is_file():
                 shutil.copy2(file.parent / name, target / name)
-    run_pages.stage_pages(load_tables(), paths.STAGING)
+    stage_pages(load_tables(), paths.STAGING)
 
 
 def build() -> Path:

@@ -1,46 +1,24 @@
-"""A page of the book for each run: where it stands, and how it gets there (what is on it: `helpers.run_page`).
+"""Write the pages of the runs while the book is staged.
 
-The pages are made while the book is staged. The list of runs in the staged table of contents leads to them; the
+The list of runs in the staged table of contents leads to them; the
 committed `_toc.yml` knows nothing of runs, which differ from machine to machine.
 """
 
 import json
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from helpers import paths
 from helpers.errors import UserError
-from helpers.record import RECORD
 from helpers.results import Tables
-from helpers.run_page import page
+from helpers.run_pages.address import FOLDER, page_of
+from helpers.run_pages.page import page
 
-FOLDER = "runs"
 LIST = "notebooks/analysis/runs"
 """The page that lists all runs; theirs are filed below it."""
-
-
-def page_of(record_path: str) -> str:
-    """Return the page of a run as seen from the root of the book: `runs/CAMPAIGN/RUN.html`.
-
-    A live run of a campaign that has committed runs stands under `runs/CAMPAIGN-live/`.
-
-    Args:
-        record_path: the record as seen from the root of the project, as `origin` in the results tables.
-
-    Raises:
-        ValueError: the path is not that of a record.
-    """
-    parts = PurePosixPath(record_path).parts
-    if len(parts) < 3 or parts[-1] != RECORD:
-        raise ValueError(f"{record_path} is no path of a record")
-    campaign, run = parts[-3:-1]
-    live = not record_path.startswith(f"{paths.relative(paths.MEASUREMENTS)}/")
-    if live and any((paths.MEASUREMENTS / campaign).glob(f"*/{RECORD}")):
-        campaign = f"{campaign}-live"
-    return f"{FOLDER}/{campaign}/{run}.html"
 
 
 def stage_pages(tables: Tables, staging: Path) -> list[str]:
