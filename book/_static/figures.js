@@ -20,12 +20,14 @@
     return JSON.parse(plot.querySelector("script.plotly-figure").textContent);
   }
 
+  function artefactOf(plot) {
+    return plot.closest(".artefact");
+  }
+
   /* Names of the marks that the reader has switched off, in all plots of the figure. */
-  const hidden = new Map();
   function hiddenIn(plot) {
-    const artefact = plot.closest(".artefact") || plot;
-    if (!hidden.has(artefact)) hidden.set(artefact, new Set());
-    return hidden.get(artefact);
+    const off = artefactOf(plot).querySelectorAll('.legend-buttons [aria-pressed="false"]');
+    return new Set(Array.from(off, (button) => button.dataset.name));
   }
 
   /* Change a figure that is not drawn yet to the look of theme and width. */
@@ -64,18 +66,10 @@
     const figure = figureOf(plot);
     dress(figure, themeName(), width < NARROW_PX);
     figure.layout.width = width;
+    figure.layout.margin.t = hasHeader(figure.layout) ? figure.layout.margin.t : 8; // the legend is above the plots
     const drawing = plot.querySelector(".drawing") || newDrawing(plot);
-    const themed = plot.dataset.legend !== themeName();
-    if (themed && figure.layout.showlegend !== false) {
-      Plotly.react(drawing, figure.data, figure.layout, figure.config); // with Plotly's legend, for its marks
-      renewLegend(plot, drawing);
-      plot.dataset.legend = themeName();
-    }
-    if (plot.querySelector(".legend-buttons")) {
-      figure.layout.showlegend = false;
-      figure.layout.height -= LEGEND_PX;
-      figure.layout.margin = { ...figure.layout.margin, t: Math.max(figure.layout.margin.t - LEGEND_PX + 6, 8) };
-    }
+    fillLegend(plot, figure);
+    figure.layout.showlegend = false;
     figure.data.forEach((trace) => { if (off.has(trace.name)) trace.visible = false; });
     Plotly.react(drawing, figure.data, figure.layout, figure.config);
     const image = plot.querySelector(".static");
@@ -83,6 +77,10 @@
     if (!plot.dataset.state) watchZoom(plot, drawing);
     showReset(plot, false);
     plot.dataset.state = state;
+  }
+
+  function hasHeader(layout) {
+    return (layout.annotations || []).some((note) => note.yref === "paper" && note.y >= 1);
   }
 
   function newDrawing(plot) {
@@ -102,26 +100,30 @@
 
   // --- legend ---
 
-  function renewLegend(plot, drawing) {
-    const entries = Array.from(drawing.querySelectorAll("g.legend g.traces"));
-    if (!entries.length) return;
-    const legend = document.createElement("div");
-    legend.className = "legend-buttons";
-    legend.setAttribute("role", "group");
-    legend.setAttribute("aria-label", "Show or hide marks");
-    entries.forEach(function (entry, index) {
+  /* Give the buttons their marks, in the colours of the theme: those of Plotly's own legend, drawn out of sight. */
+  function fillLegend(plot, figure) {
+    const buttons = Array.from(artefactOf(plot).querySelectorAll(".legend-buttons button"))
+      .filter((button) => button.dataset.theme !== themeName());
+    const data = buttons.map((button) => figure.data.find((trace) => trace.name === button.dataset.name
+      && trace.showlegend !== false) || figure.data.find((trace) => trace.name === button.dataset.name))
+      .filter(Boolean).map((trace) => ({ ...trace, showlegend: true }));
+    if (!data.length) return;
+    data.filter((trace) => trace.marker).forEach((trace) => { trace.marker = { ...trace.marker, opacity: 1 }; });
+    const scratch = document.createElement("div");
+    scratch.className = "scratch";
+    document.body.append(scratch);
+    const layout = { showlegend: true, width: 600, height: 600, margin: { autoexpand: false } };
+    const done = Plotly.newPlot(scratch, data, layout, { staticPlot: true });
+    scratch.querySelectorAll("g.legend g.traces").forEach(function (entry) {
       const name = entry.querySelector(".legendtext").dataset.unformatted;
-      const button = document.createElement("button");
-      button.type = "button";
-      button.dataset.name = name;
-      button.setAttribute("aria-pressed", String(!hiddenIn(plot).has(name)));
-      button.append(swatch(entry, `${plot.id}-swatch-${index}`), name);
-      button.addEventListener("click", () => toggle(plot, name));
-      legend.append(button);
+      const index = buttons.findIndex((button) => button.dataset.name === name);
+      buttons[index].querySelector("svg").replaceWith(swatch(entry, `${plot.id}-swatch-${index}`));
+      buttons[index].dataset.theme = themeName();
     });
-    const before = plot.querySelector(".legend-buttons");
-    if (before) before.replaceWith(legend);
-    else plot.prepend(legend);
+    done.then(function () {
+      Plotly.purge(scratch);
+      scratch.remove();
+    });
   }
 
   /* A copy of what Plotly draws beside a name in its legend, with the pattern that it may be filled with. */
@@ -147,15 +149,15 @@
     return image;
   }
 
-  function toggle(plot, name) {
-    const off = hiddenIn(plot);
-    if (!off.delete(name)) off.add(name);
-    const all = (plot.closest(".artefact") || plot.parentNode).querySelectorAll(".plot");
-    all.forEach(function (other) {
-      other.querySelectorAll(".legend-buttons button").forEach(function (button) {
-        button.setAttribute("aria-pressed", String(!off.has(button.dataset.name)));
+  function startLegend(legend) {
+    const own = Array.from(legend.closest(".artefact").querySelectorAll(".plot"));
+    const names = new Set(own.flatMap((plot) => figureOf(plot).data.map((trace) => trace.name)));
+    legend.querySelectorAll("button").forEach(function (button) {
+      if (!names.has(button.dataset.name)) button.remove(); // of a plot that this page does not show
+      button.addEventListener("click", function () {
+        button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+        own.filter((plot) => plot.dataset.state).forEach((plot) => draw(plot, false));
       });
-      if (other.dataset.state) draw(other, false);
     });
   }
 
@@ -228,6 +230,7 @@
   }
 
   plots.forEach(addTools);
+  document.querySelectorAll(".legend-buttons").forEach(startLegend);
   document.querySelectorAll(".figure-source code.copied").forEach(addCopyButton);
   drawNext();
   new MutationObserver(drawAgain).observe(document.documentElement, {

@@ -28,7 +28,7 @@ METADATA = "companion"
 """Key of the output's metadata that `helpers.shown` reads."""
 BOOK_VARIABLE = "COMPANION_BOOK"
 """Environment variable of a kernel that executes an analysis for the book."""
-WIDE_PX, SMALL_PX = 800, 390
+WIDE_PX, SMALL_PX = 720, 340
 """Widths of the static images: about what a panel has on a desktop."""
 
 
@@ -79,7 +79,8 @@ class Artefact:
         """Return the fragment."""
         panels = "".join(_panel(self.name, panel) for panel in self.panels)
         return (
-            f'<figure class="artefact" id="{self.name}">{self._head()}<div class="panels">{panels}</div>'
+            f'<figure class="artefact" id="{self.name}">{self._head()}{_legend(self.panels)}'
+            f'<div class="panels">{panels}</div>'
             f"<!-- body -->{self.body}<!-- end of body -->{self._caption()}</figure>"
         )
 
@@ -186,6 +187,19 @@ def source_files(origins: Sequence[str]) -> list[str]:
         for part in [origin] if "/" in origin else origin.split():
             files.add(part if "/" in part else f"data/published/{part}.csv")
     return sorted(files)
+
+
+def _legend(panels: Sequence[Panel]) -> str:
+    """Return a button for each name in the plots, which shows or hides its marks; nothing where there is no choice."""
+    names = dict.fromkeys(trace.name for panel in panels for trace in panel.figure.data if trace.name)
+    if len(names) < 2:
+        return ""
+    buttons = "".join(
+        f'<button type="button" aria-pressed="true" data-name="{html.escape(name)}">'
+        f'<svg width="18" height="18" aria-hidden="true"></svg>{html.escape(name)}</button>'
+        for name in names
+    )
+    return f'<div class="legend-buttons" role="group" aria-label="Marks shown">{buttons}</div>'
 
 
 def _panel(artefact: str, panel: Panel) -> str:

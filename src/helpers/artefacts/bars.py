@@ -102,7 +102,7 @@ def axes(
     fig.update_yaxes(
         range=[places.end - 0.4, -0.6],
         tickvals=places.bars,
-        ticktext=list(names),
+        ticktext=[name.replace(" (", "<br>(") for name in names],  # the bars need the room
         showgrid=False,
         fixedrange=True,
         ticklabelstandoff=4,

@@ -50,7 +50,7 @@ def frontier(tables: Tables) -> Artefact:
             "energy. Published and measured runs never compete: each has panels of its own, and a line joins runs of one "
             "machine. Accuracy axes differ from dataset to dataset. Strong marks are on the frontier; faint ones are "
             "beaten, or may be: a triangle is a limit (printed as less than 0.01 Wh), so whether its model lies on the "
-            "frontier is open unless accuracy decides it. `Certain` means for all values that rounding, reading and limits "
+            'frontier is open unless accuracy decides it. "Certain" means for all values that rounding, reading and limits '
             "allow; it does not mean that another draw of texts would give the same. "
             f"{scatter.MARKS} For measured runs the share says in how many of "
             f"{bootstrap.DRAWS:,} resamples of the splits a run is on the frontier. {scatter.ACCOUNTING}"
