@@ -20,6 +20,7 @@ _EXAMPLES = """examples:
   python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
   python -m helpers claims                       the paper's claims, recomputed, with verdicts
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
+  python -m helpers describe                     write the descriptions for archives and data portals
 """
 
 
@@ -145,3 +146,9 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.add_argument("campaign")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.promote)
+
+    verb = parsers.add_parser(
+        "describe", help="write the committed descriptions: data package, codecheck.yml, .zenodo.json"
+    )
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=verbs.describe)

@@ -223,3 +223,17 @@ def promote(options: argparse.Namespace) -> int:
         json.dumps(promoted, indent=1) if options.json else "\n".join(f"promoted {name}" for name in promoted)
     )
     return 0
+
+
+def describe(options: argparse.Namespace) -> int:
+    """Write the committed descriptions of the project."""
+    from helpers.paths import relative
+    from helpers.standards import describe_project
+
+    changed = [relative(file) for file in describe_project()]
+    print(
+        json.dumps(changed)
+        if options.json
+        else "\n".join(f"wrote {name}" for name in changed) or "up to date"
+    )
+    return 0

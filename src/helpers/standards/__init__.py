@@ -1,0 +1,5 @@
+"""Descriptions for machines and archives: RO-Crate, Frictionless data packages, CODECHECK, Zenodo, citation."""
+
+from helpers.standards.describe import describe_book, describe_project
+
+__all__ = ["describe_book", "describe_project"]
