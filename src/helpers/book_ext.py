@@ -6,21 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-import plotly
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
 from helpers.errors import nearest
+from helpers.images import PLOTLY_JS
 from helpers.numbers import numbers
 from helpers.results import load_tables
 from helpers.show import FUNCTION_LINK, ROOT_LINK
 from helpers.shown import fragment_of
 
 LOGGER = getLogger(__name__)
-
-PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 class ShowArtefact(SphinxDirective):  # type: ignore[misc]

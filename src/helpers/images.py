@@ -4,24 +4,29 @@ import asyncio
 import hashlib
 import json
 import logging
-import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+
+import plotly
 
 from helpers import paths
 from helpers.show import SMALL_PX, WIDE_PX
 from helpers.shown import Shown, ShownPanel
 
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 CACHE = paths.BUILD / "images"
 """Images by the hash of what they are drawn from: an unchanged figure is not drawn again."""
 NO_BROWSER = "no static images: install Chromium (Debian: apt-get install chromium), then `make book` again"
 _TABS = 2
 """Drawn at a time, in one browser."""
-_TIMEOUT_S = 60
+_START_S, _IMAGE_S = 60, 10
+"""How long to wait for a browser, and for each image."""
 
 
 def draw(shown: Iterable[Shown], folder: Path) -> set[str]:
@@ -51,35 +56,53 @@ def has_browser() -> bool:
 
 
 async def _draw(panels: Mapping[Path, ShownPanel]) -> None:
-    import kaleido  # noqa: PLC0415  (slow, and only where something is to be drawn)
+    import choreographer  # noqa: PLC0415  (slow, and only where something is to be drawn)
 
-    logging.getLogger("kaleido").setLevel(logging.CRITICAL)
     logging.getLogger("choreographer").setLevel(logging.CRITICAL)
+    waiting = list(panels.items())
     try:
-        async with kaleido.Kaleido(n=_TABS, timeout=_TIMEOUT_S) as browser:
-            await asyncio.gather(*(_draw_one(browser, file, panel) for file, panel in panels.items()))
+        async with asyncio.timeout(_START_S + _IMAGE_S * len(waiting)):
+            with tempfile.TemporaryDirectory() as folder:
+                page = Path(folder) / "page.html"
+                page.write_text(f'<script src="{PLOTLY_JS.as_uri()}"></script>', encoding="utf-8")
+                async with choreographer.Browser(headless=True) as browser:
+                    await asyncio.gather(*(_draw_in_tab(browser, page, waiting) for _ in range(_TABS)))
     except Exception as error:  # whatever a browser does wrong
         print(f"no static images: Chromium does not work here ({type(error).__name__})", file=sys.stderr)
 
 
-async def _draw_one(browser: Any, file: Path, panel: ShownPanel) -> None:
-    size = {"format": "svg", "width": WIDE_PX if panel.wide else SMALL_PX, "height": panel.height}
-    figure = {"data": panel.figure["data"], "layout": panel.figure["layout"]}
-    content = await browser.calc_fig(figure, size)
-    scratch = file.with_suffix(".partial")
-    scratch.write_text(_same_each_time(content.decode()), encoding="utf-8")
-    scratch.replace(file)
+async def _draw_in_tab(browser: Any, page: Path, waiting: list[tuple[Path, ShownPanel]]) -> None:
+    """Draw what waits, one after the other, in a tab that loads Plotly once."""
+    tab = await browser.create_tab(page.as_uri())
+    while not await _evaluate(tab, 'document.readyState === "complete" && "Plotly" in window'):
+        await asyncio.sleep(0.02)
+    while waiting:
+        file, panel = waiting.pop()
+        size = {"width": WIDE_PX if panel.wide else SMALL_PX, "height": panel.height}
+        figure = {"data": panel.figure["data"], "layout": panel.figure["layout"]}
+        svg = await _evaluate(tab, f"{_DRAW}({json.dumps(figure)}, {json.dumps(size)})")
+        scratch = file.with_suffix(".partial")
+        # Plotly sets some attributes in an order that depends on when it gets to them.
+        scratch.write_text(ElementTree.canonicalize(svg), encoding="utf-8")
+        scratch.replace(file)
 
 
-def _same_each_time(svg: str) -> str:
-    """Replace the random part of Plotly's names, so that the same figure is the same file."""
-    names = re.findall(r'id="(?:defs|legend|clip|topdefs|g)([0-9a-f]{6})', svg)
-    for number, name in enumerate(dict.fromkeys(names)):
-        svg = svg.replace(name, f"{number:06d}")
-    return svg
+_DRAW = """((figure, size) => {
+  let state = 1;  // Plotly makes names by chance: here the same for the same figure
+  Math.random = () => (state = state * 16807 % 2147483647) / 2147483647;
+  return Plotly.toImage(figure, {format: "svg", imageDataOnly: true, ...size});
+})"""
+
+
+async def _evaluate(tab: Any, expression: str) -> Any:
+    wanted = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+    answer = (await tab.send_command("Runtime.evaluate", params=wanted))["result"]
+    if "exceptionDetails" in answer:
+        raise RuntimeError(answer["exceptionDetails"]["text"])
+    return answer["result"]["value"]
 
 
 def _key(panel: ShownPanel) -> str:
-    versions = [metadata.version(name) for name in ("plotly", "kaleido")]
-    drawn_from = [panel.figure["data"], panel.figure["layout"], panel.wide, panel.height, *versions]
+    drawn_from = [panel.figure["data"], panel.figure["layout"], panel.wide, panel.height]
+    drawn_from += [metadata.version("plotly"), _DRAW]
     return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()
