@@ -18,6 +18,11 @@ def duration(seconds: float | None, digits: int = 2) -> str:
     return _scaled(seconds, _S, digits)
 
 
+def energy_unit(largest_wh: float) -> tuple[float, str]:
+    """Return size (in Wh) and name of the unit that suits a column whose largest value is `largest_wh`."""
+    return next((size, unit) for start, size, unit in _WH if largest_wh >= start)
+
+
 def energy_tick(exponent: int) -> str:
     """Return the label of 10**exponent Wh on an axis, for example `0.1 mWh`."""
     return energy(10.0**exponent, 1)

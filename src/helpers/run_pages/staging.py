@@ -1,7 +1,7 @@
 """Write the pages of the runs while the book is staged.
 
-The list of runs in the staged table of contents leads to them; the
-committed `_toc.yml` knows nothing of runs, which differ from machine to machine.
+The list of runs in the staged table of contents leads to them; the committed `_toc.yml` knows nothing of runs, which
+differ from machine to machine.
 """
 
 import json
