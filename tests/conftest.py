@@ -179,6 +179,14 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose book is built."""
+    from browsing import make_book
+
+    return make_book(tmp_path_factory.mktemp("book"))
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder beside the repository with the paper and the datasets."""
     folder = Path(os.environ.get("COMPANION_SHARED", ROOT.parent / "shared"))

@@ -1,0 +1,219 @@
+"""Figures, tables, downloads and sources on the pages of the book."""
+
+import base64
+import io
+from typing import Any
+from urllib.parse import unquote
+
+import pandas as pd
+from bs4 import BeautifulSoup
+
+from browsing import (
+    FIGURE_1,
+    REAL,
+    artefacts,
+    html,
+    look_at,
+    one_book,
+    page,
+    panel,
+    published_and_measured,
+    wait_for_figures,
+)
+from conftest import Checkout, git
+from helpers.environment import sha256_of
+from helpers.record import read_record, read_records
+from helpers.study import paper_models, study
+
+MODELS = study().models
+
+
+@one_book
+def test_figure_1_draws_all_published_models_and_the_measured_in_theirs(book: Checkout, browser: Any) -> None:
+    look_at(browser, html(book) / f"{FIGURE_1}.html")
+    titles = sorted(MODELS[name].title for name in paper_models())
+    committed = [record.run for record in read_records(book.root / "data" / "measurements")[0].values()]
+    published, measured = published_and_measured(panel(browser, "fktg"))
+    assert (sorted(published), measured) == (titles, [])
+    for name in REAL:
+        published, measured = published_and_measured(panel(browser, name))
+        assert sorted(published) == titles, name
+        expected = [MODELS[run.model].title for run in committed if run.dataset == name]
+        assert sorted(measured) == sorted(expected), name
+    published, measured = published_and_measured(panel(browser, "fktg-sample"))
+    assert published == []
+    assert sorted(measured) == ["Linear BoW", "Linear BoW", "Linear Tf-idf"]  # demo, and the hostile copy
+
+
+@one_book
+def test_front_page_shows_the_published_panel_alone(book: Checkout, browser: Any) -> None:
+    look_at(browser, html(book) / "book" / "index.html")
+    plots = browser.execute_script(
+        "return Array.from(document.querySelectorAll('.plotly-graph-div')).map(plot => plot.id)"
+    )
+    assert plots == ["figure_1_accuracy_energy-fktg"]
+    drawn = panel(browser, "fktg")
+    assert drawn["drawn"] == 17
+    assert sorted(drawn["labels"]) == sorted(MODELS[name].title for name in paper_models())
+
+
+@one_book
+def test_sample_is_marked_as_invented_and_stands_apart(book: Checkout) -> None:
+    soup = page(book, FIGURE_1)
+    marked = soup.select(".panel.marked")
+    assert [tag.select_one(".plotly-graph-div")["id"] for tag in marked] == [
+        "figure_1_accuracy_energy-fktg-sample"
+    ]
+    assert "synthetic" in marked[0].select_one(".panel-title").text
+    assert "Invented" in marked[0].select_one(".panel-note").text
+
+
+@one_book
+def test_theme_switch_changes_the_colours_of_the_traces(book: Checkout, browser: Any) -> None:
+    look_at(browser, html(book) / f"{FIGURE_1}.html")
+    seen = {}
+    for theme in ("light", "dark", "light"):
+        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+        wait_for_figures(browser)
+        browser.execute_async_script("setTimeout(arguments[0], 200)")
+        drawn = panel(browser, "fktg")
+        colours = ([trace["colour"] for trace in drawn["traces"]], drawn["colours"])
+        assert seen.setdefault(theme, colours) == colours
+    assert not set(seen["light"][0]) & set(seen["dark"][0])
+    assert not set(seen["light"][1]) & set(seen["dark"][1])
+
+
+@one_book
+def test_phone_shows_fewer_labels_and_all_points(book: Checkout, browser: Any) -> None:
+    file = html(book) / f"{FIGURE_1}.html"
+    look_at(browser, file, 1280)
+    broad = panel(browser, "fktg")
+    look_at(browser, file, 390)
+    narrow = panel(browser, "fktg")
+    assert broad["drawn"] == narrow["drawn"] == 17
+    assert 3 <= len(narrow["labels"]) < len(broad["labels"]) == 17
+
+
+@one_book
+def test_every_panel_has_an_alternative_text(book: Checkout) -> None:
+    soup = page(book, FIGURE_1)
+    boxes = soup.select(".panel .plotly-box")
+    assert len(boxes) == 6
+    for box in boxes:
+        assert box["role"] == "img"
+        assert len(str(box["aria-label"])) > 40
+    for image in soup.select("img"):
+        assert image.get("alt"), image
+
+
+@one_book
+def test_download_is_the_data_of_what_is_shown(book: Checkout, browser: Any) -> None:
+    rows = {}
+    for _, artefact in artefacts(book):
+        link = artefact.select_one("a.download")
+        kind, _, content = str(link["href"]).partition(",")
+        assert kind == "data:text/csv;base64"
+        assert link["download"] == f"{artefact['id']}.csv"
+        rows[artefact["id"]] = pd.read_csv(io.BytesIO(base64.b64decode(content)))
+        assert len(rows[artefact["id"]]), artefact["id"]
+    look_at(browser, html(book) / f"{FIGURE_1}.html")
+    drawn = [panel(browser, name)["drawn"] for name in ("fktg", *REAL, "fktg-sample")]
+    figure_1 = rows["figure_1_accuracy_energy"]
+    assert len(figure_1) == sum(drawn)
+    assert dict(figure_1["dataset"].value_counts()) == dict(
+        zip(("fktg", *REAL, "fktg-sample"), drawn, strict=True)
+    )
+    assert (rows["table_b1"]["source"] == "published").sum() == 17
+    committed = len(list(book.root.glob("data/measurements/*/*/record.json")))
+    assert len(rows["runs"]) == 3 + committed
+
+
+@one_book
+def test_source_lists_the_files_with_their_hashes_and_leads_to_them(book: Checkout) -> None:
+    commit = git(book.root, "rev-parse", "HEAD").strip()
+    for file, artefact in artefacts(book):
+        source = artefact.select_one("details.figure-source")
+        items = source.select(".inputs li")
+        assert items, file.name
+        for item in items:
+            link = item.select_one("a")
+            original, carried = book.root / link.text, (file.parent / unquote(str(link["href"]))).resolve()
+            assert item.select_one(".sha").text == f"sha256 {sha256_of(original)[:12]}"
+            assert sha256_of(carried) == sha256_of(original), link.text
+        notebook = source.select_one("dd a")
+        assert (file.parent / str(notebook["href"])).resolve().is_file()
+        assert notebook.text == f"notebooks/analysis/{artefact['id']}.ipynb"
+        assert f"python -m helpers analyse {artefact['id']}" in source.text
+        # The copy differs from its commit: the demo is a smaller one.
+        assert f"{commit} (with uncommitted changes)" in " ".join(source.get_text(" ").split())
+
+
+@one_book
+def test_origins_of_the_data_are_among_the_inputs_of_a_figure(book: Checkout) -> None:
+    with_origins = 0
+    for file, artefact in artefacts(book):
+        content = str(artefact.select_one("a.download")["href"]).partition(",")[2]
+        data = pd.read_csv(io.BytesIO(base64.b64decode(content)))
+        origins = set(data["origin"].dropna()) if "origin" in data else set()
+        files = {
+            name if "/" in name else f"data/published/{name}.csv"
+            for origin in origins
+            for name in origin.split()
+        }
+        assert files <= {link.text for link in artefact.select(".inputs li a")}, file.name
+        with_origins += bool(files)
+    assert with_origins > 10
+
+
+@one_book
+def test_runs_page_leads_to_record_and_notebook_of_every_run(book: Checkout) -> None:
+    file = html(book) / "notebooks" / "analysis" / "runs.html"
+    soup = page(book, "notebooks/analysis/runs")
+    addresses = [unquote(str(link["href"])) for link in soup.select("table.data td a")]
+    targets = [(file.parent / address).resolve() for address in addresses]
+    assert all(target.is_file() for target in targets), addresses
+    runs = [
+        *(book.root / "runs").glob("*/*/record.json"),
+        *(book.root / "data/measurements").glob("*/*/record.json"),
+    ]
+    assert (
+        len([target for target in targets if target.name == "record.json"]) == len(runs) - 1
+    )  # one is refused
+    assert len([target for target in targets if target.name == "notebook.ipynb"]) == len(runs) - 1
+    for record in (target for target in targets if target.name == "record.json"):
+        read_record(record)
+
+
+@one_book
+def test_front_page_has_figure_and_source_too(book: Checkout) -> None:
+    file = html(book) / "book" / "index.html"
+    artefact = page(book, "book/index").select_one("figure.artefact")
+    links = [*artefact.select(".inputs li a"), artefact.select_one("dd a")]
+    assert all((file.parent / unquote(str(link["href"]))).resolve().is_file() for link in links)
+
+
+@one_book
+def test_without_javascript_the_images_are_there(book: Checkout, browser_without_javascript: Any) -> None:
+    driver = browser_without_javascript
+    driver.get((html(book) / f"{FIGURE_1}.html").as_uri())
+    images = driver.find_elements("css selector", ".panel noscript img")
+    assert len(images) == 6
+    for image in images:
+        assert image.is_displayed()
+        assert image.get_attribute("alt")
+        assert image.size["width"] > 200
+        assert image.size["height"] > 150
+        assert image.get_attribute("src").startswith("data:image/webp;base64,")
+
+
+@one_book
+def test_static_images_are_images_of_the_whole_panel(book: Checkout, browser: Any) -> None:
+    images = page(book, FIGURE_1).select(".panel noscript img") or BeautifulSoup(
+        "".join(str(tag.string) for tag in page(book, FIGURE_1).select(".panel noscript")), "html.parser"
+    ).select("img")
+    assert len(images) == 6
+    for image in images:
+        content = base64.b64decode(str(image["src"]).partition(",")[2])
+        assert content[:4] == b"RIFF"
+        assert content[8:12] == b"WEBP"
+        assert len(content) > 5000
