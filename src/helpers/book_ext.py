@@ -52,10 +52,11 @@ class ShowNumber(SphinxRole):  # type: ignore[misc]
             )
             return [nodes.literal(text=self.text)], []
         text, see = found[self.text]["text"], found[self.text]["see"]
+        classes = ["number", f"number-{self.text}"]  # the audit reads the name
         if not see:
-            return [nodes.Text(text)], []
+            return [nodes.inline("", text, classes=classes)], []
         target = f"{ROOT_LINK}notebooks/analysis/{see}.html"
-        return [nodes.reference("", text, refuri=target, classes=["number"])], []
+        return [nodes.reference("", text, refuri=target, classes=classes)], []
 
 
 def setup(app: Any) -> dict[str, bool]:

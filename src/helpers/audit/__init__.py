@@ -1,0 +1,1 @@
+"""Verify the book from its files: checksums, records, figures made anew, numbers of the prose, pages and links."""

@@ -1,0 +1,86 @@
+"""Read the built book back: the plots, numbers, links and anchors of its pages."""
+
+import json
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+FORMAT = "utf-8"
+_LINKS = {"a": "href", "link": "href", "img": "src", "script": "src", "source": "src", "iframe": "src"}
+
+
+@dataclass
+class Page:
+    """What an audit asks of a page."""
+
+    plots: dict[str, Any] = field(default_factory=dict)
+    """Plotly's `data`, `layout` and `config` by the id of the plot, `ARTEFACT-PANEL`; None where they are not JSON."""
+    numbers: list[tuple[str, str]] = field(default_factory=list)
+    """Name and text of each computed number."""
+    links: list[str] = field(default_factory=list)
+    """Targets as they stand in the page."""
+    anchors: set[str] = field(default_factory=set)
+
+
+def pages(html: Path) -> dict[str, Path]:
+    """Return the pages of the book by their path in it."""
+    files = (file for file in sorted(html.rglob("*.html")) if "_static" not in file.relative_to(html).parts)
+    return {file.relative_to(html).as_posix(): file for file in files}
+
+
+def read_page(file: Path) -> Page:
+    """Read a page of the book."""
+    reader = _Reader()
+    reader.feed(file.read_text(encoding=FORMAT))
+    reader.close()
+    return reader.page
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = Page()
+        self._plot = ""
+        self._number = ""
+        self._text: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        classes = found.get("class", "").split()
+        if found.get("id"):
+            self.page.anchors.add(found["id"])
+        if target := found.get(_LINKS.get(tag, ""), ""):
+            self.page.links.append(target)
+        if "plot" in classes:
+            self._plot = found.get("id", "")
+        elif tag == "script" and "plotly-figure" in classes:
+            self._text = []
+        elif "number" in classes and (name := _name_in(classes)):
+            self._number, self._text = name, []
+
+    def handle_data(self, data: str) -> None:
+        if self._text is not None:
+            self._text.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._text is None or tag not in ("script", "a", "span"):
+            return
+        text, self._text = "".join(self._text), None
+        if self._number:
+            self.page.numbers.append((self._number, text))
+            self._number = ""
+        else:
+            self.page.plots[self._plot] = _json(text)
+
+
+def _name_in(classes: list[str]) -> str:
+    names = [name.removeprefix("number-") for name in classes if name.startswith("number-")]
+    return names[0] if names else ""
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
