@@ -13,9 +13,9 @@ from sphinx.util.logging import getLogger
 
 from helpers.errors import nearest
 from helpers.images import PLOTLY_JS
+from helpers.links import FUNCTION_LINK, ROOT_LINK
 from helpers.numbers import numbers
 from helpers.results import load_tables
-from helpers.show import FUNCTION_LINK, ROOT_LINK
 from helpers.shown import fragment_of
 
 LOGGER = getLogger(__name__)

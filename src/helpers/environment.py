@@ -102,6 +102,12 @@ def git_commit() -> str | None:
     return commit.strip() if commit else None
 
 
+def git_date() -> str | None:
+    """Return when the commit that is checked out was made, as ISO 8601; None where there is none."""
+    date = _git("show", "--no-patch", "--format=%cI", "HEAD")
+    return date.strip() if date else None
+
+
 def git_dirty() -> bool | None:
     """Say whether anything differs from the commit; None where there is none."""
     status = _git("status", "--porcelain")

@@ -2,9 +2,7 @@
 
 In the book a figure is one output of its notebook: a light HTML fragment, and as metadata what a machine asks for
 (`helpers.shown` reads both back). Each panel is a static image, which `helpers.images` draws while the book is
-built, and the JSON of the plot, which `book/_static/figures.js` draws over the image. Links to files of the book
-begin with `companion-root:`, links to functions with `companion-function:`; `helpers.book_ext` turns both into the
-way from the page.
+built, and the JSON of the plot, which `book/_static/figures.js` draws over the image.
 """
 
 import html
@@ -21,9 +19,9 @@ from IPython.display import HTML, display
 
 from helpers import figure_json, paths
 from helpers.environment import git_commit, git_dirty, sha256_of
+from helpers.links import ROOT_LINK, Markup
+from helpers.source_panel import source_panel
 
-ROOT_LINK = "companion-root:"
-FUNCTION_LINK = "companion-function:"
 METADATA = "companion"
 """Key of the output's metadata that `helpers.shown` reads."""
 BOOK_VARIABLE = "COMPANION_BOOK"
@@ -86,7 +84,6 @@ class Artefact:
 
     def metadata(self) -> dict[str, Any]:
         """Return what a machine asks for, but the figures and the body, which stand in the fragment."""
-        files = self.files()
         return {
             "name": self.name,
             "label": self.label,
@@ -94,7 +91,7 @@ class Artefact:
             "finding": self.finding,
             "note": self.note,
             "function": self.function,
-            "inputs": {file: _digest(file) for file in files},
+            "inputs": self.sources(),
             "commit": git_commit(),
             "dirty": git_dirty(),
             "rebuild": self.rebuild,
@@ -112,9 +109,10 @@ class Artefact:
             ],
         }
 
-    def files(self) -> list[str]:
-        """Return the files it is computed from, as seen from the root of the project."""
-        return source_files(self.inputs or [str(origin) for origin in self.data["origin"]])
+    def sources(self) -> dict[str, str]:
+        """Return the files it is computed from, as seen from the root of the project, with their sha256."""
+        files = source_files(self.inputs or [str(origin) for origin in self.data["origin"]])
+        return {name: _digest(name) for name in files}
 
     @property
     def kind(self) -> str:
@@ -132,17 +130,12 @@ class Artefact:
         )
 
     def _caption(self) -> str:
+        source = source_panel(self.name, self.kind, self.function, self.rebuild, self.sources())
         return (
             f'<figcaption><span class="label">{html.escape(self.label)}</span> '
             f'<a class="download" href="{ROOT_LINK}artefacts/{self.name}.csv" download>Data (CSV)</a>'
-            f"{_data_table(self) if self.panels else ''}{_source(self)}</figcaption>"
+            f"{_data_table(self) if self.panels else ''}{source}</figcaption>"
         )
-
-
-class Markup(str):
-    """HTML that goes into a table cell as it is."""
-
-    __slots__ = ()
 
 
 def html_table(frame: pd.DataFrame, caption: str, numbers: Collection[Hashable] = ()) -> str:
@@ -167,17 +160,6 @@ def html_table(frame: pd.DataFrame, caption: str, numbers: Collection[Hashable] 
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}">'
         f'<table class="data sortable"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
-
-
-def link(path: str, text: str) -> Markup:
-    """Return a link to a file of the repository that the book carries along."""
-    target = path.removeprefix("data/")
-    return Markup(f'<a href="{ROOT_LINK}{html.escape(target)}">{html.escape(text)}</a>')
-
-
-def page_link(analysis: str, text: str) -> Markup:
-    """Return a link to the page of an analysis notebook, wherever it is shown."""
-    return link(f"notebooks/analysis/{analysis}.html", text)
 
 
 def source_files(origins: Sequence[str]) -> list[str]:
@@ -220,29 +202,6 @@ def _panel(artefact: str, panel: Panel) -> str:
 def _data_table(artefact: Artefact) -> str:
     table = html_table(artefact.data, f"Data of {artefact.label}")
     return f'<details class="figure-data"><summary>Data of this figure</summary>{table}</details>'
-
-
-def _source(artefact: Artefact) -> str:
-    rows = "".join(_source_row(name) for name in artefact.files())
-    commit = git_commit() or "not a git checkout"
-    changed = " (with uncommitted changes)" if git_dirty() else ""
-    notebook = f"notebooks/analysis/{artefact.name}"
-    return (
-        f'<details class="figure-source"><summary>Source of this {artefact.kind}</summary><dl>'
-        f'<dt>Notebook</dt><dd><a href="{ROOT_LINK}{notebook}.html">rendered</a>, '
-        f'<a href="{ROOT_LINK}_sources/{notebook}.ipynb" download><code>{notebook}.ipynb</code></a></dd>'
-        f'<dt>Function</dt><dd><a href="{FUNCTION_LINK}{artefact.function}"><code>{artefact.function}</code></a></dd>'
-        f"<dt>Commit</dt><dd><code>{commit}</code>{changed}</dd>"
-        f'<dt>Rebuild just this</dt><dd><code class="copied">{artefact.rebuild}</code></dd>'
-        f'<dt>Input files</dt><dd><ul class="inputs">{rows}</ul></dd></dl></details>'
-    )
-
-
-def _source_row(name: str) -> str:
-    digest = _digest(name)
-    return (
-        f'<li>{link(name, name)} <span class="sha" title="sha256 {digest}">sha256 {digest[:12]}</span></li>'
-    )
 
 
 def _digest(name: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any, Literal
 from helpers import paths
 from helpers.errors import UserError
 from helpers.show import METADATA
+from helpers.source_panel import is_record
 from helpers.validation import Strict
-
-RECORD = "record.json"
 
 
 class ShownPanel(Strict):
@@ -93,7 +92,7 @@ def _shown(found: dict[str, Any], fragment: str) -> Shown:
             **found,
             "inputs": tuple(inputs),
             "sha256": inputs,
-            "records": tuple(name for name in inputs if name.endswith(f"/{RECORD}")),
+            "records": tuple(filter(is_record, inputs)),
             "body": body[1] if body else "",
             "panels": tuple(panels),
         }

@@ -10,9 +10,10 @@ import pandas as pd
 from helpers import units
 from helpers.claims.ledger import CLAIMS, FAILS, HOLDS, OPEN, ROUNDED, Assessment, as_json, evaluate
 from helpers.claims.source import PUBLISHED
+from helpers.links import Markup, page_link
 from helpers.paths import relative
 from helpers.results import Tables
-from helpers.show import Artefact, Markup, html_table, page_link
+from helpers.show import Artefact, html_table
 
 _ORDER = (FAILS, ROUNDED, OPEN, HOLDS)
 _SIGNS = {FAILS: "✗", ROUNDED: "≈", OPEN: "?", HOLDS: "✓"}

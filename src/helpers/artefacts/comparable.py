@@ -3,8 +3,8 @@
 import pandas as pd
 
 from helpers.artefacts import scatter
+from helpers.links import Markup
 from helpers.results import Tables
-from helpers.show import Markup
 
 _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
 

@@ -13,8 +13,9 @@ from helpers import paths, style, units
 from helpers.accounting import energies
 from helpers.artefacts import dots, scatter
 from helpers.artefacts.comparable import comparable
+from helpers.links import Markup
 from helpers.results import Tables
-from helpers.show import Artefact, Markup, Panel, html_table
+from helpers.show import Artefact, Panel, html_table
 from helpers.study import PAPER_EMBEDDING, model_title, study
 from helpers.validation import Strict, load_yaml, parse
 

@@ -7,8 +7,9 @@ import pandas as pd
 from helpers.artefacts import parts
 from helpers.claims import ledger
 from helpers.claims.ledger import Assessment
+from helpers.links import page_link
 from helpers.results import Tables
-from helpers.show import html_table, page_link
+from helpers.show import html_table
 from helpers.statistics import power
 
 RULES = ("codecarbon_3_job", "codecarbon_3_node", "gpu_inferred")

@@ -6,9 +6,10 @@ import pandas as pd
 
 from helpers import paths
 from helpers.artefacts import llm_runs
+from helpers.links import ROOT_LINK, link
 from helpers.record import Environment, Record, read_record
 from helpers.results import Tables
-from helpers.show import ROOT_LINK, Artefact, html_table, link
+from helpers.show import Artefact, html_table
 
 
 def runs(tables: Tables) -> Artefact:

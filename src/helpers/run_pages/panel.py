@@ -11,11 +11,12 @@ import pandas as pd
 from helpers import paths, units
 from helpers.environment import sha256_of
 from helpers.errors import UserError
+from helpers.links import ROOT_LINK, Markup, link
 from helpers.metering.timeline import FILE as POWER
 from helpers.record import RECORD, Component, Energy, Record
 from helpers.result_rows import measured_row
 from helpers.run_pages.power_line import power_lines
-from helpers.show import ROOT_LINK, Markup, html_table, link
+from helpers.show import html_table
 from helpers.study import study
 
 SCHEMA_PAGE = "book/reference/record.html"
