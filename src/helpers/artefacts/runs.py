@@ -6,9 +6,10 @@ import pandas as pd
 
 from helpers import paths
 from helpers.artefacts import llm_runs
-from helpers.links import ROOT_LINK, link
+from helpers.links import link
 from helpers.record import Environment, Record, read_record
 from helpers.results import Tables
+from helpers.run_pages import page_of
 from helpers.show import Artefact, html_table
 
 
@@ -91,13 +92,11 @@ def _body(data: pd.DataFrame) -> str:
     shown = data.assign(commit=data["commit"].str.replace(r"([0-9a-f]{8})[0-9a-f]+", r"\1", regex=True))
     shown = shown.assign(created=data["created"].str[:10])[list(_SHOWN)]
     shown.columns = [str(name).replace("_", " ") for name in shown.columns]
-    table = html_table(shown, "Measured runs; each name leads to its record")
-    for run, origin in zip(data["run"], data["origin"], strict=True):
-        notebook = f"{str(origin).removesuffix('record.json')}notebook.ipynb"
-        target = notebook.removeprefix("data/")
-        links = f'{link(origin, run)} (<a href="{ROOT_LINK}{target}" download>notebook</a>)'
-        table = table.replace(f"<td>{run}</td>", f"<td>{links}</td>", 1)
-    return table
+    names = zip(data["run"], data["origin"], strict=True)
+    pages = [link(page_of(str(origin)), run) for run, origin in names]
+    shown["run"] = pd.Series(pages, dtype=object)
+    shown.insert(1, "record", pd.Series([link(origin, "JSON") for origin in data["origin"]], dtype=object))
+    return html_table(shown, "Measured runs; each name leads to its page")
 
 
 def _refused(refused: list[str]) -> str:

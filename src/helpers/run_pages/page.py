@@ -83,7 +83,7 @@ def _shown(fragment: str) -> dict[str, Any]:
         "cell_type": "code",
         "execution_count": None,
         "metadata": {"tags": ["remove-input"]},
-        "source": "",
+        "source": "# from record.json",  # a cell without a source would not be shown
         "outputs": [output],
     }
 

@@ -69,11 +69,12 @@ def lines_of(frame: "pd.DataFrame") -> list[Line]:
 def drawing(line: Line) -> str:
     """Return a line as an SVG with its axes as text beside it, so that letters keep their size on a phone."""
     seconds = line.times_s[-1] - line.times_s[0]
-    mean, highest = sum(line.values) / len(line.values), max(line.values)
-    said = (
-        f"{line.title} over {seconds:.0f} s: mean {units.significant(mean, 2)}{units.THIN}{line.unit}, "
-        f"highest {units.significant(highest, 2)}{units.THIN}{line.unit}"
+    mean, highest = (
+        f"{units.significant(value, 2)}{units.THIN}{line.unit}"
+        for value in (sum(line.values) / len(line.values), max(line.values))
     )
+    length = f"{units.significant(seconds, 2)}{units.THIN}s"
+    said = f"{line.title} over {length}: mean {mean}, highest {highest}"
     grid = "".join(f'<line x1="0" x2="{WIDTH:g}" y1="{y:g}" y2="{y:g}"/>' for y in (0, HEIGHT / 2, HEIGHT))
     return (
         f'<figure class="power-line"><figcaption>{html.escape(said)}</figcaption><div class="plane">'
@@ -81,8 +82,8 @@ def drawing(line: Line) -> str:
         f"<span>{line.top / 2:g}</span><span>0</span></div>"
         f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" role="img" aria-label="{html.escape(said)}">'
         f'<g class="grid">{grid}</g><polyline points="{_points(line)}"/></svg></div>'
-        f'<div class="seconds" aria-hidden="true"><span>0</span><span>{seconds / 2:.0f}</span>'
-        f"<span>{seconds:.0f}{units.THIN}s</span></div></figure>"
+        f'<div class="seconds" aria-hidden="true"><span>0</span><span>{units.significant(seconds / 2, 2)}</span>'
+        f"<span>{length}</span></div></figure>"
     )
 
 
