@@ -72,7 +72,7 @@ def wait_for_figures(browser: Any) -> None:
     from selenium.webdriver.support.ui import WebDriverWait
 
     script = """return document.readyState === "complete" && Array.from(
-        document.querySelectorAll(".plotly-graph-div")).every(plot => plot.dataset.state)"""
+        document.querySelectorAll(".plot")).every(plot => plot.dataset.state)"""
     WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda driver: driver.execute_script(script))
 
 
@@ -88,7 +88,7 @@ def requested(browser: Any) -> list[str]:
 def panel(browser: Any, name: str) -> dict[str, Any]:
     """Read a drawn panel: markers on the screen, and what Plotly holds of each trace."""
     script = """
-        const plot = document.getElementById(arguments[0]);
+        const plot = document.getElementById(arguments[0]).querySelector(".drawing");
         return {
           drawn: plot.querySelectorAll(".points path").length,
           labels: Array.from(plot.querySelectorAll(".textpoint text")).map(t => t.textContent).filter(t => t),
