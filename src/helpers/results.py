@@ -30,6 +30,7 @@ __all__ = [
     "load_tables",
     "of_campaign",
     "select",
+    "write_tables",
 ]
 
 
@@ -146,6 +147,15 @@ def _records(committed: Path, live: Path) -> tuple[list[tuple[str, Path, Record]
     return found, refused + refused_live
 
 
+def write_tables(tables: Tables, folder: Path) -> None:
+    """Write the three tables as CSV; `data/study/tables.yaml` says what their columns are."""
+    for name in ("results", "observations", "split_results"):
+        _integers(getattr(tables, name)).to_csv(folder / f"{name}.csv", index=False)
+
+
+_WHOLE = ("gpus", "nodes", "concurrency", "splits", "texts", "split", "correct", "passes")
+
+
 def _integers(table: pd.DataFrame) -> pd.DataFrame:
-    whole = ["gpus", "nodes", "concurrency", "splits", "texts"]
-    return table.astype(dict.fromkeys(whole, "Int64"))
+    """Keep counts whole where others of them are absent, which would make them 1.0."""
+    return table.astype({name: "Int64" for name in _WHOLE if name in table})

@@ -151,8 +151,7 @@ def results(options: argparse.Namespace) -> int:
     for line in tables.refused:
         print(f"refused: {line}", file=sys.stderr)
     if options.write:
-        for name in ("results", "observations", "split_results"):
-            getattr(tables, name).to_csv(Path(options.write) / f"{name}.csv", index=False)
+        results.write_tables(tables, Path(options.write))
         return 0
     table = results.select(getattr(tables, options.table), options.source)
     if options.json:
@@ -217,8 +216,10 @@ def promote(options: argparse.Namespace) -> int:
     """File the records of a campaign."""
     from helpers.paths import relative
     from helpers.promote import promote
+    from helpers.standards import describe_project
 
     promoted = [relative(folder) for folder in promote(options.campaign)]
+    describe_project()
     print(
         json.dumps(promoted, indent=1) if options.json else "\n".join(f"promoted {name}" for name in promoted)
     )
