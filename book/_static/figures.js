@@ -111,7 +111,7 @@
     data.filter((trace) => trace.marker).forEach((trace) => { trace.marker = { ...trace.marker, opacity: 1 }; });
     const scratch = document.createElement("div");
     scratch.className = "scratch";
-    document.body.append(scratch);
+    plot.append(scratch);
     const layout = { showlegend: true, width: 600, height: 600, margin: { autoexpand: false } };
     const done = Plotly.newPlot(scratch, data, layout, { staticPlot: true });
     scratch.querySelectorAll("g.legend g.traces").forEach(function (entry) {
