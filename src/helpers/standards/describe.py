@@ -7,6 +7,7 @@ from helpers import paths
 from helpers.audit import checksums
 from helpers.standards.citation import CFF, cff_text, zenodo_text
 from helpers.standards.codecheck import codecheck_text
+from helpers.standards.crates import describe_book_crate
 from helpers.standards.datapackage import NAME, published_package, results_package
 
 
@@ -47,6 +48,7 @@ def describe_book(html: Path) -> None:
     """
     results = html / "results"
     (results / NAME).write_text(_json(results_package(results)), encoding="utf-8")
+    describe_book_crate(html)
 
 
 def _says(file: Path, text: str) -> bool:
