@@ -19,6 +19,7 @@ _EXAMPLES = """examples:
   python -m helpers compare reference-cpu        its accuracies beside those of the paper
   python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
   python -m helpers claims                       the paper's claims, recomputed, with verdicts
+  python -m helpers audit                        verify the built book and everything behind it
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
   python -m helpers describe                     write the descriptions for archives and data portals
 """
@@ -141,6 +142,21 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.claims)
+
+    verb = parsers.add_parser(
+        "audit",
+        help="verify the built book: data, records, notebooks, figures made again, numbers, pages, links; "
+        "status 0, or 1 and a line for each thing that is off",
+    )
+    verb.add_argument("name", metavar="NAME", nargs="?", help="one figure or table (default: everything)")
+    verb.add_argument(
+        "--no-execute",
+        dest="execute",
+        action="store_false",
+        help="make no figure again: seconds, not minutes",
+    )
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=verbs.audit)
 
     verb = parsers.add_parser("promote", help="copy a campaign's records from runs to data/measurements")
     verb.add_argument("campaign")

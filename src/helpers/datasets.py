@@ -48,12 +48,12 @@ class Split:
     @property
     def train_sha256(self) -> str:
         """sha256 of the training ids, one a line."""
-        return _sha256_of_ids(self.train)
+        return sha256_of_ids(self.train)
 
     @property
     def test_sha256(self) -> str:
         """sha256 of the test ids, one a line."""
-        return _sha256_of_ids(self.test)
+        return sha256_of_ids(self.test)
 
 
 def load_dataset(name: str, folder: str | Path | None = None) -> Dataset:
@@ -201,5 +201,6 @@ def _dataset(name: str, item: DatasetEntry, frame: pd.DataFrame, origin: str) ->
     return Dataset(name, texts, labels, origin, item.synthetic, sha256, tuple(warnings))
 
 
-def _sha256_of_ids(ids: tuple[int, ...]) -> str:
+def sha256_of_ids(ids: Sequence[int]) -> str:
+    """Return the sha256 of ids, one a line."""
     return hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()

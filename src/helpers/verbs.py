@@ -212,6 +212,17 @@ def claims(options: argparse.Namespace) -> int:
     return 0
 
 
+def audit(options: argparse.Namespace) -> int:
+    """Verify the built book and everything behind it; status 0, or 1 where something is off."""
+    from helpers.audit.check import audit, audit_figure
+
+    report = audit_figure(options.name, options.execute) if options.name else audit(options.execute)
+    print(json.dumps(report.as_json(), indent=1, ensure_ascii=False) if options.json else report.as_text())
+    if report.findings:
+        print(f"{len(report.findings)} findings", file=sys.stderr)
+    return 1 if report.findings else 0
+
+
 def promote(options: argparse.Namespace) -> int:
     """File the records of a campaign."""
     from helpers.paths import relative

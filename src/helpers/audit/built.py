@@ -23,10 +23,10 @@ class Page:
     anchors: set[str] = field(default_factory=set)
 
 
-def pages(html: Path) -> dict[str, Path]:
-    """Return the pages of the book by their path in it."""
-    files = (file for file in sorted(html.rglob("*.html")) if "_static" not in file.relative_to(html).parts)
-    return {file.relative_to(html).as_posix(): file for file in files}
+def read_book(html: Path) -> dict[str, Page]:
+    """Read the pages of the book, by their path in it."""
+    names = (file.relative_to(html) for file in sorted(html.rglob("*.html")))
+    return {name.as_posix(): read_page(html / name) for name in names if name.parts[0] != "_static"}
 
 
 def read_page(file: Path) -> Page:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from helpers import paths
 from helpers.audit import built, checksums
 from helpers.environment import git_commit, git_dirty, sha256_of
 from helpers.errors import UserError
-from helpers.record import read_records
+from helpers.record import read_record
+from helpers.results import load_tables
 from helpers.run_pages import page_of
 from helpers.shown import Shown, read_shown
 from helpers.validation import Strict, parse_json
@@ -93,7 +94,7 @@ def write(html: Path) -> None:
     Raises:
         UserError: one line where an executed analysis of the book shows no figure or table.
     """
-    text = describe(html).model_dump_json(indent=1) + "\n"
+    text = describe(html, built.read_book(html)).model_dump_json(indent=1) + "\n"
     (html / NAME).write_text(text, encoding="utf-8")
 
 
@@ -110,7 +111,7 @@ def read(html: Path) -> Manifest:
     return parse_json(Manifest, file.read_bytes(), where)
 
 
-def describe(html: Path) -> Manifest:
+def describe(html: Path, pages: Mapping[str, built.Page]) -> Manifest:
     """Describe a built book from its files and its sources, as they are now."""
     content: dict[str, Any] = {
         "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -119,7 +120,7 @@ def describe(html: Path) -> Manifest:
         "lock_sha256": sha256_of(paths.LOCK_FILE),
         "artefacts": {item.name: _figure(html, item) for item in shown(html)},
         "runs": _runs(),
-        "numbers": _numbers(html),
+        "numbers": _numbers(pages),
         "sources": sources(),
         "files": files(html),
     }
@@ -143,8 +144,13 @@ def sources() -> dict[str, str]:
     """Return the sha256 of every file that the book is made from; live runs stand under `runs`."""
     single = [paths.ROOT / name for name in _SOURCES]
     folders = [file for name in _SOURCE_FOLDERS for file in _files(paths.ROOT / name)]
-    found = {paths.relative(file): file for file in [*single, *folders] if file.is_file()}
-    return {name: sha256_of(found[name]) for name in sorted(found)}
+    return digests({paths.relative(file) for file in [*single, *folders]})
+
+
+def digests(names: Collection[str]) -> dict[str, str]:
+    """Return the sha256 of files, given as seen from the root of the project; empty for one that is not there."""
+    files = {name: paths.ROOT / name for name in sorted(names)}
+    return {name: sha256_of(file) if file.is_file() else "" for name, file in files.items()}
 
 
 def files(html: Path) -> dict[str, str]:
@@ -177,25 +183,26 @@ def _figure(html: Path, item: Shown) -> Figure:
 
 
 def _runs() -> dict[str, RunEntry]:
-    records = [read_records(folder)[0] for folder in (paths.MEASUREMENTS, paths.RUNS)]
-    return {
-        paths.relative(file): RunEntry(
-            page=page_of(paths.relative(file)),
-            sha256=sha256_of(file),
-            created=record.created,
-            files=record.files,
-            failed_checks=[check.name for check in record.checks if not check.passed],
-        )
-        for found in records
-        for file, record in found.items()
-    }
+    rows = load_tables().results
+    return {name: _run(name) for name in sorted(rows.loc[rows["source"] != "published", "origin"])}
 
 
-def _numbers(html: Path) -> list[NumberEntry]:
+def _run(name: str) -> RunEntry:
+    record = read_record(paths.ROOT / name)
+    return RunEntry(
+        page=page_of(name),
+        sha256=sha256_of(paths.ROOT / name),
+        created=record.created,
+        files=record.files,
+        failed_checks=[check.name for check in record.checks if not check.passed],
+    )
+
+
+def _numbers(pages: Mapping[str, built.Page]) -> list[NumberEntry]:
     return [
         NumberEntry(page=page, name=name, text=text)
-        for page, file in built.pages(html).items()
-        for name, text in built.read_page(file).numbers
+        for page, parts in pages.items()
+        for name, text in parts.numbers
     ]
 
 

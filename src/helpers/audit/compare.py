@@ -1,0 +1,95 @@
+"""Compare what was made twice: plots, tables and texts; numbers may differ by rounding."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from helpers.shown import Shown
+
+RELATIVE_TOLERANCE = 1e-9
+_TEXTS = ("label", "kind", "finding", "note", "function", "inputs", "rebuild", "body")
+_PANEL_TEXTS = ("title", "note", "alt", "wide", "height")
+
+
+def differences(book: Shown, again: Shown) -> Iterator[str]:
+    """Say in what an artefact of the book differs from the same made again; commit, date and hashes do not count."""
+    for name in _TEXTS:
+        if getattr(book, name) != getattr(again, name):
+            yield f"{name}: {_beside(getattr(book, name), getattr(again, name))}"
+    if (difference := csv_difference(book.data_csv, again.data_csv)) is not None:
+        yield f"data: {difference}"
+    panels = {panel.name: panel for panel in again.panels}
+    if [panel.name for panel in book.panels] != list(panels):
+        yield f"plots: {_beside([panel.name for panel in book.panels], list(panels))}"
+        return
+    for panel in book.panels:
+        other = panels[panel.name]
+        for name in _PANEL_TEXTS:
+            if getattr(panel, name) != getattr(other, name):
+                yield f"plot {panel.name}: {name}: {_beside(getattr(panel, name), getattr(other, name))}"
+        if (difference := json_difference(panel.figure, other.figure)) is not None:
+            yield f"plot {panel.name}: {difference}"
+
+
+def json_difference(found: Any, expected: Any, place: str = "") -> str | None:
+    """Say where two JSON documents differ first; None where they do not."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        if found.keys() != expected.keys():
+            names = sorted(found.keys() ^ expected.keys())
+            return f"{place or 'document'}: only one of both has {', '.join(names)}"
+        pairs = [(f"{place}.{key}" if place else key, found[key], expected[key]) for key in found]
+    elif isinstance(found, list) and isinstance(expected, list):
+        if len(found) != len(expected):
+            return f"{place}: {len(found)} values, expected {len(expected)}"
+        pairs = [(f"{place}[{index}]", *both) for index, both in enumerate(zip(found, expected, strict=True))]
+    else:
+        return None if _equal(found, expected) else f"{place}: {_beside(found, expected)}"
+    told = (json_difference(one, other, name) for name, one, other in pairs)
+    return next((difference for difference in told if difference is not None), None)
+
+
+def csv_difference(found: str, expected: str) -> str | None:
+    """Say where two CSV texts differ first; None where they do not."""
+    rows, others = (list(csv.reader(io.StringIO(text))) for text in (found, expected))
+    if rows[:1] != others[:1]:
+        return f"columns: {_beside(rows[:1], others[:1])}"
+    if len(rows) != len(others):
+        return f"{len(rows) - 1} rows, expected {len(others) - 1}"
+    for number, (row, other) in enumerate(zip(rows[1:], others[1:], strict=True), start=1):
+        if len(row) != len(other):
+            return f"row {number}: {len(row)} cells, expected {len(other)}"
+        for column, cell, expected_cell in zip(rows[0], row, other, strict=False):
+            if not _equal(_value(cell), _value(expected_cell)):
+                return f"row {number}, {column}: {_beside(cell, expected_cell)}"
+    return None
+
+
+def _equal(found: Any, expected: Any) -> bool:
+    if isinstance(found, bool) or isinstance(expected, bool):
+        return found is expected
+    if isinstance(found, int | float) and isinstance(expected, int | float):
+        if math.isnan(found) or math.isnan(expected):
+            return math.isnan(found) and math.isnan(expected)
+        return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE)
+    return type(found) is type(expected) and bool(found == expected)
+
+
+def _value(cell: str) -> float | str:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def _beside(found: Any, expected: Any) -> str:
+    """Return both values, from where they differ, each short enough for a line."""
+    first, second = str(found), str(expected)
+    begin = next((i for i, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), 0)
+    begin = max(0, begin - 10) if max(len(first), len(second)) > 60 else 0
+    first, second = (
+        " ".join(text[begin : begin + 60].split()) + ("..." if len(text) > begin + 60 else "")
+        for text in (first, second)
+    )
+    return f"found {first!r}, expected {second!r}"

@@ -1,0 +1,120 @@
+"""The pages of the built book: their plots, tables, numbers, downloads and links are those of the sources."""
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from helpers import paths
+from helpers.audit import prose
+from helpers.audit.built import Page
+from helpers.audit.compare import csv_difference, json_difference
+from helpers.audit.findings import Finding
+from helpers.links import ROOT_LINK
+from helpers.numbers import Number
+from helpers.shown import Shown
+
+REBUILD = "build the book again: make book"
+_OUTSIDE = ("http", "https", "mailto", "data", "javascript", "blob")
+
+
+def check_artefacts(
+    html: Path, pages: Mapping[str, Page], shown: Mapping[str, Shown]
+) -> tuple[int, list[Finding]]:
+    """Compare plots, tables and CSV files of the pages with the executed analyses; returns how many, and what is off.
+
+    Args:
+        html: the root of the book.
+        pages: what its pages hold, by their path in it.
+        shown: figures and tables by name, as the executed analyses of the book hold them.
+    """
+    plots = {f"{item.name}-{panel.name}": panel.figure for item in shown.values() for panel in item.panels}
+    findings, seen = [], set[tuple[str, str]]()
+    for page, parts in pages.items():
+        for identifier, figure in parts.plots.items():
+            seen.add((page, identifier))
+            if identifier in plots and (difference := json_difference(figure, plots[identifier])):
+                said = f"plot {identifier}: not as in the executed notebook: {difference}"
+                findings.append(Finding(paths.relative(html / page), said, REBUILD))
+    for item in shown.values():
+        page = f"notebooks/analysis/{item.name}.html"
+        findings += [
+            Finding(paths.relative(html / page), f"plot {item.name}-{panel.name}: missing", REBUILD)
+            for panel in item.panels
+            if (page, f"{item.name}-{panel.name}") not in seen
+        ]
+        findings += _check_table(html, html / page, item)
+        findings += _check_csv(html / "artefacts" / f"{item.name}.csv", item)
+    return len(plots) + 2 * len(shown), findings
+
+
+def check_numbers(
+    html: Path, pages: Mapping[str, Page], known: Mapping[str, Number]
+) -> tuple[int, list[Finding]]:
+    """Compare the computed numbers of the pages with those computed now; returns how many, and what is off."""
+    sources = {
+        f"book/{Path(name).with_suffix('.html').as_posix()}": Counter(
+            prose.used_numbers(file.read_text(encoding="utf-8"))
+        )
+        for name, file in prose.pages().items()
+    }
+    count, findings = 0, []
+    for page, parts in pages.items():
+        where, shown = paths.relative(html / page), parts.numbers
+        count += len(shown)
+        for name, text in shown:
+            if name not in known:
+                findings.append(Finding(where, f"the number {name} is not among the computed ones", REBUILD))
+            elif known[name].text != text:
+                said = f"the number {name}: found {text!r}, computed {known[name].text!r}"
+                findings.append(Finding(where, said, REBUILD))
+        absent = sources.get(page, Counter[str]()) - Counter(name for name, _ in shown)
+        findings += [
+            Finding(where, f"the number {name} of its source is missing", REBUILD) for name in absent
+        ]
+    return count, findings
+
+
+def check_links(html: Path, pages: Mapping[str, Page]) -> tuple[int, list[Finding]]:
+    """Look for the target of every link inside the book; returns how many there are, and what leads nowhere."""
+    files = {file.relative_to(html).as_posix() for file in html.rglob("*") if file.is_file()}
+    count, findings = 0, []
+    for page, parts in pages.items():
+        for link in dict.fromkeys(parts.links):
+            address = urlsplit(link)
+            if address.scheme in _OUTSIDE or address.netloc:
+                continue
+            count += 1
+            folder = posixpath.dirname(page)
+            target = (
+                posixpath.normpath(posixpath.join(folder, unquote(address.path))) if address.path else page
+            )
+            if target not in files:
+                said = f"the link to {link} leads nowhere"
+            elif address.fragment and target in pages and address.fragment not in pages[target].anchors:
+                said = f"the link to {link} leads to no place of that page"
+            else:
+                continue
+            findings.append(Finding(paths.relative(html / page), said, REBUILD))
+    return count, findings
+
+
+def _check_table(html: Path, page: Path, item: Shown) -> Iterator[Finding]:
+    """Look for the finding and the body of an artefact, as they stand in the executed notebook, on its page."""
+    where = paths.relative(page)
+    if not page.is_file():
+        yield Finding(where, "missing", REBUILD)
+        return
+    depth = len(page.relative_to(html).parts) - 1
+    text, body = page.read_text(encoding="utf-8"), item.body.replace(ROOT_LINK, "../" * depth)
+    if body not in text:
+        yield Finding(where, "the table is not as in the executed notebook", REBUILD)
+
+
+def _check_csv(file: Path, item: Shown) -> Iterator[Finding]:
+    where = paths.relative(file)
+    if not file.is_file():
+        yield Finding(where, "missing", REBUILD)
+    elif difference := csv_difference(file.read_text(encoding="utf-8"), item.data_csv):
+        yield Finding(where, f"not as in the executed notebook: {difference}", REBUILD)

@@ -1,0 +1,77 @@
+"""Runs: every record is valid, agrees with its predictions, and the files beside it are those of the run."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import paths
+from helpers.audit.findings import Finding, short
+from helpers.datasets import sha256_of_ids
+from helpers.environment import sha256_of
+from helpers.errors import UserError
+from helpers.measurement import PREDICTIONS, RAW_ANSWERS
+from helpers.record import RECORD, Record, read_record
+
+RESTORE = "bring the run's files back (`git checkout` for a committed one), or measure it again"
+
+
+def record_files(wanted: Collection[str] | None = None) -> list[Path]:
+    """Return the records, committed and live; `wanted` takes some, as seen from the root of the project."""
+    found = [
+        file
+        for folder in (paths.MEASUREMENTS, paths.RUNS)
+        for file in sorted(folder.glob(f"[!.]*/[!.]*/{RECORD}"))
+    ]
+    return [file for file in found if wanted is None or paths.relative(file) in wanted]
+
+
+def check(files: Collection[Path]) -> tuple[int, list[Finding]]:
+    """Check runs by their records; returns how many there are, and what is off."""
+    return len(files), [finding for file in files for finding in _check_run(file)]
+
+
+def _check_run(file: Path) -> Iterator[Finding]:
+    try:
+        record = read_record(file)
+    except UserError as error:
+        yield Finding.of_error(error, RESTORE)
+        return
+    folder = file.parent
+    for name, expected in record.files.items():
+        where = paths.relative(folder / name)
+        if not (folder / name).is_file():
+            yield Finding(where, "missing, but listed in its record", RESTORE)
+        elif (found := sha256_of(folder / name)) != expected:
+            said = f"changed since the run: sha256 {short(found)}, expected {short(expected)} ({RECORD})"
+            yield Finding(where, said, RESTORE)
+    known = {RECORD, RAW_ANSWERS, *record.files}
+    for other in sorted(folder.iterdir()):
+        if other.name not in known and not other.name.startswith("."):
+            yield Finding(
+                paths.relative(other), "no file of the run: its record does not list it", "remove it"
+            )
+    yield from _recount(file, record)
+
+
+def _recount(file: Path, record: Record) -> Iterator[Finding]:
+    """Count texts and correct answers again from the predictions."""
+    predictions = file.parent / PREDICTIONS
+    if PREDICTIONS not in record.files or not predictions.is_file():
+        return
+    try:
+        table = pd.read_parquet(predictions)
+        answers = table["answer" if "answer" in table else "category"]  # a classifier's, a language model's
+        table = table[["split", "id"]].assign(right=table["label"] == answers)
+    except (OSError, ValueError, KeyError):  # the line on its sha256 says it all
+        return
+    for split in record.splits:
+        rows = table[table["split"] == split.split]
+        where = f"{paths.relative(file)}: splits.{split.split}"
+        correct = int(rows["right"].sum())
+        if len(rows) != split.texts:
+            yield Finding(where, f"texts: {split.texts}, but {PREDICTIONS} has {len(rows)}", RESTORE)
+        elif split.correct is not None and correct != split.correct:
+            yield Finding(where, f"correct: {split.correct}, but {PREDICTIONS} has {correct}", RESTORE)
+        elif sha256_of_ids(rows["id"].tolist()) != split.test_ids_sha256:
+            yield Finding(where, f"test_ids_sha256: not that of the ids in {PREDICTIONS}", RESTORE)
