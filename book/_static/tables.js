@@ -27,6 +27,7 @@
     if (!table.tHead || table.tBodies[0].rows.length < 2) return;
     const heads = Array.from(table.tHead.rows[0].cells);
     heads.forEach(function (head, column) {
+      if (!head.textContent.trim()) return; // nothing that a button could be called
       const button = document.createElement("button");
       button.type = "button";
       button.className = "sort";

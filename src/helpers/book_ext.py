@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
+from helpers.accessible import mended
 from helpers.errors import nearest
 from helpers.images import PLOTLY_JS
 from helpers.links import FUNCTION_LINK, ROOT_LINK
@@ -96,6 +98,7 @@ def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any
     for name in ("claims", "calculator"):  # scripts of one page each
         if f'class="{name}"' in body:
             app.add_js_file(f"{name}.js", loading_method="defer")
+    body = mended(body)
     context["body"] = body.replace(ROOT_LINK, "../" * pagename.count("/"))
 
 
@@ -128,6 +131,7 @@ def _finish_build(app: Any, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     (out / "_static" / "plotly.min.js").write_bytes(PLOTLY_JS.read_bytes())
+    shutil.rmtree(out / "_static" / "vendor", ignore_errors=True)  # icons as fonts; frame.css draws them
     for source_map in (out / "_static").rglob("*.map"):
         source_map.unlink()
     for page in out.rglob("*.html"):

@@ -157,7 +157,7 @@ def html_table(frame: pd.DataFrame, caption: str, numbers: Collection[Hashable] 
     )
     return (
         f'<p class="table-title">{html.escape(caption)}</p>'
-        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}">'
+        f'<div class="table-scroll" tabindex="0" role="group" aria-label="{html.escape(caption)}">'
         f'<table class="data sortable"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 

@@ -104,7 +104,7 @@ def _panels(case: _Case) -> list[Panel]:
 
 def _tables(case: _Case) -> str:
     return (
-        f"<h3>{html.escape(case.title)}</h3>"
+        f"<h2>{html.escape(case.title)}</h2>"
         + _robustness(case.fitted)
         + _forms(case.fitted.points)
         + _decades(case.errors)

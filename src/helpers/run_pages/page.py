@@ -107,5 +107,5 @@ def _scrolling(output: Mapping[str, Any]) -> dict[str, Any]:
     found = "".join(output.get("data", {}).get("text/html", ""))
     if "<table" not in found:
         return dict(output)
-    scrolling = f'<div class="table-scroll" tabindex="0" role="region" aria-label="Output">{found}</div>'
+    scrolling = f'<div class="table-scroll" tabindex="0" role="group" aria-label="Output">{found}</div>'
     return {**output, "data": {**output["data"], "text/html": scrolling}}
