@@ -196,6 +196,7 @@ def a_claim(kind, number, tolerance=0.0):
         id="a",
         place="p",
         version="v1",
+        topic="proxy",
         says="s",
         kind=kind,
         published=number,

@@ -66,6 +66,7 @@
     const figure = figureOf(plot);
     dress(figure, themeName(), width < NARROW_PX);
     figure.layout.width = width;
+    if (plot.dataset.height) figure.layout.height = Number(plot.dataset.height); // lower on the front page
     figure.layout.margin.t = hasHeader(figure.layout) ? figure.layout.margin.t : 8; // the legend is above the plots
     const drawing = plot.querySelector(".drawing") || newDrawing(plot);
     fillLegend(plot, figure);

@@ -12,6 +12,7 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
+from helpers import glance
 from helpers.accessible import mended
 from helpers.errors import nearest
 from helpers.images import PLOTLY_JS
@@ -24,10 +25,13 @@ LOGGER = getLogger(__name__)
 
 
 class ShowArtefact(SphinxDirective):  # type: ignore[misc]
-    """`{artefact} NAME`: show on a page what the analysis notebook NAME made; `:panel:` takes one panel of it."""
+    """`{artefact} NAME`: show on a page what the analysis notebook NAME made; `:panel:` takes one panel of it.
+
+    `:brief:` is a height in pixels: only legend and plot are shown, with a link to the whole.
+    """
 
     required_arguments = 1
-    option_spec: ClassVar = {"panel": directives.unchanged}
+    option_spec: ClassVar = {"panel": directives.unchanged, "brief": directives.positive_int}
 
     def run(self) -> list[nodes.Node]:
         """Return the HTML of the executed notebook, and make the page depend on it."""
@@ -37,6 +41,8 @@ class ShowArtefact(SphinxDirective):  # type: ignore[misc]
         if panel := self.options.get("panel"):
             others = rf"<!-- panel (?!{re.escape(panel)} -->).*?<!-- end of panel -->"
             fragment = re.sub(others, "", fragment, flags=re.DOTALL)
+        if height := self.options.get("brief"):
+            fragment = _brief(fragment, height, self.arguments[0])
         return [nodes.raw("", fragment, format="html")]
 
 
@@ -65,6 +71,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("artefact", ShowArtefact)
     app.add_role("number", ShowNumber())
+    glance.setup(app)
     app.connect("builder-inited", _write_numbers)
     app.connect("html-page-context", _finish_page)
     app.connect("build-finished", _finish_build)
@@ -124,6 +131,19 @@ def _function_page(app: Any, name: str) -> str:
 def _fragment(notebook: Path) -> str:
     found = fragment_of(notebook) if notebook.is_file() else None
     return found or "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
+
+
+def _brief(fragment: str, height: int, name: str) -> str:
+    """Leave out all words around the plots; the page has its own."""
+    fragment = re.sub(r'<p class="(finding|note|panel-title|panel-note|panel-files)">.*?</p>', "", fragment)
+    fragment = re.sub(
+        r'style="min-height: \d+px"', f'style="min-height: {height}px" data-height="{height}"', fragment
+    )
+    head, end, _ = fragment.rpartition("<!-- end of panel -->")
+    if not end:
+        return fragment  # not executed yet: nothing but a sentence
+    link = f'<a href="{ROOT_LINK}notebooks/analysis/{name}.html">With data, source and all datasets</a>'
+    return f"{head}{end}</div><figcaption>{link}</figcaption></figure>"
 
 
 def _finish_build(app: Any, exception: Exception | None) -> None:

@@ -16,7 +16,7 @@ from helpers.results import Tables
 from helpers.show import Artefact, html_table
 
 _ORDER = (FAILS, ROUNDED, OPEN, HOLDS)
-_SIGNS = {FAILS: "✗", ROUNDED: "≈", OPEN: "?", HOLDS: "✓"}
+SIGNS = {FAILS: "✗", ROUNDED: "≈", OPEN: "?", HOLDS: "✓"}
 _KINDS = {"number": "", "at_least": "≥ ", "at_most": "≤ ", "above": "> ", "below": "< "}
 
 
@@ -108,7 +108,7 @@ def _most_first(item: tuple[str, int]) -> tuple[int, str]:
 def _shown(ledger: Sequence[Assessment], links: bool = True) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "Verdict": [_verdict(item.verdict) for item in ledger],
+            "Verdict": [verdict_html(item.verdict) for item in ledger],
             "Statement": [_statement(item, links) for item in ledger],
             "Paper": [_published(item) for item in ledger],
             "Recomputed": [_recomputed(item) for item in ledger],
@@ -118,8 +118,9 @@ def _shown(ledger: Sequence[Assessment], links: bool = True) -> pd.DataFrame:
     )
 
 
-def _verdict(verdict: str) -> Markup:
-    sign = f'<span aria-hidden="true">{_SIGNS[verdict]}</span>'
+def verdict_html(verdict: str) -> Markup:
+    """Return a verdict with its sign, which does not rest on colour."""
+    sign = f'<span aria-hidden="true">{SIGNS[verdict]}</span>'
     return Markup(f'<span class="verdict" data-verdict="{verdict}">{sign} {verdict}</span>')
 
 
@@ -140,35 +141,36 @@ def _place(item: Assessment) -> str:
 
 
 def _published(item: Assessment) -> str:
-    tolerance = f" ± {_plain(item.claim.tolerance)}" if item.claim.tolerance else ""
-    return f"{_KINDS[item.claim.kind]}{_plain(item.claim.published)}{tolerance} {item.claim.unit}"
+    tolerance = f" ± {plain(item.claim.tolerance)}" if item.claim.tolerance else ""
+    return f"{_KINDS[item.claim.kind]}{plain(item.claim.published)}{tolerance} {item.claim.unit}"
 
 
 def _recomputed(item: Assessment) -> Markup | None:
     if item.recomputed is None or item.low is None or item.high is None:
         return None
-    low, high = (_plain(end) for end in (item.low, item.high))
+    low, high = (plain(end) for end in (item.low, item.high))
     interval = f' <span class="interval">{low} to {high}</span>' if low != high else ""
-    return Markup(f"{_plain(item.recomputed)}{interval}")
+    return Markup(f"{plain(item.recomputed)}{interval}")
 
 
 def _why(item: Assessment, with_link: bool) -> Markup:
-    to = f" {page_link(item.claim.see, _page_title(item.claim.see))}" if with_link else ""
+    to = f" {page_link(item.claim.see, page_title(item.claim.see))}" if with_link else ""
     return Markup(html.escape(item.reason) + to)
 
 
-def _page_title(analysis: str) -> str:
+def page_title(analysis: str) -> str:
+    """Return a short name of an analysis page, such as `Figure 1`."""
     numbered = re.match(r"(figure|table)_(b?\d)(_|$)", analysis)
     if numbered:
         return f"{numbered[1].title()} {numbered[2].upper()}"
     return analysis.replace("_", " ").capitalize()
 
 
-def _plain(value: float) -> str:
-    """Return a number with three significant digits and no zeros at its end; counts and years stay whole."""
+def plain(value: float, digits: int = 3) -> str:
+    """Return a number with few significant digits and no zeros at its end; counts and years stay whole."""
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
-    text = units.significant(value, 3)
+    text = units.significant(value, digits)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -53,6 +53,7 @@ VERDICTS = (HOLDS, ROUNDED, FAILS, OPEN)
 _CLOSE = {HOLDS: "; rounding could overturn this", ROUNDED: "; the numbers as they stand miss it"}
 
 Kind = Literal["number", "at_least", "at_most", "above", "below"]
+Topic = Literal["trade-off", "reasoning", "datasets", "hardware", "proxy", "measuring"]
 
 
 class Claim(Strict):
@@ -63,6 +64,8 @@ class Claim(Strict):
     """Where it stands, such as `section 4.1.1`."""
     version: Literal["v1", "v2"]
     """v1: the arXiv text of 2025. v2: the published version of 2026, of which we have the abstract's changes."""
+    topic: Topic
+    """What it is about; the page of the verdicts at a glance is in this order."""
     says: str
     """A short paraphrase, never the paper's sentence."""
     reading: str | None = None
@@ -144,6 +147,7 @@ def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
             "id": item.claim.id,
             "place": item.claim.place,
             "version": item.claim.version,
+            "topic": item.claim.topic,
             "nature": item.claim.nature,
             "rests_on": item.claim.rests_on,
             "says": item.claim.says,

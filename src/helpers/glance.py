@@ -1,0 +1,177 @@
+"""The claim ledger and the findings on pages of prose: bars of verdicts, chosen statements, one finding."""
+
+import html
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.logging import getLogger
+
+from helpers.artefacts.claims import SIGNS, page_title, verdict_html
+from helpers.claims.ledger import CLAIMS, FAILS, HOLDS, OPEN, ROUNDED, VERDICTS, Assessment, evaluate
+from helpers.errors import UserError, nearest
+from helpers.links import link, page_link
+from helpers.paths import relative
+from helpers.results import load_tables
+from helpers.shown import read_shown
+
+LOGGER = getLogger(__name__)
+
+TOPICS: dict[str, str] = {
+    "trade-off": "Accuracy against energy",
+    "reasoning": "Models that reason",
+    "datasets": "The other four datasets",
+    "hardware": "GPUs, nodes and cards",
+    "proxy": "Duration as a proxy",
+    "measuring": "Measuring and scatter",
+}
+"""Titles of `Claim.topic`, in the order of the paper's story."""
+
+_SHORT = {HOLDS: "holds", ROUNDED: "rounded", FAILS: "fails", OPEN: "open"}
+
+
+def bars(ledger: Sequence[Assessment]) -> str:
+    """Return a table of the verdicts by topic; the bars only repeat its numbers."""
+    statements = [item for item in ledger if item.claim.nature == "statement"]
+    counts = {topic: Counter(i.verdict for i in statements if i.claim.topic == topic) for topic in TOPICS}
+    longest = max(count.total() for count in counts.values())
+    head = "".join(
+        f'<th scope="col"><span class="verdict-key" data-verdict="{verdict}" aria-hidden="true">{SIGNS[verdict]}</span> '
+        f"{_SHORT[verdict]}</th>"
+        for verdict in VERDICTS
+    )
+    rows = "".join(_bar(TOPICS[topic], count, longest) for topic, count in counts.items())
+    total = sum(counts.values(), Counter[str]())
+    foot = "".join(f"<td>{total[verdict]}</td>" for verdict in VERDICTS)
+    return (
+        '<div class="glance"><table class="data"><caption>Statements of the paper by topic and verdict</caption>'
+        f'<thead><tr><th scope="col">Topic</th>{head}</tr></thead><tbody>{rows}</tbody>'
+        f'<tfoot><tr><th scope="row">All</th>{foot}</tr></tfoot></table></div>'
+    )
+
+
+def statements(found: Sequence[Assessment]) -> str:
+    """Return a list of statements with verdict, reason and links; those with one reason in common share it."""
+    if len(found) > 1 and len({item.reason for item in found}) == 1:
+        says = "; ".join(html.escape(item.claim.says.rstrip(".")) for item in found)
+        return f'<ul class="verdicts"><li>{_line(found[0], says + ".")}</li></ul>'
+    lines = "".join(f"<li>{_line(item, html.escape(item.claim.says))}</li>" for item in found)
+    return f'<ul class="verdicts">{lines}</ul>'
+
+
+def chosen(ledger: Sequence[Assessment], ids: Sequence[str]) -> list[Assessment]:
+    """Return the claims of these ids, in this order.
+
+    Raises:
+        UserError: one line for an id that the ledger does not have.
+    """
+    by_id = {item.claim.id: item for item in ledger}
+    for name in ids:
+        if name not in by_id:
+            raise UserError(f"{relative(CLAIMS)} has no claim {name!r}; {nearest(name, by_id)}")
+    return [by_id[name] for name in ids]
+
+
+def with_verdict(ledger: Sequence[Assessment], verdict: str) -> list[Assessment]:
+    """Return the paper's statements with this verdict, by topic.
+
+    Raises:
+        UserError: one line for a verdict that there is not.
+    """
+    if verdict not in VERDICTS:
+        raise UserError(f"no verdict {verdict!r}; {nearest(verdict, VERDICTS)}")
+    found = [item for item in ledger if item.verdict == verdict and item.claim.nature == "statement"]
+    return sorted(found, key=lambda item: list(TOPICS).index(item.claim.topic))
+
+
+def _bar(title: str, count: Counter[str], longest: int) -> str:
+    parts = "".join(
+        f'<span data-verdict="{verdict}" style="flex-grow:{count[verdict]}"></span>'
+        for verdict in VERDICTS
+        if count[verdict]
+    )
+    cells = "".join(f"<td>{count[verdict]}</td>" for verdict in VERDICTS)
+    bar = f'<span class="bar" aria-hidden="true" style="width:{count.total() / longest:.0%}">{parts}</span>'
+    return f'<tr><th scope="row">{html.escape(title)}{bar}</th>{cells}</tr>'
+
+
+def _line(item: Assessment, says: str) -> str:
+    entry = link(f"notebooks/analysis/claims.html#claim-{item.claim.id}", "ledger")
+    place = f"{item.claim.place[:1].upper()}{item.claim.place[1:]}"
+    return (
+        f'{verdict_html(item.verdict)} <span class="says">{says}</span> '
+        f'<span class="why">{html.escape(item.reason)}</span> '
+        f'<span class="from">{html.escape(place)}, {item.claim.version} · {entry} · '
+        f"{page_link(item.claim.see, page_title(item.claim.see))}</span>"
+    )
+
+
+# --- for Sphinx --------------------------------------------------------------------------------------------
+
+
+class ShowBars(SphinxDirective):  # type: ignore[misc]
+    """`{verdict-bars}`: how many statements of each topic hold."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        return [nodes.raw("", bars(_ledger(self.env)), format="html")]
+
+
+class ShowClaims(SphinxDirective):  # type: ignore[misc]
+    """`{claims}`: statements of the ledger, by their ids, one on a line, or all with one verdict (`:verdict:`)."""
+
+    has_content = True
+    option_spec: ClassVar = {"verdict": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the list; an id or a verdict that there is not is a warning."""
+        try:
+            if verdict := self.options.get("verdict"):
+                found = with_verdict(_ledger(self.env), verdict)
+            else:
+                found = chosen(_ledger(self.env), [line.strip() for line in self.content if line.strip()])
+        except UserError as error:
+            LOGGER.warning("%s", error, location=self.get_location())
+            return []
+        return [nodes.raw("", statements(found), format="html")]
+
+
+class ShowFinding(SphinxRole):  # type: ignore[misc]
+    """`{finding}`NAME``: the finding of an analysis, as its executed notebook states it."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the sentence, and make the page depend on the notebook."""
+        analyses = Path(self.env.srcdir) / "notebooks" / "analysis"
+        file = analyses / f"{self.text}.ipynb"
+        if not file.is_file():
+            names = [found.stem for found in analyses.glob("*.ipynb")]
+            LOGGER.warning(
+                "finding %r: %s", self.text, nearest(self.text, names), location=self.get_location()
+            )
+            return [nodes.literal(text=self.text)], []
+        self.env.note_dependency(str(file))
+        try:
+            return [nodes.Text(read_shown(file).finding)], []
+        except UserError:  # built without executing: the figures say so as well
+            return [nodes.Text("This is found when the notebooks are executed.")], []
+
+
+def setup(app: Any) -> None:
+    """Register with Sphinx; called by `book_ext`."""
+    app.add_directive("verdict-bars", ShowBars)
+    app.add_directive("claims", ShowClaims)
+    app.add_role("finding", ShowFinding())
+    app.connect("builder-inited", _assess)
+
+
+def _assess(app: Any) -> None:
+    app.env.companion_ledger = evaluate(load_tables())
+
+
+def _ledger(env: Any) -> list[Assessment]:
+    found: list[Assessment] = env.companion_ledger
+    return found
