@@ -18,7 +18,7 @@ HTML = paths.BUILD / "html"
 def stage() -> None:
     """Copy everything that the book is made of, but the executed analyses, to the staging folder."""
     paths.STAGING.mkdir(parents=True, exist_ok=True)
-    for name in ("_config.yml", "_toc.yml"):
+    for name in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
         shutil.copy2(paths.ROOT / name, paths.STAGING / name)
     for name in ("book", "data", "notebooks/measure"):
         _replace(paths.ROOT / name, paths.STAGING / name)

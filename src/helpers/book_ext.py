@@ -18,6 +18,7 @@ from helpers.errors import nearest
 from helpers.images import PLOTLY_JS
 from helpers.links import FUNCTION_LINK, ROOT_LINK
 from helpers.numbers import numbers
+from helpers.reference import directives as reference
 from helpers.results import load_tables
 from helpers.shown import fragment_of
 
@@ -72,6 +73,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_directive("artefact", ShowArtefact)
     app.add_role("number", ShowNumber())
     glance.setup(app)
+    reference.setup(app)
     app.connect("builder-inited", _write_numbers)
     app.connect("html-page-context", _finish_page)
     app.connect("build-finished", _finish_build)

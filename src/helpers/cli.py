@@ -27,7 +27,7 @@ _EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0, or 2 after one line about what is wrong with the input."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     action: Callable[[argparse.Namespace], int] = options.action
     try:
         return action(options)
@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs; the reference is made from it."""
     parser = argparse.ArgumentParser(
         prog="python -m helpers",
         description="Reproducible companion to Zschache & Hartwig (arXiv 2508.14170).",

@@ -21,3 +21,8 @@ def link(path: str, text: str) -> Markup:
 def page_link(analysis: str, text: str) -> Markup:
     """Return a link to the page of an analysis notebook, wherever it is shown."""
     return link(f"notebooks/analysis/{analysis}.html", text)
+
+
+def code(text: str) -> Markup:
+    """Return a name as code."""
+    return Markup(f"<code>{html.escape(text)}</code>")

@@ -1,0 +1,123 @@
+"""The directives of the reference pages."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from helpers import paths
+from helpers.schema import Record
+
+if TYPE_CHECKING:
+    from helpers.reference.modules import Item
+
+
+class RecordSchema(SphinxDirective):  # type: ignore[misc]
+    """`{record-schema}`: a section with a table of fields for each model of a record."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sections."""
+        from helpers.reference import fields  # noqa: PLC0415
+
+        sections = []
+        for model in fields.models_of(Record):
+            title = model.__name__
+            text = fields.with_code(" ".join((model.__doc__ or "").split()))
+            table = fields.field_table(model, f"Fields of {title}")
+            sections.append(_section(title, fields.anchor(model), f"<p>{text}</p>{table}"))
+        return sections
+
+
+class NotebookParameters(SphinxDirective):  # type: ignore[misc]
+    """`{notebook-parameters} NAME`: the parameters of a notebook of `notebooks/measure`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        from helpers.reference.tables import parameter_table  # noqa: PLC0415
+
+        return [_html(parameter_table(self.arguments[0]))]
+
+
+class Catalogue(SphinxDirective):  # type: ignore[misc]
+    """`{catalogue} PART`: a table of models, datasets, machines or campaigns."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        from helpers.reference.tables import catalogue_table  # noqa: PLC0415
+
+        return [_html(catalogue_table(self.arguments[0]))]
+
+
+class Commands(SphinxDirective):  # type: ignore[misc]
+    """`{commands}`: a section for each verb of `python -m helpers`."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sections."""
+        from helpers.links import code  # noqa: PLC0415
+        from helpers.reference.commands import verbs  # noqa: PLC0415
+
+        return [
+            _section(
+                verb.name,
+                f"verb-{verb.name}",
+                f"<p>{verb.does}</p><pre>{code(verb.usage)}</pre>{verb.arguments}",
+            )
+            for verb in verbs()
+        ]
+
+
+class Package(SphinxDirective):  # type: ignore[misc]
+    """`{package} NAME`: the modules of a package, but not those of the packages in it, from their docstrings."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return a section for each module, and make its functions known, so that figures and searches lead to them."""
+        from helpers.reference.docstrings import module_html  # noqa: PLC0415
+        from helpers.reference.modules import modules_of  # noqa: PLC0415
+
+        sections = []
+        for module in modules_of(self.arguments[0]):
+            for item in _with_members(module.items):
+                self.env.get_domain("py").note_object(item.name, item.kind, item.name)
+            sections.append(_section(module.name, f"module-{module.name}", module_html(module)))
+            self.env.note_dependency(str(paths.ROOT / module.file))
+        return sections
+
+
+def setup(app: Any) -> None:
+    """Register with Sphinx."""
+    for name, directive in DIRECTIVES.items():
+        app.add_directive(name, directive)
+
+
+DIRECTIVES = {
+    "record-schema": RecordSchema,
+    "notebook-parameters": NotebookParameters,
+    "catalogue": Catalogue,
+    "commands": Commands,
+    "package": Package,
+}
+
+
+def _with_members(items: "Sequence[Item]") -> "Iterator[Item]":
+    for item in items:
+        yield item
+        yield from _with_members(item.members)
+
+
+def _section(title: str, identifier: str, fragment: str) -> nodes.section:
+    section = nodes.section(ids=[identifier], names=[title.lower()])
+    section += nodes.title(title, title)
+    section += _html(fragment)
+    return section
+
+
+def _html(fragment: str) -> nodes.raw:
+    return nodes.raw("", fragment, format="html")

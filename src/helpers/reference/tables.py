@@ -1,0 +1,163 @@
+"""Tables of the reference: the notebooks' parameters and the catalogue."""
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+import papermill
+
+from helpers import paths
+from helpers.links import Markup, code
+from helpers.parameters import PARAMETERS, Notebook
+from helpers.reference.fields import limits, meaning, type_html, unit
+from helpers.show import html_table
+from helpers.study import Campaign, LanguageModel, Study, TraditionalModel, study
+
+
+def parameter_table(notebook: Notebook) -> str:
+    """Return the parameters of a measurement notebook, as `papermill --help-notebook` finds them in it.
+
+    What a value may be stands in the model that checks it before a run starts.
+    """
+    checked = PARAMETERS[notebook].model_fields
+    found = papermill.inspect_notebook(str(paths.NOTEBOOKS / "measure" / f"{notebook}.ipynb"))
+    rows: list[dict[str, object]] = [
+        {
+            "Parameter": code(name),
+            "Type": Markup(type_html(checked[name].annotation)),
+            "Default": code(item["default"].strip()),
+            "Unit": unit(name),
+            "Limits": limits(checked[name], default=False),
+            "Meaning": meaning(checked[name]),
+        }
+        for name, item in found.items()
+    ]
+    return _table(rows, f"Parameters of notebooks/measure/{notebook}.ipynb")
+
+
+def catalogue_table(part: str) -> str:
+    """Return a part of the catalogue: `models`, `language models`, `embeddings`, `datasets`, `machines`, `campaigns`.
+
+    Raises:
+        KeyError: there is no such part.
+    """
+    caption, rows = CATALOGUE[part]
+    return _table(rows(study()), caption)
+
+
+def _models(catalogue: Study) -> list[dict[str, object]]:
+    return [
+        {
+            "Name": code(name),
+            "Title": model.title,
+            "Features": model.features,
+            "Classifier": model.classifier,
+        }
+        for name, model in catalogue.models.items()
+        if isinstance(model, TraditionalModel)
+    ]
+
+
+def _language_models(catalogue: Study) -> list[dict[str, object]]:
+    return [
+        {
+            "Name": code(name),
+            "Title": model.title,
+            "In the paper": "yes" if model.in_paper else "no",
+            "Checkpoint": code(model.checkpoint),
+            "Revision": model.revision and code(model.revision[:12]),
+            "Parameters (10⁹)": f"{model.parameters_b:g}",
+            "Number format": model.dtype,
+            "Licence": model.licence,
+        }
+        for name, model in catalogue.models.items()
+        if isinstance(model, LanguageModel)
+    ]
+
+
+def _embeddings(catalogue: Study) -> list[dict[str, object]]:
+    return [
+        {
+            "Name": code(name),
+            "From": item.repository or f"the package {item.package}",
+            "Revision or sha256": code((item.revision or item.weights_sha256 or "")[:12]),
+        }
+        for name, item in catalogue.embeddings.items()
+    ]
+
+
+def _datasets(catalogue: Study) -> list[dict[str, object]]:
+    return [
+        {
+            "Name": code(name),
+            "Task": item.task,
+            "Language": item.language,
+            "Labels": len(item.labels),
+            "Texts to train on": item.split.train,
+            "to test": item.split.test,
+            "From": item.hub.repository if item.hub else item.csv and item.csv.file,
+        }
+        for name, item in catalogue.datasets.items()
+    ]
+
+
+def _machines(catalogue: Study) -> list[dict[str, object]]:
+    return [
+        {
+            "Name": code(name),
+            "Place": item.center,
+            "Nodes": item.nodes,
+            "CPU": item.cpu,
+            "Memory (GB)": f"{item.ram_gb:g}",
+            "GPUs of a node": f"{item.gpus_per_node} x {item.gpu_model}",
+            "GPU memory (GB)": f"{item.gpu_memory_gb:g}",
+            "GPU power at most (W)": f"{item.gpu_max_power_w:g}",
+        }
+        for name, item in catalogue.machines.items()
+    ]
+
+
+def _campaigns(catalogue: Study) -> list[dict[str, object]]:
+    return [
+        {
+            "Name": code(name),
+            "Notebook": item.notebook,
+            "Runs": runs_of(item),
+            "What it measures": f"{item.title}. {item.description}",
+        }
+        for name, item in catalogue.campaigns.items()
+    ]
+
+
+def runs_of(campaign: Campaign) -> int:
+    """Return the number of runs that a campaign's grid gives."""
+    return sum(
+        math.prod(len(value) for value in block.values() if isinstance(value, list))
+        for block in campaign.grid
+    )
+
+
+CATALOGUE: dict[str, tuple[str, Callable[[Study], list[dict[str, object]]]]] = {
+    "models": ("Traditional models", _models),
+    "language models": ("Language models", _language_models),
+    "embeddings": ("Checkpoints of the sentence embedding", _embeddings),
+    "datasets": ("Datasets", _datasets),
+    "machines": ("Machines of the paper", _machines),
+    "campaigns": ("Campaigns", _campaigns),
+}
+_NUMBERS = (
+    *(
+        "Parameters (10⁹)",
+        "Labels",
+        "Texts to train on",
+        "to test",
+        "Nodes",
+        "Memory (GB)",
+        "GPU memory (GB)",
+    ),
+    *("GPU power at most (W)", "Runs"),
+)
+
+
+def _table(rows: list[dict[str, object]], caption: str) -> str:
+    return html_table(pd.DataFrame(rows, dtype=object), caption, _NUMBERS)
