@@ -14,6 +14,7 @@ from sphinx.util.logging import getLogger
 
 from helpers import glance
 from helpers.accessible import mended
+from helpers.audit.page import DIRECTIVE, ShowTrail
 from helpers.errors import nearest
 from helpers.images import PLOTLY_JS
 from helpers.links import FUNCTION_LINK, ROOT_LINK
@@ -71,6 +72,7 @@ class ShowNumber(SphinxRole):  # type: ignore[misc]
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("artefact", ShowArtefact)
+    app.add_directive(DIRECTIVE, ShowTrail)
     app.add_role("number", ShowNumber())
     glance.setup(app)
     reference.setup(app)
@@ -104,7 +106,7 @@ def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any
     body = _without_absent_images(body, Path(app.srcdir) / "data" / "_images")
     body = re.sub(f'{FUNCTION_LINK}([^"]*)', lambda found: _function_page(app, found[1]), body)
     body = re.sub(r'<a href="">(<code>.*?</code>)</a>', r"\1", body)
-    for name in ("claims", "calculator"):  # scripts of one page each
+    for name in ("claims", "calculator", "audit"):  # scripts of one page each
         if f'class="{name}"' in body:
             app.add_js_file(f"{name}.js", loading_method="defer")
     body = mended(body)
