@@ -23,7 +23,7 @@ _NO_PROSE = (
     r"\barXiv \d{4}\.\d{5}(v\d)?",  # citations
     r"\b(Figures?|Tables?|Eq\.|[Ss]ections?|Appendix) [A-Z]?\d+(\.\d+)*(( and|,| to|-) ?[A-Z]?\d+(\.\d+)*)*",  # references
     r"^\d+\. ",  # ordered lists
-    r"\b(CO|R)[²2]e?\b",  # names
+    r"\bsha256\b|\b(CO|R)[²2]e?\b",  # names
     r"\b[A-Z]\d{2,3}\b",  # names of GPUs
 )
 
