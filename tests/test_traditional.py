@@ -241,7 +241,7 @@ def test_changed_weights_are_noticed(package_folder, tmp_path):
 
 
 def test_a_package_that_is_not_installed_is_refused(monkeypatch):
-    entry = EmbeddingCheckpoint(package="no_such_package_anywhere", weights_sha256="0" * 64)
+    entry = EmbeddingCheckpoint(package="no_such_package_anywhere", weights_sha256="0" * 64, licence="MIT")
     in_catalogue(monkeypatch, absent=entry)
     line = refusal(traditional.load_embedding, "absent", "cpu")
     assert "absent: the package no_such_package_anywhere is not installed" in line

@@ -22,6 +22,7 @@ from helpers.numbers import numbers
 from helpers.reference import directives as reference
 from helpers.results import load_tables
 from helpers.shown import fragment_of
+from helpers.standards.page import setup as add_standards
 
 LOGGER = getLogger(__name__)
 
@@ -76,6 +77,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_role("number", ShowNumber())
     glance.setup(app)
     reference.setup(app)
+    add_standards(app)
     app.connect("builder-inited", _write_numbers)
     app.connect("html-page-context", _finish_page)
     app.connect("build-finished", _finish_build)

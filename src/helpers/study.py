@@ -109,6 +109,7 @@ class EmbeddingCheckpoint(Strict):
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     package: str | None = None
     weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    licence: str
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -154,6 +155,8 @@ class DatasetEntry(Strict):
     title: str
     task: str
     language: Literal["de", "en"]
+    licence: str
+    """Of the texts: an SPDX identifier, or in words."""
     labels: list[str] = Field(min_length=2)
     split: SplitSizes
     synthetic: bool = False

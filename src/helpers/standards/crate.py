@@ -3,6 +3,7 @@
 Both crates follow the Workflow Run Crate profile: the workflow is the Snakefile, and what it ran are actions.
 """
 
+import json
 import mimetypes
 import shutil
 from collections.abc import Iterable, Mapping
@@ -119,7 +120,9 @@ class Crate:
 
     def write(self) -> Path:
         """Write the description into the folder."""
-        self._crate.metadata.write(self.folder)
+        document = self._crate.metadata.generate()
+        text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        (self.folder / METADATA).write_text(text, encoding="utf-8")
         return self.folder / METADATA
 
     def _licence(self, licence: Licence) -> ContextEntity:

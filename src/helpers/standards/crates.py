@@ -19,6 +19,12 @@ _BOOK = """\
 An HTML book that opens without a server or a network: every figure and table with its data, the notebook and the \
 function that make it, the runs behind it and the commands that make it again."""
 
+_DESCRIPTIONS = {
+    "CITATION.cff": "How to cite",
+    "LICENSE": "Licence of the code",
+    "codecheck.yml": "Figures and tables that a check makes again",
+}
+
 
 def describe_campaign(folder: Path) -> Path:
     """Describe a folder that holds runs of one campaign, each in a folder of its own; returns the file written.
@@ -89,7 +95,9 @@ def describe_book_crate(html: Path) -> Path:
             f"{paths.relative(html / _EXECUTED)}: expected the executed analyses, found none; build the book first"
         )
     pages = [_add_analysis(crate, notebook, read_shown(notebook)) for notebook in executed]
-    front = crate.file("index.html", "Front page of the book", {"about": crate.makers})
+    front = crate.file("index.html", "Front page of the book")
+    for name, title in _DESCRIPTIONS.items():
+        crate.file(name, title)
     workflow = crate.workflow(_tools(crate, records), inputs)
     crate.action(
         "#book",

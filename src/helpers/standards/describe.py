@@ -1,6 +1,7 @@
 """Write every description: those that are committed, and those of the built book."""
 
 import json
+import shutil
 from pathlib import Path
 
 from helpers import paths
@@ -9,6 +10,9 @@ from helpers.standards.citation import CFF, cff_text, zenodo_text
 from helpers.standards.codecheck import codecheck_text
 from helpers.standards.crates import describe_book_crate
 from helpers.standards.datapackage import NAME, published_package, results_package
+
+CARRIED = ("CITATION.cff", "LICENSE", "codecheck.yml")
+"""Files of the project that the book carries along."""
 
 
 def committed_texts() -> dict[Path, str]:
@@ -46,6 +50,8 @@ def describe_book(html: Path) -> None:
     Raises:
         UserError: one line where a file that the book needs is missing.
     """
+    for name in CARRIED:
+        shutil.copyfile(paths.ROOT / name, html / name)
     results = html / "results"
     (results / NAME).write_text(_json(results_package(results)), encoding="utf-8")
     describe_book_crate(html)
