@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     verb.set_defaults(action=verbs.doctor)
 
     verb = parsers.add_parser("measure", help="measure one run with a notebook of notebooks/measure")
-    verb.add_argument("notebook", choices=["traditional", "llm"])
+    verb.add_argument("notebook", choices=["traditional", "llm"], help="for which kind of models")
     verb.add_argument(
         "-p",
         dest="parameters",
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     verb.set_defaults(action=verbs.tiny_model)
 
     verb = parsers.add_parser("run", help="measure a campaign; finished runs are not repeated")
-    verb.add_argument("campaign")
+    verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument("--json", action="store_true", help="print the campaign's rows of the results table")
     verb.set_defaults(action=verbs.run)
 
@@ -123,7 +123,7 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.set_defaults(action=verbs.results)
 
     verb = parsers.add_parser("compare", help="a campaign's accuracies beside the published ones")
-    verb.add_argument("campaign")
+    verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.compare)
 
@@ -160,7 +160,7 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.set_defaults(action=verbs.audit)
 
     verb = parsers.add_parser("promote", help="copy a campaign's records from runs to data/measurements")
-    verb.add_argument("campaign")
+    verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.promote)
 

@@ -11,22 +11,18 @@ from helpers import paths
 from helpers.errors import UserError
 from helpers.schema import (
     SCHEMA_VERSION,
-    Asked,
     Check,
     Component,
     Counts,
     Energy,
-    Environment,
-    GpuInfo,
     Method,
     Phase,
     Record,
     Replies,
-    Run,
-    Served,
     Source,
     SplitResult,
 )
+from helpers.schema_run import Asked, Environment, GpuInfo, Run, Served
 from helpers.validation import parse_json
 
 __all__ = [

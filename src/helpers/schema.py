@@ -5,12 +5,11 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from helpers.llm.answers import Kind
-from helpers.study import NAME, Family
+from helpers.schema_run import Environment, Run, Sha256
 from helpers.validation import Strict
 
 SCHEMA_VERSION: Literal[3] = 3
 
-Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 Method = Literal[
     "measured:nvml-counter",
     "measured:rapl",
@@ -30,6 +29,7 @@ class Component(Strict):
     energy_wh: float | None = Field(ge=0)
     """Wh; null where it is missing."""
     method: Method
+    """Measured, estimated or missing, and by what."""
 
     @model_validator(mode="after")
     def _missing_is_null(self) -> Self:
@@ -42,7 +42,9 @@ class Energy(Strict):
     """Energy by component."""
 
     cpu: Component
+    """Of all CPUs that the run may use."""
     gpu: Component
+    """Of the GPUs that the run uses."""
     ram: Component
     """By the paper's rule: 0.375 W for each GB that the run may use."""
     ram_codecarbon: Component
@@ -66,133 +68,33 @@ class Source(Strict):
     source: str
     """Such as `codecarbon:measured:rapl`, `nvml:GPU-...`, `rapl:package-0`, `timeline:nvml:GPU-...`."""
     component: Literal["cpu", "dram", "gpu", "ram"]
+    """What it is the energy of; `dram` is memory by a counter."""
     energy_wh: float | None = Field(ge=0)
     """Wh per pass; null where the source gave none."""
     problem: str | None
     """Why there is none, or what is wrong with it."""
 
 
-class Served(Strict):
-    """How a language model was served."""
-
-    engine: str
-    """Name in `data/study/engines.yaml`, or the address of an endpoint that ran already."""
-    engine_version: str | None
-    command: list[str]
-    """What was started, without key and paths of the machine; empty for an endpoint that ran already."""
-    quantisation: str | None
-    """Null: none, or what the checkpoint itself says."""
-    prefix_caching: bool | None
-    """Null where an endpoint that ran already does not tell."""
-    max_model_len: int | None = Field(ge=1)
-    """Tokens of prompt and answer together; null: what the checkpoint allows."""
-    trust_remote_code: bool
-
-
-class Asked(Strict):
-    """How a language model was asked."""
-
-    language: Literal["de", "en"]
-    """Of the instruction."""
-    prompt_sha256: str = Sha256
-    """Of the messages around an empty text, without examples."""
-    shots: int = Field(ge=0)
-    """Examples before each text: the first of the training set."""
-    output_mode: Literal["free", "constrained"]
-    max_tokens: int = Field(ge=1)
-    """Of an answer, thinking not counted."""
-    reasoning: bool
-    """Whether the model thinks before it answers."""
-    thinking_tokens: int = Field(ge=0)
-    """Tokens of thinking, at the most, on top of `max_tokens`."""
-    temperature: float = Field(ge=0)
-    ignore_eos: bool
-    """Whether each answer had exactly `max_tokens` tokens."""
-    json_fallback: bool
-    """Whether an answer without the format was asked for a second time, as JSON."""
-    timeout_s: float = Field(gt=0)
-    dspy_engine: str
-    """Which client of DSPy sent the requests."""
-
-
-class Run(Strict):
-    """What was run: one model, dataset, machine and set of settings."""
-
-    run_id: str = Field(pattern=NAME)
-    campaign: str = Field(pattern=NAME)
-    notebook: Literal["traditional", "llm"]
-    model: str
-    family: Family
-    checkpoint: str | None
-    """Sentence embedding or language model; null for models that need none."""
-    revision: str | None
-    """Commit of the checkpoint on the hub; null for a local one."""
-    checkpoint_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of the checkpoint's weights."""
-    weights: Literal["trained here", "real", "dummy"]
-    """`dummy`: random weights in the shape of the checkpoint, which cost as much and answer nothing."""
-    dtype: str | None
-    dataset: str
-    dataset_origin: str
-    dataset_sha256: str = Sha256
-    synthetic: bool
-    machine: str = Field(pattern=NAME)
-    device: Literal["cpu", "cuda"]
-    gpus: int = Field(ge=0)
-    """GPUs that the run used."""
-    nodes: int = Field(ge=1)
-    concurrency: int = Field(ge=1)
-    splits: int = Field(ge=1, le=10)
-    window_s: float = Field(gt=0)
-    served: Served | None = None
-    """How a language model was served; null for the other models."""
-    asked: Asked | None = None
-    """How it was asked."""
-
-
-class GpuInfo(Strict):
-    """A GPU that the driver shows to the run."""
-
-    uuid: str
-    model: str
-    memory_gb: float = Field(gt=0)
-
-
-class Environment(Strict):
-    """Where it was run."""
-
-    git_commit: str | None = Field(pattern=r"^[0-9a-f]{40}$")
-    git_dirty: bool | None
-    lock_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
-    python: str
-    packages: dict[str, str]
-    os: str
-    cpu_model: str
-    cpu_cores: int = Field(ge=1)
-    ram_gb: float = Field(gt=0)
-    gpus: list[GpuInfo]
-    driver: str | None
-    container: str | None
-    threads: dict[str, int] | None = None
-    """Threads that the libraries of the run use, by library."""
-    garbage_collection: Literal["before windows, never inside"] | None = None
-    """When Python collected its garbage."""
-
-
 class Phase(Strict):
     """A timed part of a run; only inference enters the paper's figures."""
 
     name: Literal["load", "idle", "train", "warm-up", "inference", "idle-after"]
+    """In this order; train and warm-up and inference repeat for each split and are added up."""
     duration_s: float = Field(ge=0)
+    """All splits together."""
     energy: Energy
+    """All splits together."""
 
 
 class Counts(Strict):
     """Requests and tokens of a whole window, all passes."""
 
     requests: int = Field(ge=0)
+    """Requests that were answered."""
     prompt_tokens: int = Field(ge=0)
+    """Tokens of the prompts."""
     generated_tokens: int = Field(ge=0)
+    """Tokens of the answers, thinking included."""
 
 
 class Replies(Strict):
@@ -205,7 +107,9 @@ class Replies(Strict):
     latency_p50_s: float = Field(ge=0)
     """Percentiles of the time per text, over the texts of all passes."""
     latency_p95_s: float = Field(ge=0)
+    """95 % of the texts took no longer."""
     latency_p99_s: float = Field(ge=0)
+    """99 % of the texts took no longer."""
     ttft_s: float | None = Field(ge=0)
     """Mean time to the first token over all passes, as the engine counted it."""
     prefix_hit_rate: float | None = Field(ge=0, le=1)
@@ -222,18 +126,25 @@ class SplitResult(Strict):
     """Inference on the test set of one split; durations and energies are per pass."""
 
     split: int = Field(ge=0, le=9)
+    """Its number; the splits are the same for every model."""
     train_ids_sha256: str = Sha256
+    """Of the ids of the training texts, in their order."""
     test_ids_sha256: str = Sha256
+    """Of the ids of the test texts, in their order."""
     texts: int = Field(gt=0)
+    """Texts of the test set."""
     correct: int | None = Field(ge=0)
     """Of the first pass; null with dummy weights, whose answers mean nothing."""
     parse_failures: int | None = Field(ge=0)
     """Texts that the model answered without a category; they count as wrong. Null with dummy weights."""
     passes: int = Field(ge=1)
+    """How often the test set was classified in the window."""
     window_s: float = Field(gt=0)
     """Length of the measured window: all passes."""
     duration_s: float = Field(gt=0)
+    """Of one pass."""
     energy: Energy
+    """Of one pass."""
     idle_power_w: float | None = Field(ge=0)
     """Power of the idle machine with everything loaded, all known components: the mean of before and after."""
     idle_energy: Energy | None = None
@@ -245,7 +156,9 @@ class SplitResult(Strict):
     tokens_out: int | None = Field(ge=0)
     """Generated tokens, thinking included."""
     requests_sent: int | None = Field(ge=0)
+    """Requests of the first pass."""
     requests_answered: int | None = Field(ge=0)
+    """Those of them that were answered."""
     replies: Replies | None = None
     """What came of asking a language model."""
 
@@ -282,22 +195,32 @@ class Check(Strict):
     """A named expectation; one that failed stays visible in the book."""
 
     name: str
+    """What was expected."""
     passed: bool
+    """Whether it held."""
     message: str
+    """What was found, and what was expected."""
     severity: Literal["error", "warning"]
+    """`error`: the energy cannot be used; `warning`: it is to be read with care."""
 
 
 class Record(Strict):
     """One run, complete."""
 
     schema_version: Literal[3]
+    """A change of the fields is a new version; older ones are read."""
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
     """When the run ended, UTC."""
     run: Run
+    """What was run."""
     environment: Environment
+    """Where it was run."""
     phases: list[Phase]
+    """The timed parts."""
     splits: list[SplitResult] = Field(min_length=1)
+    """What was measured, split by split."""
     checks: list[Check]
+    """What was expected, and whether it held."""
     files: dict[str, str]
     """sha256 of the files beside the record."""
 

@@ -36,7 +36,7 @@ def _verb(name: str, does: str, parser: argparse.ArgumentParser) -> Verb:
     ]
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
     table = html_table(pd.DataFrame(rows, dtype=object), f"Arguments of {name}") if rows else ""
-    return Verb(name, does, usage, table)
+    return Verb(name, f"{does[0].upper()}{does[1:]}.", usage, table)
 
 
 def _name(action: argparse.Action) -> Markup:
@@ -48,4 +48,4 @@ def _name(action: argparse.Action) -> Markup:
 
 def _meaning(action: argparse.Action) -> str:
     choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
-    return f"{action.help or 'what to take'}{choices}"
+    return f"{action.help}{choices}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RecordSchema(SphinxDirective):  # type: ignore[misc]
-    """`{record-schema}`: a section with a table of fields for each model of a record."""
+    """`{record-schema}`: a section with the fields of each model of a record."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
@@ -24,8 +24,8 @@ class RecordSchema(SphinxDirective):  # type: ignore[misc]
         for model in fields.models_of(Record):
             title = model.__name__
             text = fields.with_code(" ".join((model.__doc__ or "").split()))
-            table = fields.field_table(model, f"Fields of {title}")
-            sections.append(_section(title, fields.anchor(model), f"<p>{text}</p>{table}"))
+            fragment = f"<p>{text}</p>{fields.field_list(model)}"
+            sections.append(_section(title, fields.anchor(model), fragment))
         return sections
 
 
@@ -35,10 +35,10 @@ class NotebookParameters(SphinxDirective):  # type: ignore[misc]
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        from helpers.reference.tables import parameter_table  # noqa: PLC0415
+        """Return the list."""
+        from helpers.reference.tables import parameter_list  # noqa: PLC0415
 
-        return [_html(parameter_table(self.arguments[0]))]
+        return [_html(parameter_list(self.arguments[0]))]
 
 
 class Catalogue(SphinxDirective):  # type: ignore[misc]
@@ -82,12 +82,17 @@ class Package(SphinxDirective):  # type: ignore[misc]
         from helpers.reference.docstrings import module_html  # noqa: PLC0415
         from helpers.reference.modules import modules_of  # noqa: PLC0415
 
-        sections = []
+        sections: list[nodes.Node] = []
         for module in modules_of(self.arguments[0]):
             for item in _with_members(module.items):
                 self.env.get_domain("py").note_object(item.name, item.kind, item.name)
-            sections.append(_section(module.name, f"module-{module.name}", module_html(module)))
             self.env.note_dependency(str(paths.ROOT / module.file))
+            fragment = module_html(module)
+            if module.name == self.arguments[0]:  # the page itself bears its name
+                sections.append(_html(fragment))
+            else:
+                short = module.name.rpartition(".")[2]
+                sections.append(_section(short, f"module-{module.name}", fragment))
         return sections
 
 
@@ -120,4 +125,4 @@ def _section(title: str, identifier: str, fragment: str) -> nodes.section:
 
 
 def _html(fragment: str) -> nodes.raw:
-    return nodes.raw("", fragment, format="html")
+    return nodes.raw("", f'<div class="reference">{fragment}</div>', format="html")

@@ -1,24 +1,22 @@
-"""The fields of a validated model as a table: type, unit, limits and meaning, as the model itself has them."""
+"""The fields of a validated model as a list: type, unit, limits and meaning, as the model itself has them."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-import pandas as pd
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from helpers.links import Markup, code
-from helpers.show import html_table
+from helpers.links import code
 
 UNITS = {"_s": "s", "_wh": "Wh", "_w": "W", "_gb": "GB", "_b": "10⁹", "_percent": "%"}
 """Unit by the end of a field's name."""
 
 
 def anchor(model: type[BaseModel]) -> str:
-    """Return the name by which links reach the table of a model."""
+    """Return the name by which links reach the list of a model's fields."""
     return f"field-{model.__name__.lower()}"
 
 
@@ -34,19 +32,32 @@ def models_of(root: type[BaseModel]) -> list[type[BaseModel]]:
     return found
 
 
-def field_table(model: type[BaseModel], caption: str) -> str:
-    """Return the table of a model's fields."""
-    rows = [
-        {
-            "Field": code(name),
-            "Type": Markup(type_html(field.annotation)),
-            "Unit": unit(name),
-            "Limits": limits(field),
-            "Meaning": meaning(field),
-        }
+def field_list(model: type[BaseModel]) -> str:
+    """Return the fields of a model, each with type, unit and limits, and below them what it means."""
+    return definitions(
+        (
+            f"{model.__name__}.{name}",
+            name,
+            [type_html(field.annotation), unit(name), limits(field)],
+            meaning(field),
+        )
         for name, field in model.model_fields.items()
-    ]
-    return html_table(pd.DataFrame(rows, dtype=object), caption)
+    )
+
+
+def definitions(entries: Iterable[tuple[str, str, Sequence[str | None], str]]) -> str:
+    """Return names with what is to be known of each as a list.
+
+    Args:
+        entries: of each the identifier for links, the name, facts as HTML of which some may be absent, and its
+            meaning as HTML.
+    """
+    rows = "".join(
+        f'<dt id="{html.escape(identifier)}">{code(name)} <span class="type">{", ".join(filter(None, facts))}</span></dt>'
+        f"<dd>{said}</dd>"
+        for identifier, name, facts, said in entries
+    )
+    return f'<dl class="fields">{rows}</dl>'
 
 
 def unit(name: str) -> str | None:
@@ -55,17 +66,17 @@ def unit(name: str) -> str | None:
 
 
 def limits(field: FieldInfo, default: bool = True) -> str | None:
-    """Return what a value has to satisfy beyond its type, and what it is where it is left out."""
+    """Return as HTML what a value has to satisfy beyond its type, and what it is where it is left out."""
     said = list(_limits(field))
     if default and not field.is_required():
         value = field.get_default(call_default_factory=True)
         said.append("may be left out" if value in (None, [], {}) else f"default {value!r}")
-    return ", ".join(said) or None
+    return html.escape(", ".join(said)) or None
 
 
-def meaning(field: FieldInfo) -> Markup:
+def meaning(field: FieldInfo) -> str:
     """Return the description, with names in backticks set as code."""
-    return Markup(with_code(" ".join((field.description or "").split())))
+    return with_code(" ".join((field.description or "").split()))
 
 
 def with_code(text: str) -> str:
@@ -78,7 +89,7 @@ def with_code(text: str) -> str:
 
 
 def type_html(annotation: Any) -> str:
-    """Return a type in words; a model is a link to its table."""
+    """Return a type in words; a model is a link to its fields."""
     if annotation in _WORDS:
         return _WORDS[annotation]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

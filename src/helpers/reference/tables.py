@@ -9,30 +9,32 @@ import papermill
 from helpers import paths
 from helpers.links import Markup, code
 from helpers.parameters import PARAMETERS, Notebook
-from helpers.reference.fields import limits, meaning, type_html, unit
+from helpers.reference.fields import definitions, limits, meaning, type_html, unit, with_code
 from helpers.show import html_table
 from helpers.study import Campaign, LanguageModel, Study, TraditionalModel, study
 
 
-def parameter_table(notebook: Notebook) -> str:
+def parameter_list(notebook: Notebook) -> str:
     """Return the parameters of a measurement notebook, as `papermill --help-notebook` finds them in it.
 
     What a value may be stands in the model that checks it before a run starts.
     """
     checked = PARAMETERS[notebook].model_fields
     found = papermill.inspect_notebook(str(paths.NOTEBOOKS / "measure" / f"{notebook}.ipynb"))
-    rows: list[dict[str, object]] = [
-        {
-            "Parameter": code(name),
-            "Type": Markup(type_html(checked[name].annotation)),
-            "Default": code(item["default"].strip()),
-            "Unit": unit(name),
-            "Limits": limits(checked[name], default=False),
-            "Meaning": meaning(checked[name]),
-        }
+    return definitions(
+        (
+            f"{notebook}.{name}",
+            name,
+            [
+                type_html(checked[name].annotation),
+                unit(name),
+                limits(checked[name], default=False),
+                f"default {code(item['default'].strip())}",
+            ],
+            meaning(checked[name]),
+        )
         for name, item in found.items()
-    ]
-    return _table(rows, f"Parameters of notebooks/measure/{notebook}.ipynb")
+    )
 
 
 def catalogue_table(part: str) -> str:
@@ -123,7 +125,7 @@ def _campaigns(catalogue: Study) -> list[dict[str, object]]:
             "Name": code(name),
             "Notebook": item.notebook,
             "Runs": runs_of(item),
-            "What it measures": f"{item.title}. {item.description}",
+            "What it measures": Markup(with_code(f"{item.title}. {item.description}")),
         }
         for name, item in catalogue.campaigns.items()
     ]
