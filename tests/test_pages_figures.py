@@ -193,12 +193,13 @@ def test_runs_page_leads_to_record_and_notebook_of_every_run(book: Checkout) -> 
 
 
 @one_book
-def test_front_page_has_figure_and_source_too(book: Checkout) -> None:
-    file = html(book) / "book" / "index.html"
+def test_front_page_has_the_figure_alone_and_leads_to_its_source(book: Checkout) -> None:
     artefact = page(book, "book/index").select_one("figure.artefact")
-    links = artefact.select(".inputs a, dd a[href*='notebooks/']")
-    assert len(links) > 10
-    assert all((file.parent / unquote(str(link["href"]))).resolve().is_file() for link in links)
+    assert artefact.select(".finding, .note, .figure-source, .figure-data, .panel-files") == []
+    (link,) = artefact.select("figcaption a")
+    target = (html(book) / "book" / str(link["href"])).resolve()
+    assert target == html(book) / f"{FIGURE_1}.html"
+    assert page(book, FIGURE_1).select_one("figure.artefact .figure-source")
 
 
 @one_book
