@@ -30,8 +30,23 @@
     return new Set(Array.from(off, (button) => button.dataset.name));
   }
 
+  /* Break the lines of a hover that would not fit into the plot; paths break behind a slash. */
+  function wrapped(text, width) {
+    const most = Math.max(28, Math.min(70, Math.floor(width / 8.5)));
+    return text.split("<br>").map(function (line) {
+      let length = 0;
+      return line.split(/(?<=[ /])/).reduce(function (whole, word) {
+        const size = word.replace(/<[^>]*>/g, "").length;
+        const broken = length > 0 && length + size > most;
+        length = broken ? size : length + size;
+        return whole + (broken ? "<br>   " : "") + word;
+      }, "");
+    }).join("<br>");
+  }
+
   /* Change a figure that is not drawn yet to the look of theme and width. */
-  function dress(figure, name, narrow) {
+  function dress(figure, name, width) {
+    const narrow = width < NARROW_PX;
     const look = THEMES[name];
     figure.data.forEach(function (trace) {
       const colour = trace.meta && trace.meta[name];
@@ -42,15 +57,18 @@
       if (trace.type === "scatter") trace.line = { ...trace.line, color: colour };
       trace.marker = { ...trace.marker, color: colour, line: { ...(trace.marker || {}).line, color: outline } };
       if (bar && trace.marker.pattern) trace.marker.pattern.fgcolor = outline;
+      trace.hoverlabel = { bordercolor: colour };
       trace.textfont = { ...trace.textfont, color: bar ? look.text : colour };
       ["error_x", "error_y"].forEach(function (error) {
         if (trace[error]) trace[error].color = bar ? look.text : colour;
       });
+      if (Array.isArray(trace.hovertext)) trace.hovertext = trace.hovertext.map((text) => wrapped(text, width));
       if (labels.text) trace.text = labels.text;
       if (labels.place) trace.textposition = labels.place;
     });
     const layout = figure.layout;
     layout.font = { ...layout.font, color: look.text };
+    layout.hoverlabel = { ...layout.hoverlabel, bgcolor: look.paper, font: { ...(layout.hoverlabel || {}).font, color: look.text } };
     layout.dragmode = narrow || coarse.matches ? false : "zoom"; // a finger scrolls the page
     Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).forEach(function (axis) {
       layout[axis].gridcolor = look.grid;
@@ -64,7 +82,7 @@
     const state = [themeName(), width, ...off].join(" ");
     if (!width || (plot.dataset.state === state && !again)) return;
     const figure = figureOf(plot);
-    dress(figure, themeName(), width < NARROW_PX);
+    dress(figure, themeName(), width);
     figure.layout.width = width;
     if (plot.dataset.height) figure.layout.height = Number(plot.dataset.height); // lower on the front page
     figure.layout.margin.t = hasHeader(figure.layout) ? figure.layout.margin.t : 8; // the legend is above the plots
@@ -189,7 +207,7 @@
   function savePng(plot) {
     const figure = figureOf(plot);
     const width = plot.clientWidth;
-    dress(figure, "light", width < NARROW_PX);
+    dress(figure, "light", width);
     figure.layout.paper_bgcolor = THEMES.light.paper;
     return Plotly.downloadImage(figure, {
       format: "png", filename: plot.id, width: width, height: figure.layout.height, scale: 2,

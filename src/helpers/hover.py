@@ -1,6 +1,6 @@
 """What a point says when the pointer rests on it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -23,7 +23,8 @@ def _lines(row: "pd.Series[Any]") -> Iterator[str]:
         yield f"accuracy {row['accuracy']:.3f}{plus}{sd}"
     yield from _energy_lines(row)
     if pd.notna(row["duration_s"]):
-        yield f"duration {units.duration(_number(row['duration_s']), 3)}"
+        told = units.duration(_number(row["duration_s"]), 3, _known(row, "duration_uncertainty_s"))
+        yield f"duration {told}{_sd(_known(row, 'duration_sd_s'), units.duration)}"
     if pd.notna(row["gpus"]):
         inferred = " (inferred, not printed)" if row["gpus_origin"] == "inferred" else ""
         yield f"GPUs: {row['gpus']}{inferred}, nodes: {row['nodes']}"
@@ -54,7 +55,8 @@ def _asked_lines(row: "pd.Series[Any]") -> Iterator[str]:
 def _energy_lines(row: "pd.Series[Any]") -> Iterator[str]:
     if pd.notna(row["energy_wh"]):
         energy, texts = _number(row["energy_wh"]), _number(row["texts"])
-        yield f"energy {units.energy(energy, 3)} ({row['energy_kind']})"
+        told = units.energy(energy, 3, _known(row, "energy_uncertainty_wh"))
+        yield f"energy {told}{_sd(_known(row, 'energy_sd_wh'), units.energy)} ({row['energy_kind']})"
         yield f"{units.energy(energy / texts, 2)} per text"
         if pd.notna(row["accuracy"]) and row["accuracy"] > 0:
             yield f"{units.energy(energy / texts / _number(row['accuracy']), 2)} per correct answer"
@@ -62,6 +64,16 @@ def _energy_lines(row: "pd.Series[Any]") -> Iterator[str]:
         yield f"energy below {units.energy(_number(row['energy_wh_below']))} (printed as a limit)"
     else:
         yield "energy missing"
+
+
+def _known(row: "pd.Series[Any]", name: str) -> float | None:
+    """Return a value of a row; rows of a figure need not have the column."""
+    value = row.get(name)
+    return None if pd.isna(value) else _number(value)
+
+
+def _sd(value: float | None, text: Callable[[float], str]) -> str:
+    return "" if value is None else f", SD over splits {text(value)}"
 
 
 def _number(value: object) -> float:

@@ -28,6 +28,8 @@ BOOK_VARIABLE = "COMPANION_BOOK"
 """Environment variable of a kernel that executes an analysis for the book."""
 WIDE_PX, SMALL_PX = 720, 340
 """Widths of the static images: about what a panel has on a desktop."""
+_LONG = 40
+"""Characters from which on a text in a table is wrapped."""
 
 
 @dataclass(frozen=True)
@@ -223,4 +225,5 @@ def _cell(value: object, number: bool) -> str:
         return f'<td class="absent{" number" if number else ""}">-</td>'
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     shown = text if isinstance(value, Markup) else html.escape(text)
-    return f'<td class="number">{shown}</td>' if number else f"<td>{shown}</td>"
+    kind = "number" if number else "long" if len(text) > _LONG and not isinstance(text, Markup) else ""
+    return f'<td class="{kind}">{shown}</td>' if kind else f"<td>{shown}</td>"

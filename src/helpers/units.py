@@ -8,14 +8,17 @@ _S = ((0.1, 1.0, "s"), (1e-4, 1e-3, "ms"), (0.0, 1e-6, "µs"))
 """From which value on a unit is used, its size, its name: the steps of the axes' labels."""
 
 
-def energy(wh: float | None, digits: int = 2) -> str:
-    """Return an energy in Wh as text, for example `0.13 mWh`; absent is `missing`."""
-    return _scaled(wh, _WH, digits)
+def energy(wh: float | None, digits: int = 2, bound: float | None = None) -> str:
+    """Return an energy in Wh as text, for example `0.13 mWh`; absent is `missing`.
+
+    With a `bound`, how far off it may be, it is `0.13 ± 0.01 mWh`.
+    """
+    return _scaled(wh, _WH, digits, bound)
 
 
-def duration(seconds: float | None, digits: int = 2) -> str:
-    """Return a duration as text, in s or a part of it; absent is `missing`."""
-    return _scaled(seconds, _S, digits)
+def duration(seconds: float | None, digits: int = 2, bound: float | None = None) -> str:
+    """Return a duration as text, in s or a part of it; absent is `missing`, a `bound` as in `energy`."""
+    return _scaled(seconds, _S, digits, bound)
 
 
 def energy_unit(largest_wh: float) -> tuple[float, str]:
@@ -36,8 +39,11 @@ def significant(value: float, digits: int) -> str:
     return f"{rounded:.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
-def _scaled(value: float | None, steps: tuple[tuple[float, float, str], ...], digits: int) -> str:
+def _scaled(
+    value: float | None, steps: tuple[tuple[float, float, str], ...], digits: int, bound: float | None = None
+) -> str:
     if value is None or math.isnan(value):
         return "missing"
     size, unit = next((size, unit) for start, size, unit in steps if abs(value) >= start)
-    return f"{significant(value / size, digits)}{THIN}{unit}"
+    plus = f" ± {significant(bound / size, 2 if bound / size >= 10 else 1)}" if bound else ""
+    return f"{significant(value / size, digits)}{plus}{THIN}{unit}"

@@ -193,7 +193,7 @@ def _add(
                             "width": 0,
                             "color": look.light,
                         },
-                        hovertext=_hover(part, published) if thick else None,
+                        hovertext=_hover(part, published, whiskers) if thick else None,
                         hoverinfo="text" if thick else "skip",
                         meta=style.themed(look.light, look.dark, not published),
                     )
@@ -228,11 +228,13 @@ def _marker(look: style.FamilyStyle, published: bool) -> dict[str, object]:
     }
 
 
-def _hover(rows: pd.DataFrame, published: bool) -> Sequence[str]:
+def _hover(rows: pd.DataFrame, published: bool, whiskers: tuple[pd.Series, pd.Series]) -> Sequence[str]:
+    thin, thick = (half[rows.index] for half in whiskers)
     who = ["published"] * len(rows) if published else list(rows["source"])
     return [
-        f"<b>{model_title(worse)}</b> ({source})<br>{gap:.3f} below {model_title(better)}<br>{said}"
-        for worse, source, gap, better, said in zip(
-            rows["worse"], who, rows["gap"], rows["better"], rows["verdict"], strict=True
+        f"<b>{model_title(worse)}</b> ({source})<br>{gap:.3f} below {model_title(better)}<br>"
+        f"95 %: ± {short:.3f} (thick), ± {long:.3f} (thin)<br>{said}"
+        for worse, source, gap, better, short, long, said in zip(
+            rows["worse"], who, rows["gap"], rows["better"], thick, thin, rows["verdict"], strict=True
         )
     ]

@@ -151,7 +151,8 @@ def _times(percent: float) -> str:
     return f"{percent:.0f} %" if percent < 1000 else f"{units.significant(percent / 100, 2)} times the energy"
 
 
-def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool) -> list[go.Scatter]:
+def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool, told: str) -> list[go.Scatter]:
+    """Return marks by family; `told` is what the hover says of `x` and `y`, as a format."""
     traces = []
     for family, look in style.FAMILIES.items():
         part = rows[rows["family"] == family]
@@ -170,7 +171,8 @@ def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool) -> list[go.Sca
                         "line": {"width": 1.5, "color": look.light},
                     },
                     hovertext=[
-                        f"{name}: {value:.4g}" for name, value in zip(part["name"], part[y], strict=True)
+                        f"<b>{row['name']}</b><br>{told.format(x=row[x], y=row[y])}"
+                        for _, row in part.iterrows()
                     ],
                     hoverinfo="text",
                     meta=style.themed(look.light, look.dark, not published),
@@ -180,7 +182,9 @@ def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool) -> list[go.Sca
 
 
 def _residuals(influence: pd.DataFrame, published: bool) -> Panel:
-    figure = go.Figure(_scatter(influence, "fitted_wh", "residual_wh", published))
+    figure = go.Figure(
+        _scatter(influence, "fitted_wh", "residual_wh", published, "fitted {x:.4g} Wh, residual {y:+.3g} Wh")
+    )
     style.layout(figure, height=360)
     figure.update_xaxes(title="Fitted energy (Wh)")
     figure.update_yaxes(title="Residual (Wh)")
@@ -230,7 +234,9 @@ def _cooks(influence: pd.DataFrame) -> Panel:
 
 def _errors(errors: pd.DataFrame, published: bool) -> Panel:
     rows = errors.assign(size=errors["error_percent"].abs()).dropna(subset=["size"])
-    figure = go.Figure(_scatter(rows, "duration_s", "size", published))
+    figure = go.Figure(
+        _scatter(rows, "duration_s", "size", published, "duration {x:.4g} s<br>error out of sample {y:.3g} %")
+    )
     style.layout(figure, height=360)
     figure.update_xaxes(title="Duration (s)", type="log", **_ticks(errors["duration_s"]))
     figure.update_yaxes(title="Error out of sample (%)", type="log", dtick=1)
@@ -264,7 +270,7 @@ def _intervals(fitted: Fit) -> Panel:
                 mode="lines",
                 name=_gpus(gpus),
                 line={"color": _GREY[0], "dash": _DASHES.get(gpus, "longdash"), "width": 2},
-                hoverinfo="x+y",
+                hovertemplate="%{x:.3g} s: ± %{y:.3g} %",
                 showlegend=len(counts) > 1,
                 meta=style.themed(*_GREY),
             )
