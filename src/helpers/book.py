@@ -1,16 +1,19 @@
 """Stage the sources and the executed notebooks, and build the HTML book from them."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from helpers import images, paths
+from helpers.audit import manifest
 from helpers.errors import UserError
 from helpers.record import RECORD, read_records
 from helpers.results import load_tables
 from helpers.run_pages.staging import stage_pages
 from helpers.shown import Shown, read_shown
+from helpers.sphinx_build import build_html
+from helpers.standards import describe_book
+from helpers.trimming import trim
 
 HTML = paths.BUILD / "html"
 
@@ -42,18 +45,13 @@ def build() -> Path:
     stage()
     shown = _shown()
     images.draw(shown, paths.STAGING / "data" / "_images")  # the folder is copied beside the pages
-    shutil.rmtree(HTML, ignore_errors=True)
-    command = [
-        *(str(Path(sys.executable).with_name("jupyter-book")), "build", str(paths.STAGING)),
-        *("--path-output", str(paths.ROOT), "--all", "-W", "-n", "--keep-going", "--quiet"),
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        print(done.stdout + done.stderr, file=sys.stderr)
-        raise UserError("book: Jupyter Book gave the warnings above; correct the pages they name")
+    build_html(paths.STAGING, HTML)
+    trim(HTML)
     (HTML / "artefacts").mkdir()
     for item in shown:
         (HTML / "artefacts" / f"{item.name}.csv").write_text(item.data_csv, encoding="utf-8")
+    describe_book(HTML)
+    manifest.write(HTML)  # last: it holds the hash of every file
     return HTML / "index.html"
 
 

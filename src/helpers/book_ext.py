@@ -12,7 +12,7 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from helpers import glance
+from helpers import glance, maths
 from helpers.accessible import mended
 from helpers.audit.page import DIRECTIVE, ShowTrail
 from helpers.errors import nearest
@@ -75,13 +75,21 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_directive("artefact", ShowArtefact)
     app.add_directive(DIRECTIVE, ShowTrail)
     app.add_role("number", ShowNumber())
+    maths.setup(app)
     glance.setup(app)
     reference.setup(app)
     add_standards(app)
     app.connect("builder-inited", _write_numbers)
+    app.connect("config-inited", _read_side_by_side)
     app.connect("html-page-context", _finish_page)
+    app.connect("html-page-context", _choose_buttons, priority=900)  # after the theme made them
     app.connect("build-finished", _finish_build)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _read_side_by_side(app: Any, _config: Any) -> None:
+    """Let pages be read by several processes: the extension that numbers chapters does not say that it can."""
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True  # nothing is numbered here
 
 
 def _numbers_file(app: Any) -> Path:
@@ -113,6 +121,17 @@ def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any
             app.add_js_file(f"{name}.js", loading_method="defer")
     body = mended(body)
     context["body"] = body.replace(ROOT_LINK, "../" * pagename.count("/"))
+
+
+def _choose_buttons(_app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Offer to launch analyses only, which run anywhere, and no source in the repository of pages made at build."""
+    unwanted = set()
+    if not pagename.startswith("notebooks/analysis/"):
+        unwanted.add("launch-buttons")
+    if pagename.startswith("runs/"):
+        unwanted.add("source-buttons")
+    buttons = context.get("header_buttons", [])
+    context["header_buttons"] = [button for button in buttons if button.get("label") not in unwanted]
 
 
 def _without_absent_images(body: str, folder: Path) -> str:
@@ -155,25 +174,4 @@ def _brief(fragment: str, height: int, name: str) -> str:
 def _finish_build(app: Any, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
-    out = Path(app.outdir)
-    (out / "_static" / "plotly.min.js").write_bytes(PLOTLY_JS.read_bytes())
-    shutil.rmtree(out / "_static" / "vendor", ignore_errors=True)  # icons as fonts; frame.css draws them
-    for source_map in (out / "_static").rglob("*.map"):
-        source_map.unlink()
-    for page in out.rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        for pattern in _UNWANTED:
-            text = re.sub(pattern, "", text, flags=re.DOTALL)
-        page.write_text(text if 'class="math' in text else re.sub(_MATHJAX, "", text), encoding="utf-8")
-
-
-_UNWANTED = (
-    r'<link rel="preload" as="font"[^>]*>\n?',  # refused by browsers on file://; the fonts come by CSS as well
-    r"<script>const THEBE_JS_URL.*?</script>\n?",  # live code would run on a server
-    r'<script[^>]*src="[^"]*sphinx-thebe\.js[^"]*"></script>\n?',
-    r'<script type="text/x-thebe-config">.*?</script>\n?',
-    r"<script>kernelName = .*?</script>\n?",
-)
-_MATHJAX = (
-    r'<script[^>]*src="[^"]*mathjax[^"]*"></script>\n?'  # comes from a server, for pages with a formula
-)
+    shutil.copyfile(PLOTLY_JS, Path(app.outdir) / "_static" / "plotly.min.js")
