@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 _TAGS = (
-    r'<link rel="preload" as="font"[^>]*>\n?',  # refused by browsers on file://; the fonts come by CSS as well
+    r'<link rel="preload" as="font"[^>]*>\n?',  # refused by browsers on file://
     r"<script>const THEBE_JS_URL.*?</script>\n?",  # live code would run on a server
     r'<script[^>]*src="[^"]*sphinx-thebe\.js[^"]*"></script>\n?',
     r'<link[^>]*href="[^"]*sphinx-thebe\.css[^"]*"[^>]*>\n?',
@@ -18,7 +18,7 @@ _FILES = (
     "locales",
     "sphinx-thebe.*",
     "*webpack-macros.html",
-    "images/logo_*",
+    "images/logo_[!b]*",
 )
 
 
