@@ -63,11 +63,9 @@ def runs(trail: Trail) -> str:
     rows = [
         {
             "Run": _run(name),
-            "Campaign": PurePosixPath(name).parts[-3],
-            "Kept": "committed" if name.startswith("data/") else "on this machine",
-            "Record": link(name, "JSON"),
-            "Commit": _commit(record.environment),
+            "Campaign": record.run.campaign + ("" if name.startswith("data/") else ", on this machine"),
             "Environment": _environment_link(names.index(record.environment) + 1),
+            "Commit": _commit(record.environment),
             "Checks": _checks(record),
             "Used by": _fold("page", (page_link(item.name, item.label) for item in trail.users(name))),
         }
