@@ -167,7 +167,7 @@ def _brief(fragment: str, height: int, name: str) -> str:
     head, end, _ = fragment.rpartition("<!-- end of panel -->")
     if not end:
         return fragment  # not executed yet: nothing but a sentence
-    link = f'<a href="{ROOT_LINK}notebooks/analysis/{name}.html">With data, source and all datasets</a>'
+    link = f'<a href="{ROOT_LINK}notebooks/analysis/{name}.html">The whole figure, with data and source</a>'
     return f"{head}{end}</div><figcaption>{link}</figcaption></figure>"
 
 

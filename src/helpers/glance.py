@@ -55,11 +55,8 @@ def bars(ledger: Sequence[Assessment]) -> str:
 
 
 def statements(found: Sequence[Assessment]) -> str:
-    """Return a list of statements with verdict, reason and links; those with one reason in common share it."""
-    if len(found) > 1 and len({item.reason for item in found}) == 1:
-        says = "; ".join(html.escape(item.claim.says.rstrip(".")) for item in found)
-        return f'<ul class="verdicts"><li>{_line(found[0], says + ".")}</li></ul>'
-    lines = "".join(f"<li>{_line(item, html.escape(item.claim.says))}</li>" for item in found)
+    """Return a list of statements with verdict, reading, reason and links."""
+    lines = "".join(f"<li>{_line(item)}</li>" for item in found)
     return f'<ul class="verdicts">{lines}</ul>'
 
 
@@ -99,11 +96,16 @@ def _bar(title: str, count: Counter[str], longest: int) -> str:
     return f'<tr><th scope="row">{html.escape(title)}{bar}</th>{cells}</tr>'
 
 
-def _line(item: Assessment, says: str) -> str:
+def _line(item: Assessment) -> str:
     entry = link(f"notebooks/analysis/claims.html#claim-{item.claim.id}", "ledger")
     place = f"{item.claim.place[:1].upper()}{item.claim.place[1:]}"
+    reading = (
+        f'<span class="reading">Read as: {html.escape(item.claim.reading)}</span> '
+        if item.claim.reading
+        else ""
+    )
     return (
-        f'{verdict_html(item.verdict)} <span class="says">{says}</span> '
+        f'{verdict_html(item.verdict)} <span class="says">{html.escape(item.claim.says)}</span> {reading}'
         f'<span class="why">{html.escape(item.reason)}</span> '
         f'<span class="from">{html.escape(place)}, {item.claim.version} · {entry} · '
         f"{page_link(item.claim.see, page_title(item.claim.see))}</span>"

@@ -1,0 +1,178 @@
+"""Verdicts, chosen statements and findings on pages of prose: complete, as the ledger has them, and linked to it."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+from conftest import ROOT
+from helpers import glance, results
+from helpers.claims import ledger
+from helpers.claims.ledger import FAILS, HOLDS, OPEN, ROUNDED, VERDICTS, Assessment
+from helpers.errors import UserError
+
+BOOK = ROOT / "book"
+CONFIG = """
+extensions = ["myst_parser", "sphinx_design", "helpers.book_ext"]
+myst_enable_extensions = ["colon_fence"]
+"""
+
+
+@pytest.fixture(scope="module")
+def published() -> list[Assessment]:
+    return ledger.evaluate(results.load_tables())
+
+
+def build(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch, strict: bool = True) -> BeautifulSoup:
+    """Build one page of prose, as the book does, beside the notebooks that are in `folder` already."""
+    from helpers import book_ext
+
+    monkeypatch.setattr(book_ext, "numbers", lambda _tables: {})
+    (folder / "conf.py").write_text(CONFIG, encoding="utf-8")
+    (folder / "index.md").write_text(f"# Title\n\n{text}\n", encoding="utf-8")
+    out = folder.parent / "out"
+    settings = {"status": None, "warning": sys.stdout, "warningiserror": strict}
+    with patch_docutils(str(folder)), docutils_namespace():
+        Sphinx(str(folder), str(folder), str(out), str(out / "doctrees"), "html", **settings).build()
+    return BeautifulSoup((out / "index.html").read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+# --- HTML --------------------------------------------------------------------------------------------------
+
+
+def test_every_topic_of_a_claim_has_a_title():
+    assert set(glance.TOPICS) == set(get_args(ledger.Topic))
+
+
+def test_bars_count_every_statement_once(published):
+    soup = BeautifulSoup(glance.bars(published), "html.parser")
+    rows = [[int(cell.text) for cell in row.select("td")] for row in soup.select("tbody tr")]
+    (total,) = ([int(cell.text) for cell in row.select("td")] for row in soup.select("tfoot tr"))
+    assert [sum(column) for column in zip(*rows, strict=True)] == total
+    expected = [item.verdict for item in published if item.claim.nature == "statement"]
+    assert total == [expected.count(verdict) for verdict in VERDICTS]
+    assert len(rows) == len(glance.TOPICS)
+
+
+def test_bars_are_drawn_from_the_numbers_beside_them(published):
+    soup = BeautifulSoup(glance.bars(published), "html.parser")
+    for row in soup.select("tbody tr"):
+        numbers = [int(cell.text) for cell in row.select("td")]
+        drawn = {part["data-verdict"]: part["style"] for part in row.select(".bar span")}
+        assert drawn == {
+            verdict: f"flex-grow:{number}"
+            for verdict, number in zip(VERDICTS, numbers, strict=True)
+            if number
+        }
+        assert row.select_one(".bar")["aria-hidden"] == "true"
+
+
+def test_a_statement_shows_verdict_reading_reason_and_leads_to_its_entry(published):
+    (item,) = glance.chosen(published, ["duration-is-a-good-proxy"])
+    soup = BeautifulSoup(glance.statements([item]), "html.parser")
+    (line,) = soup.select("li")
+    assert line.select_one(".verdict")["data-verdict"] == item.verdict == FAILS
+    for part in (item.claim.says, item.claim.reading, item.reason):
+        assert part in line.text
+    entry, page = (str(link["href"]) for link in line.select("a"))
+    assert entry.endswith("notebooks/analysis/claims.html#claim-duration-is-a-good-proxy")
+    assert page.endswith(f"notebooks/analysis/{item.claim.see}.html")
+
+
+def test_all_statements_with_a_verdict_are_listed_by_topic(published):
+    order = list(glance.TOPICS)
+    for verdict in (HOLDS, ROUNDED, FAILS, OPEN):
+        found = glance.with_verdict(published, verdict)
+        places = [order.index(item.claim.topic) for item in found]
+        assert places == sorted(places)
+        assert {item.claim.id for item in found} == {
+            item.claim.id
+            for item in published
+            if item.verdict == verdict and item.claim.nature == "statement"
+        }
+
+
+def test_an_id_or_a_verdict_that_is_not_there_is_refused_with_the_nearest(published):
+    with pytest.raises(UserError, match=r"no claim 'duration-is-a-god-proxy'.*duration-is-a-good-proxy"):
+        glance.chosen(published, ["duration-is-a-god-proxy"])
+    with pytest.raises(UserError, match=r"no verdict 'does not hol'.*does not hold"):
+        glance.with_verdict(published, "does not hol")
+
+
+# --- on a page ---------------------------------------------------------------------------------------------
+
+
+def test_directives_show_what_the_ledger_says(source, published, monkeypatch):
+    text = "```{verdict-bars}\n```\n\n```{claims}\n:verdict: does not hold\n```\n"
+    soup = build(source, text, monkeypatch)
+    assert len(soup.select(".glance tbody tr")) == len(glance.TOPICS)
+    failing = [item for item in published if item.verdict == FAILS and item.claim.nature == "statement"]
+    assert len(soup.select("ul.verdicts li")) == len(failing)
+
+
+def test_a_claim_that_is_not_there_is_a_warning(source, monkeypatch, capsys):
+    soup = build(source, "```{claims}\nno-such-claim\n```\n", monkeypatch, strict=False)
+    assert soup.select("ul.verdicts") == []
+    assert "no claim 'no-such-claim'" in capsys.readouterr().out
+
+
+def test_a_finding_is_that_of_the_executed_notebook(source, monkeypatch, capsys):
+    executed = ROOT / "_build" / "staging" / "notebooks" / "analysis" / "table_b2.ipynb"
+    if not executed.is_file():
+        pytest.skip("no executed analyses; make book")
+    folder = source / "notebooks" / "analysis"
+    folder.mkdir(parents=True)
+    shutil.copy2(executed, folder)
+    shutil.copy2(ROOT / "notebooks" / "analysis" / "table_b3.ipynb", folder)  # not executed
+    text = "{finding}`table_b2`\n\n{finding}`table_b3`\n\n{finding}`table_b33`"
+    first, second, third = (
+        part.text for part in build(source, text, monkeypatch, strict=False).select("p")[:3]
+    )
+    assert "All 8 printed ratios follow" in first
+    assert second == "This is found when the notebooks are executed."
+    assert third == "table_b33"
+    assert re.search("finding 'table_b33'.*table_b3", capsys.readouterr().out)
+
+
+# --- the pages themselves ----------------------------------------------------------------------------------
+
+
+def test_the_page_at_a_glance_lists_all_that_does_not_simply_hold():
+    text = (BOOK / "at_a_glance.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^:verdict: (.+)$", text, flags=re.MULTILINE)) == {ROUNDED, FAILS, OPEN}
+
+
+def test_what_a_page_names_as_holding_or_contradicted_is_so(published):
+    """The pages sort statements under headings by hand; a changed verdict has to move them."""
+    verdicts = {item.claim.id: item.verdict for item in published}
+    holding, contradicted = (
+        _claims_under(page, heading)
+        for page, heading in (
+            ("at_a_glance.md", "The main ones that hold"),
+            ("errata.md", "Sentences that the tables contradict"),
+        )
+    )
+    assert {verdicts[name] for name in holding} == {HOLDS}
+    assert {verdicts[name] for name in contradicted} == {FAILS}
+    slips = _claims_under("errata.md", "Slips")
+    assert {verdicts[name] for name in slips} == {FAILS}
+
+
+def _claims_under(page: str, heading: str) -> list[str]:
+    text = (BOOK / page).read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1]
+    listed = re.search(r"```\{claims\}\n(.*?)```", text, flags=re.DOTALL)
+    assert listed is not None
+    return listed[1].split()
