@@ -78,7 +78,7 @@ async def _draw_in_tab(browser: Any, page: Path, waiting: list[tuple[Path, Shown
         await asyncio.sleep(0.02)
     while waiting:
         file, panel = waiting.pop()
-        size = {"width": WIDE_PX if panel.wide else SMALL_PX, "height": panel.height}
+        size = _size_px(panel)
         figure = {"data": panel.figure["data"], "layout": panel.figure["layout"]}
         svg = await _evaluate(tab, f"{_DRAW}({json.dumps(figure)}, {json.dumps(size)})")
         scratch = file.with_suffix(".partial")
@@ -102,7 +102,11 @@ async def _evaluate(tab: Any, expression: str) -> Any:
     return answer["result"]["value"]
 
 
+def _size_px(panel: ShownPanel) -> dict[str, int]:
+    return {"width": WIDE_PX if panel.wide else SMALL_PX, "height": panel.height}
+
+
 def _key(panel: ShownPanel) -> str:
-    drawn_from = [panel.figure["data"], panel.figure["layout"], panel.wide, panel.height]
+    drawn_from = [panel.figure["data"], panel.figure["layout"], _size_px(panel)]
     drawn_from += [metadata.version("plotly"), _DRAW]
     return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()
