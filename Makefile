@@ -3,13 +3,14 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
 PEERS := .venv-peers
+AXE := axe-core@4.14.0
 BENCH ?=
 LLM ?= cpu
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help book test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm llm clean lock lock-llm
+.PHONY: help book test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm llm axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language m
 	@.venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@.venv-llm/bin/python -c 'import vllm; print("vLLM", vllm.__version__)'
 	@cp $< $@
+
+axe: ## install axe-core into .axe: it looks for barriers on the pages of the book (needs npm)
+	@npm install --silent --no-fund --no-audit --no-save --prefix .axe $(AXE)
 
 clean: ## remove what was built, not what was measured
 	rm -rf _build .snakemake
