@@ -41,6 +41,18 @@ class NotebookParameters(SphinxDirective):  # type: ignore[misc]
         return [_html(parameter_list(self.arguments[0]))]
 
 
+class ResultsColumns(SphinxDirective):  # type: ignore[misc]
+    """`{results-columns} TABLE`: the columns of a results table."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the list."""
+        from helpers.reference.tables import column_list  # noqa: PLC0415
+
+        return [_html(column_list(self.arguments[0]))]
+
+
 class Catalogue(SphinxDirective):  # type: ignore[misc]
     """`{catalogue} PART`: a table of models, datasets, machines or campaigns."""
 
@@ -105,6 +117,7 @@ def setup(app: Any) -> None:
 DIRECTIVES = {
     "record-schema": RecordSchema,
     "notebook-parameters": NotebookParameters,
+    "results-columns": ResultsColumns,
     "catalogue": Catalogue,
     "commands": Commands,
     "package": Package,

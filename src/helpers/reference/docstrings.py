@@ -3,6 +3,7 @@
 import html
 import inspect
 import re
+from collections.abc import Sequence
 
 from helpers.links import code
 from helpers.reference.fields import with_code
@@ -19,21 +20,21 @@ def doc_html(doc: str) -> str:
     return "".join(map(_block, _blocks(inspect.cleandoc(doc)))) if doc.strip() else ""
 
 
-def item_html(item: Item) -> str:
-    """Return a part of a module with what it holds; its name is where links lead."""
-    short = item.name.rpartition(".")[2]
-    members = "".join(map(item_html, item.members))
-    kind = "class " if item.kind == "class" else ""
-    return (
-        f'<dl class="api"><dt id="{html.escape(item.name)}"><code>{kind}<b>{html.escape(short)}</b>'
-        f"{html.escape(item.signature)}</code></dt><dd>{doc_html(item.doc)}{members}</dd></dl>"
+def items_html(items: Sequence[Item]) -> str:
+    """Return parts of a module, each with what it holds; their names are where links lead."""
+    rows = "".join(
+        f'<dt id="{html.escape(item.name)}"><code>{"class " if item.kind == "class" else ""}'
+        f"<b>{html.escape(item.name.rpartition('.')[2])}</b>{html.escape(item.signature)}</code></dt>"
+        f"<dd>{doc_html(item.doc)}{items_html(item.members)}</dd>"
+        for item in items
     )
+    return f'<dl class="api">{rows}</dl>' if items else ""
 
 
 def module_html(module: Module) -> str:
     """Return a module: where it stands, what it is for, what is public in it."""
     where = f'<p class="note">{code(module.file)}</p>'
-    return where + doc_html(module.doc) + "".join(map(item_html, module.items))
+    return where + doc_html(module.doc) + items_html(module.items)
 
 
 def _blocks(text: str) -> list[str]:

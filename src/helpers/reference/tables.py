@@ -10,7 +10,9 @@ from helpers import paths
 from helpers.links import Markup, code
 from helpers.parameters import PARAMETERS, Notebook
 from helpers.reference.fields import definitions, limits, meaning, type_html, unit, with_code
+from helpers.results import load_tables
 from helpers.show import html_table
+from helpers.standards.tables import packages
 from helpers.study import Campaign, LanguageModel, Study, TraditionalModel, study
 
 
@@ -34,6 +36,29 @@ def parameter_list(notebook: Notebook) -> str:
             meaning(checked[name]),
         )
         for name, item in found.items()
+    )
+
+
+def column_list(table: str) -> str:
+    """Return the columns of a results table: `results`, `observations` or `split_results`.
+
+    Raises:
+        UserError: one line where `data/study/tables.yaml` does not describe a column.
+    """
+    names = [str(name) for name in getattr(load_tables(), table).columns]
+    described = packages().results.columns_of(table, names)
+    return definitions(
+        (
+            f"{table}.{name}",
+            name,
+            [
+                " or ".join(map(code, column.values)) if column.values else COLUMN_TYPES[column.type],
+                None if column.unit == "1" else column.unit,
+                "may be absent" if column.optional else None,
+            ],
+            f"{with_code(column.description)}.",
+        )
+        for name, column in described.items()
     )
 
 
@@ -147,6 +172,7 @@ CATALOGUE: dict[str, tuple[str, Callable[[Study], list[dict[str, object]]]]] = {
     "machines": ("Machines of the paper", _machines),
     "campaigns": ("Campaigns", _campaigns),
 }
+COLUMN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 _NUMBERS = (
     *(
         "Parameters (10⁹)",
