@@ -89,7 +89,8 @@ def setup(app: Any) -> dict[str, bool]:
 
 def _read_side_by_side(app: Any, _config: Any) -> None:
     """Let pages be read by several processes: the extension that numbers chapters does not say that it can."""
-    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True  # nothing is numbered here
+    if numbering := app.extensions.get("sphinx_multitoc_numbering"):  # not where a page is built alone
+        numbering.parallel_read_safe = True  # nothing is numbered here
 
 
 def _numbers_file(app: Any) -> Path:
