@@ -45,7 +45,7 @@ def json_difference(found: Any, expected: Any, place: str = "") -> str | None:
             return f"{place}: {len(found)} values, expected {len(expected)}"
         pairs = [(f"{place}[{index}]", *both) for index, both in enumerate(zip(found, expected, strict=True))]
     else:
-        return None if _equal(found, expected) else f"{place}: {_beside(found, expected)}"
+        return None if _equal(found, expected) else f"{place or 'document'}: {_beside(found, expected)}"
     told = (json_difference(one, other, name) for name, one, other in pairs)
     return next((difference for difference in told if difference is not None), None)
 

@@ -48,9 +48,9 @@ def figures(trail: Trail) -> str:
             "Figure or table": Markup(
                 f"{page_link(item.name, item.label)}<br><small>{html.escape(item.finding)}</small>"
             ),
-            "Notebook and function": Markup(f"{_notebook(item)}<br>{_function(item)}"),
-            "Files": _fold("file", (_file(name, item.sha256[name]) for name in _plain(item))),
             "Runs": _fold("run", (_run(name) for name in item.records if name in trail.runs)),
+            "Files": _fold("file", (_file(name, item.sha256[name]) for name in _plain(item))),
+            "Notebook and function": Markup(f"{_notebook(item)}<br>{_function(item)}"),
         }
         for item in trail.shown.values()
     ]
@@ -139,7 +139,7 @@ def _notebook(item: Shown) -> str:
 
 def _function(item: Shown) -> str:
     name = html.escape(item.function)
-    return f'<a href="{FUNCTION_LINK}{name}"><code>{name.removeprefix("helpers.")}</code></a>'
+    return f'<a href="{FUNCTION_LINK}{name}"><code>{name.rpartition(".")[2]}()</code></a>'
 
 
 def _file(name: str, digest: str) -> str:

@@ -90,7 +90,7 @@ def check_links(html: Path, pages: Mapping[str, Page]) -> tuple[int, list[Findin
             target = (
                 posixpath.normpath(posixpath.join(folder, unquote(address.path))) if address.path else page
             )
-            if target not in files:
+            if address.scheme or target not in files:
                 said = f"the link to {link} leads nowhere"
             elif address.fragment and target in pages and address.fragment not in pages[target].anchors:
                 said = f"the link to {link} leads to no place of that page"
