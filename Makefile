@@ -10,13 +10,19 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help book test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm llm axe clean lock lock-llm
+.PHONY: help book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm llm axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
 
 book: $(INSTALLED) ## measure the demo on this machine, analyse, build the HTML book
 	@$(BIN)/python -m helpers book
+
+zip: $(INSTALLED) ## the same, packed into _build/text-classification-energy.zip, which opens without a server
+	@$(BIN)/python -m helpers book --zip _build/text-classification-energy.zip
+
+linkcheck: $(INSTALLED) ## ask every web address in the built book whether it is there (needs network)
+	@$(BIN)/python -m helpers.linkcheck
 
 test: check ## run all checks and tests; says what it skipped and why
 	@echo "== tests"

@@ -1,10 +1,11 @@
 """Stage the sources and the executed notebooks, and build the HTML book from them."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
-from helpers import images, paths
+from helpers import images, paths, repository
 from helpers.audit import manifest
 from helpers.errors import UserError
 from helpers.record import RECORD, read_records
@@ -21,8 +22,14 @@ HTML = paths.BUILD / "html"
 def stage() -> None:
     """Copy everything that the book is made of, but the executed analyses, to the staging folder."""
     paths.STAGING.mkdir(parents=True, exist_ok=True)
-    for name in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
+    config = (paths.ROOT / "_config.yml").read_text(encoding="utf-8")
+    config = repository.with_repository(config, os.environ.get(repository.VARIABLE))
+    (paths.STAGING / "_config.yml").write_text(config, encoding="utf-8")
+    for name in ("_toc.yml", "CHANGELOG.md"):
         shutil.copy2(paths.ROOT / name, paths.STAGING / name)
+    for executed in paths.STAGING.glob("notebooks/analysis/*.ipynb"):
+        if not (paths.ROOT / executed.relative_to(paths.STAGING)).is_file():
+            executed.unlink()  # of an analysis that was removed, or stopped
     for name in ("book", "data", "notebooks/measure"):
         _replace(paths.ROOT / name, paths.STAGING / name)
     _replace(paths.BUILD / "results", paths.STAGING / "data" / "results")
@@ -62,8 +69,7 @@ def has_static_images() -> bool:
 
 def _shown() -> list[Shown]:
     """Read what the executed analyses show."""
-    executed = (paths.STAGING / "notebooks" / "analysis").glob("[!.]*.ipynb")
-    return [read_shown(file) for file in sorted(executed) if ".partial" not in file.name]
+    return [read_shown(file) for file in sorted(paths.STAGING.glob("notebooks/analysis/*.ipynb"))]
 
 
 def _replace(source: Path, target: Path) -> None:

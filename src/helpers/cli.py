@@ -94,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     verb = parsers.add_parser("book", help="measure a campaign, execute the analyses, build the HTML book")
     verb.add_argument("--campaign", default="demo", help="what to measure first (default: demo)")
     verb.add_argument("--no-measure", action="store_true", help="build from the records that are there")
+    verb.add_argument("--zip", metavar="FILE", help="pack the book into FILE, too; it opens without a server")
     verb.set_defaults(action=verbs.book)
 
     verb = parsers.add_parser("analyse", help="execute one analysis notebook for the book, or all")

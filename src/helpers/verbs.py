@@ -118,12 +118,15 @@ def run(options: argparse.Namespace) -> int:
 
 def book(options: argparse.Namespace) -> int:
     """Measure a campaign, execute the analyses, build the book."""
-    from helpers import book, images, workflow
+    from helpers import archive, book, images, workflow
 
     status = workflow.run(None if options.no_measure else options.campaign, "book")
     if status == 0:
         if not book.has_static_images():
             print(images.NO_BROWSER)
+        if options.zip:
+            archive.write_zip(book.HTML, Path(options.zip))
+            print(f"the book in one file: {options.zip}")
         print(f"the book: {book.HTML / 'index.html'}")
     return status
 
