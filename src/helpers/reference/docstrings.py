@@ -3,6 +3,7 @@
 import html
 import inspect
 import re
+import textwrap
 from collections.abc import Sequence
 
 from helpers.links import code
@@ -53,9 +54,9 @@ def _block(block: str) -> str:
     first, _, rest = block.partition("\n")
     found = _SECTION.match(first)
     if found:
-        return f'<p class="section">{TITLES[found[1]]}</p>{_entries(inspect.cleandoc(rest))}'
+        return f'<p class="section">{TITLES[found[1]]}</p>{_entries(textwrap.dedent(rest))}'
     if block.startswith(" "):
-        return f"<pre>{html.escape(inspect.cleandoc(block))}</pre>"
+        return f"<pre>{html.escape(textwrap.dedent(block))}</pre>"
     return f"<p>{with_code(' '.join(block.split()))}</p>"
 
 
