@@ -201,7 +201,12 @@ def test_prose_without_typed_numbers_passes(project):
     [
         ("It is 12.", "", "book/page.md", "the number 12 is typed"),
         ("It is {number}`ona`.", "", "book/page.md", "no number 'ona' (nearest: 'one'"),
-        ("None.", 'page.md: {"12": why}', "book/typed_numbers.yaml", "12 of page.md is not typed there"),
+        (
+            "None.",
+            'book/page.md: {"12": why}',
+            "book/typed_numbers.yaml",
+            "12 of book/page.md is not typed there",
+        ),
         ("None.", 'gone.md: {"12": why}', "book/typed_numbers.yaml", "12 of gone.md is not typed there"),
     ],
 )

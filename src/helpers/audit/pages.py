@@ -3,7 +3,7 @@
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from helpers import paths
@@ -54,10 +54,8 @@ def check_numbers(
 ) -> tuple[int, list[Finding]]:
     """Compare the computed numbers of the pages with those computed now; returns how many, and what is off."""
     sources = {
-        f"book/{Path(name).with_suffix('.html').as_posix()}": Counter(
-            prose.used_numbers(file.read_text(encoding="utf-8"))
-        )
-        for name, file in prose.pages().items()
+        PurePosixPath(name).with_suffix(".html").as_posix(): Counter(prose.used_numbers(text))
+        for name, text in prose.texts().items()
     }
     count, findings = 0, []
     for page, parts in pages.items():

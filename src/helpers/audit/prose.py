@@ -1,5 +1,6 @@
 """Numbers of the prose: which are computed, and which are typed and why (`book/typed_numbers.yaml`)."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -23,15 +24,24 @@ _NO_PROSE = (
     r"\barXiv \d{4}\.\d{5}(v\d)?",  # citations
     r"\b(Figures?|Tables?|Eq\.|[Ss]ections?|Appendix) [A-Z]?\d+(\.\d+)*(( and|,| to|-) ?[A-Z]?\d+(\.\d+)*)*",  # references
     r"^\d+\. ",  # ordered lists
-    r"\bsha256\b|\b(CO|R)[²2]e?\b",  # names
+    r"\bsha256\b|\bHC3\b|\b(CO|R)[²2]e?\b",  # names
     r"\b[A-Z]\d{2,3}\b",  # names of GPUs
+    r"\b(Qwen|Phi|Llama)\s[\d.]+|\b\d+B\b|-L\d+-v\d\b",  # names of models
+    r"\(\d{4}\)",  # years of citations
+    r"\bper 1000 texts\b",  # a unit
 )
 
 
-def pages() -> dict[str, Path]:
-    """Return the pages of prose by their path as seen from `book/`."""
-    folder = paths.ROOT / "book"
-    return {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*.md"))}
+def texts() -> dict[str, str]:
+    """Return the prose of the book by its file, as seen from the root: pages, and text cells of the notebooks."""
+    pages = {file: file.read_text(encoding="utf-8") for file in (paths.ROOT / "book").rglob("*.md")}
+    cells = {file: _text_cells(file) for file in (paths.ROOT / "notebooks").rglob("*.ipynb")}
+    return {paths.relative(file): text for file, text in sorted((pages | cells).items())}
+
+
+def _text_cells(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 def typed_numbers(text: str) -> list[str]:
@@ -47,7 +57,7 @@ def used_numbers(text: str) -> list[str]:
 
 
 def allowed() -> dict[str, dict[str, str]]:
-    """Return the numbers that may stand typed, by page, each with its reason.
+    """Return the numbers that may stand typed, by file as seen from the root of the project, each with its reason.
 
     Raises:
         UserError: one line where the list is no list of pages, numbers and reasons.
@@ -69,14 +79,14 @@ def check(known: dict[str, Number]) -> tuple[int, list[Finding]]:
     Args:
         known: the numbers as computed now, by name.
     """
-    reasons, texts = allowed(), {name: file.read_text(encoding="utf-8") for name, file in pages().items()}
+    reasons, prose = allowed(), texts()
     count, findings = 0, []
-    for page, text in texts.items():
+    for page, text in prose.items():
         typed, used = Counter(typed_numbers(text)), used_numbers(text)
         count += typed.total() + len(used)
         findings += [
             Finding(
-                f"book/{page}",
+                page,
                 f"the number {number} is typed",
                 f"use the role `number`, or give a reason in book/{TYPED}",
             )
@@ -84,7 +94,7 @@ def check(known: dict[str, Number]) -> tuple[int, list[Finding]]:
             if number not in reasons.get(page, {})
         ]
         findings += [
-            Finding(f"book/{page}", f"no number {name!r} ({nearest(name, known)})", "correct the name")
+            Finding(page, f"no number {name!r} ({nearest(name, known)})", "correct the name")
             for name in used
             if name not in known
         ]
@@ -92,6 +102,6 @@ def check(known: dict[str, Number]) -> tuple[int, list[Finding]]:
         Finding(f"book/{TYPED}", f"{number} of {page} is not typed there", "take it from the list")
         for page, numbers in reasons.items()
         for number in numbers
-        if number not in typed_numbers(texts.get(page, ""))
+        if number not in typed_numbers(prose.get(page, ""))
     ]
     return count, findings
