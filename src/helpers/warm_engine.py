@@ -1,14 +1,18 @@
 """A papermill engine without a kernel process: the cells run in this process, where the packages are loaded already."""
 
+import io
 import platform
+from contextlib import redirect_stderr, redirect_stdout
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import RichOutput, capture_output
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
+from traitlets import Type
 from traitlets.config import Config
 
 NAME = "warm"
@@ -48,26 +52,51 @@ class WarmEngine(Engine):  # type: ignore[misc]
         }
 
 
+class _Values(DisplayHook):  # type: ignore[misc]
+    """Keep the value of a cell's last line in place of writing it to the terminal."""
+
+    def write_output_prompt(self) -> None:
+        """Write nothing before the value."""
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
+        """Take the value in all its formats."""
+        count = self.prompt_count
+        self.shell.outputs.append(
+            new_output("execute_result", data=format_dict, metadata=md_dict or {}, execution_count=count)
+        )
+
+    def finish_displayhook(self) -> None:
+        """Write nothing behind the value."""
+
+
+class _Displays(DisplayPublisher):  # type: ignore[misc]
+    """Keep what a cell displays."""
+
+    def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **_: Any) -> None:
+        """Take one display in all its formats."""
+        self.shell.outputs.append(new_output("display_data", data=data, metadata=metadata or {}))
+
+
 class _Shell(InteractiveShell):  # type: ignore[misc]
     """IPython that keeps what a cell shows, as a kernel would send it."""
 
+    displayhook_class = Type(_Values)
+    display_pub_class = Type(_Displays)
+    outputs: list[NotebookNode]
     failure: NotebookNode | None = None
 
     def outputs_of(self, source: str) -> list[NotebookNode]:
-        """Run a cell and return its outputs; an exception stands last, and in `failure`."""
-        with capture_output() as captured:
+        """Run a cell and return its outputs: what it prints, what it shows, and an exception, which is in `failure`, too."""
+        self.outputs = []
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
             self.run_cell(source, store_history=True)
-        streams = (("stdout", captured.stdout), ("stderr", captured.stderr))
-        outputs = [new_output("stream", name=name, text=text) for name, text in streams if text]
-        outputs += map(_rich_output, captured.outputs)
-        return outputs + ([self.failure] if self.failure is not None else [])
+        texts = (("stdout", out.getvalue()), ("stderr", err.getvalue()))
+        printed = [new_output("stream", name=name, text=text) for name, text in texts if text]
+        return printed + self.outputs + ([self.failure] if self.failure is not None else [])
 
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
         self.failure = new_output("error", ename=etype.__name__, evalue=str(evalue), traceback=list(stb))
-
-
-def _rich_output(output: RichOutput) -> NotebookNode:
-    return new_output("display_data", data=output.data, metadata=output.metadata or {})
 
 
 papermill_engines.register(NAME, WarmEngine)
