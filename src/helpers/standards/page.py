@@ -80,7 +80,9 @@ def _models() -> list[dict[str, str | None]]:
         item.repository or f"package {item.package}": item.licence for item in catalogue.embeddings.values()
     }
     checkpoints |= {
-        item.checkpoint: item.licence for item in catalogue.models.values() if isinstance(item, LanguageModel)
+        item.checkpoint: item.licence
+        for item in catalogue.models.values()
+        if isinstance(item, LanguageModel) and not item.is_folder
     }
     return [
         {"checkpoint": name, "licence": licence, "SPDX": MODEL_SPDX.get(licence)}
