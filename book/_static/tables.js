@@ -1,13 +1,16 @@
 /* Tables that sort: each head becomes a button. */
 (function () {
   "use strict";
-  const UNITS = { "mWh": 1e-3, "Wh": 1, "kWh": 1e3, "µs": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600 };
+  const UNITS = {
+    "µWh": 1e-6, "mWh": 1e-3, "Wh": 1, "kWh": 1e3, "µs": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600,
+    "µg": 1e-6, "mg": 1e-3, "g": 1, "kg": 1e3,
+  };
 
   /* The number that a cell begins with, in the base unit; NaN where it is a text, null where it is absent. */
   function valueOf(cell) {
     const text = cell.textContent.trim().replace(/\u2212/g, "-");
     if (text === "-" || text === "") return null;
-    const found = text.match(/^[<>≤≥~]?\s*([+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(\S*)/i);
+    const found = text.match(/^[<>≤≥~]?\s*([+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\s*±\s*[\d.,]+)?\s*(\S*)/i);
     return found ? Number(found[1].replace(/,/g, "")) * (UNITS[found[2]] || 1) : NaN;
   }
 

@@ -225,5 +225,6 @@ def _cell(value: object, number: bool) -> str:
         return f'<td class="absent{" number" if number else ""}">-</td>'
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     shown = text if isinstance(value, Markup) else html.escape(text)
-    kind = "number" if number else "long" if len(text) > _LONG and not isinstance(text, Markup) else ""
+    length = len(re.sub("<[^>]*>", "", text)) if isinstance(value, Markup) else len(text)
+    kind = "number" if number else "long" if length > _LONG else ""
     return f'<td class="{kind}">{shown}</td>' if kind else f"<td>{shown}</td>"

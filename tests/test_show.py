@@ -1,0 +1,170 @@
+"""What a figure or a table puts into its notebook."""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io as pio
+import pytest
+from bs4 import BeautifulSoup
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+from helpers import figure_json, paths, show, style
+from helpers.environment import git_commit, sha256_of
+from helpers.links import Markup, link
+from helpers.show import Artefact, Panel, html_table
+
+HOSTILE = "</script><script>alert(1)</script>"
+RECORD = next(paths.MEASUREMENTS.glob("*/*/record.json"))
+
+
+def plot(*names: str) -> go.Figure:
+    figure = go.Figure([go.Scatter(x=[1, 2], y=np.array([0.5, np.nan]), name=name) for name in names])
+    style.layout(figure, height=300)
+    return figure
+
+
+def panel(name: str, *traces: str) -> Panel:
+    return Panel(
+        name, f"Title of {name}", "a note", plot(*traces), alt=f"The finding of {name}", wide=name == "a"
+    )
+
+
+def artefact(*panels: Panel, **changes: Any) -> Artefact:
+    data = pd.DataFrame(
+        {"model": [HOSTILE, "b"], "wh": [0.1, None], "origin": ["table_b1", paths.relative(RECORD)]}
+    )
+    values = {"name": "figure_x", "label": "Figure X", "finding": "One < two.", "note": "n", "data": data}
+    return Artefact(**{**values, "function": "helpers.x.y", "panels": panels, **changes})
+
+
+def shown(item: Artefact, monkeypatch: pytest.MonkeyPatch, in_book: bool) -> list[Any]:
+    """Show it as a cell of a notebook does, and return the outputs."""
+    monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
+    if in_book:
+        monkeypatch.setenv(show.BOOK_VARIABLE, "1")
+    else:
+        monkeypatch.delenv(show.BOOK_VARIABLE, raising=False)
+    InteractiveShell.instance()
+    with capture_output() as captured:
+        item.show()
+    InteractiveShell.clear_instance()
+    return list(captured.outputs)
+
+
+def test_in_the_book_it_is_one_output_with_what_a_machine_asks_for(monkeypatch):
+    (output,) = shown(artefact(panel("a", "x"), panel("b", "x")), monkeypatch, in_book=True)
+    found = output.metadata["companion"]
+    assert output.data["text/plain"] == "Figure X: One < two."
+    assert (found["name"], found["kind"], found["commit"]) == ("figure_x", "figure", git_commit())
+    assert found["inputs"] == {
+        paths.relative(RECORD): sha256_of(RECORD),
+        "data/published/table_b1.csv": sha256_of(paths.PUBLISHED / "table_b1.csv"),
+    }
+    assert [(item["name"], item["alt"], item["height"]) for item in found["panels"]] == [
+        ("a", "The finding of a", 300),
+        ("b", "The finding of b", 300),
+    ]
+    assert found["data_csv"].splitlines()[0] == "model,wh,origin"
+    assert json.loads(json.dumps(found)) == found
+    assert "table" in artefact().metadata()["kind"]
+
+
+def test_outside_the_book_plotly_draws_and_no_link_leads_into_the_book(monkeypatch):
+    outputs = shown(
+        artefact(panel("a", "x"), panel("b", "x"), body="<p>body</p>"), monkeypatch, in_book=False
+    )
+    assert sum("application/vnd.plotly.v1+json" in item.data for item in outputs) == 2
+    texts = [item.data["text/html"] for item in outputs if "text/html" in item.data]
+    assert not any("companion-" in text or "<img" in text for text in texts)
+    assert "One &lt; two." in texts[0]
+    assert "<p>body</p>" in texts[-1]
+    assert paths.relative(RECORD).split("/")[-2] in texts[-1]
+
+
+def test_each_plot_is_an_image_with_the_same_plot_as_json():
+    soup = BeautifulSoup(artefact(panel("a", "x"), panel("b", "x")).html(), "html.parser")
+    for name, item in zip("ab", soup.select(".plot"), strict=True):
+        assert item["id"] == f"figure_x-{name}"
+        image = item.select_one("img.static")
+        assert image["src"] == f"companion-root:_images/figure_x-{name}.svg"
+        assert image["alt"] == item["data-alt"] == f"The finding of {name}"
+        assert image["height"] == "300"
+        drawn = json.loads(item.select_one("script.plotly-figure").string)
+        assert drawn == figure_json.plain(plot("x"))
+    assert len({image["width"] for image in soup.select("img")}) == 2  # wide, and not
+
+
+def test_no_text_of_the_data_becomes_markup():
+    figure = plot(HOSTILE, "x")
+    figure.data[0].hovertext = [HOSTILE, HOSTILE]
+    item = artefact(Panel("a", HOSTILE, HOSTILE, figure, HOSTILE), finding=HOSTILE, note=HOSTILE)
+    soup = BeautifulSoup(item.html(), "html.parser")
+    assert [script.get("class") for script in soup.select("script")] == [["plotly-figure"]]
+    assert json.loads(soup.select_one("script").string)["data"][0]["hovertext"] == [HOSTILE, HOSTILE]
+    assert soup.select_one(".legend-buttons button")["data-name"] == HOSTILE
+
+
+def test_json_of_a_plot_has_plain_numbers_and_null_for_what_is_absent():
+    figure = go.Figure(go.Bar(x=np.array([1.5, np.nan, 3.25]), y=np.arange(3), marker={"color": "#009E73"}))
+    assert "bdata" in figure.to_json()  # what Plotly itself writes
+    drawn = figure_json.plain(figure)
+    assert drawn["data"][0]["x"] == [1.5, None, 3.25]
+    assert drawn["data"][0]["y"] == [0, 1, 2]
+    assert set(drawn["layout"]["template"]["data"]) == {"bar"}
+    assert "polar" not in drawn["layout"]["template"]["layout"]
+    assert drawn["layout"]["template"]["layout"]["xaxis"]["automargin"] is True
+
+
+@pytest.mark.parametrize(
+    ("traces", "names"), [((("x", "y"), ("y", "z")), ["x", "y", "z"]), ((("x",), ("x",)), []), (((),), [])]
+)
+def test_legend_has_a_button_for_each_name_where_there_is_a_choice(traces, names):
+    panels = [panel(str(number), *found) for number, found in enumerate(traces)]
+    soup = BeautifulSoup(artefact(*panels).html(), "html.parser")
+    buttons = soup.select(".legend-buttons button")
+    assert [button["data-name"] for button in buttons] == names
+    assert {button["aria-pressed"] for button in buttons} <= {"true"}
+
+
+def test_source_panel_leads_to_notebook_function_files_and_run():
+    soup = BeautifulSoup(artefact(panel("a", "x")).html(), "html.parser").select_one(".figure-source")
+    targets = [str(item["href"]) for item in soup.select("a")]
+    campaign, run = RECORD.parent.parent.name, RECORD.parent.name
+    assert targets == [
+        "companion-root:notebooks/analysis/figure_x.html",
+        "companion-root:_sources/notebooks/analysis/figure_x.ipynb",
+        "companion-function:helpers.x.y",
+        "companion-root:published/table_b1.csv",
+        f"companion-root:runs/{campaign}/{run}.html",
+        f"companion-root:measurements/{campaign}/{run}/record.json",
+    ]
+    assert soup.select_one("dd details summary").text == f"{campaign}: 1 run"
+    assert soup.select_one("code.copied").text == ".venv/bin/python -m helpers analyse figure_x"
+    digests = {item["data-file"]: item.select_one(".sha")["title"] for item in soup.select(".input")}
+    assert digests[paths.relative(RECORD)] == f"sha256 {sha256_of(RECORD)}"
+
+
+def test_a_table_without_plots_has_no_second_table_of_its_data():
+    soup = BeautifulSoup(artefact(body=html_table(pd.DataFrame({"a": [1]}), "T")).html(), "html.parser")
+    assert len(soup.select("table")) == 1
+    assert soup.select_one(".figure-source summary").text == "Source of this table"
+    assert len(BeautifulSoup(artefact(panel("a", "x")).html(), "html.parser").select("table")) == 1
+
+
+def test_cells_are_escaped_long_texts_wrap_and_absent_values_are_a_dash():
+    frame = pd.DataFrame({"text": ["<b>", "word " * 20], "number": [1.23456789, np.nan]})
+    cells = BeautifulSoup(html_table(frame, "<T>"), "html.parser").select("td")
+    assert [(cell.get("class", []), cell.text.strip()) for cell in cells] == [
+        ([], "<b>"),
+        (["number"], "1.23457"),
+        (["long"], ("word " * 20).strip()),
+        (["absent", "number"], "-"),
+    ]
+    marked = html_table(pd.DataFrame({"a": pd.Series([link("data/x" * 20, "<x>")], dtype=object)}), "T")
+    assert re.search(r'<td><a href="companion-root:[datax/]+">&lt;x&gt;</a></td>', marked)
+    assert isinstance(link("x", "y"), Markup)
