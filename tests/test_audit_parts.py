@@ -3,14 +3,16 @@
 import json
 import subprocess
 
+import pandas as pd
 import pytest
 
 from conftest import ROOT
 from helpers import paths
-from helpers.audit import built, checksums, compare, manifest, pages, prose, sealed
+from helpers.audit import built, checksums, compare, manifest, pages, prose, sealed, tables
 from helpers.audit.findings import Finding, Report
 from helpers.errors import UserError
 from helpers.numbers import Number
+from helpers.results import Tables
 
 # --- comparing ---------------------------------------------------------------------------------------------
 
@@ -125,6 +127,19 @@ def test_numbers_of_pages_are_those_computed_now(html):
     assert changed.what == "the number two: found '7', computed '8'"
     (unknown,) = pages.check_numbers(html, read, {"one": Number("0.5")})[1]
     assert unknown.what == "the number two is not among the computed ones"
+
+
+def test_results_tables_of_the_book_are_those_computed_now(tmp_path):
+    frames = {name: pd.DataFrame({"model": ["a"], "energy_wh": [0.1]}) for name in tables.NAMES}
+    now = Tables(**frames, refused=[], printed={})
+    (tmp_path / "results").mkdir()
+    for name in tables.NAMES[:2]:
+        (tmp_path / "results" / f"{name}.csv").write_text("model,energy_wh\na,0.1\n", encoding="utf-8")
+    (missing,) = tables.check_results(tmp_path, now)[1]
+    assert missing == Finding(str(tmp_path / "results/split_results.csv"), "missing", pages.REBUILD)
+    (tmp_path / "results" / "split_results.csv").write_text("model,energy_wh\na,0.2\n", encoding="utf-8")
+    (changed,) = tables.check_results(tmp_path, now)[1]
+    assert changed.what == "not as computed now: row 1, energy_wh: found '0.2', expected '0.1'"
 
 
 # --- checksums ---------------------------------------------------------------------------------------------
