@@ -285,4 +285,4 @@ def test_a_table_sorts_by_keyboard_by_value_and_unit_with_what_is_absent_last(op
     assert [head.get_attribute("aria-sort") for head in heads] == [None, None, "ascending", None]
     buttons[0].click()
     assert column(browser, 1) == ["a", "b", "c", "d"]
-    assert column(browser, 2) == ["0.2 Wh", "1.5 mWh", "-", "3 µWh"]  # whole rows move
+    assert column(browser, 2) == ["0.2 Wh", "1.5 ± 0.1 mWh", "-", "3 µWh"]  # whole rows move
