@@ -54,4 +54,10 @@ def read_trail(executed: Path, tables: Tables) -> Trail:
     shown = [read_shown(file) for file in sorted(executed.glob("[!.]*.ipynb")) if ".partial" not in file.name]
     rows = tables.results[tables.results["source"] != "published"]
     runs = {name: read_record(paths.ROOT / name) for name in map(str, rows["origin"])}
-    return Trail({item.name: item for item in shown}, runs)
+    return Trail({item.name: item for item in sorted(shown, key=_place)}, runs)
+
+
+def _place(item: Shown) -> tuple[int, str]:
+    """Put the paper's figures first, then its tables, then what this book adds."""
+    kinds = ("Figure ", "Table ")
+    return next((i for i, kind in enumerate(kinds) if item.label.startswith(kind)), len(kinds)), item.label
