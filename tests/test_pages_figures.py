@@ -55,6 +55,19 @@ def test_front_page_shows_the_published_panel_alone(book: Checkout, browser: Any
 
 
 @one_book
+def test_front_page_fits_one_screen_of_a_laptop(book: Checkout, browser: Any) -> None:
+    look_at(browser, html(book) / "book" / "index.html")
+    bottoms = browser.execute_script(
+        """return Object.fromEntries([".front > p", ".front .plot", ".front-cards", ".front-doors"].map(
+            part => [part, document.querySelector(part).getBoundingClientRect().bottom]))"""
+    )
+    assert all(0 < bottom <= 800 for bottom in bottoms.values()), bottoms
+    numbers = page(book, "book/index").select(".front-cards .sd-card a")
+    assert len(numbers) >= 4  # each number leads to its source; that the links resolve is tested for all pages
+    assert len(page(book, "book/index").select(".front-cards .sd-card")) == 4
+
+
+@one_book
 def test_sample_is_marked_as_invented_and_stands_apart(book: Checkout) -> None:
     soup = page(book, FIGURE_1)
     marked = soup.select(".panel.marked")
