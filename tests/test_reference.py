@@ -18,7 +18,7 @@ from helpers.reference import fields
 from helpers.reference.commands import verbs
 from helpers.reference.docstrings import doc_html, module_html
 from helpers.reference.modules import modules_of, packages
-from helpers.reference.tables import CATALOGUE, catalogue_table, column_list, parameter_list, runs_of
+from helpers.reference.tables import PARTS, catalogue_part, column_list, parameter_list, runs_of
 from helpers.result_rows import COLUMNS
 from helpers.schema import Record
 from helpers.study import LanguageModel, study
@@ -133,8 +133,12 @@ def test_every_column_of_the_results_is_explained_with_its_unit():
 
 
 def test_the_catalogue_holds_every_entry_once():
-    tables = [BeautifulSoup(catalogue_table(part), "html.parser") for part in CATALOGUE]
-    names = [row.td.get_text() for table in tables for row in table.select("tbody tr")]  # type: ignore[union-attr]
+    parts = {part: BeautifulSoup(catalogue_part(part), "html.parser") for part in PARTS}
+    names = [
+        name.get_text()
+        for part in parts.values()
+        for name in part.select("td:first-child, dt > code:first-child")
+    ]
     catalogue = study()
     known = [
         catalogue.models,
@@ -145,8 +149,8 @@ def test_the_catalogue_holds_every_entry_once():
     ]
     assert sorted(names) == sorted(name for entries in known for name in entries)
     page = (PAGES / "catalogue.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"\{catalogue\} (.*)", page)) == sorted(CATALOGUE)
-    (models,) = [table for table in tables if "Checkpoint" in table.thead.get_text()]  # type: ignore[union-attr]
+    assert sorted(re.findall(r"\{catalogue\} (.*)", page)) == sorted(PARTS)
+    models = parts["language models"]
     revisions = [item.revision for item in catalogue.models.values() if isinstance(item, LanguageModel)]
     assert all(revision is None or revision[:12] in models.get_text() for revision in revisions)
 

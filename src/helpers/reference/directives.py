@@ -54,16 +54,16 @@ class ResultsColumns(SphinxDirective):  # type: ignore[misc]
 
 
 class Catalogue(SphinxDirective):  # type: ignore[misc]
-    """`{catalogue} PART`: a table of models, datasets, machines or campaigns."""
+    """`{catalogue} PART`: models, datasets, machines or campaigns of the catalogue."""
 
     required_arguments = 1
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        from helpers.reference.tables import catalogue_table  # noqa: PLC0415
+        """Return the table or list."""
+        from helpers.reference.tables import catalogue_part  # noqa: PLC0415
 
-        return [_html(catalogue_table(self.arguments[0]))]
+        return [_html(catalogue_part(self.arguments[0]))]
 
 
 class Commands(SphinxDirective):  # type: ignore[misc]

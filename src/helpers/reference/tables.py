@@ -7,7 +7,7 @@ import pandas as pd
 import papermill
 
 from helpers import paths
-from helpers.links import Markup, code
+from helpers.links import code
 from helpers.parameters import PARAMETERS, Notebook
 from helpers.reference.fields import definitions, limits, meaning, type_html, unit, with_code
 from helpers.results import load_tables
@@ -62,13 +62,15 @@ def column_list(table: str) -> str:
     )
 
 
-def catalogue_table(part: str) -> str:
+def catalogue_part(part: str) -> str:
     """Return a part of the catalogue: `models`, `language models`, `embeddings`, `datasets`, `machines`, `campaigns`.
 
     Raises:
         KeyError: there is no such part.
     """
-    caption, rows = CATALOGUE[part]
+    if part == "campaigns":
+        return _campaigns(study())
+    caption, rows = TABLES[part]
     return _table(rows(study()), caption)
 
 
@@ -144,16 +146,18 @@ def _machines(catalogue: Study) -> list[dict[str, object]]:
     ]
 
 
-def _campaigns(catalogue: Study) -> list[dict[str, object]]:
-    return [
-        {
-            "Name": code(name),
-            "Notebook": item.notebook,
-            "Runs": runs_of(item),
-            "What it measures": Markup(with_code(f"{item.title}. {item.description}")),
-        }
+def _campaigns(catalogue: Study) -> str:
+    """Return a list in place of a table: descriptions are long, and a phone is narrow."""
+    entries = definitions(
+        (
+            f"campaign.{name}",
+            name,
+            [f"notebook {code(item.notebook)}", f"{runs_of(item)} runs"],
+            with_code(f"{item.title}. {item.description}"),
+        )
         for name, item in catalogue.campaigns.items()
-    ]
+    )
+    return f'<p class="table-title">Campaigns</p>{entries}'
 
 
 def runs_of(campaign: Campaign) -> int:
@@ -164,14 +168,14 @@ def runs_of(campaign: Campaign) -> int:
     )
 
 
-CATALOGUE: dict[str, tuple[str, Callable[[Study], list[dict[str, object]]]]] = {
+TABLES: dict[str, tuple[str, Callable[[Study], list[dict[str, object]]]]] = {
     "models": ("Traditional models", _models),
     "language models": ("Language models", _language_models),
     "embeddings": ("Checkpoints of the sentence embedding", _embeddings),
     "datasets": ("Datasets", _datasets),
     "machines": ("Machines of the paper", _machines),
-    "campaigns": ("Campaigns", _campaigns),
 }
+PARTS = (*TABLES, "campaigns")
 COLUMN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 _NUMBERS = (
     *(
@@ -183,7 +187,7 @@ _NUMBERS = (
         "Memory (GB)",
         "GPU memory (GB)",
     ),
-    *("GPU power at most (W)", "Runs"),
+    "GPU power at most (W)",
 )
 
 
