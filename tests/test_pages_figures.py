@@ -63,7 +63,7 @@ def test_front_page_fits_one_screen_of_a_laptop(book: Checkout, browser: Any) ->
     )
     assert all(0 < bottom <= 800 for bottom in bottoms.values()), bottoms
     numbers = page(book, "book/index").select(".front-cards .sd-card a")
-    assert len(numbers) >= 4  # each number leads to its source; that the links resolve is tested for all pages
+    assert len(numbers) >= 4  # the source of each; that links resolve is tested for all pages
     assert len(page(book, "book/index").select(".front-cards .sd-card")) == 4
 
 
