@@ -10,6 +10,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from conftest import ROOT
 from helpers import cli
@@ -47,10 +48,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "myst_enable_extensions": ["html_image"],
         "exclude_patterns": ["CHANGELOG.md", "html", "doctrees"],
     }
-    app = Sphinx(
-        folder, None, out, folder / "doctrees", "html", settings, status=None, warning=warnings, freshenv=True
-    )
-    app.build()
+    with patch_docutils(str(folder)), docutils_namespace():  # as sphinx-build does: other tests build, too
+        Sphinx(
+            folder, None, out, folder / "doctrees", "html", settings, status=None, warning=warnings
+        ).build()
     assert warnings.getvalue() == ""
     return out / "book" / "reference"
 
