@@ -54,26 +54,50 @@ def page(book: Checkout, name: str) -> BeautifulSoup:
     return BeautifulSoup((html(book) / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
 
 
+def pages(book: Checkout) -> list[Path]:
+    """Return every page of the book, also those that no table of contents lists."""
+    files = [
+        file for file in sorted(html(book).rglob("*.html")) if not {"_static", "_sources"} & set(file.parts)
+    ]
+    assert len(files) > 40
+    return files
+
+
 def look_at(browser: Any, file: Path, width: int = 1280, theme: str = "light") -> None:
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-    )
+    """Open a page and wait until its figures are drawn."""
+    emulate(browser, width, theme)
     for log in ("browser", "performance"):
         browser.get_log(log)  # what earlier pages left
     browser.get(file.as_uri())
     wait_for_figures(browser)
 
 
+def turn_to(browser: Any, width: int, theme: str) -> None:
+    """Give the open page another width and theme, as a reader does, and wait until its figures have followed."""
+    emulate(browser, width, theme)
+    wait_for_figures(browser)
+
+
+def emulate(browser: Any, width: int, theme: str, media: str = "") -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    features = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}  # nothing half-way
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"media": media, "features": [{"name": name, "value": value} for name, value in features.items()]},
+    )
+
+
 def wait_for_figures(browser: Any) -> None:
     from selenium.webdriver.support.ui import WebDriverWait
 
-    script = """return document.readyState === "complete" && Array.from(
-        document.querySelectorAll(".plot")).every(plot => plot.dataset.state)"""
-    WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda driver: driver.execute_script(script))
+    script = """const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+        return document.readyState === "complete" && document.documentElement.dataset.theme === theme
+        && Array.from(document.querySelectorAll(".plot")).filter(plot => plot.clientWidth).every(plot =>
+           (plot.dataset.state || "").startsWith(`${theme} ${plot.clientWidth}`))"""
+    WebDriverWait(browser, 20, poll_frequency=0.02).until(lambda driver: driver.execute_script(script))
 
 
 def requested(browser: Any) -> list[str]:

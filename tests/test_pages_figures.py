@@ -15,7 +15,7 @@ from browsing import (
     page,
     panel,
     published_and_measured,
-    wait_for_figures,
+    turn_to,
 )
 from conftest import Checkout, git
 from helpers.environment import sha256_of
@@ -81,9 +81,7 @@ def test_theme_switch_changes_the_colours_of_the_traces(book: Checkout, browser:
     look_at(browser, html(book) / f"{FIGURE_1}.html")
     seen = {}
     for theme in ("light", "dark", "light"):
-        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
-        wait_for_figures(browser)
-        browser.execute_async_script("setTimeout(arguments[0], 200)")
+        turn_to(browser, 1280, theme)
         drawn = panel(browser, "fktg")
         colours = ([trace["colour"] for trace in drawn["traces"]], drawn["colours"])
         assert seen.setdefault(theme, colours) == colours
