@@ -1,7 +1,7 @@
 """Numbers of the prose: every one computed from the data, none typed (see the role `number` of the book)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -122,9 +122,15 @@ def _equation_2(tables: Tables) -> Iterator[tuple[str, Number]]:
     yield "equation-2.median-error", Number(f"{errors.median():.0f}{units.THIN}%", "duration_proxy")
 
 
-def _recomputed(tables: Tables) -> Iterator[tuple[str, Number]]:
+def _ledger(tables: Tables) -> Iterator[tuple[str, Number]]:
+    found = ledger.evaluate(tables)
+    yield from _recomputed(found)
+    yield from _claims(found)
+
+
+def _recomputed(found: Sequence[ledger.Assessment]) -> Iterator[tuple[str, Number]]:
     """What a claim says, `claim.ID.paper`, and what it comes to, `claim.ID`; Wh with its unit, a share in percent."""
-    for item in ledger.evaluate(tables):
+    for item in found:
         for name, value in (("", item.recomputed), (".paper", item.claim.published)):
             if value is not None:
                 yield f"claim.{item.claim.id}{name}", Number(_in_unit(value, item.claim.unit), item.claim.see)
@@ -140,8 +146,7 @@ def _in_unit(value: float, unit: str) -> str:
     return plain(value, 2)
 
 
-def _claims(tables: Tables) -> Iterator[tuple[str, Number]]:
-    found = ledger.evaluate(tables)
+def _claims(found: Sequence[ledger.Assessment]) -> Iterator[tuple[str, Number]]:
     verdicts = pd.Series([item.verdict for item in found if item.claim.nature == "statement"])
     tested = verdicts != ledger.OPEN
     holding = verdicts.isin([ledger.HOLDS, ledger.ROUNDED])
@@ -182,8 +187,7 @@ _PARTS: tuple[Part, ...] = (
     _power,
     _regression,
     _equation_2,
-    _claims,
-    _recomputed,
+    _ledger,
     _runs,
     _study,
 )
