@@ -155,6 +155,15 @@ def _range(data: pd.DataFrame) -> tuple[float, float]:
     )
 
 
+def _span(rows: pd.DataFrame) -> str:
+    texts = rows["texts"].dropna()
+    return (
+        f"{units.significant(texts.min(), 2)} to {units.significant(texts.max(), 2)}"
+        if len(texts)
+        else "unknown"
+    )
+
+
 def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Panel:
     entry = study().datasets[dataset]
     figure = go.Figure()
@@ -190,7 +199,7 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
         title=entry.title,
         note=said,
         figure=figure,
-        alt=f"{entry.title}, texts until training has paid. {said}",
+        alt=f"{entry.title}, texts until training has paid: {_span(rows)}. {said}",
     )
 
 

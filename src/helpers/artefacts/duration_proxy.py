@@ -246,7 +246,8 @@ def _errors(errors: pd.DataFrame, published: bool) -> Panel:
         title="Error for a model that the fit has not seen",
         note=f"Dashed: {WRONG_PERCENT:.0f} %. {int((rows['size'] > WRONG_PERCENT).sum())} of {len(rows)} runs lie above.",
         figure=figure,
-        alt="Relative error out of sample against duration, with a line at the error from which an energy is called wrong.",
+        alt=f"Error out of sample against duration: {int((rows['size'] > WRONG_PERCENT).sum())} of {len(rows)} runs "
+        f"are off by more than {WRONG_PERCENT:.0f} %, the median by {rows['size'].median():.2g} %.",
     )
 
 

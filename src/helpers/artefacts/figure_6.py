@@ -123,7 +123,7 @@ def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: dict[int, F
         title="The same on logarithmic axes, with our runs",
         note=note,
         figure=figure,
-        alt=f"The same points over six decades of energy: {len(points)} published, {len(measured)} of our runs.",
+        alt=f"The same points on logarithmic axes: {len(points)} published, {len(measured)} of our runs. {note}",
         wide=True,
     )
 

@@ -244,7 +244,7 @@ _MEASURED = {"cpu": "circle", "gpu": "diamond", "ram": "square"}
 def _measured_panel(rows: pd.DataFrame) -> Panel:
     source = str(rows["source"].iloc[0])
     figure = _canvas(list(rows["model"]), "Power (W)")
-    said = []
+    said, drawn = [], []
     for component, symbol in _MEASURED.items():
         known = rows[rows[f"{component}_wh"].notna()]
         look = style.COMPONENTS[component]
@@ -253,6 +253,7 @@ def _measured_panel(rows: pd.DataFrame) -> Panel:
         if known.empty:
             continue
         watts = 3600 * known[f"{component}_wh"] / known["duration_s"]
+        drawn.append(f"{look.title} {watts.min():.3g} to {watts.max():.3g} W")
         estimated = known[f"{component}_method"].str.startswith("estimated")
         symbols = [f"{symbol}-x" if by_rule else symbol for by_rule in estimated]
         figure.add_trace(_points(known, watts, 0 * watts, look, symbols, look.title))
@@ -261,7 +262,7 @@ def _measured_panel(rows: pd.DataFrame) -> Panel:
         title=f"Our runs: {source}",
         note=f"{rows['machine'].iloc[0]}, one mark per dataset; a cross where the power is estimated. {'; '.join(said)}.",
         figure=figure,
-        alt=f"Power by component in the runs of {source}: {'; '.join(said)}.",
+        alt=f"Power in the runs of {source}: {'; '.join(drawn)}. Methods: {'; '.join(said)}.",
         wide=True,
         marked=bool(rows["synthetic"].all()),
     )
