@@ -170,6 +170,7 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
     models = [name for name in study().models if name in set(rows["model"])]
     place = {name: i for i, name in enumerate(models[::-1])}
     style.layout(figure, height=130 + 46 * max(len(models), 3))
+    figure.update_layout(margin={"r": 40})  # room for the labels of the last points
     for i, (_, of_source) in enumerate(rows.groupby("source", sort=False)):
         for rival in RIVALS:
             part = of_source[of_source["rival"] == rival].dropna(subset=["texts"])
