@@ -59,7 +59,7 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     """
     if machine in ("auto", hardware.name):
         return hardware.name
-    wanted = entry("machine", study().machines, machine, where)
+    wanted = entry("machine", study().machines, machine, f"{where}machine: ")
     found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
     if not hardware.gpus or not all(wanted.gpu_model in gpu.model for gpu in hardware.gpus):
         raise UserError(

@@ -108,10 +108,13 @@ def tiny_model(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Measure a campaign, or what is left of it."""
     from helpers import results, workflow
+    from helpers.campaigns import filed_under
+    from helpers.study import study
 
     status = workflow.run(options.campaign, "campaign")
     if status == 0 and options.json:
-        table = results.of_campaign(results.load_tables().results, options.campaign)
+        source = filed_under(options.campaign, study())
+        table = results.of_campaign(results.load_tables().results, source)
         print(table.to_json(orient="records", indent=1, force_ascii=False))
     return status
 
