@@ -150,3 +150,19 @@ def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
         return (), None
     finally:
         pynvml.nvmlShutdown()
+
+
+def compute_capabilities() -> tuple[tuple[int, int], ...]:
+    """Ask the driver for the compute capability of each GPU; nothing where there is none."""
+    try:
+        import pynvml  # noqa: PLC0415  (absent where only the book is built)
+
+        pynvml.nvmlInit()
+    except Exception:
+        return ()
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        found = [pynvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
+        return tuple((int(major), int(minor)) for major, minor in found)
+    finally:
+        pynvml.nvmlShutdown()

@@ -105,6 +105,20 @@ def tiny_model(options: argparse.Namespace) -> int:
     return 0
 
 
+def plan(options: argparse.Namespace) -> int:
+    """Say what a campaign will take, what of it is done, and what cannot run."""
+    from helpers.planning import text
+    from helpers.planning.campaign import plan_campaign
+
+    planned = plan_campaign(options.campaign, options.machine, options.grid)
+    print(
+        json.dumps(text.as_json(planned), indent=1, ensure_ascii=False)
+        if options.json
+        else "\n".join(text.lines(planned))
+    )
+    return 0
+
+
 def run(options: argparse.Namespace) -> int:
     """Measure a campaign, or what is left of it."""
     from helpers import results, workflow
