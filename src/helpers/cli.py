@@ -21,6 +21,7 @@ _EXAMPLES = """examples:
   python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
   python -m helpers claims                       the paper's claims, recomputed, with verdicts
   python -m helpers audit                        verify the built book and everything behind it
+  python -m helpers import from-the-cluster/     records of other machines, checked, into runs
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
   python -m helpers describe                     write the descriptions for archives and data portals
 """
@@ -184,3 +185,11 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.describe)
+
+    verb = parsers.add_parser(
+        "import",
+        help="copy runs of other machines into runs; status 1 where one was refused or is in conflict",
+    )
+    verb.add_argument("folder", metavar="DIR", help="holds CAMPAIGN/RUN/record.json, at any depth")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=verbs.import_runs)

@@ -269,3 +269,22 @@ def describe(options: argparse.Namespace) -> int:
         else "\n".join(f"wrote {name}" for name in changed) or "up to date"
     )
     return 0
+
+
+def import_runs(options: argparse.Namespace) -> int:
+    """Copy the runs of other machines; status 1 where one was refused or is in conflict."""
+    from dataclasses import asdict
+
+    from helpers.importing import import_runs
+
+    found = import_runs(Path(options.folder))
+    if options.json:
+        print(json.dumps([asdict(item) for item in found], indent=1, ensure_ascii=False))
+    else:
+        for item in found:
+            print(
+                f"{item.state:<9}  {item.target or item.source}{f': {item.message}' if item.message else ''}"
+            )
+        states = [item.state for item in found]
+        print(", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
+    return 1 if any(item.state in ("conflict", "refused") for item in found) else 0
