@@ -235,7 +235,7 @@ def _state(plan: Plan, place: Place, target: Place) -> tuple[State, tuple[str, .
             return "refused", (f"{where}: {difference}; delete the folder to measure it again",), None
         return state, (), record
     reasons = obstacles(plan, place)
-    if place.name != target.name:
+    if place.name != target.name and not place.here:
         reasons.insert(0, f"a run for {place.name}, this is {target.name}")
     return "cannot run" if reasons else "to do", tuple(reasons), None
 

@@ -190,20 +190,23 @@ def _scaled(
 def _factors(run: KnownRun, wanted: KnownRun, known: Known) -> list[Factor] | None:
     """Return what leads from a run to the one that is wanted, one property at a time; None where a step is not known."""
     found: list[Factor] = []
-    for step in _steps(run, wanted, known.published):
+    for step in _steps(run, wanted, known):
         if step is None:
             return None
         found.append(step)
     return found
 
 
-def _steps(run: KnownRun, wanted: KnownRun, published: Sequence[KnownRun]) -> Iterator[Factor | None]:
+def _steps(run: KnownRun, wanted: KnownRun, known: Known) -> Iterator[Factor | None]:
+    published = known.published
     if run.dataset != wanted.dataset:
         yield _factor(
             published,
             run.model,
             lambda item: (
-                item.machine == PAPERS_MACHINE and item.nodes == 1 and item.gpus == _fewest(published, item)
+                item.machine == PAPERS_MACHINE
+                and item.nodes == 1
+                and item.gpus == known.fewest_gpus.get((item.model, item.dataset, item.machine))
             ),
             lambda item: item.dataset,
             (run.dataset, wanted.dataset),
@@ -231,31 +234,19 @@ def _steps(run: KnownRun, wanted: KnownRun, published: Sequence[KnownRun]) -> It
             " GPUs",
         )
     if run.machine != wanted.machine:
-        yield _between_machines(run, wanted, published)
+        yield _between_machines(run, wanted, known)
 
 
-def _between_machines(run: KnownRun, wanted: KnownRun, published: Sequence[KnownRun]) -> Factor | None:
+def _between_machines(run: KnownRun, wanted: KnownRun, known: Known) -> Factor | None:
     """Compare machines on equal numbers of GPUs, whatever that number is."""
     pairs: dict[str, float] = {}
-    for there in published:
-        for here in published:
-            if (
-                (there.machine, here.machine) == (wanted.machine, run.machine)
-                and (there.model, there.dataset, there.gpus, there.nodes)
-                == (here.model, here.dataset, here.gpus, here.nodes)
-                and there.duration_s is not None
-                and here.duration_s is not None
-            ):
-                pairs[there.model] = there.duration_s / here.duration_s
+    for there in known.published:
+        if there.machine != wanted.machine:
+            continue
+        here = known.by_key.get((there.model, there.dataset, run.machine, there.gpus, there.nodes))
+        if here is not None and here.duration_s and there.duration_s:
+            pairs[there.model] = there.duration_s / here.duration_s
     return _of_pairs(pairs, run.model, f"{run.machine} to {wanted.machine}")
-
-
-def _fewest(published: Sequence[KnownRun], run: KnownRun) -> int:
-    return min(
-        item.gpus
-        for item in published
-        if (item.model, item.machine, item.dataset, item.nodes) == (run.model, run.machine, run.dataset, 1)
-    )
 
 
 def _factor(

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from functools import cache
 from pathlib import Path
 
 from helpers.errors import UserError
@@ -28,7 +27,6 @@ def has_token() -> bool:
     return bool(os.environ.get("HF_TOKEN")) or file.is_file()
 
 
-@cache
 def snapshot(name: str, revision: str | None) -> Path | None:
     """Return the folder of a checkpoint that is complete in the cache; None where it is not."""
     folder = _snapshot("models", name, revision)
@@ -42,7 +40,6 @@ def snapshot(name: str, revision: str | None) -> Path | None:
     return folder
 
 
-@cache
 def _snapshot(kind: str, name: str, revision: str | None) -> Path | None:
     if revision is None:
         return None

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -63,6 +64,21 @@ class Known:
     """By the name of the run, newest first."""
     power: Mapping[str, Power]
     """By machine of the paper."""
+
+    @cached_property
+    def by_key(self) -> Mapping[tuple[str, str, str, int, int], KnownRun]:
+        """Return the paper's runs by model, dataset, machine, GPUs and nodes."""
+        return {(run.model, run.dataset, run.machine, run.gpus, run.nodes): run for run in self.published}
+
+    @cached_property
+    def fewest_gpus(self) -> Mapping[tuple[str, str, str], int]:
+        """Return the fewest GPUs on one node by model, dataset and machine."""
+        found: dict[tuple[str, str, str], int] = {}
+        for run in self.published:
+            if run.nodes == 1:
+                key = (run.model, run.dataset, run.machine)
+                found[key] = min(run.gpus, found.get(key, run.gpus))
+        return found
 
     def of_model(self, model: str) -> list[MeasuredRun]:
         """Return the measured runs of a model, newest first."""

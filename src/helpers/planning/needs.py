@@ -148,7 +148,6 @@ def _of_data(plan: Plan) -> str | None:
     return missing_data(plan.parameters.dataset, plan.parameters.data_dir)
 
 
-@cache
 def missing_data(dataset: str, folder: str) -> str | None:
     """Return why the data of a run is not to be had here; None where it is there, or comes from the hub."""
     item = study().datasets[dataset]
