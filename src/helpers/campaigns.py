@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from helpers import paths
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError, nearest, short
 from helpers.study import Campaign, Study, entry
 from helpers.validation import Strict, parse
 
@@ -33,7 +33,7 @@ class About(Strict):
         known = [file.stem for file in paths.PUBLISHED.glob("*.csv")]
         for name in self.published_in:
             if name not in known:
-                raise ValueError(f"published_in: unknown file {name!r} ({nearest(name, known)})")
+                raise ValueError(f"published_in: unknown file {short(name)} ({nearest(name, known)})")
         return self
 
 

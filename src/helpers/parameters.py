@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from helpers import paths
 from helpers.campaigns import GridRun, filed_under, grid_runs
 from helpers.datasets import FOLDER_VARIABLE
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError, nearest, short
 from helpers.llm.asking import Asking
 from helpers.llm.engine import EngineSettings
 from helpers.machine import Hardware, detect, resolve
@@ -246,7 +246,7 @@ def campaign_runs(name: str) -> list[CampaignRun]:
     place = f"{paths.relative(paths.CAMPAIGNS / f'{name}.yaml')}: where"
     known = {"notebook", *(key for kind in PARAMETERS.values() for key in kind.model_fields)}
     if unknown := [key for key in where if key not in known]:
-        raise UserError(f"{place}: unknown key {unknown[0]!r} ({nearest(unknown[0], known)})")
+        raise UserError(f"{place}: unknown key {short(unknown[0])} ({nearest(unknown[0], known)})")
     taken = [
         run
         for run in runs
@@ -357,11 +357,11 @@ def _absolute(folder: str, where: str) -> str:
         UserError: one line where it cannot be a folder.
     """
     if "\0" in folder:
-        raise UserError(f"{where}: {folder!r} is no folder: it holds a null character")
+        raise UserError(f"{where}: {short(folder)} is no folder: it holds a null character")
     try:
         return str(Path(folder).expanduser().absolute()) if folder else ""
     except RuntimeError as error:  # ~NAME, and nobody has that name
-        raise UserError(f"{where}: {folder!r} is no folder: {error}") from None
+        raise UserError(f"{where}: {short(folder)} is no folder: {error}") from None
 
 
 def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from helpers import paths
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError, nearest, short
 from helpers.validation import Strict, load_yaml, parse
 
 Family = Literal["Traditional", "Other LLM", "Deepseek"]
@@ -293,7 +293,7 @@ def entry(kind: str, entries: dict[str, EntryT], name: str, where: str = "") -> 
         UserError: one line with the nearest known name.
     """
     if name not in entries:
-        raise UserError(f"{where}unknown {kind} {name!r} ({nearest(name, entries)})")
+        raise UserError(f"{where}unknown {kind} {short(name)} ({nearest(name, entries)})")
     return entries[name]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError, nearest, short
 from helpers.machine import Hardware, compute_capabilities, detect, resolve
 from helpers.record import GpuInfo
 from helpers.study import Machine, study
@@ -54,7 +54,7 @@ def place_for(machine: str, here: Place, where: str) -> Place:
         return here
     if machine not in study().machines:
         known = [here.name, *study().machines]
-        raise UserError(f"{where}: unknown machine {machine!r} ({nearest(machine, known)})")
+        raise UserError(f"{where}: unknown machine {short(machine)} ({nearest(machine, known)})")
     try:
         resolve(machine, here.hardware)
     except UserError:
