@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     verb = parsers.add_parser(
         "plan", help="what a campaign will take, what of it is done, what cannot run and why; starts nothing"
     )
-    verb.add_argument("campaign")
+    verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument(
         "--machine", metavar="NAME", help="plan for capella, paula or clara (default: this machine)"
     )
