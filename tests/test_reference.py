@@ -158,7 +158,7 @@ def test_the_catalogue_holds_every_entry_once():
 
 @pytest.mark.parametrize("campaign", ["demo", "reference-cpu", "reference-gpu"])
 def test_the_number_of_runs_of_a_campaign_is_the_number_of_its_plans(campaign):
-    assert runs_of(study().campaigns[campaign]) == len(campaign_plans(campaign))
+    assert runs_of(campaign) == len(campaign_plans(campaign))
 
 
 def test_every_verb_is_there_with_all_its_arguments_explained(site, capsys):

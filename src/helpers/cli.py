@@ -12,6 +12,7 @@ _EXAMPLES = """examples:
   python -m helpers study                        what can be measured: models, datasets, machines, campaigns
   python -m helpers measure traditional -p model=linear-tfidf -p dataset=fktg-sample
   python -m helpers measure llm -p model=qwen2.5-0.5b -p dataset=news
+  python -m helpers plan paper --machine capella what a campaign will take, before anything starts
   python -m helpers run reference-cpu            measure a campaign, or what is left of it
   python -m helpers book                         measure the demo, analyse everything, build the book
   python -m helpers analyse figure_1_accuracy_energy   rebuild just this figure
@@ -20,6 +21,7 @@ _EXAMPLES = """examples:
   python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
   python -m helpers claims                       the paper's claims, recomputed, with verdicts
   python -m helpers audit                        verify the built book and everything behind it
+  python -m helpers import from-the-cluster/     records of other machines, checked, into runs
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
   python -m helpers describe                     write the descriptions for archives and data portals
 """
@@ -85,6 +87,19 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("folder", nargs="?", help="where to write it (default: the catalogue's place)")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.tiny_model)
+
+    verb = parsers.add_parser(
+        "plan", help="what a campaign will take, what of it is done, what cannot run and why; starts nothing"
+    )
+    verb.add_argument("campaign", help="its name in the catalogue")
+    verb.add_argument(
+        "--machine", metavar="NAME", help="plan for capella, paula or clara (default: this machine)"
+    )
+    verb.add_argument(
+        "--grid", metavar="NAME", default="germany", help="whose electricity: a name of data/study/grids.yaml"
+    )
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts; what is unknown is null")
+    verb.set_defaults(action=verbs.plan)
 
     verb = parsers.add_parser("run", help="measure a campaign; finished runs are not repeated")
     verb.add_argument("campaign", help="its name in the catalogue")
@@ -170,3 +185,11 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.describe)
+
+    verb = parsers.add_parser(
+        "import",
+        help="copy runs of other machines into runs; status 1 where one was refused or is in conflict",
+    )
+    verb.add_argument("folder", metavar="DIR", help="holds CAMPAIGN/RUN/record.json, at any depth")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=verbs.import_runs)

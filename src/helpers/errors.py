@@ -1,5 +1,6 @@
 """The one exception for what a user can put right."""
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -21,6 +22,23 @@ class UserError(Exception):
 def nearest(word: object, known: Iterable[str]) -> str:
     """Say which of the `known` words is meant most likely, and which there are."""
     options = sorted(known)
-    close = get_close_matches(str(word), options, n=1, cutoff=0.4)
+    close = get_close_matches(word if isinstance(word, str) else short(word), options, n=1, cutoff=0.4)
     hint = f"nearest: {close[0]!r}; " if close else ""
     return f"{hint}known: {', '.join(options)}"
+
+
+def short(value: object) -> str:
+    """Return how a value is written, in at most 60 characters.
+
+    It may be nested deeply or refer to itself, and a number may have too many digits to be written.
+    """
+    try:
+        text = repr(value[:60]) if isinstance(value, str) else _REPR.repr(value)
+    except ValueError:
+        return f"<{type(value).__name__} that is too long to be written>"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
+_REPR.maxlevel = 3

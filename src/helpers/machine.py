@@ -59,7 +59,7 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     """
     if machine in ("auto", hardware.name):
         return hardware.name
-    wanted = entry("machine", study().machines, machine, where)
+    wanted = entry("machine", study().machines, machine, f"{where}machine: ")
     found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
     if not hardware.gpus or not all(wanted.gpu_model in gpu.model for gpu in hardware.gpus):
         raise UserError(
@@ -148,5 +148,21 @@ def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
         return tuple(gpus), pynvml.nvmlSystemGetDriverVersion()
     except pynvml.NVMLError:
         return (), None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def compute_capabilities() -> tuple[tuple[int, int], ...]:
+    """Ask the driver for the compute capability of each GPU; nothing where there is none."""
+    try:
+        import pynvml  # noqa: PLC0415  (absent where only the book is built)
+
+        pynvml.nvmlInit()
+    except Exception:
+        return ()
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        found = [pynvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
+        return tuple((int(major), int(minor)) for major, minor in found)
     finally:
         pynvml.nvmlShutdown()

@@ -4,14 +4,15 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from helpers import paths
+from helpers.campaigns import GridRun, filed_under, grid_runs
 from helpers.datasets import FOLDER_VARIABLE
-from helpers.errors import UserError
+from helpers.errors import UserError, nearest, short
 from helpers.llm.asking import Asking
 from helpers.llm.engine import EngineSettings
 from helpers.machine import Hardware, detect, resolve
@@ -21,13 +22,16 @@ from helpers.validation import parse
 
 __all__ = [
     "PARAMETERS",
+    "CampaignRun",
     "LlmParameters",
     "LlmPlan",
     "Notebook",
     "Plan",
     "TraditionalParameters",
     "TraditionalPlan",
+    "add_once",
     "campaign_plans",
+    "campaign_runs",
     "is_folder",
     "llm_plan",
     "plan",
@@ -188,22 +192,73 @@ def plan(values: Mapping[str, Any], where: str, notebook: Notebook = "traditiona
     Raises:
         UserError: one line for an unknown or ill-typed parameter, model, dataset or machine.
     """
-    return {"traditional": _plan_traditional, "llm": _plan_llm}[notebook](values, where)
+    hardware = detect()
+    chosen = _CHECKS[notebook](values, where)
+    return _bound(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
 
 
 def traditional_plan(namespace: Mapping[str, Any]) -> TraditionalPlan:
     """Validate the parameters that the cells of `traditional.ipynb` define, before it does anything else."""
-    return _plan_traditional(_plain(namespace), "parameters")
+    where, hardware = "parameters", detect()
+    chosen = _traditional(_plain(namespace), where)
+    return TraditionalPlan(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
 
 
 def llm_plan(namespace: Mapping[str, Any]) -> LlmPlan:
     """Validate the parameters that the cells of `llm.ipynb` define, before it does anything else."""
-    return _plan_llm(_plain(namespace), "parameters")
+    where, hardware = "parameters", detect()
+    chosen = _llm(_plain(namespace), where)
+    return LlmPlan(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
 
 
 def is_folder(checkpoint: str) -> bool:
     """Say whether a checkpoint is given as a folder: with a slash, as `./model`; else it is a name of the catalogue."""
     return "/" in checkpoint
+
+
+@dataclass(frozen=True)
+class CampaignRun:
+    """A run of a campaign, checked, but not yet bound to a machine."""
+
+    parameters: RunParameters
+    notebook: Notebook
+    where: str
+    """File and block, for errors."""
+    published_in: tuple[str, ...]
+    reconstruction: str | None
+
+    def on(self, machine: str, hardware: Hardware) -> Plan:
+        """Return the run as it is on a machine that need not be the one at hand."""
+        return _bound(self.parameters, machine, hardware)
+
+
+def campaign_runs(name: str) -> list[CampaignRun]:
+    """Return the runs of a campaign, for whatever machines they are.
+
+    Raises:
+        UserError: one line with file and block for the first fault; also where a part has no run.
+    """
+    campaign = entry("campaign", study().campaigns, name)
+    filed, where = filed_under(name, study()), campaign.where or {}
+    runs = [_checked(item, filed) for item in grid_runs(name, study())]
+    if campaign.part_of is None:
+        return runs
+    place = f"{paths.relative(paths.CAMPAIGNS / f'{name}.yaml')}: where"
+    known = {"notebook", *(key for kind in PARAMETERS.values() for key in kind.model_fields)}
+    if unknown := [key for key in where if key not in known]:
+        raise UserError(f"{place}: unknown key {short(unknown[0])} ({nearest(unknown[0], known)})")
+    taken = [
+        run
+        for run in runs
+        if (campaign.reconstructed or run.reconstruction is None)
+        and all(
+            getattr(run if key == "notebook" else run.parameters, key, None) == value
+            for key, value in where.items()
+        )
+    ]
+    if not taken:
+        raise UserError(f"{place}: no run of {filed} has these values")
+    return taken
 
 
 def campaign_plans(name: str) -> list[Plan]:
@@ -212,63 +267,101 @@ def campaign_plans(name: str) -> list[Plan]:
     Raises:
         UserError: one line with the campaign's file for the first fault; also where two runs are the same.
     """
-    campaign = entry("campaign", study().campaigns, name)
-    where = paths.relative(paths.CAMPAIGNS / f"{name}.yaml")
+    hardware = detect()
     plans: dict[str, Plan] = {}
-    for number, block in enumerate(campaign.grid):
-        runs = _product(block)
-        if not runs:
-            raise UserError(f"{where}: grid.{number}: a list in it is empty, so it has no run")
-        for settings in runs:
-            if "campaign" in settings or "output" in settings:
-                raise UserError(
-                    f"{where}: grid.{number}: 'campaign' and 'output' are set by the campaign itself"
-                )
-            item = plan({**settings, "campaign": name}, f"{where}: grid.{number}", campaign.notebook)
-            if item.run_id in plans:
-                raise UserError(f"{where}: grid.{number}: the run {item.run_id} stands in the grid twice")
-            plans[item.run_id] = item
+    for run in campaign_runs(name):
+        item = run.on(resolve(run.parameters.machine, hardware, f"{run.where}: "), hardware)
+        add_once(plans, item, run.where)
     return list(plans.values())
 
 
-def _plan_traditional(values: Mapping[str, Any], where: str) -> TraditionalPlan:
+def add_once(plans: dict[str, Plan], item: Plan, where: str) -> None:
+    """Add a run to those of a campaign, by its name.
+
+    Raises:
+        UserError: one line where it is there already.
+    """
+    if item.run_id in plans:
+        raise UserError(f"{where}: the run {item.run_id} stands in the grid twice")
+    plans[item.run_id] = item
+
+
+def _checked(item: GridRun, campaign: str) -> CampaignRun:
+    values = {**item.values, "campaign": campaign}
+    chosen = _CHECKS[item.notebook](values, item.where)
+    return CampaignRun(chosen, item.notebook, item.where, item.published_in, item.reconstruction)
+
+
+def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters:
     chosen = parse(TraditionalParameters, dict(values), where)
-    _model(TraditionalModel, chosen.model, f"{where}: ")
+    _model(TraditionalModel, chosen.model, f"{where}: model: ")
     if not is_folder(chosen.checkpoint):
-        entry("checkpoint", study().embeddings, chosen.checkpoint, f"{where}: ")
-    checkpoint = _absolute(chosen.checkpoint) if is_folder(chosen.checkpoint) else chosen.checkpoint
-    chosen = _with_folders(chosen).model_copy(update={"checkpoint": checkpoint})
-    return TraditionalPlan(chosen, *_place(chosen, where))
+        entry("checkpoint", study().embeddings, chosen.checkpoint, f"{where}: checkpoint: ")
+    checkpoint = (
+        _absolute(chosen.checkpoint, f"{where}: checkpoint")
+        if is_folder(chosen.checkpoint)
+        else chosen.checkpoint
+    )
+    return _with_folders(chosen, where).model_copy(update={"checkpoint": checkpoint})
 
 
-def _plan_llm(values: Mapping[str, Any], where: str) -> LlmPlan:
+def _llm(values: Mapping[str, Any], where: str) -> LlmParameters:
     chosen = parse(LlmParameters, dict(values), where)
-    _model(LanguageModel, chosen.model, f"{where}: ")
-    chosen = _with_folders(chosen)
+    _model(LanguageModel, chosen.model, f"{where}: model: ")
+    chosen = _with_folders(chosen, where)
     if "://" not in chosen.engine:  # an endpoint that runs already serves a name
-        chosen = chosen.model_copy(update={"checkpoint": _absolute(chosen.checkpoint)})
-    return LlmPlan(chosen, *_place(chosen, where))
+        chosen = chosen.model_copy(
+            update={"checkpoint": _absolute(chosen.checkpoint, f"{where}: checkpoint")}
+        )
+    return chosen
 
 
-def _place(chosen: RunParameters, where: str) -> tuple[str, Hardware]:
-    """Return the name of the machine and its hardware, once the dataset is known to be in the catalogue."""
-    entry("dataset", study().datasets, chosen.dataset, f"{where}: ")
-    hardware = detect()
-    return resolve(chosen.machine, hardware, f"{where}: "), hardware
+_CHECKS: dict[Notebook, Callable[[Mapping[str, Any], str], RunParameters]] = {
+    "traditional": _traditional,
+    "llm": _llm,
+}
+
+
+def _bound(chosen: RunParameters, machine: str, hardware: Hardware) -> Plan:
+    match chosen:
+        case TraditionalParameters():
+            return TraditionalPlan(chosen, machine, hardware)
+        case LlmParameters():
+            return LlmPlan(chosen, machine, hardware)
+    raise TypeError(f"no plan for {type(chosen).__name__}")
 
 
 ParametersT = TypeVar("ParametersT", bound=RunParameters)
 ModelT = TypeVar("ModelT", TraditionalModel, LanguageModel)
 
 
-def _with_folders(chosen: ParametersT) -> ParametersT:
-    """Make folders absolute, for the notebook runs elsewhere, and take COMPANION_DATASETS where none is given."""
+def _with_folders(chosen: ParametersT, where: str) -> ParametersT:
+    """Make folders absolute, for the notebook runs elsewhere, and take COMPANION_DATASETS where none is given.
+
+    The dataset is known to be in the catalogue then, too.
+    """
+    entry("dataset", study().datasets, chosen.dataset, f"{where}: dataset: ")
     data_dir = chosen.data_dir or os.environ.get(FOLDER_VARIABLE, "")
-    return chosen.model_copy(update={"data_dir": _absolute(data_dir), "output": _absolute(chosen.output)})
+    return chosen.model_copy(
+        update={
+            "data_dir": _absolute(data_dir, f"{where}: data_dir"),
+            "output": _absolute(chosen.output, f"{where}: output"),
+        }
+    )
 
 
-def _absolute(folder: str) -> str:
-    return str(Path(folder).expanduser().absolute()) if folder else ""
+def _absolute(folder: str, where: str) -> str:
+    """Return a folder from the root on.
+
+    Raises:
+        UserError: one line where it cannot be a folder.
+    """
+    if "\0" in folder:
+        raise UserError(f"{where}: {short(folder)} is no folder: it holds a null character")
+    try:
+        return str(Path(folder).expanduser().absolute()) if folder else ""
+    except RuntimeError as error:  # ~NAME, and nobody has that name
+        raise UserError(f"{where}: {short(folder)} is no folder: {error}") from None
 
 
 def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,14 +376,6 @@ def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in namespace.items()
         if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
     }
-
-
-def _product(block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    runs: list[dict[str, Any]] = [{}]
-    for key, value in block.items():
-        options = value if isinstance(value, list) else [value]
-        runs = [{**run, key: option} for run in runs for option in options]
-    return runs
 
 
 def _model(kind: type[ModelT], name: str, where: str = "") -> ModelT:

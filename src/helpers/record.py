@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from helpers import paths
-from helpers.errors import UserError
+from helpers.errors import UserError, short
 from helpers.schema import (
     SCHEMA_VERSION,
     Check,
@@ -73,13 +73,13 @@ def read_record(file: Path) -> Record:
     version = _schema_version(text)
     if version is not None and (version not in READABLE or isinstance(version, bool)):
         raise UserError(
-            f"{where}: schema_version: found {version!r}, this version reads "
+            f"{where}: schema_version: found {short(version)}, this version reads "
             f"{', '.join(map(str, READABLE))}; "
             "use the version of the companion that wrote it"
         )
     record = parse_json(Record, text if version in (None, SCHEMA_VERSION) else _upgraded(text), where)
     if file.parent.name != record.run.run_id:
-        raise UserError(f"{where}: run.run_id: {record.run.run_id!r} does not name its folder")
+        raise UserError(f"{where}: run.run_id: {short(record.run.run_id)} does not name its folder")
     return record
 
 

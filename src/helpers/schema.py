@@ -1,6 +1,7 @@
 """What a record holds: the schema, validated on write and on read (data contract of a run)."""
 
-from typing import Literal, Self
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +11,8 @@ from helpers.validation import Strict
 
 SCHEMA_VERSION: Literal[3] = 3
 
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A file in the run's own folder: a name with a folder in it would lead out of it."""
 Method = Literal[
     "measured:nvml-counter",
     "measured:rapl",
@@ -221,8 +224,16 @@ class Record(Strict):
     """What was measured, split by split."""
     checks: list[Check]
     """What was expected, and whether it held."""
-    files: dict[str, str]
+    files: dict[FileName, Annotated[str, Sha256]]
     """sha256 of the files beside the record."""
+
+    @model_validator(mode="after")
+    def _created_is_a_time(self) -> Self:
+        try:
+            datetime.strptime(self.created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        except ValueError as error:
+            raise ValueError(f"created: {error}") from None
+        return self
 
     @model_validator(mode="after")
     def _splits_are_there(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from helpers import paths
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError, nearest, short
 from helpers.validation import Strict, load_yaml, parse
 
 Family = Literal["Traditional", "Other LLM", "Deepseek"]
@@ -189,15 +189,41 @@ class Machine(Strict):
     """What the name of its GPUs, as the driver gives it, contains."""
     gpu_memory_gb: float = Field(gt=0)
     gpu_max_power_w: float = Field(gt=0)
+    gpu_compute_capability: float = Field(gt=0)
+    """NVIDIA's number for what a GPU can do; the paper does not print it. 8.0 and up compute in bfloat16."""
 
 
 class Campaign(Strict):
-    """A list of runs: every block of the grid is multiplied out."""
+    """A list of runs: every block of the grid is multiplied out; or a part of another campaign.
+
+    Beside the parameters of its notebook a block may say `notebook`, `published_in` (the published tables and
+    figures that show its runs) and `reconstruction` (why the runs are thought to belong here though nothing shows
+    them).
+    """
 
     title: str
     description: str
-    notebook: Literal["traditional", "llm"]
-    grid: list[dict[str, Any]] = Field(min_length=1)
+    notebook: Literal["traditional", "llm"] | None = None
+    """Of the blocks that name none."""
+    grid: list[dict[str, Any]] | None = Field(default=None, min_length=1)
+    part_of: str | None = Field(default=None, pattern=NAME)
+    """The campaign whose runs these are; their records are filed under its name."""
+    where: dict[str, str | int | float | bool] | None = Field(default=None, min_length=1)
+    """Of a part: parameters and their values; runs with all of them are taken."""
+    reconstructed: bool = True
+    """Of a part: whether runs that are a reconstruction belong to it."""
+
+    @model_validator(mode="after")
+    def _runs_or_a_part(self) -> Self:
+        if (self.grid is None) == (self.part_of is None):
+            raise ValueError("give either 'grid' or 'part_of'")
+        if (self.where is None) != (self.part_of is None):
+            raise ValueError("'part_of' needs 'where', and nothing else has it")
+        if self.part_of is None and not self.reconstructed:
+            raise ValueError("only a campaign with 'part_of' may leave reconstructed runs out")
+        if self.part_of is not None and self.notebook is not None:
+            raise ValueError("a campaign with 'part_of' has the notebooks of the other")
+        return self
 
 
 class _Models(Strict):
@@ -267,7 +293,7 @@ def entry(kind: str, entries: dict[str, EntryT], name: str, where: str = "") -> 
         UserError: one line with the nearest known name.
     """
     if name not in entries:
-        raise UserError(f"{where}unknown {kind} {name!r} ({nearest(name, entries)})")
+        raise UserError(f"{where}unknown {kind} {short(name)} ({nearest(name, entries)})")
     return entries[name]
 
 

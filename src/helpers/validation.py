@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError, nearest, short
 
 
 class Strict(BaseModel):
@@ -24,7 +24,7 @@ class Strict(BaseModel):
         if isinstance(data, dict):
             for key in data:
                 if key not in cls.model_fields:
-                    raise ValueError(f"unknown key {key!r} ({nearest(key, cls.model_fields)})")
+                    raise ValueError(f"unknown key {short(key)} ({nearest(key, cls.model_fields)})")
         return data
 
 
@@ -85,17 +85,12 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def _first(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"]) or "document"
+    place = ".".join(str(part)[:60] for part in fault["loc"]) or "document"
     message = " ".join(fault["msg"].removeprefix("Value error, ").split())
     found = fault.get("input")
     if fault["type"] == "literal_error":
         known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-        message = f"unknown value {found!r} ({nearest(found, known)})"
+        message = f"unknown value {short(found)} ({nearest(found, known)})"
     elif fault["type"] not in {"value_error", "missing", "json_invalid"}:
-        message += f", found {_short(found)}"
+        message += f", found {short(found)}"
     return f"{place}: {message}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

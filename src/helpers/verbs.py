@@ -105,13 +105,30 @@ def tiny_model(options: argparse.Namespace) -> int:
     return 0
 
 
+def plan(options: argparse.Namespace) -> int:
+    """Say what a campaign will take, what of it is done, and what cannot run."""
+    from helpers.planning import text
+    from helpers.planning.campaign import plan_campaign
+
+    planned = plan_campaign(options.campaign, options.machine, options.grid)
+    print(
+        json.dumps(text.as_json(planned), indent=1, ensure_ascii=False)
+        if options.json
+        else "\n".join(text.lines(planned))
+    )
+    return 0
+
+
 def run(options: argparse.Namespace) -> int:
     """Measure a campaign, or what is left of it."""
     from helpers import results, workflow
+    from helpers.campaigns import filed_under
+    from helpers.study import study
 
     status = workflow.run(options.campaign, "campaign")
     if status == 0 and options.json:
-        table = results.of_campaign(results.load_tables().results, options.campaign)
+        source = filed_under(options.campaign, study())
+        table = results.of_campaign(results.load_tables().results, source)
         print(table.to_json(orient="records", indent=1, force_ascii=False))
     return status
 
@@ -252,3 +269,22 @@ def describe(options: argparse.Namespace) -> int:
         else "\n".join(f"wrote {name}" for name in changed) or "up to date"
     )
     return 0
+
+
+def import_runs(options: argparse.Namespace) -> int:
+    """Copy the runs of other machines; status 1 where one was refused or is in conflict."""
+    from dataclasses import asdict
+
+    from helpers.importing import import_runs
+
+    found = import_runs(Path(options.folder))
+    if options.json:
+        print(json.dumps([asdict(item) for item in found], indent=1, ensure_ascii=False))
+    else:
+        for item in found:
+            print(
+                f"{item.state:<9}  {item.target or item.source}{f': {item.message}' if item.message else ''}"
+            )
+        states = [item.state for item in found]
+        print(", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
+    return 1 if any(item.state in ("conflict", "refused") for item in found) else 0

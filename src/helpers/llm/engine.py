@@ -26,7 +26,7 @@ from helpers.llm.engines import (
     engine_url,
     installed_engine,
 )
-from helpers.machine import GIB, Hardware
+from helpers.machine import GIB, Hardware, compute_capabilities
 
 __all__ = ["EngineSettings", "cache_bytes", "check_engine", "cpu_cache_bytes"]
 
@@ -74,7 +74,7 @@ def check_engine(
     _check_build(settings, installed)
     found = find_checkpoint(settings.checkpoint, settings.revision, settings.weights)
     _check_heads(settings, found)
-    _check_dtype(settings, _capabilities() if capabilities is None else capabilities)
+    _check_dtype(settings, compute_capabilities() if capabilities is None else capabilities)
     _check_memory(settings, found, hardware)
     if settings.nodes > 1:
         check_nodes(settings, engine_python())
@@ -177,19 +177,3 @@ def _check_memory(settings: EngineSettings, found: Checkpoint, hardware: Hardwar
             f"{settings.checkpoint} needs {need:.1f} GiB on each of {parts} GPUs ({takes}), found {least:.1f} GiB, of "
             f"which the engine uses {GPU_SHARE:.0%}; use more gpus or nodes, a quantisation, or a smaller max_model_len"
         )
-
-
-def _capabilities() -> tuple[tuple[int, int], ...]:
-    """Ask the driver for the compute capability of each GPU; nothing where there is none."""
-    try:
-        import pynvml  # noqa: PLC0415  (absent where only the book is built)
-
-        pynvml.nvmlInit()
-    except Exception:
-        return ()
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        found = [pynvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
-        return tuple((int(major), int(minor)) for major, minor in found)
-    finally:
-        pynvml.nvmlShutdown()

@@ -1,6 +1,5 @@
 """Tables of the reference: the notebooks' parameters and the catalogue."""
 
-import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -8,12 +7,12 @@ import papermill
 
 from helpers import paths
 from helpers.links import code
-from helpers.parameters import PARAMETERS, Notebook
+from helpers.parameters import PARAMETERS, Notebook, campaign_runs
 from helpers.reference.fields import definitions, limits, meaning, type_html, unit, with_code
 from helpers.results import load_tables
 from helpers.show import html_table
 from helpers.standards.tables import packages
-from helpers.study import Campaign, LanguageModel, Study, TraditionalModel, study
+from helpers.study import LanguageModel, Study, TraditionalModel, study
 
 
 def parameter_list(notebook: Notebook) -> str:
@@ -152,7 +151,7 @@ def _campaigns(catalogue: Study) -> str:
         (
             f"campaign.{name}",
             name,
-            [f"notebook {code(item.notebook)}", f"{runs_of(item)} runs"],
+            [f"notebook {code(_notebooks(name))}", f"{runs_of(name)} runs"],
             with_code(f"{item.title}. {item.description}"),
         )
         for name, item in catalogue.campaigns.items()
@@ -160,12 +159,13 @@ def _campaigns(catalogue: Study) -> str:
     return f'<p class="table-title">Campaigns</p>{entries}'
 
 
-def runs_of(campaign: Campaign) -> int:
-    """Return the number of runs that a campaign's grid gives."""
-    return sum(
-        math.prod(len(value) for value in block.values() if isinstance(value, list))
-        for block in campaign.grid
-    )
+def runs_of(campaign: str) -> int:
+    """Return the number of runs that a campaign has."""
+    return len(campaign_runs(campaign))
+
+
+def _notebooks(campaign: str) -> str:
+    return " and ".join(sorted({run.notebook for run in campaign_runs(campaign)}))
 
 
 TABLES: dict[str, tuple[str, Callable[[Study], list[dict[str, object]]]]] = {

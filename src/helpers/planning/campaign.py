@@ -1,0 +1,326 @@
+"""The plan of a campaign: a line per run, what has to be downloaded, and what all of it adds up to."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from helpers import paths
+from helpers.campaigns import filed_under
+from helpers.errors import UserError, nearest
+from helpers.grids import Grid, co2e_g, grids
+from helpers.llm.measure import WARM_UP_TEXTS
+from helpers.measurement import IDLE_S
+from helpers.parameters import CampaignRun, LlmPlan, Plan, TraditionalPlan, add_once, campaign_runs
+from helpers.planning import hub
+from helpers.planning.expect import Expectation, expect
+from helpers.planning.known import Known, load_known
+from helpers.planning.needs import obstacles, stored_bytes
+from helpers.planning.place import Place, at_hand, of_catalogue, place_for
+from helpers.record import RECORD, Record, read_record
+from helpers.study import entry, study
+
+State = Literal["done", "filed", "to do", "cannot run", "refused"]
+STATES: tuple[State, ...] = ("done", "filed", "to do", "cannot run", "refused")
+"""`filed`: only the committed record is there; `refused`: a record is there that is invalid or another run's."""
+GRID = "germany"
+"""Where the paper's machines stand."""
+S_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a campaign, before anything starts. What is unknown is None, with the reason in `expected`."""
+
+    run_id: str
+    state: State
+    notebook: str
+    model: str
+    dataset: str
+    machine: str
+    gpus: int
+    """On each node."""
+    nodes: int
+    splits: int
+    expected: Expectation
+    """Of a pass."""
+    duration_s: float | None
+    """Of the run: windows, warming up and the idle phases; loading and training are not in it."""
+    energy_wh: float | None
+    """Of its windows and of warming up."""
+    co2e_g: float | None
+    gpu_hours: float | None
+    reasons: tuple[str, ...]
+    """Why it cannot run, or why the record that is there is refused."""
+    published_in: tuple[str, ...]
+    reconstruction: str | None
+
+
+@dataclass(frozen=True)
+class Download:
+    """Something on the hub that runs of the campaign need."""
+
+    kind: Literal["model", "embedding", "dataset"]
+    name: str
+    revision: str | None
+    size_bytes: int | None
+    """On disk, and to be loaded; None where the catalogue does not tell."""
+    present: bool
+    gated: bool | None
+    runs: int
+
+
+@dataclass(frozen=True)
+class Total:
+    """What the runs of one state add up to; `unknown_...` of them are not in a sum."""
+
+    runs: int
+    duration_s: float
+    unknown_durations: int
+    energy_wh: float
+    co2e_g: float
+    unknown_energies: int
+    gpu_hours: float
+    unknown_gpu_hours: int
+
+
+@dataclass(frozen=True)
+class CampaignPlan:
+    """What a campaign will take."""
+
+    campaign: str
+    filed_under: str
+    machine: str
+    here: bool
+    """Whether that is the machine at hand."""
+    grid: str
+    runs: Sequence[PlannedRun]
+    downloads: Sequence[Download]
+    totals: Mapping[State, Total]
+    free_bytes: int | None
+    """Where the hub's files are kept."""
+
+
+def plan_campaign(
+    name: str,
+    machine: str | None = None,
+    grid: str = GRID,
+    known: Known | None = None,
+    here: Place | None = None,
+) -> CampaignPlan:
+    """Plan a campaign for the machine at hand, or for one of the catalogue.
+
+    Args:
+        name: the campaign.
+        machine: a machine of the catalogue; the one at hand where None.
+        grid: whose electricity; a name of data/study/grids.yaml.
+        known: runs to expect from; by default the paper's and the records at hand.
+        here: the machine at hand.
+
+    Raises:
+        UserError: one line with file and field for a fault in the campaign, and for an unknown name.
+    """
+    here = here or at_hand()
+    target = here if machine is None else _target(machine, here)
+    electricity = entry("grid", grids(), grid, "--grid: ")
+    runs = campaign_runs(name)
+    known = known or load_known()
+    places: dict[str, Place] = {}
+    plans: dict[str, Plan] = {}
+    planned = []
+    for run in runs:
+        asked = run.parameters.machine
+        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
+        item = run.on(place.name, place.hardware)
+        add_once(plans, item, run.where)
+        planned.append(_planned(run, item, place, target, known, electricity))
+    return CampaignPlan(
+        campaign=name,
+        filed_under=filed_under(name, study()),
+        machine=target.name,
+        here=target.here,
+        grid=grid,
+        runs=planned,
+        downloads=_downloads(plans[run.run_id] for run in planned if run.state not in ("done", "filed")),
+        totals={state: _total([run for run in planned if run.state == state]) for state in STATES},
+        free_bytes=hub.free_bytes() if target.here else None,
+    )
+
+
+def misfit(record: Record, plan: Plan) -> str | None:
+    """Return in what a record differs from the run whose place it takes; None where it is that run's."""
+    run, chosen = record.run, plan.parameters
+    pairs = {
+        "campaign": (run.campaign, chosen.campaign),
+        "notebook": (run.notebook, plan.notebook),
+        "model": (run.model, chosen.model),
+        "dataset": (run.dataset, chosen.dataset),
+        "machine": (run.machine, plan.machine),
+        "gpus": (run.gpus, plan.gpus * plan.nodes),
+        "nodes": (run.nodes, plan.nodes),
+        "splits": (run.splits, chosen.splits),
+        "window_s": (run.window_s, chosen.window_s),
+    }
+    return next(
+        (
+            f"run.{name}: found {found!r}, the campaign has {wanted!r}"
+            for name, (found, wanted) in pairs.items()
+            if found != wanted
+        ),
+        None,
+    )
+
+
+def _target(machine: str, here: Place) -> Place:
+    if machine == here.name:
+        return here
+    if machine not in study().machines:
+        raise UserError(
+            f"--machine {machine}: unknown machine ({nearest(machine, [here.name, *study().machines])})"
+        )
+    found = place_for(machine, here, "--machine")
+    return found if found.here else of_catalogue(machine)
+
+
+def _planned(
+    run: CampaignRun, plan: Plan, place: Place, target: Place, known: Known, electricity: Grid
+) -> PlannedRun:
+    state, reasons, record = _state(plan, place, target)
+    expected = expect(plan, place, known)
+    if record is not None:
+        duration_s, energy_wh = _taken(record)
+    else:
+        duration_s, energy_wh = _to_take(plan, expected)
+    total_gpus = plan.gpus * plan.nodes
+    return PlannedRun(
+        run_id=plan.run_id,
+        state=state,
+        notebook=plan.notebook,
+        model=plan.parameters.model,
+        dataset=plan.parameters.dataset,
+        machine=plan.machine,
+        gpus=plan.gpus,
+        nodes=plan.nodes,
+        splits=plan.parameters.splits,
+        expected=expected,
+        duration_s=duration_s,
+        energy_wh=energy_wh,
+        co2e_g=None if energy_wh is None else co2e_g(energy_wh, electricity),
+        gpu_hours=0.0
+        if not total_gpus
+        else None
+        if duration_s is None
+        else total_gpus * duration_s / S_PER_HOUR,
+        reasons=reasons,
+        published_in=run.published_in,
+        reconstruction=run.reconstruction,
+    )
+
+
+def _state(plan: Plan, place: Place, target: Place) -> tuple[State, tuple[str, ...], Record | None]:
+    """Say what is there of a run, and where nothing is, what keeps it from starting."""
+    filed = paths.MEASUREMENTS / plan.parameters.campaign / plan.run_id
+    there: tuple[tuple[State, Path], ...] = (("done", plan.folder), ("filed", filed))
+    for state, folder in there:
+        if not (folder / RECORD).exists():
+            continue
+        try:
+            record = read_record(folder / RECORD)
+        except UserError as error:
+            return "refused", (f"{error}; delete the folder to measure it again",), None
+        if (difference := misfit(record, plan)) is not None:
+            where = paths.relative(folder / RECORD)
+            return "refused", (f"{where}: {difference}; delete the folder to measure it again",), None
+        return state, (), record
+    reasons = obstacles(plan, place)
+    if place.name != target.name and not place.here:
+        reasons.insert(0, f"a run for {place.name}, this is {target.name}")
+    return "cannot run" if reasons else "to do", tuple(reasons), None
+
+
+def _taken(record: Record) -> tuple[float | None, float | None]:
+    """Return what a run took: all its phases."""
+    energies = [phase.energy.total_wh for phase in record.phases]
+    known = [energy for energy in energies if energy is not None]
+    seconds = sum(phase.duration_s for phase in record.phases)
+    return seconds, sum(known) if len(known) == len(energies) else None
+
+
+def _to_take(plan: Plan, expected: Expectation) -> tuple[float | None, float | None]:
+    """Return what a run will take: in every split its window, in whole passes, and what warms it up before."""
+    if expected.pass_s is None or expected.pass_s <= 0:
+        return None, None
+    texts = study().datasets[plan.parameters.dataset].split.test
+    warm_up = 1.0
+    if isinstance(plan, LlmPlan):
+        warm_up = min(1.0, max(WARM_UP_TEXTS, plan.parameters.concurrency) / texts)
+    in_window = max(1, math.ceil(plan.parameters.window_s / expected.pass_s))
+    passes = plan.parameters.splits * (in_window + warm_up)
+    energy_wh = None if expected.pass_wh is None else passes * expected.pass_wh
+    return passes * expected.pass_s + 2 * IDLE_S, energy_wh
+
+
+def _total(runs: Sequence[PlannedRun]) -> Total:
+    durations = [run.duration_s for run in runs if run.duration_s is not None]
+    energies = [run for run in runs if run.energy_wh is not None]
+    hours = [run.gpu_hours for run in runs if run.gpu_hours is not None]
+    return Total(
+        runs=len(runs),
+        duration_s=math.fsum(durations),
+        unknown_durations=len(runs) - len(durations),
+        energy_wh=math.fsum(run.energy_wh or 0.0 for run in energies),
+        co2e_g=math.fsum(run.co2e_g or 0.0 for run in energies),
+        unknown_energies=len(runs) - len(energies),
+        gpu_hours=math.fsum(hours),
+        unknown_gpu_hours=len(runs) - len(hours),
+    )
+
+
+def _downloads(plans: Iterable[Plan]) -> list[Download]:
+    """Return what the runs need from the hub, each thing once, with the number of runs that need it."""
+    needed = Counter(item for plan in plans for item in _from_hub(plan))
+    found = []
+    for (kind, name, revision), runs in needed.items():
+        size_bytes, gated = _facts(kind, name)
+        found.append(Download(kind, name, revision, size_bytes, _present(kind, name, revision), gated, runs))
+    return found
+
+
+_Item = tuple[Literal["model", "embedding", "dataset"], str, str | None]
+
+
+def _from_hub(plan: Plan) -> Iterable[_Item]:
+    chosen = plan.parameters
+    data = study().datasets[chosen.dataset]
+    own = Path(chosen.data_dir) / f"{chosen.dataset}.csv.gz" if chosen.data_dir else None
+    if data.hub is not None and not (own and own.is_file()):
+        yield "dataset", data.hub.repository, data.hub.revision
+    match plan:
+        case LlmPlan(parameters=of_llm):
+            elsewhere = plan.served.runs_already or of_llm.checkpoint or plan.model.is_folder
+            if not elsewhere and of_llm.weights == "real":
+                yield "model", plan.model.checkpoint, plan.model.revision
+        case TraditionalPlan(checkpoint=str(name)) if name in study().embeddings:
+            item = study().embeddings[name]
+            if item.repository is not None:
+                yield "embedding", item.repository, item.revision
+
+
+def _facts(kind: str, name: str) -> tuple[int | None, bool | None]:
+    if kind != "model":
+        return None, False
+    for model in study().models.values():
+        if model.family != "Traditional" and model.checkpoint == name:
+            return stored_bytes(model), model.gated
+    return None, None
+
+
+def _present(kind: str, name: str, revision: str | None) -> bool:
+    if kind == "dataset":
+        return any(
+            item.hub is not None and item.hub.repository == name and hub.has_dataset(item.hub)
+            for item in study().datasets.values()
+        )
+    return hub.snapshot(name, revision) is not None

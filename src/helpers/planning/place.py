@@ -1,0 +1,71 @@
+"""The machine that a campaign is planned for: the one at hand, or one of the catalogue that is not."""
+
+from dataclasses import dataclass
+
+from helpers.errors import UserError, nearest, short
+from helpers.machine import Hardware, compute_capabilities, detect, resolve
+from helpers.record import GpuInfo
+from helpers.study import Machine, study
+
+
+@dataclass(frozen=True)
+class Place:
+    """A machine, as far as it is known."""
+
+    name: str
+    here: bool
+    """Whether it is the machine at hand: only then data, packages and access can be looked at."""
+    hardware: Hardware
+    capability: tuple[int, int] | None
+    """The least compute capability of its GPUs; None where it has none, or does not tell."""
+    nodes: int | None
+    """Nodes that there are; None where that is not known."""
+
+    @property
+    def like(self) -> str | None:
+        """The paper's machine with the same GPUs; None where there is none."""
+        if self.name in study().machines:
+            return self.name
+        return _with_gpu(self.hardware.gpus[0].model) if self.hardware.gpus else None
+
+
+def at_hand() -> Place:
+    """Return the machine at hand, under the name that its runs are recorded by without further settings."""
+    hardware = detect()
+    return Place(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
+
+
+def of_catalogue(name: str) -> Place:
+    """Return a machine of the paper as Table 2 describes it."""
+    machine = study().machines[name]
+    gpu = GpuInfo(uuid="unknown", model=machine.gpu_model, memory_gb=machine.gpu_memory_gb)
+    cores = 1  # what the paper prints is ambiguous, and nothing here is reckoned with it
+    hardware = Hardware(machine.cpu, cores, machine.ram_gb, (gpu,) * machine.gpus_per_node, None)
+    return Place(name, False, hardware, _capability(machine), machine.nodes)
+
+
+def place_for(machine: str, here: Place, where: str) -> Place:
+    """Return the place of a run, by its parameter `machine`: the one at hand if it can be that one.
+
+    Raises:
+        UserError: one line where no machine has that name.
+    """
+    if machine in ("auto", here.name):
+        return here
+    if machine not in study().machines:
+        known = [here.name, *study().machines]
+        raise UserError(f"{where}: unknown machine {short(machine)} ({nearest(machine, known)})")
+    try:
+        resolve(machine, here.hardware)
+    except UserError:
+        return of_catalogue(machine)
+    return Place(machine, True, here.hardware, here.capability, study().machines[machine].nodes)
+
+
+def _with_gpu(model: str) -> str | None:
+    return next((name for name, item in study().machines.items() if item.gpu_model in model), None)
+
+
+def _capability(machine: Machine) -> tuple[int, int]:
+    major, _, minor = str(machine.gpu_compute_capability).partition(".")
+    return int(major), int(minor)

@@ -1,0 +1,236 @@
+"""Import: whole runs or nothing, checked, and never over what is there."""
+
+import json
+import shutil
+
+import pytest
+
+from conftest import refusal
+from helpers import importing, paths
+from helpers.cli import main
+from helpers.environment import sha256_of
+from helpers.importing import import_runs
+from helpers.record import RECORD, read_record
+from test_record import record_document
+
+CAMPAIGN = "trial"
+RUN = "news-linear-bow-0123abcd"
+SIDECARS = {"predictions.parquet": b"answers", "notebook.ipynb": b"{}"}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project without runs."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.setattr(paths, "ROOT", folder)
+    monkeypatch.setattr(paths, "RUNS", folder / "runs")
+    monkeypatch.setattr(paths, "MEASUREMENTS", folder / "data" / "measurements")
+    return folder
+
+
+def write_run(base, run=RUN, campaign=CAMPAIGN, change=lambda _: None):
+    """Write a finished run below a folder, as another machine leaves it."""
+    folder = base / campaign / run
+    folder.mkdir(parents=True)
+    document = record_document(run_id=run, campaign=campaign)
+    for name, content in SIDECARS.items():
+        (folder / name).write_bytes(content)
+        document["files"][name] = sha256_of(folder / name)
+    change(document)
+    (folder / RECORD).write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def files_in(folder):
+    """Every file below a folder, also hidden, with its bytes."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def states(found):
+    return [item.state for item in found]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """What was copied from another machine."""
+    return tmp_path / "cluster"
+
+
+def test_a_run_is_copied_whole(project, cluster):
+    source = write_run(cluster / "runs")
+    (item,) = import_runs(cluster)
+    assert (item.state, item.target, item.message) == ("imported", f"runs/{CAMPAIGN}/{RUN}", "")
+    assert files_in(project) == {
+        f"runs/{CAMPAIGN}/{RUN}/{name}": data for name, data in files_in(source).items()
+    }
+    assert read_record(project / "runs" / CAMPAIGN / RUN / RECORD) == read_record(source / RECORD)
+
+
+@pytest.mark.parametrize("depth", ["", "a", "a/b/c/runs"])
+def test_runs_are_found_at_any_depth(project, cluster, depth):
+    for run in ("run-a", "run-b"):
+        write_run(cluster / depth, run)
+    assert states(import_runs(cluster)) == ["imported"] * 2
+
+
+def test_the_folder_of_one_run_can_be_given(project, cluster):
+    assert states(import_runs(write_run(cluster))) == ["imported"]
+
+
+def test_what_the_record_does_not_list_is_left_behind(project, cluster):
+    (write_run(cluster) / "raw_answers.parquet").write_bytes(b"the text of a dataset")
+    import_runs(cluster)
+    assert not any("raw" in name for name in files_in(project))
+
+
+def test_runs_that_are_still_being_written_are_left_behind(project, cluster):
+    write_run(cluster)
+    shutil.copytree(cluster / CAMPAIGN / RUN, cluster / CAMPAIGN / f".{RUN}.17.partial")
+    assert states(import_runs(cluster)) == ["imported"]
+
+
+def test_a_second_import_tells_duplicates_and_changes_nothing(project, cluster):
+    write_run(cluster)
+    import_runs(cluster)
+    before = {file: file.stat().st_mtime_ns for file in project.rglob("*")}
+    (item,) = import_runs(cluster)
+    assert (item.state, item.target) == ("duplicate", f"runs/{CAMPAIGN}/{RUN}")
+    assert {file: file.stat().st_mtime_ns for file in project.rglob("*")} == before
+
+
+def test_a_run_that_was_committed_is_a_duplicate(project, cluster):
+    write_run(cluster)
+    write_run(project / "data" / "measurements")
+    (item,) = import_runs(cluster)
+    assert (item.state, item.target) == ("duplicate", f"data/measurements/{CAMPAIGN}/{RUN}")
+    assert not (project / "runs").exists()
+
+
+@pytest.mark.parametrize("where", ["runs", "data/measurements"])
+def test_another_record_of_the_run_is_a_conflict_and_left_alone(project, cluster, where):
+    write_run(cluster)
+    write_run(cluster, "run-b")
+    write_run(project / where, change=lambda document: document.update(created="2026-11-21T00:00:00Z"))
+    before = files_in(project)
+    conflict, other = import_runs(cluster)
+    assert states([conflict, other]) == ["conflict", "imported"]
+    assert f"{where}/{CAMPAIGN}/{RUN} holds another record of this run" in conflict.message
+    assert "2026-11-21T00:00:00Z" in conflict.message
+    after = files_in(project)
+    assert {name: after[name] for name in before} == before
+
+
+def test_two_machines_with_the_same_run_are_a_conflict_of_the_second(project, cluster):
+    write_run(cluster / "a")
+    write_run(cluster / "b", change=lambda document: document.update(created="2026-11-21T00:00:00Z"))
+    assert states(import_runs(cluster)) == ["imported", "conflict"]
+
+
+@pytest.mark.parametrize("name", SIDECARS)
+@pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b"other"), lambda file: file.unlink()])
+def test_a_file_that_is_not_what_the_record_says_refuses_the_run_and_leaves_nothing(
+    project, cluster, name, spoil
+):
+    source = write_run(cluster)
+    write_run(cluster, "run-b", campaign="whole")
+    spoil(source / name)
+    refused, other = import_runs(cluster)
+    assert states([refused, other]) == ["refused", "imported"]
+    assert refused.message.startswith(f"{source / RECORD}: files.{name}: ")
+    assert not (project / "runs" / CAMPAIGN).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda document: document.update(schema_version=4), "schema_version"),
+        (lambda document: document["run"].update(splits=4), "splits are not 0 to 3"),
+        (lambda document: document["run"].update(run_id="another"), "run.run_id"),
+        (lambda document: document["run"].update(campaign="../../evil"), "run.campaign"),
+        (lambda document: document["files"].update({"../../evil": "a" * 64}), "files"),
+        (lambda document: document["files"].update({"/etc/passwd": "a" * 64}), "files"),
+        (lambda document: document["files"].update({"notebook.ipynb": "short"}), "files.notebook.ipynb"),
+        (lambda document: document.update(created="2026-13-41T25:61:61Z"), "created"),
+    ],
+)
+def test_an_invalid_record_is_refused_with_file_and_field(project, cluster, change, field):
+    source = write_run(cluster, change=change)
+    (item,) = import_runs(cluster)
+    assert (item.state, item.target) == ("refused", None)
+    assert item.message.startswith(str(source / RECORD))
+    assert field in item.message
+    assert files_in(project) == {}
+
+
+def test_a_broken_record_of_ours_refuses_the_import_and_is_named(project, cluster):
+    write_run(cluster)
+    ours = write_run(project / "runs")
+    (ours / RECORD).write_text("{", encoding="utf-8")
+    (item,) = import_runs(cluster)
+    assert item.state == "refused"
+    assert f"runs/{CAMPAIGN}/{RUN}/{RECORD}: document:" in item.message
+
+
+def test_a_folder_without_a_record_is_taken_for_what_is_left_of_a_run(project, cluster):
+    write_run(cluster)
+    left = project / "runs" / CAMPAIGN / RUN
+    left.mkdir(parents=True)
+    (left / "notebook.ipynb").write_text("old", encoding="utf-8")
+    assert states(import_runs(cluster)) == ["imported"]
+    assert (left / "notebook.ipynb").read_bytes() == SIDECARS["notebook.ipynb"]
+
+
+def test_a_record_that_changes_while_it_is_copied_is_refused(project, cluster, monkeypatch):
+    source = write_run(cluster)
+    read = importing.read_record
+
+    def then_changed(file):
+        record = read(file)
+        (source / RECORD).write_text(
+            json.dumps(record_document(run_id=RUN, campaign=CAMPAIGN)), encoding="utf-8"
+        )
+        return record
+
+    monkeypatch.setattr(importing, "read_record", then_changed)
+    (item,) = import_runs(cluster)
+    assert "changed while it was copied" in item.message
+    assert files_in(project) == {}
+
+
+def test_a_place_that_cannot_be_written_is_one_line(project, cluster):
+    write_run(cluster)
+    (project / "runs").write_text("a file in the way", encoding="utf-8")
+    (item,) = import_runs(cluster)
+    assert item.state == "refused"
+    assert "runs" in item.message
+    assert files_in(project) == {"runs": b"a file in the way"}
+
+
+def test_a_folder_that_gives_nothing_is_refused(project, cluster):
+    assert "no such folder" in refusal(import_runs, cluster)
+    cluster.mkdir()
+    assert f"no {RECORD} below it" in refusal(import_runs, cluster)
+
+
+@pytest.mark.parametrize("given", ["", "runs", f"runs/{CAMPAIGN}"])
+def test_our_own_runs_are_not_imported(project, given):
+    write_run(project / "runs")
+    assert "where runs are already" in refusal(import_runs, project / given)
+
+
+def test_the_command_line_tells_every_run_and_its_status_says_whether_all_is_well(project, cluster, capsys):
+    write_run(cluster)
+    spoilt = write_run(cluster, "run-b")
+    assert main(["import", str(cluster)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out == [f"imported   runs/{CAMPAIGN}/{RUN}", f"imported   runs/{CAMPAIGN}/run-b", "2 imported"]
+    (spoilt / RECORD).write_text("{", encoding="utf-8")
+    assert main(["import", str(cluster), "--json"]) == 1
+    assert states_of(capsys.readouterr().out) == ["duplicate", "refused"]
+    assert main(["import", str(cluster / "nowhere")]) == 2
+    assert capsys.readouterr().err.startswith("error: import ")
+
+
+def states_of(text):
+    return [item["state"] for item in json.loads(text)]
