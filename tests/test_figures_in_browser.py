@@ -29,6 +29,11 @@ TABLE = pd.DataFrame(
         "energy": ["1.5 ± 0.1 mWh", "0.2 Wh", "-", "3 µWh"],
         "wh": [10.0, 9.0, np.nan, 100.0],
         "origin": "table_b1",
+        "created": ["2026-11-20", "2026-02-03", "2025-12-31", "2026-11-03"],
+        "version": ["5.10", "5.9", "5.10.2", "4.11"],
+        "package version": ["5.10", "5.9", "5.11", "4.11"],
+        "sha256": ["10c9a4", "9e1b2c", "10b9a4", "0e9c8a"],
+        "interval": ["1,200 (900 to 1,300)", "< 0.11", "37%", "-0.5 ± 4.6"],
     }
 )
 
@@ -279,10 +284,30 @@ def test_a_table_sorts_by_keyboard_by_value_and_unit_with_what_is_absent_last(op
     assert column(browser, 2) == ["3 µWh", "1.5 ± 0.1 mWh", "0.2 Wh", "-"]
     buttons[1].send_keys(Keys.ENTER)
     assert column(browser, 2) == ["0.2 Wh", "1.5 ± 0.1 mWh", "3 µWh", "-"]
-    assert [head.get_attribute("aria-sort") for head in heads] == [None, "descending", None, None]
+    assert [head.get_attribute("aria-sort") for head in heads] == [None, "descending", *[None] * 7]
     buttons[2].click()
     assert column(browser, 3) == ["9", "10", "100", "-"]
-    assert [head.get_attribute("aria-sort") for head in heads] == [None, None, "ascending", None]
+    assert [head.get_attribute("aria-sort") for head in heads] == [None, None, "ascending", *[None] * 6]
     buttons[0].click()
     assert column(browser, 1) == ["a", "b", "c", "d"]
     assert column(browser, 2) == ["0.2 Wh", "1.5 ± 0.1 mWh", "-", "3 µWh"]  # whole rows move
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (5, ["2025-12-31", "2026-02-03", "2026-11-03", "2026-11-20"]),
+        (6, ["4.11", "5.9", "5.10", "5.10.2"]),
+        (7, ["4.11", "5.9", "5.10", "5.11"]),
+        (8, ["0e9c8a", "9e1b2c", "10b9a4", "10c9a4"]),
+        (9, ["-0.5 ± 4.6", "< 0.11", "37%", "1,200 (900 to 1,300)"]),
+    ],
+    ids=["dates", "versions", "versions of two parts", "hashes", "numbers with more behind them"],
+)
+def test_what_only_begins_with_a_number_is_sorted_as_a_text(opened, number, expected):
+    browser = opened()
+    browser.execute_script("document.querySelector('.figure-data').open = true")
+    browser.execute_script(
+        "document.querySelector(`table.sortable th:nth-child(${arguments[0]}) button`).click()", number
+    )
+    assert column(browser, number) == expected

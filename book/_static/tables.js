@@ -6,19 +6,28 @@
     "µg": 1e-6, "mg": 1e-3, "g": 1, "kg": 1e3,
   };
 
-  /* The number that a cell begins with, in the base unit; NaN where it is a text, null where it is absent. */
+  const SAME = new Set(["%", "W", "kW", "GB", "GiB", "MB", "MiB", "KiB", "Wh/s", "times"]);
+  const DIGITS = String.raw`[+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?`;
+  /* A number, its stars; a spread, the end of a range or a second number; a unit; a remark in brackets. */
+  const NUMBER = new RegExp(String.raw`^[<>≤≥~]?\s*(${DIGITS})\*{0,3}(?:\s*(?:±|to|–|/|of)\s*${DIGITS})?`
+    + String.raw`\s*([^\s\d()[\]]*)\s*(?:\(.*\)|\[.*\])?$`, "i");
+
+  /* The number that a cell holds, in the base unit; NaN where it is a text, null where it is absent. Dates, versions
+     and hashes begin with digits and are texts. */
   function valueOf(cell) {
     const text = cell.textContent.trim().replace(/\u2212/g, "-");
     if (text === "-" || text === "") return null;
-    const found = text.match(/^[<>≤≥~]?\s*([+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\s*±\s*[\d.,]+)?\s*(\S*)/i);
-    return found ? Number(found[1].replace(/,/g, "")) * (UNITS[found[2]] || 1) : NaN;
+    const [, number, unit] = text.match(NUMBER) || [];
+    if (number === undefined || !(unit === "" || unit in UNITS || SAME.has(unit))) return NaN;
+    return Number(number.replace(/,/g, "")) * (UNITS[unit] || 1);
   }
 
   function sort(table, column, direction) {
     const body = table.tBodies[0];
     const rows = Array.from(body.rows, (row) => ({ row, cell: row.cells[column] }));
     rows.forEach((item) => { item.value = valueOf(item.cell); item.text = item.cell.textContent.trim(); });
-    const numeric = rows.every((item) => !Number.isNaN(item.value));
+    const version = /\bversion\b/i.test(table.tHead.rows[0].cells[column].textContent); // 5.10 comes after 5.9
+    const numeric = !version && rows.every((item) => !Number.isNaN(item.value));
     rows.sort(function (a, b) {
       if (a.value === null || b.value === null) return (a.value === null) - (b.value === null); // absent ones last
       return direction * (numeric ? a.value - b.value : a.text.localeCompare(b.text, "en", { numeric: true }));
