@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -130,6 +131,12 @@ def load_claims(file: Path = CLAIMS) -> list[Claim]:
     return found
 
 
+@cache
+def _claims() -> tuple[Claim, ...]:
+    """Return the ledger of the project, read once: the catalogue does not change while a process runs."""
+    return tuple(load_claims())
+
+
 def evaluate(tables: Tables, source: str = PUBLISHED, mode: str | None = None) -> list[Assessment]:
     """Recompute every claim from the rows of one source.
 
@@ -137,7 +144,7 @@ def evaluate(tables: Tables, source: str = PUBLISHED, mode: str | None = None) -
     values and the measured components for a campaign. A source without rows leaves every claim untested.
     """
     rows = source_of(tables, source, mode)
-    return [_assess(item, rows) for item in load_claims()]
+    return [_assess(item, rows) for item in _claims()]
 
 
 def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:

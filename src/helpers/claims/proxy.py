@@ -113,9 +113,7 @@ def equation_2(evidence: Evidence) -> Recomputed:
 
 
 def _relative_error(fitted: regression.Fit, run: Run) -> Value:
-    expected = corners(
-        lambda duration: regression.predict(fitted, duration, run.gpus).mean_wh, run.duration()
-    )
+    expected = corners(lambda duration: regression.predicted_wh(fitted, duration, run.gpus), run.duration())
     return abs(expected / run.energy() - 1)
 
 

@@ -170,12 +170,16 @@ def fit(rows: pd.DataFrame) -> Fit:
     )
 
 
+def predicted_wh(fitted: Fit, duration_s: float, gpus: int) -> float:
+    """Return the energy that a fit expects of one run."""
+    return float(_regressors(fitted, duration_s, gpus) @ [term.estimate for term in fitted.terms.values()])
+
+
 def predict(fitted: Fit, duration_s: float, gpus: int) -> Prediction:
     """Return what a fit expects of one run: the mean, and the interval in which 95 % of runs would lie."""
-    values = {"duration": duration_s, "gpus": gpus, "duration:gpus": duration_s * gpus, "constant": 1.0}
     names = list(fitted.terms)
-    x = np.array([values[name] for name in names])
-    mean = float(x @ [term.estimate for term in fitted.terms.values()])
+    x = _regressors(fitted, duration_s, gpus)
+    mean = predicted_wh(fitted, duration_s, gpus)
     variance = float(x @ fitted.covariance.loc[names, names].to_numpy() @ x)
     quantile = quantile_95(fitted)
     half, mean_half = (
@@ -183,6 +187,11 @@ def predict(fitted: Fit, duration_s: float, gpus: int) -> Prediction:
         quantile * math.sqrt(variance),
     )
     return Prediction(mean, mean - half, mean + half, mean - mean_half, mean + mean_half)
+
+
+def _regressors(fitted: Fit, duration_s: float, gpus: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    values = {"duration": duration_s, "gpus": gpus, "duration:gpus": duration_s * gpus, "constant": 1.0}
+    return np.array([values[name] for name in fitted.terms])
 
 
 def quantile_95(fitted: Fit) -> float:
