@@ -155,4 +155,10 @@ def test_the_verdict_follows_the_numbers(long_percent, short_percent, words):
     said = verdict(errors)
     assert all(word in said for word in words)
     assert f"{long_percent} %" in said
-    assert f"{short_percent} %" in said
+    assert f"half of them are off by {short_percent} % or more" in said
+
+
+def test_an_error_of_many_times_the_energy_is_no_percentage():
+    said = verdict(pd.DataFrame({"duration_s": [1.0, 2.0, 500.0], "error_percent": [60.0, -4e6, 5.0]}))
+    assert "the worst by 40000 times its energy." in said
+    assert "4000000" not in said

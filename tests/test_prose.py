@@ -1,5 +1,6 @@
 """Numbers of the prose come from the data: the role that inserts them, and the few digits that are typed."""
 
+import dataclasses
 import re
 import shutil
 import sys
@@ -31,6 +32,24 @@ PAGES = sorted((ROOT / "book").glob("*.md"))
         ("1. First\n2. Second, of 7", ["7"]),
         ("on one H200 with 2 GPUs", ["2"]),
         ("7,600 items", ["7,600"]),
+        ("(1234) texts (2003)", ["1234"]),
+        ("In 40B texts", ["40"]),
+        ("See Table 9 to 12 models", ["9", "12"]),
+        ("See Table 3 and 12 models, Figures 6 and 17", ["12", "6", "17"]),
+        ("Llama 3.5 times, Llama 3.1 8B and Qwen 2.5\n7B", ["3.5"]),
+        ("A999, A30 and X12", ["999", "12"]),
+        ("½ of 10² texts at 4 g of CO₂e", ["½", "10", "²", "4"]),
+        ("section 88, section 3.3, Eq. 20", ["88", "20"]),
+        ("100. text", ["100"]),
+        ("if a < 5 then b > 3, <https://example.org/7> and <b>8</b>", ["5", "3", "8"]),
+        (
+            ":::{dropdown} All 12\n7 rows\n:::\n```{note}\n13 runs\n```\n```{claims}\n14\n```",
+            ["12", "7", "13"],
+        ),
+        ("{term}`6 splits <split>` and {doc}`page2`", ["6"]),
+        ("Seventeen models of eleven authorities, two datasets", ["Seventeen", "eleven"]),
+        ("about two hundred texts, a thousand cards, hundreds of letters", ["two hundred", "a thousand"]),
+        ("twenty-five runs, often", ["twenty-five"]),
     ],
 )
 def test_typed_numbers_are_found_and_nothing_else(text, found):
@@ -68,6 +87,21 @@ def test_numbers_follow_the_published_values(tmp_path):
     assert after["dearest.energy"].text == "70\u202fkWh"
     assert float(after["decades"].text) == pytest.approx(float(before["decades"].text) + 2)
     assert after["best.accuracy"] == before["best.accuracy"]
+
+
+def test_the_best_model_of_a_dataset_follows_the_table_and_a_tie_goes_to_the_thriftier(tmp_path):
+    found = numbers(load_tables())
+    assert found["best.tomatoes.model"].text == "Jamba Mini 1.5"  # as accurate as two others, for less
+    assert (found["best.llm.model"].text, found["best.fktg.model"].text) == (
+        "Qwen 2.5 72B",
+        "Linear Embedding",
+    )
+    assert (found["models.all"].text, found["models.llm"].text) == ("17", "11")
+    tables = load_tables()
+    mask = (tables.results["dataset"] == "news") & (tables.results["model"] == "linear-bow")
+    results = tables.results.assign(accuracy=tables.results["accuracy"].mask(mask, 0.99))
+    changed = numbers(dataclasses.replace(tables, results=results))
+    assert (changed["best.news.model"].text, changed["best.news.accuracy"].text) == ("Linear BoW", "0.99")
 
 
 # --- the role ----------------------------------------------------------------------------------------------

@@ -156,6 +156,33 @@ def test_a_table_without_plots_has_no_second_table_of_its_data():
     assert len(BeautifulSoup(artefact(panel("a", "x")).html(), "html.parser").select("table")) == 1
 
 
+FIRST, SECOND, THIRD = ("F" + "x" * 70 + ".", "S" + "y" * 70 + ", see Eq. 2.", "T" + "z" * 70 + " < 1.")
+
+
+@pytest.mark.parametrize(
+    ("note", "line", "folded"),
+    [
+        (FIRST, FIRST, None),
+        (f"{FIRST} {SECOND}", f"{FIRST} {SECOND}", None),
+        (f"{FIRST} {SECOND} {THIRD}", f"{FIRST} {SECOND}", THIRD),
+        ("a" * 300 + ". B.", "a" * 300 + ".", "B."),
+        (f"Short. {'B' * 200}. {THIRD}", f"Short. {'B' * 200}.", THIRD),
+        ("", "", None),
+    ],
+)
+def test_of_a_note_a_line_is_shown_and_the_rest_is_folded(note, line, folded):
+    item = artefact(panel("a", "x"), note=note)
+    soup = BeautifulSoup(item.html(), "html.parser")
+    assert soup.select_one(".finding + p.note").text == line
+    more = soup.select_one("details.note-more")
+    assert (more and more.select_one("p.note").text) == folded
+    assert more is None or (more.select_one("summary").text, more.has_attr("open")) == (
+        "How to read this",
+        False,
+    )
+    assert item.metadata()["note"] == note  # machines get all of it
+
+
 def test_cells_are_escaped_long_texts_wrap_and_absent_values_are_a_dash():
     frame = pd.DataFrame({"text": ["<b>", "word " * 20], "number": [1.23456789, np.nan]})
     cells = BeautifulSoup(html_table(frame, "<T>"), "html.parser").select("td")

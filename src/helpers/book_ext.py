@@ -162,6 +162,7 @@ def _fragment(notebook: Path) -> str:
 def _brief(fragment: str, height: int, name: str) -> str:
     """Leave out all words around the plots; the page has its own."""
     fragment = re.sub(r'<p class="(finding|note|panel-title|panel-note|panel-files)">.*?</p>', "", fragment)
+    fragment = re.sub(r'<details class="note-more">.*?</details>', "", fragment)
     fragment = re.sub(
         r'style="min-height: \d+px"', f'style="min-height: {height}px" data-height="{height}"', fragment
     )

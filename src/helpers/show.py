@@ -28,6 +28,9 @@ BOOK_VARIABLE = "COMPANION_BOOK"
 """Environment variable of a kernel that executes an analysis for the book."""
 WIDE_PX, SMALL_PX = 720, 340
 """Widths of the static images: about what a panel has on a desktop."""
+_LINE, _SHORT = 160, 60
+"""Characters of a note that stand under the finding at once; a shorter one takes the next sentence as well."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\bEq\.)(?<!\bal\.)(?<!\be\.g\.) +(?=[A-Z0-9])")
 _LONG = 40
 """Characters from which on a text in a table is wrapped."""
 
@@ -127,9 +130,7 @@ class Artefact:
         return f".venv/bin/python -m helpers analyse {self.name}"
 
     def _head(self) -> str:
-        return (
-            f'<p class="finding">{html.escape(self.finding)}</p><p class="note">{html.escape(self.note)}</p>'
-        )
+        return f'<p class="finding">{html.escape(self.finding)}</p>{_note(self.note)}'
 
     def _caption(self) -> str:
         source = source_panel(self.name, self.kind, self.function, self.rebuild, self.sources())
@@ -171,6 +172,20 @@ def source_files(origins: Sequence[str]) -> list[str]:
         for part in [origin] if "/" in origin else origin.split():
             files.add(part if "/" in part else f"data/published/{part}.csv")
     return sorted(files)
+
+
+def _note(note: str) -> str:
+    """Return its first sentences, about a line of them, and fold the rest."""
+    line, *more = _SENTENCE_END.split(note)
+    while more and (len(line) < _SHORT or len(f"{line} {more[0]}") <= _LINE):
+        line = f"{line} {more.pop(0)}"
+    shown = f'<p class="note">{html.escape(line)}</p>'
+    if not more:
+        return shown
+    return (
+        f'{shown}<details class="note-more"><summary>How to read this</summary>'
+        f'<p class="note">{html.escape(" ".join(more))}</p></details>'
+    )
 
 
 def _legend(panels: Sequence[Panel]) -> str:

@@ -142,13 +142,13 @@ def verdict(errors: pd.DataFrame) -> str:
     return (
         f"Duration is {'a good' if good else 'a rough'} proxy for runs of {LONG_S:.0f} s or more (median error "
         f"{long['size'].median():.0f} %, worst {long['size'].max():.0f} %) and "
-        f"{'no proxy' if useless else 'a proxy'} for shorter ones (median {short['size'].median():.0f} %, "
-        f"worst {_times(short['size'].max())})."
+        f"{'no proxy' if useless else 'a proxy'} for shorter ones: half of them are off by "
+        f"{short['size'].median():.0f} % or more, the worst by {_size(short['size'].max())}."
     )
 
 
-def _times(percent: float) -> str:
-    return f"{percent:.0f} %" if percent < 1000 else f"{units.significant(percent / 100, 2)} times the energy"
+def _size(percent: float) -> str:
+    return f"{percent:.0f} %" if percent < 1000 else f"{units.significant(percent / 100, 2)} times its energy"
 
 
 def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool, told: str) -> list[go.Scatter]:

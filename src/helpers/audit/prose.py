@@ -3,33 +3,45 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-from helpers import paths
+from helpers import floor, paths
 from helpers.audit.findings import Finding
 from helpers.errors import UserError, nearest
 from helpers.numbers import Number
+from helpers.study import study
 from helpers.validation import load_yaml
 
 TYPED = "typed_numbers.yaml"
 _ROLE = re.compile(r"\{number\}`([^`]+)`")
+_DIRECTIVES_OF_PROSE = (
+    "admonition|note|tip|hint|important|warning|caution|attention|seealso|dropdown|glossary|list-table"
+)
+_SHOWN_ROLES = "term|abbr|sub|sup|math"
+"""Roles whose text a reader sees as it is typed."""
 _NO_PROSE = (
-    r"^(`{3,}).*?^\1`*$",  # code blocks and directives with an argument
-    r"^:{3,}.*$",  # fences of other directives
-    r"^:[a-z-]+:.*$",  # their options
-    r"\{[a-z:]+\}`[^`]*`",  # roles: citations, generated numbers
+    rf"^(`{{3,}})(?!\{{(?:{_DIRECTIVES_OF_PROSE})\}}).*?^\1`*$",  # code blocks, directives that hold no prose
+    r"<!--.*?-->",
+    r"^:{3,}(\{(grid|container)\}.*$|\{[a-z-]+\})?",  # fences of other directives; their titles are prose
+    r"^:[a-z-]+:.*$",  # options of directives
+    rf"\{{(?!{_SHOWN_ROLES})[a-z:]+\}}`[^`]*`",  # roles: citations, generated numbers
     r"`[^`]*`",  # code
-    r"<[^>]*>",  # tags
+    r"</?[a-zA-Z][^>]*>",  # tags, and addresses
     r"\]\([^)]*\)",  # targets of links
     r"\barXiv \d{4}\.\d{5}(v\d)?",  # citations
-    r"\b(Figures?|Tables?|Eq\.|[Ss]ections?|Appendix) [A-Z]?\d+(\.\d+)*(( and|,| to|-) ?[A-Z]?\d+(\.\d+)*)*",  # references
-    r"^\d+\. ",  # ordered lists
-    r"\bsha256\b|\bHC3\b|\b(CO|R)[²2]e?\b",  # names
-    r"\b[A-Z]\d{2,3}\b",  # names of GPUs
-    r"\b(Qwen|Phi|Llama)\s[\d.]+|\b\d+B\b|-L\d+-v\d\b",  # names of models
-    r"\(\d{4}\)",  # years of citations
+    r"\((19|20)\d\d\)",  # years of citations
+    r"\b([Ss]ections?|Eq\.) [1-9](\.[1-9]){0,2}\b(?!\.\d)",  # references
+    r"^\d{1,2}\. ",  # ordered lists
+    r"\bsha256\b|\bHC3\b|\b(CO[²₂2]e?|R[²2])(?!\w)",  # names
     r"\bper 1000 texts\b",  # a unit
 )
+_WORDS = (
+    "eleven|twelve|(thir|four|fif|six|seven|eigh|nine)teen|(twen|thir|for|fif|six|seven|eigh|nine)ty(-[a-z]+)?|"
+    "dozen|(a|one|two|three|four|five|six|seven|eight|nine|ten) (hundred|thousand|million)|hundred|thousand|million"
+)
+_TYPED = rf"\d+(?:[.,]\d+)*|[¼-¾⅐-⅟↉²³¹⁰-⁹₀-₉]+|\b(?:{_WORDS})\b"
 
 
 def texts() -> dict[str, str]:
@@ -45,10 +57,38 @@ def _text_cells(notebook: Path) -> str:
 
 
 def typed_numbers(text: str) -> list[str]:
-    """Return the numbers that stand typed in the prose of a page, in order."""
-    for pattern in _NO_PROSE:
-        text = re.sub(pattern, " ", text, flags=re.MULTILINE | (re.DOTALL if "{3,}).*?" in pattern else 0))
-    return re.findall(r"\d+(?:[.,]\d+)*", text)
+    """Return the numbers that stand typed in the prose of a page, in order: digits, and words above ten."""
+    text = re.sub(rf"\{{({_SHOWN_ROLES})\}}`([^`]*)`", r"\2", text)
+    for pattern in (*_NO_PROSE, *_names()):
+        text = re.sub(pattern, " ", text, flags=re.MULTILINE | (re.DOTALL if ".*?" in pattern else 0))
+    return [found[0] for found in re.finditer(_TYPED, text, re.IGNORECASE)]
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """Return patterns of names with digits: models, their checkpoints, GPUs, and the paper's figures and tables."""
+    known = study()
+    names = {
+        *(model.title for model in known.models.values()),
+        *known.embeddings,
+        *(machine.gpu_model for machine in known.machines.values()),
+        *floor.load_gpus(),
+    }
+    stems = [file.stem.split("_") for file in (paths.ROOT / "notebooks" / "analysis").glob("*.ipynb")]
+    label = {
+        kind: _any({stem[1].upper() for stem in stems if stem[0] == kind}) for kind in ("figure", "table")
+    }
+    references = [
+        rf"\b{kind.title()}(?:\s{one}|s\s{one}(?:(?:, (?:and )?| and | to |-){one})+)(?!\w|\.\d)"
+        for kind, one in label.items()
+    ]
+    return (*references, rf"(?<![\w.])(?i:{_any(names)})(?!\w|\.\d)")
+
+
+def _any(names: Iterable[str]) -> str:
+    """Return a pattern for any of the names, the longest that fits."""
+    escaped = (re.escape(name).replace(r"\ ", r"\s") for name in sorted(names, key=len, reverse=True))
+    return rf"(?:{'|'.join(escaped)})"
 
 
 def used_numbers(text: str) -> list[str]:
