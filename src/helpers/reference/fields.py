@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable, Iterator, Sequence
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
@@ -97,6 +97,11 @@ def type_html(annotation: Any) -> str:
     kind, inner = get_origin(annotation), get_args(annotation)
     if kind is Literal:
         return " or ".join(code(str(value)) for value in inner)
+    if kind is Annotated:
+        said = ", ".join(
+            filter(None, (limits(item, default=False) for item in inner[1:] if isinstance(item, FieldInfo)))
+        )
+        return type_html(inner[0]) + (f" ({said})" if said else "")
     words = [type_html(part) for part in inner]
     if kind in (Union, UnionType):
         return " or ".join(words)
