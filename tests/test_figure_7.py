@@ -162,7 +162,7 @@ def test_all_panels_share_their_axes(with_reference):
 
 def test_labels_name_every_published_point_and_hide_nothing_but_a_mark(with_reference):
     for panel in figure_7(with_reference).panels:
-        labels = [text for trace in panel.figure.data for text in trace.text if text]
+        labels = [text.strip() for trace in panel.figure.data for text in trace.text if text]
         rows = figure_7(with_reference).data
         rows = rows[(rows["dataset"] == panel.name) & (rows["source"] == "published")]
         assert sorted(labels) == sorted(map(model_title, rows["model"]))
@@ -170,10 +170,10 @@ def test_labels_name_every_published_point_and_hide_nothing_but_a_mark(with_refe
             panel.figure.layout.xaxis.range,
             tuple(round(math.log10(panel.figure.layout.yaxis.tickvals[i])) for i in (0, -1)),
         )
-        size = (250.0, 355.0)
+        size = (252.0, 383.0)
         towards = {name: (dx, dy) for name, dx, dy in style.PLACES}
         boxes = [
-            style._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text, *towards[place])
+            style._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text.strip(), *towards[place])
             for trace in panel.figure.data
             for text, place, x, y in zip(trace.text, trace.textposition, trace.x, trace.y, strict=True)
             if text

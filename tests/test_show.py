@@ -99,6 +99,19 @@ def test_each_plot_is_an_image_with_the_same_plot_as_json():
     assert len({image["width"] for image in soup.select("img")}) == 2  # wide, and not
 
 
+def test_a_panel_without_marks_is_a_sentence_without_plot_and_links():
+    empty = go.Figure()
+    style.layout(empty, height=200)
+    style.not_measured(empty)
+    item = artefact(panel("a", "x"), Panel("b", "B", "", empty, alt="B: not measured on this machine."))
+    page = BeautifulSoup(item.html(), "html.parser")
+    assert [plot["id"] for plot in page.select(".plot")] == ["figure_x-a"]
+    (_, sentence) = page.select(".panel")
+    assert sentence.get_text(" ").split() == ["B", "B:", "not", "measured", "on", "this", "machine."]
+    assert sentence.select("a, img, script") == []
+    assert [found["name"] for found in item.metadata()["panels"]] == ["a"]
+
+
 def test_no_text_of_the_data_becomes_markup():
     figure = plot(HOSTILE, "x")
     figure.data[0].hovertext = [HOSTILE, HOSTILE]

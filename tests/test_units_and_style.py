@@ -4,6 +4,7 @@ import math
 import re
 from itertools import combinations, pairwise
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from hypothesis import assume, given, settings
@@ -17,6 +18,7 @@ from helpers.units import THIN
 WH = {"kWh": 1e3, "Wh": 1.0, "mWh": 1e-3, "µWh": 1e-6}
 SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 MARKER = 14
+WIDE_PX = (598.0, 423.0)
 POSITIVE = st.floats(1e-9, 1e9)
 
 
@@ -175,7 +177,7 @@ def test_labels_of_points_far_apart_hide_nothing_and_stay_inside(cells, label):
     width, height = 900.0, 480.0
     points = [(x * 300.0 + 150, y * 80.0 + 40) for x, y in cells]
     labels = [label] * len(points)
-    places = style.place_labels(points, labels, width, height)
+    places = style.place_labels(points, labels, (width, height))
     assert_nothing_hidden(points, labels, places)
     for left, top, right, bottom in boxes(points, labels, places).values():
         assert 0 <= left <= right <= width
@@ -184,7 +186,7 @@ def test_labels_of_points_far_apart_hide_nothing_and_stay_inside(cells, label):
 
 def test_labels_of_two_neighbours_turn_away_from_each_other():
     points, labels = [(300.0, 200.0), (330.0, 200.0)], ["Linear BoW", "Linear Tf-idf"]
-    assert_nothing_hidden(points, labels, style.place_labels(points, labels, 600, 400))
+    assert_nothing_hidden(points, labels, style.place_labels(points, labels, (600, 400)))
 
 
 @pytest.mark.parametrize(
@@ -192,17 +194,57 @@ def test_labels_of_two_neighbours_turn_away_from_each_other():
     [((595.0, 200.0), "right"), ((5.0, 200.0), "left"), ((300.0, 2.0), "top"), ((300.0, 398.0), "bottom")],
 )
 def test_a_label_at_an_edge_turns_inside(point, forbidden):
-    (place,) = style.place_labels([point], ["Linear BoW"], 600, 400)
+    (place,) = style.place_labels([point], ["Linear BoW"], (600, 400))
     assert forbidden not in place
+
+
+def test_a_label_without_a_free_place_is_left_out():
+    points = [(300.0 + 12 * x, 200.0 + 12 * y) for x in range(-9, 10) for y in range(-3, 4)]
+    labels = ["Linear BoW" if point == (300.0, 200.0) else "" for point in points]
+    assert style.place_labels(points, labels, (600, 400)).count(None) == 1
+    found = style.labels(pd.Series(labels), points, (600, 400))
+    assert list(found["text"]) == [""] * len(points)
+
+
+def test_a_label_is_not_put_beside_the_mark_of_another():
+    points = [(100.0, 200.0), (140.0, 201.0)]
+    (place, _) = style.place_labels(points, ["Phi 3.5 Mini", ""], (600, 400))
+    assert place not in ("middle right", "top right", "bottom right")
+
+
+def test_a_place_holds_in_all_sizes():
+    point = (470.0, 200.0)
+    assert style.place_labels([point], ["Linear BoW"], (600, 400)) == ["middle right"]
+    assert "right" not in str(style.place_labels([point], ["Linear BoW"], (600, 400), (250, 400))[0])
+
+
+def test_a_label_keeps_off_lines():
+    line = [(x, 200.0) for x in range(310, 600, 8)]
+    assert style.place_labels([(300.0, 200.0)], ["Linear BoW"], (600, 400), lines=line) != ["middle right"]
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        ([9.88e-8, 0.13], "µWh"),
+        ([0.002, 0.133], "mWh"),
+        ([0.5, 700.0, None], "Wh"),
+        ([None, 0.0], "Wh"),
+    ],
+)
+def test_the_unit_of_a_table_keeps_its_numbers_short(values, unit):
+    size, found = units.table_unit(values, 3)
+    assert found == unit
+    assert max(len(units.significant(value / size, 3)) for value in values if value is not None) <= 6
 
 
 def test_a_point_without_a_label_takes_no_room():
     points = [(300.0, 200.0), (300.0, 200.0)]
     assert (
-        style.place_labels(points, ["", "x"], 600, 400)
-        == style.place_labels(points, ["x", ""], 600, 400)[::-1]
+        style.place_labels(points, ["", "x"], (600, 400))
+        == style.place_labels(points, ["x", ""], (600, 400))[::-1]
     )
-    assert style.place_labels([], [], 600, 400) == []
+    assert style.place_labels([], [], (600, 400)) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -212,7 +254,7 @@ def test_a_point_without_a_label_takes_no_room():
 )
 def test_every_point_gets_a_position_that_plotly_knows(points, data):
     labels = data.draw(st.lists(st.text(max_size=20), min_size=len(points), max_size=len(points)))
-    places = style.place_labels(points, labels, 600, 400)
+    places = style.labels(pd.Series(labels, dtype=object), points, (600, 400))["place"]
     assert len(places) == len(points)
     assume(points)
     go.Scatter(x=[x for x, _ in points], y=[y for _, y in points], textposition=places)
@@ -228,10 +270,10 @@ def fktg(tmp_path_factory):
 
 
 def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
-    points = scatter.pixels(fktg, scatter.Axes((0.25, 0.62), (-5, 3)), scatter.WIDE_PX)
+    points = scatter.pixels(fktg, scatter.Axes((0.25, 0.62), (-5, 3)), WIDE_PX)
     labels = [study().models[name].title for name in fktg["model"]]
     assert len(labels) == 17
-    places = style.place_labels(points, labels, *scatter.WIDE_PX)
+    places = style.place_labels(points, labels, WIDE_PX)
     found = boxes(points, labels, places)
     hidden = [
         f"{labels[i]} and {labels[j]}"
@@ -240,7 +282,7 @@ def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
     ]
     assert hidden == []
     for left, _, right, _ in found.values():
-        assert -1 <= left <= right <= scatter.WIDE_PX[0] + 1
+        assert -1 <= left <= right <= WIDE_PX[0] + 1
 
 
 def test_the_figure_places_its_labels_so(fktg):
@@ -250,10 +292,13 @@ def test_the_figure_places_its_labels_so(fktg):
         for trace in panel.figure.data
         for name, place in zip(trace.text, trace.textposition, strict=True)
     }
-    points = scatter.pixels(fktg, scatter.Axes((0.25, 0.62), (-5, 3)), scatter.WIDE_PX)
-    labels = [study().models[name].title for name in fktg["model"]]
-    expected = style.place_labels(points, labels, *scatter.WIDE_PX)
-    assert drawn == dict(zip(labels, expected, strict=True))
+    labels = {study().models[name].title for name in fktg["model"]}
+    assert {text.strip(): text.strip() for text in drawn} == {text: text for text in labels}
+    for text, place in drawn.items():  # a space keeps a label beside its mark from touching it
+        assert (text[0] == "\u00a0", text[-1] == "\u00a0") == (
+            place == "middle right",
+            place == "middle left",
+        )
 
 
 # Looks

@@ -21,6 +21,7 @@ from helpers import figure_json, paths
 from helpers.environment import git_commit, git_dirty, sha256_of
 from helpers.links import ROOT_LINK, Markup
 from helpers.source_panel import source_panel
+from helpers.style import NOT_MEASURED
 
 METADATA = "companion"
 """Key of the output's metadata that `helpers.shown` reads."""
@@ -75,7 +76,8 @@ class Artefact:
             return
         display(HTML(_without_book_links(self._head())))  # type: ignore[no-untyped-call]
         for panel in self.panels:
-            panel.figure.show()
+            if panel.figure.data:
+                panel.figure.show()
         display(HTML(_without_book_links(f"{self.body}{self._caption()}")))  # type: ignore[no-untyped-call]
 
     def html(self) -> str:
@@ -111,6 +113,7 @@ class Artefact:
                     "height": int(panel.figure.layout.height),
                 }
                 for panel in self.panels
+                if panel.figure.data
             ],
         }
 
@@ -205,11 +208,16 @@ def _panel(artefact: str, panel: Panel) -> str:
     identifier = f"{artefact}-{panel.name}"
     classes = "panel" + (" wide" if panel.wide else "") + (" marked" if panel.marked else "")
     alt, height = html.escape(panel.alt), int(panel.figure.layout.height)
-    image = f"{ROOT_LINK}_images/{identifier}.svg"
-    return (
+    head = (
         f'<!-- panel {panel.name} --><div class="{classes}"><p class="panel-title">{html.escape(panel.title)}</p>'
         f'<p class="panel-note">{html.escape(panel.note)}</p>'
-        f'<div class="plot" id="{identifier}" data-alt="{alt}" style="min-height: {height}px">'
+    )
+    if not panel.figure.data:  # a sentence says so; an empty plot would only take room
+        said = "" if NOT_MEASURED in panel.note.lower() else f'<p class="panel-note">{alt}</p>'
+        return f"{head}{said}</div><!-- end of panel -->"
+    image = f"{ROOT_LINK}_images/{identifier}.svg"
+    return (
+        f'{head}<div class="plot" id="{identifier}" data-alt="{alt}" style="min-height: {height}px">'
         f'<img class="static" src="{image}" alt="{alt}" width="{WIDE_PX if panel.wide else SMALL_PX}" height="{height}">'
         f'<script type="application/json" class="plotly-figure">{figure_json.dumps(panel.figure)}</script></div>'
         f'<p class="panel-files"><a class="svg" href="{image}" download>SVG</a></p></div><!-- end of panel -->'

@@ -1,6 +1,7 @@
 """The look of all figures: colours and markers by family, axes, places for labels."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,50 +124,144 @@ PLACES = (
     ("middle right", 1, 0),
     ("middle left", -1, 0),
     ("top center", 0, -1),
-    ("bottom center", 0, 1),
     ("top right", 1, -1),
     ("bottom right", 1, 1),
     ("top left", -1, -1),
     ("bottom left", -1, 1),
 )
-"""Plotly's text positions and the direction of the label, x to the right and y down."""
+"""Plotly's text positions and the direction of the label, x to the right and y down; below the middle it touches its mark."""
+_MIDDLE_PX, _CORNER_PX, _ABOVE_PX = 11, 8, 7
+"""From the middle of a mark to a label beside it, with a space between, in its corner, and above or below it."""
+_KEEP_PX, _NARROW_KEEP_PX, _NARROW_PLOT_PX = 7, 8.1, 480
+"""What a label keeps from the middle of any other mark; more in a narrow plot, which names few of its marks."""
+_SPACE = "\u00a0"
+_NARROW, _NARROW_PX, _LETTER_PX = frozenset(" .,-fijlrtI"), 4.2, 8.2
+"""Widths of letters in the font that has the widest ones of `FONT`, a little more rather than less."""
+_LINE_PX = 4
+"""What a label keeps from the points along a line."""
+Point = tuple[float, float]
+Size = tuple[float, float]
+"""Width and height of a plot without its axes, in pixels."""
+
+
+def labels(
+    text: pd.Series, points: Sequence[Point], *sizes: Size, lines: Sequence[Point] = ()
+) -> pd.DataFrame:
+    """Return text and place of the labels, apart from their marks by a space, and empty where no place is free."""
+    places = place_labels(points, list(text), *sizes, lines=lines)
+    rows = [
+        (_apart(label, place) if label and place else "", place or PLACES[0][0])
+        for label, place in zip(text, places, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["text", "place"], index=text.index, dtype=object)
 
 
 def place_labels(
-    points: Sequence[tuple[float, float]], labels: Sequence[str], width: float, height: float
-) -> list[str]:
-    """Choose a text position for each label so that it hides no point and no other label.
+    points: Sequence[Point], labels: Sequence[str], *sizes: Size, lines: Sequence[Point] = ()
+) -> list[str | None]:
+    """Choose a text position for each label so that it hides no other label and keeps away from other points and lines.
 
-    `points` are pixels in a plot of `width` x `height`; labels are placed greedily in their order, an
-    empty label takes no room. A position, unlike an offset in data, survives a change of size.
+    That holds in plots of all `sizes`; `points`, and those along `lines`, are pixels in the first of them. The label with
+    the fewest free places chooses first, the place that leaves the most to the others; one without any gets None, and
+    an empty one takes no room. A position, unlike an offset in data, survives a change of size.
     """
-    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in points]
-    chosen = []
-    for (x, y), label in zip(points, labels, strict=True):
-        boxes = [_box(x, y, label, dx, dy) for _, dx, dy in PLACES]
-        costs = [_cost(box, taken, (x, y), width, height) for box in boxes]
-        best = costs.index(min(costs))
-        if label:
-            taken.append(boxes[best])
-        chosen.append(PLACES[best][0])
-    return chosen
+    plots = [_Plot(_scaled(points, sizes[0], size), _scaled(lines, sizes[0], size), size) for size in sizes]
+    boxes = {
+        (number, name): [_box(*plot.points[number], label, dx, dy) for plot in plots]
+        for number, label in enumerate(labels)
+        for name, dx, dy in PLACES
+    }
+    free = {
+        number: [
+            name
+            for name, *_ in PLACES
+            if all(plot.is_free(box, number) for plot, box in zip(plots, boxes[number, name], strict=True))
+        ]
+        for number, label in enumerate(labels)
+        if label
+    }
+    first: set[int] = set()
+    found = [_choose(free, boxes, first)]
+    for _ in labels:  # what found no place is tried again as one of the first to choose
+        lacking = {number for number, places in free.items() if places} - set(found[-1])
+        if not lacking - first:
+            break
+        first |= lacking
+        found.append(_choose(free, boxes, first))
+    best = max(found, key=len)
+    return [best.get(number) if label else PLACES[0][0] for number, label in enumerate(labels)]
 
 
 Box = tuple[float, float, float, float]
 
 
+def _choose(
+    free: Mapping[int, list[str]], boxes: Mapping[tuple[int, str], list[Box]], first: Collection[int]
+) -> dict[int, str]:
+    """Return the places of the labels that find one, if `first` choose before the others."""
+    free, chosen = dict(free), {}
+    while free:
+        number = min(free, key=lambda number: (number not in first, len(free[number]), number))
+        own = free.pop(number)
+        if not own:
+            continue
+        hidden = {
+            name: {
+                (other, place)
+                for other, places in free.items()
+                for place in places
+                if any(map(_overlap, boxes[number, name], boxes[other, place]))
+            }
+            for name in own
+        }
+        chosen[number] = min(own, key=lambda name: len(hidden[name]))
+        lost = hidden[chosen[number]]
+        free = {
+            other: [place for place in places if (other, place) not in lost] for other, places in free.items()
+        }
+    return chosen
+
+
+def _apart(label: str, place: str) -> str:
+    return {"middle right": _SPACE + label, "middle left": label + _SPACE}.get(place, label)
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """Marks and lines of a plot in pixels."""
+
+    points: Sequence[Point]
+    lines: Sequence[Point]
+    size: Size
+
+    def is_free(self, box: Box, number: int) -> bool:
+        """Say whether a label of a point lies there inside, and would not be read as that of another mark."""
+        keep_px = _NARROW_KEEP_PX if self.size[0] < _NARROW_PLOT_PX else _KEEP_PX
+        inside = box[0] >= 0 and box[1] >= 0 and box[2] <= self.size[0] and box[3] <= self.size[1]
+        return (
+            inside
+            and all(_apart_px(box, at) > keep_px for at in self.points if at != self.points[number])
+            and all(_apart_px(box, at) > _LINE_PX for at in self.lines)
+        )
+
+
+def _scaled(points: Sequence[Point], old: Size, new: Size) -> list[Point]:
+    return [(x * new[0] / old[0], y * new[1] / old[1]) for x, y in points]
+
+
+def _apart_px(box: Box, point: Point) -> float:
+    """Return how far a point lies from a box; 0 inside."""
+    return math.hypot(
+        max(box[0] - point[0], 0.0, point[0] - box[2]), max(box[1] - point[1], 0.0, point[1] - box[3])
+    )
+
+
 def _box(x: float, y: float, label: str, dx: int, dy: int) -> Box:
-    wide, high, gap = 0.56 * FONT_SIZE * len(label), 1.1 * FONT_SIZE, 7
-    left = x + gap if dx > 0 else x - gap - wide if dx < 0 else x - wide / 2
-    top = y + gap if dy > 0 else y - gap - high if dy < 0 else y - high / 2
+    wide, high = sum(_NARROW_PX if letter in _NARROW else _LETTER_PX for letter in label), FONT_SIZE - 1
+    beside = _CORNER_PX if dy else _MIDDLE_PX
+    left = x + beside if dx > 0 else x - beside - wide if dx < 0 else x - wide / 2
+    top = y + _ABOVE_PX if dy > 0 else y - _ABOVE_PX - high if dy < 0 else y - high / 2
     return left, top, left + wide, top + high
-
-
-def _cost(box: Box, taken: Sequence[Box], point: tuple[float, float], width: float, height: float) -> float:
-    own = (point[0] - 7, point[1] - 7, point[0] + 7, point[1] + 7)
-    hidden = sum(_overlap(box, other) for other in taken if other != own)
-    outside = max(0.0, -box[0]) + max(0.0, box[2] - width) + max(0.0, -box[1]) + max(0.0, box[3] - height)
-    return hidden + 20 * outside
 
 
 def _overlap(a: Box, b: Box) -> float:

@@ -1,6 +1,7 @@
 """Numbers as people read them: units with a thin space, two significant digits in prose."""
 
 import math
+from collections.abc import Iterable
 
 THIN = "\u202f"
 _WH = ((1e3, 1e3, "kWh"), (0.1, 1.0, "Wh"), (1e-4, 1e-3, "mWh"), (0.0, 1e-6, "µWh"))
@@ -24,6 +25,15 @@ def duration(seconds: float | None, digits: int = 2, bound: float | None = None)
 def energy_unit(largest_wh: float) -> tuple[float, str]:
     """Return size (in Wh) and name of the unit that suits a column whose largest value is `largest_wh`."""
     return next((size, unit) for start, size, unit in _WH if largest_wh >= start)
+
+
+def table_unit(values_wh: Iterable[float | None], digits: int) -> tuple[float, str]:
+    """Return size (in Wh) and name of the unit in which the longest number of a table is the shortest."""
+    known = [abs(value) for value in values_wh if value]
+    found = min(
+        _WH, key=lambda step: max((len(significant(value / step[1], digits)) for value in known), default=0)
+    )
+    return (found[1], found[2]) if known else (1.0, "Wh")
 
 
 def energy_tick(exponent: int) -> str:

@@ -228,7 +228,8 @@ def _cooks(influence: pd.DataFrame) -> Panel:
         title="The points that decide the fit: Cook's distance",
         note=f"{len(over)} of {len(influence)} points exceed 4/n; the first is {top['name'].iloc[-1]}.",
         figure=figure,
-        alt="Cook's distance of the eight most influential runs: " + ", ".join(top["name"].iloc[::-1]),
+        alt=f"Cook's distance: {len(over)} of {len(influence)} runs exceed 4/n, most influential first: "
+        f"{'; '.join(top['name'].iloc[::-1])}.",
     )
 
 

@@ -11,6 +11,11 @@ from helpers.show import Artefact, Panel
 from helpers.study import model_title
 
 REAL = ("news", "yelp", "tomatoes", "emotion")
+BRIEF_PX = 390
+"""Height of the first panel on the front page (book/index.md)."""
+_ROOM = 0.2
+"""Left free at both ends of an accuracy axis, of what the data span, but at least of `_LEAST_SPAN`."""
+_LEAST_SPAN = 0.2
 
 
 def figure_1(tables: Tables) -> Artefact:
@@ -35,7 +40,8 @@ def figure_1(tables: Tables) -> Artefact:
         finding=finding,
         note=(
             "Energy of one pass over a test set (189 texts of FKTG and the sample, 200 of the others) against "
-            "accuracy. Hollow: published, Capella, one node; a triangle is an upper limit. "
+            "accuracy, whose axis differs from dataset to dataset. Hollow: published, Capella, one node; a triangle is "
+            "an upper limit. A mark bears its name where there is room. "
             f"{scatter.MARKS} {scatter.ACCOUNTING}"
         ),
         data=chosen[scatter.DATA_COLUMNS],
@@ -50,20 +56,26 @@ def figure_1(tables: Tables) -> Artefact:
 def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Panel:
     rows = chosen[chosen["dataset"] == dataset]
     drawn = rows[scatter.drawable(rows)]
-    accuracy = (-0.03, 1.03)
-    if wide:
-        accuracy = min(0.25, drawn["accuracy"].min() - 0.02), max(0.62, drawn["accuracy"].max() + 0.02)
+    published = list(drawn.index[drawn["source"] == "published"])
     named = scatter.extremes(drawn)
     plot = scatter.Plot(
         height=480 if wide else 340,
-        broad_px=scatter.WIDE_PX if wide else scatter.SMALL_PX,
-        narrow_px=scatter.NARROW_PX if wide else scatter.SMALL_PX,
-        broad=list(drawn.index) if wide else named,
-        narrow=named,
+        broad=list(drawn.index) if wide else published or named,
+        narrow=named if wide else published or named,
         wide=wide,
         legend=wide,
+        brief=BRIEF_PX if wide else None,
     )
-    return scatter.panel(rows, dataset, scatter.Axes(accuracy, _decades(chosen)), plot, alt)
+    return scatter.panel(rows, dataset, scatter.Axes(_accuracy(drawn), _decades(chosen)), plot, alt)
+
+
+def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
+    """Return what the axis of a panel spans: its own data, as labels need room."""
+    if drawn.empty:
+        return 0.0, 1.0
+    low, high = drawn["accuracy"].min(), drawn["accuracy"].max()
+    room = _ROOM * max(high - low, _LEAST_SPAN)
+    return low - room, high + room
 
 
 def _decades(rows: pd.DataFrame) -> tuple[int, int]:

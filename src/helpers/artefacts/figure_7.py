@@ -16,7 +16,6 @@ COMPARED = "linear-embedding"
 """Drawn for comparison, whatever its rank."""
 HIGHEST = 3
 _HEIGHT = 440
-_PX = (250.0, 355.0)
 
 
 def figure_7(tables: Tables) -> Artefact:
@@ -82,7 +81,7 @@ def _as_read(tables: Tables, picked: pd.DataFrame) -> pd.DataFrame:
 def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:
     rows = chosen[chosen["dataset"] == dataset]
     named = list(rows.index[rows["source"] == "published"])
-    plot = scatter.Plot(_HEIGHT, _PX, _PX, named, named)
+    plot = scatter.Plot(_HEIGHT, named, named)
     return scatter.panel(rows, dataset, axes, plot)
 
 

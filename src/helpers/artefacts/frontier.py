@@ -1,7 +1,7 @@
 """The accuracy-energy frontier per dataset: which runs no other run beats in both."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -25,11 +25,6 @@ _DASHES = (("solid", "solid"), ("dot", "dotted"), ("dash", "dashed"), ("dashdot"
 """Lines of the campaigns of a panel, and how they are called."""
 _FAINT = 0.3
 _CLEAR_PX = 8
-_SIZES: dict[bool, tuple[scatter.Size, scatter.Size]] = {
-    True: ((scatter.WIDE_PX[0], 290.0), (scatter.NARROW_PX[0], 290.0)),
-    False: (scatter.SMALL_PX, scatter.SMALL_PX),
-}
-"""Plots without their axes on a desktop and on a phone, of published and of measured runs."""
 PUBLISHED, MEASURED = "published", "measured"
 
 
@@ -133,11 +128,8 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
     axes = scatter.Axes(
         (low - 0.05 * room, high + 0.25 * room), decades
     )  # to the right of the last, its label
-    sizes = _SIZES[published]
     plot = scatter.Plot(
         height=400 if published else 320,
-        broad_px=sizes[0],
-        narrow_px=sizes[1],
         broad=[],
         narrow=[],
         wide=published,
@@ -145,8 +137,8 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
     )
     title = f"{study().datasets[dataset].title}, {kind}"
     panel = scatter.panel(rows, dataset, axes, plot, f"{title}. {_said(members)}")
-    broad = _labels(rows, members.index if published else ends, axes, sizes[0])
-    narrow = _labels(rows, ends, axes, sizes[1])
+    broad = _labels(rows, members.index if published else ends, axes, plot.broad_px)
+    narrow = _labels(rows, ends, axes, plot.narrow_px)
     for family, look in style.FAMILIES.items():
         _mark(panel.figure, rows[rows["family"] == family], f"{look.title}, {kind}", broad, narrow)
     for number, (_, group) in enumerate(rows.groupby(["source", "machine"], sort=False)):
@@ -155,22 +147,21 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
 
 
 def _labels(
-    rows: pd.DataFrame, labelled: Collection[object], axes: scatter.Axes, size: scatter.Size
+    rows: pd.DataFrame, labelled: Collection[object], axes: scatter.Axes, sizes: Sequence[style.Size]
 ) -> pd.DataFrame:
     """Return text and place of the labels, which keep clear of the points and of the lines."""
     text = [
         model_title(name) if index in labelled else ""
         for index, name in zip(rows.index, rows["model"], strict=True)
     ]
-    points = scatter.pixels(rows, axes, size)
+    points = scatter.pixels(rows, axes, sizes[0])
     line = [
         place
         for _, group in rows.groupby(["source", "machine"], sort=False)
-        for place in _along(scatter.pixels(_corners(group), axes, size))
+        for place in _along(scatter.pixels(_corners(group), axes, sizes[0]))
         if all(math.dist(place, point) > _CLEAR_PX for point in points)
     ]
-    places = style.place_labels([*points, *line], [*text, *([""] * len(line))], *size)
-    return pd.DataFrame({"text": text, "place": places[: len(text)]}, index=rows.index)
+    return style.labels(pd.Series(text, index=rows.index), points, *sizes, lines=line)
 
 
 def _along(corners: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -176,8 +176,17 @@ def _panel(rows: pd.DataFrame, dataset: str) -> Panel:
         title=f"{title}, inferred",
         note=f"Dotted marks: inferred. A bar that begins at the left edge reaches down to zero. {parts.capitalize()}.",
         figure=figure,
-        alt=f"{title}: recovered durations of {len(rows)} LLM runs with 95 % intervals; {parts}.",
+        alt=f"{title}: {_recovered(rows)}, of {len(rows)} LLM runs with 95 % intervals; {parts}.",
     )
+
+
+def _recovered(rows: pd.DataFrame) -> str:
+    """Say between which models the durations lie that are known to within a narrow interval."""
+    narrow = rows[rows["kind"] == "narrow"].sort_values("duration_s")
+    if narrow.empty:
+        return "no duration can be recovered narrowly"
+    ends = [f"{model_title(row['model'])} with {_said(row)}" for _, row in narrow.iloc[[0, -1]].iterrows()]
+    return f"narrowly recovered durations from {' to '.join(ends)}"
 
 
 def _check_panel(rows: pd.DataFrame) -> Panel:

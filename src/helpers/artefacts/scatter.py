@@ -1,7 +1,7 @@
 """Accuracy against energy: the panels that Figures 1 and 7 share."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,13 +13,13 @@ from helpers.results import in_paper_mode
 from helpers.show import Panel
 from helpers.study import PAPER_EMBEDDING, model_title, study
 
-Size = tuple[float, float]
-WIDE_PX: Size = (600.0, 370.0)
-"""A plot without its axes that takes the whole width of a desktop, for placing the labels."""
-SMALL_PX: Size = (235.0, 240.0)
-"""The same of a plot in the grid."""
-NARROW_PX: Size = (250.0, 370.0)
-"""The same of a wide plot on a phone."""
+_FRAME_PX = 57
+"""What a plot leaves of its height to margins and axis."""
+_WIDE_PX, _SMALL_PX, _MARKED_PX = 598, 252, 226
+"""Widths of a plot without its axes on a desktop: across the page, in the grid, and in the frame of invented data."""
+_PHONE_PX, _MARKED_PHONE_PX = 268, 242
+_BRIEF_PX = 510
+"""The same on the front page, beside the contents."""
 DATA_COLUMNS = [
     "dataset",
     "synthetic",
@@ -60,12 +60,27 @@ class Plot:
     """How large a panel is drawn, and which rows (of the index) bear a label on a desktop and on a phone."""
 
     height: int
-    broad_px: Size
-    narrow_px: Size
     broad: Collection[object]
     narrow: Collection[object]
     wide: bool = False
     legend: bool = False
+    brief: int | None = None
+    """Height on the front page, if it stands there, too."""
+
+    @property
+    def broad_px(self) -> list[style.Size]:
+        """Sizes of the plot without its axes on a desktop: its labels suit them all."""
+        widths = (_WIDE_PX,) if self.wide else (_SMALL_PX, _MARKED_PX)
+        return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_BRIEF_PX)
+
+    @property
+    def narrow_px(self) -> list[style.Size]:
+        """The same on a phone."""
+        widths = (_PHONE_PX,) if self.wide else (_PHONE_PX, _MARKED_PHONE_PX)
+        return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_PHONE_PX)
+
+    def _brief_px(self, width: int) -> list[style.Size]:
+        return [(width, self.brief - _FRAME_PX)] if self.brief else []
 
 
 def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +152,7 @@ def extremes(rows: pd.DataFrame) -> list[object]:
     )
 
 
-def pixels(rows: pd.DataFrame, axes: Axes, size: Size) -> list[tuple[float, float]]:
+def pixels(rows: pd.DataFrame, axes: Axes, size: style.Size) -> list[tuple[float, float]]:
     """Return where the rows lie in a plot of that size, from the left and from the top."""
     width, height = size
     left, right = axes.accuracy
@@ -194,12 +209,13 @@ def _trace(
     )
 
 
-def _labels(rows: pd.DataFrame, labelled: Collection[object], axes: Axes, size: Size) -> pd.DataFrame:
+def _labels(
+    rows: pd.DataFrame, labelled: Collection[object], axes: Axes, sizes: Sequence[style.Size]
+) -> pd.DataFrame:
     """Return text and place of the labels; what bears none is in the hover."""
     text = rows["model"].map({name: model.title for name, model in study().models.items()})
     text = text.where(rows.index.isin(list(labelled)), "")
-    places = style.place_labels(pixels(rows, axes, size), list(text), *size)
-    return pd.DataFrame({"text": text, "place": pd.Series(places, index=rows.index, dtype=object)})
+    return style.labels(text, pixels(rows, axes, sizes[0]), *sizes)
 
 
 def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:

@@ -28,6 +28,10 @@ COMPONENTS = {
 }
 
 
+_DIGITS = 3
+"""Significant digits of the energies."""
+
+
 def summary(file: Path, record: Record, command: str) -> str:
     """Return what the run gave, in words, and where to go from here."""
     failed = [check.name for check in record.checks if not check.passed]
@@ -49,7 +53,9 @@ def summary(file: Path, record: Record, command: str) -> str:
 def energies(record: Record) -> str:
     """Return the energy of a pass by component, each with the method it was got by."""
     row = measured_row(record.run.campaign, paths.ROOT / RECORD, record)
-    size, unit = units.energy_unit(max((item.energy.total_wh or 0.0 for item in record.splits), default=0.0))
+    components = _components(record)
+    means = [_mean_wh([part.energy_wh for part in parts]) for _, *both in components for parts in both]
+    size, unit = units.table_unit([*means, row["energy_wh"]], _DIGITS)
     pass_column, idle_column = f"Per pass ({unit})", f"Idle machine in that time ({unit})"
     rows = [
         {
@@ -58,7 +64,7 @@ def energies(record: Record) -> str:
             idle_column: _mean([part.energy_wh for part in idle], size),
             "How it was got": ", ".join(sorted({part.method for part in parts})),
         }
-        for title, parts, idle in _components(record)
+        for title, parts, idle in components
     ]
     total = {"Component": "CPU, GPU and memory", pass_column: _mean([row["energy_wh"]], size)}
     table = pd.DataFrame([*rows, total])
@@ -69,14 +75,13 @@ def energies(record: Record) -> str:
 
 def phases(record: Record) -> str:
     """Return all phases with seconds and energy; inference alone enters the paper's figures."""
-    size, unit = units.energy_unit(
-        max((phase.energy.total_wh or 0.0 for phase in record.phases), default=0.0)
-    )
+    known = [wh for phase in record.phases for wh in _parts(phase.energy).values()]
+    size, unit = units.table_unit(known, _DIGITS)
     rows = [
         {
             "Phase": _PHASES[phase.name],
             "Seconds": units.significant(phase.duration_s, 3),
-            **{f"{title} ({unit})": text for title, text in _parts(phase.energy, size).items()},
+            **{f"{title} ({unit})": _mean([wh], size) for title, wh in _parts(phase.energy).items()},
         }
         for phase in record.phases
     ]
@@ -187,19 +192,22 @@ def _result(passed: bool) -> str:
 
 def _mean(values: Sequence[float | None], size: float) -> str | None:
     """Return the mean in a unit; None where a split has no value."""
+    mean_wh = _mean_wh(values)
+    return None if mean_wh is None else units.significant(mean_wh / size, _DIGITS)
+
+
+def _mean_wh(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return (
-        units.significant(statistics.fmean(known) / size, 3) if known and len(known) == len(values) else None
-    )
+    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
-def _parts(energy: Energy, size: float) -> dict[str, str | None]:
+def _parts(energy: Energy) -> dict[str, float | None]:
     parts = {
         title: getattr(energy, name).energy_wh
         for name, title in COMPONENTS.items()
         if name != "ram_codecarbon"
     }
-    return {title: _mean([wh], size) for title, wh in {**parts, "Sum": energy.total_wh}.items()}
+    return {**parts, "Sum": energy.total_wh}
 
 
 def _facts(title: str, values: Mapping[str, Any]) -> str:
