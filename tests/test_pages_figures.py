@@ -57,6 +57,9 @@ def test_front_page_shows_the_published_panel_alone(book: Checkout, browser: Any
 @one_book
 def test_front_page_fits_one_screen_of_a_laptop(book: Checkout, browser: Any) -> None:
     look_at(browser, html(book) / "book" / "index.html")
+    assert (
+        "one pass over the test set of FKTG" in page(book, "book/index").select_one(".front-figure > p").text
+    )
     bottoms = browser.execute_script(
         """return Object.fromEntries([".front > p", ".front .plot", ".front-cards", ".front-doors"].map(
             part => [part, document.querySelector(part).getBoundingClientRect().bottom]))"""
