@@ -100,7 +100,7 @@ def test_phone_shows_fewer_labels_and_all_points(book: Checkout, browser: Any) -
     look_at(browser, file, 390)
     narrow = panel(browser, "fktg")
     assert broad["drawn"] == narrow["drawn"] == 17
-    assert 2 <= len(narrow["labels"]) < len(broad["labels"]) == 17
+    assert 3 <= len(narrow["labels"]) < len(broad["labels"]) == 17
 
 
 @one_book
