@@ -1,6 +1,7 @@
 """Every page of the book as a reader gets it: in a real browser, from file://, without network."""
 
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from bs4 import BeautifulSoup
 
 from browsing import FIGURE_1, SCRIPT, html, look_at, one_book, pages, requested, turn_to
 from conftest import Checkout
+from helpers import units
+from helpers.archive import write_zip
+from helpers.results import load_tables
+from helpers.statistics import regression
 
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "dark"), (390, "light")]
 OUTSIDE = ("http", "https", "mailto", "data", "javascript")
@@ -125,11 +130,34 @@ def test_strings_of_a_record_never_become_markup(book: Checkout, browser: Any) -
 
 
 @one_book
+def test_unpacked_zip_has_figures_and_search_and_asks_for_nothing_else(
+    book: Checkout, browser: Any, tmp_path: Path
+) -> None:
+    write_zip(html(book), tmp_path / "book.zip")
+    folder = tmp_path / "Bücher und 100 % Daten"
+    with zipfile.ZipFile(tmp_path / "book.zip") as archive:
+        archive.extractall(folder)
+    (top,) = folder.iterdir()
+    look_at(browser, top / "book" / "index.html")
+    assert browser.execute_script(NOT_DRAWN) == []
+    assert len(browser.find_elements("css selector", ".plot .drawing")) == 1
+    asked = requested(browser)
+    _search_for_jamba(browser)
+    urls = {url for url in asked + requested(browser) if not url.startswith(("data:", "blob:"))}
+    assert [url for url in urls if not url.startswith(top.as_uri())] == []
+
+
+@one_book
 def test_search_finds_a_word_and_leads_to_its_pages(book: Checkout, browser: Any) -> None:
+    look_at(browser, html(book) / "book" / "index.html")
+    _search_for_jamba(browser)
+
+
+def _search_for_jamba(browser: Any) -> None:
+    """Search on the open page as a reader does, and follow a result."""
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
 
-    look_at(browser, html(book) / "book" / "index.html")
     browser.find_element("css selector", ".search-button-field").click()
     browser.switch_to.active_element.send_keys("Jamba", Keys.ENTER)
     finished = "return document.querySelector('#search-results')?.innerText.includes('Search finished')"
@@ -138,9 +166,19 @@ def test_search_finds_a_word_and_leads_to_its_pages(book: Checkout, browser: Any
     assert {"Table 1: the language models", "Claim ledger"} <= {link.text for link in links}
     severe = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert severe == []
-    link = next(link for link in links if link.text == "Table 1: the language models")
-    link.click()
+    next(link for link in links if link.text == "Table 1: the language models").click()
     assert "Jamba" in browser.find_element("tag name", "article").text
+
+
+@one_book
+def test_calculator_gives_the_energy_that_the_package_computes(book: Checkout, browser: Any) -> None:
+    fitted = regression.fit(regression.points(load_tables().results, "published", "capella"))
+    look_at(browser, html(book) / "notebooks" / "analysis" / "calculator.html")
+    field = browser.find_element("css selector", "#calculator-energy [name=duration]")
+    field.clear()
+    field.send_keys("1234")
+    said = browser.find_element("css selector", "#calculator-energy output").text
+    assert units.energy(regression.predict(fitted, 1234, 1).mean_wh, 3) in said
 
 
 @one_book
