@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
+from bs4 import BeautifulSoup
 
 from browsing import (
     FIGURE_1,
@@ -191,19 +192,26 @@ def test_origins_of_the_data_are_among_the_inputs_of_a_figure(book: Checkout) ->
 def test_runs_page_leads_to_record_and_notebook_of_every_run(book: Checkout) -> None:
     file = html(book) / "notebooks" / "analysis" / "runs.html"
     soup = page(book, "notebooks/analysis/runs")
-    addresses = [unquote(str(link["href"])) for link in soup.select("table.data td a")]
-    targets = [(file.parent / address).resolve() for address in addresses]
-    assert all(target.is_file() for target in targets), addresses
-    runs = [
-        *(book.root / "runs").glob("*/*/record.json"),
-        *(book.root / "data/measurements").glob("*/*/record.json"),
+    targets = [
+        (file.parent / unquote(str(link["href"]))).resolve() for link in soup.select("table.data td a")
     ]
-    assert (
-        len([target for target in targets if target.name == "record.json"]) == len(runs) - 1
-    )  # one is refused
-    assert len([target for target in targets if target.name == "notebook.ipynb"]) == len(runs) - 1
-    for record in (target for target in targets if target.name == "record.json"):
+    runs = [
+        path
+        for place in ("runs", "data/measurements")
+        for path in (book.root / place).glob("*/*/record.json")
+    ]
+    records = [target for target in targets if target.name == "record.json"]
+    assert len(records) == len(runs) - 1  # one is refused
+    for record in records:
         read_record(record)
+    pages = [target for target in targets if target.suffix == ".html"]
+    assert len(set(pages)) == len(records)
+    for target in pages:
+        links = BeautifulSoup(target.read_text(encoding="utf-8"), "html.parser").select(
+            "a[href$='notebook.ipynb']"
+        )
+        assert links, target.name
+        assert all((target.parent / unquote(str(link["href"]))).is_file() for link in links), target.name
 
 
 @one_book
