@@ -1,5 +1,6 @@
 """Every page of the book as a reader gets it: in a real browser, from file://, without network."""
 
+import gzip
 import re
 import zipfile
 from collections.abc import Iterator
@@ -187,10 +188,20 @@ def test_book_and_pages_are_small(book: Checkout) -> None:
     assert sum(sizes.values()) < BOOK_BYTES
     for file in pages(book):
         soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-        images = {(file.parent / str(image["src"])).resolve() for image in soup.select("img[src]")}
+        images = _files_of(soup, file, "img[src]")
         if len(images) <= 2:
-            own = sizes[file] + sum(image.stat().st_size for image in images)
+            own = sizes[file] + sum(sizes[image] for image in images)
             assert own < PAGE_BYTES, f"{file.name}: {own / 1e3:.0f} kB"
+            loaded = {file, *images, *_files_of(soup, file, "script[src], link[rel=stylesheet]")}
+            sent = sum(
+                len(gzip.compress(item.read_bytes())) for item in loaded if item.name != "plotly.min.js"
+            )
+            assert sent < PAGE_BYTES, f"{file.name}: {sent / 1e3:.0f} kB as a server sends it"
+
+
+def _files_of(soup: BeautifulSoup, page: Path, selector: str) -> set[Path]:
+    addresses = [str(tag.get("src") or tag.get("href")) for tag in soup.select(selector)]
+    return {(page.parent / urlsplit(address).path).resolve() for address in addresses}
 
 
 @one_book
