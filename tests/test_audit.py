@@ -26,7 +26,7 @@ COMMITTED = "data/measurements/reference-cpu"
 
 def findings(book: Checkout, *options: str) -> list[dict[str, str]]:
     done = book.helpers("audit", "--json", *options)
-    assert done.stderr.strip().endswith("findings") or not done.returncode, done.stderr
+    assert re.search(r"^\d+ findings?$", done.stderr.strip()) or not done.returncode, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == (1 if report["findings"] else 0)
     assert report["passed"] is not bool(report["findings"])
@@ -36,6 +36,17 @@ def findings(book: Checkout, *options: str) -> list[dict[str, str]]:
 def copy_of(book: Checkout, folder: Path) -> Checkout:
     shutil.copytree(book.root, folder / book.root.name, symlinks=True)
     return Checkout(folder / book.root.name)
+
+
+def sealed_again(copy: Checkout) -> Checkout:
+    """Write `audit.json` anew, as somebody does who changed the book and wants it to pass."""
+    (copy.root / "seal.py").write_text(
+        "from helpers.audit import manifest\nfrom helpers.book import HTML\nmanifest.write(HTML)\n",
+        encoding="utf-8",
+    )
+    done = copy.python("seal")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return copy
 
 
 def live_run(book: Checkout, model: str) -> str:
@@ -111,7 +122,7 @@ def created(file: Path) -> None:
     file.write_bytes(b"1\n")
 
 
-BOW, TFIDF = "runs/demo/BOW", "runs/demo/TFIDF"
+BOW, TFIDF, RUN = "runs/demo/BOW", "runs/demo/TFIDF", "runs/demo/PAGE"
 CHANGED, SINCE = "changed: sha256", "changed since the book was built"
 OF_RUN = "changed since the run: sha256"
 
@@ -164,7 +175,8 @@ TAMPERINGS = {
         f"{PAGES}/figure_2_components.html", replaced('id="figure_2_components-', 'id="'), "missing"
     ),
     "table": Tampering(
-        f"{PAGES}/table_b2.html", replaced(r"<!-- body -->(.*?)<td", r"<!-- body -->\1<td>9</td><td"), "the table"
+        f"{PAGES}/table_b2.html", replaced(r"<!-- body -->(.*?)<td", r"<!-- body -->\1<td>9</td><td"),
+        "table_b2: not as in the executed notebook",
     ),
     "download": Tampering(
         f"{BOOK}/artefacts/figure_4_nodes.csv", replaced(r"\n[^,]*,", "\nx,"), "not as in the executed notebook"
@@ -193,7 +205,79 @@ TAMPERINGS = {
     "manifest": Tampering(
         f"{BOOK}/audit.json", replaced(r'("commit": ")\w{4}', r"\g<1>0000"), "its seal does not fit its content"
     ),
+    **{name: Tampering(name, appended(b"\n"), SINCE) for name in (*paths.DOCUMENTS, "workflow/Snakefile")},
 }  # fmt: skip
+
+OF_NOTEBOOK, OF_RECORD, NOW = (
+    "not as in the executed notebook",
+    "not as made from the record",
+    "not as computed now",
+)
+
+RESEALED = {
+    "finding": Tampering(
+        f"{PAGES}/figure_4_nodes.html", replaced(r'(<p class="finding">.{20}).', r"\1?"), OF_NOTEBOOK
+    ),
+    "alternative text": Tampering(
+        f"{PAGES}/figure_3_gpus.html", replaced(r'(<img class="static" [^>]*alt=".{20}).', r"\1?"), OF_NOTEBOOK
+    ),
+    "table of the data": Tampering(
+        f"{PAGES}/figure_2_components.html",
+        replaced(r'(class="figure-data">.*?<td class="number">)', r"\g<1>9"),
+        OF_NOTEBOOK,
+    ),
+    "sha256 of an input": Tampering(
+        f"{PAGES}/figure_5_gpu_models.html", replaced(r'(class="sha" title="sha256 )\w{4}', r"\1face"), OF_NOTEBOOK
+    ),
+    "commit": Tampering(
+        f"{PAGES}/figure_7_other_datasets.html", replaced(r"(<dt>Commit</dt><dd><code>)\w{4}", r"\1face"), OF_NOTEBOOK
+    ),
+    "link to the function": Tampering(
+        f"{PAGES}/table_b2.html", replaced(r'(<dt>Function</dt><dd><a href=")', r"\1../"), OF_NOTEBOOK
+    ),
+    "image": Tampering(
+        f"{BOOK}/_images/figure_1_accuracy_energy-fktg.svg", appended(b"<!-- -->"), "not the image drawn from its plot"
+    ),
+    "figure of the first page": Tampering(
+        f"{BOOK}/book/index.html", replaced(r'(data-alt=".{20}).', r"\1?"), "artefact figure_1_accuracy_energy"
+    ),
+    "verdict": Tampering(
+        f"{BOOK}/book/errata.html", replaced('data-verdict="does not hold"', 'data-verdict="holds"'), NOW
+    ),
+    "bars of verdicts": Tampering(
+        f"{BOOK}/book/at_a_glance.html", replaced(r'(class="glance">.*?<tfoot>.*?<td>)', r"\g<1>9"), NOW
+    ),
+    "finding on a page of prose": Tampering(
+        f"{BOOK}/book/beyond.html", replaced("CodeCarbon.s start", "Its start"), "the finding of protocol"
+    ),
+    "audit page": Tampering(
+        f"{BOOK}/book/audit.html", replaced(r'(id="audit-environments">.*?<td>)', r"\g<1>9"), NOW
+    ),
+    "accuracy of a run": Tampering(
+        f"{BOOK}/{RUN}.html", replaced(r"Accuracy 0\.\d+", "Accuracy 0.999"), OF_RECORD
+    ),
+    "failed check of a run": Tampering(
+        f"{BOOK}/{RUN}.html", replaced('data-passed="false">failed', 'data-passed="true">passed'), OF_RECORD
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def resealed(book: Checkout, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """What the audit finds in a copy whose pages were changed, and `audit.json` written anew."""
+    copy = copy_of(book, tmp_path_factory.mktemp("resealed"))
+    for tampering in RESEALED.values():
+        tampering.change(copy.root / named(tampering.file, book))
+    return findings(sealed_again(copy), "--no-execute")
+
+
+@pytest.mark.parametrize("kind", RESEALED)
+def test_a_page_changed_and_sealed_again_is_found(
+    resealed: list[dict[str, str]], book: Checkout, kind: str
+) -> None:
+    tampering = RESEALED[kind]
+    said = [item["what"] for item in resealed if item["where"] == named(tampering.file, book)]
+    assert any(tampering.what in what for what in said), said
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +290,7 @@ def tampered(book: Checkout, tmp_path_factory: pytest.TempPathFactory) -> list[d
 
 
 def named(text: str, book: Checkout) -> str:
+    text = text.replace(RUN, live_run(book, "linear-bow"))  # its page has the same path
     return text.replace(BOW, live_run(book, "linear-bow")).replace(TFIDF, live_run(book, "linear-tfidf"))
 
 
@@ -224,29 +309,72 @@ def test_every_line_says_what_to_do_and_is_told_once(tampered: list[dict[str, st
     assert sum(bool(item["remedy"]) for item in tampered) >= len(tampered) - 2
 
 
+def change_everywhere(copy: Checkout, name: str, change: Callable[[str], str]) -> None:
+    """Change what a figure shows in its executed notebook and on its page."""
+    executed, page = copy.root / EXECUTED / f"{name}.ipynb", copy.root / PAGES / f"{name}.html"
+    document = json.loads(executed.read_text(encoding="utf-8"))
+    outputs = [output for cell in document["cells"] for output in cell.get("outputs", [])]
+    (output,) = (item for item in outputs if "text/html" in item.get("data", {}))
+    fragment = "".join(output["data"]["text/html"])
+    assert change(fragment) != fragment
+    output["data"]["text/html"] = change(fragment)
+    executed.write_text(json.dumps(document), encoding="utf-8")
+    page.write_text(change(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+EVERYWHERE = {
+    "figure_2_components": (r'(<p class="finding">.{20}).', r"\1?"),
+    "figure_3_gpus": (r'(alt=".{20}).', r"\1?"),
+    "figure_4_nodes": (r'(class="figure-data">.*?<td class="number">)', r"\g<1>9"),
+    "figure_5_gpu_models": (r'(class="sha" title="sha256 )\w{4}', r"\1face"),
+}
+"""A part of each figure: finding, alternative text, table of the data, Source panel."""
+COMMIT = (r"<dt>Commit</dt><dd>.*?</dd>", "<dt>Commit</dt><dd>another, 2020-02-02</dd>")
+
+
+def test_parts_of_a_figure_changed_everywhere_are_found_and_an_older_commit_is_none_of_them(
+    book: Checkout, tmp_path: Path
+) -> None:
+    copy = copy_of(book, tmp_path)
+    changes = EVERYWHERE | {"figure_7_other_datasets": COMMIT}
+    for name, (old, new) in changes.items():
+        change_everywhere(
+            copy, name, lambda text, old=old, new=new: re.sub(old, new, text, count=1, flags=re.DOTALL)
+        )
+    (copy.root / "remake.py").write_text(
+        "import json\nfrom helpers.audit import remade\nfrom helpers.book import HTML\n"
+        f"print(json.dumps([item.where for item in remade.check(HTML, {list(changes)})[1]]))\n",
+        encoding="utf-8",
+    )
+    done = copy.python("remake")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [f"{EXECUTED}/{name}.ipynb" for name in EVERYWHERE]
+
+
+def test_one_figure_is_checked_with_its_images_scripts_the_package_and_the_seal(
+    book: Checkout, tmp_path: Path
+) -> None:
+    copy = copy_of(book, tmp_path)
+    image = copy.root / BOOK / "_images" / "figure_4_nodes-fktg-deepseek-energy.svg"
+    changed = [image, copy.root / BOOK / "_static" / "figures.js", copy.root / "src" / "helpers" / "units.py"]
+    for file in changed:
+        appended(b"\n")(file)
+    replaced(r'("dirty": )\w+', r"\1null")(copy.root / BOOK / "audit.json")
+    found = {item["where"] for item in findings(copy, "figure_4_nodes", "--no-execute")}
+    assert found == {str(file.relative_to(copy.root)) for file in changed} | {f"{BOOK}/audit.json"}
+
+
 def test_a_figure_changed_everywhere_in_the_book_is_found_by_making_it_again(
     book: Checkout, tmp_path: Path
 ) -> None:
     """Executed notebook, page and manifest agree with each other; only the sources say otherwise."""
     copy = copy_of(book, tmp_path)
     name = "figure_4_nodes"
-    executed = copy.root / EXECUTED / f"{name}.ipynb"
-    document = json.loads(executed.read_text(encoding="utf-8"))
-    (output,) = (
-        item
-        for cell in document["cells"]
-        for item in cell.get("outputs", [])
-        if "text/html" in item.get("data", {})
-    )
-    fragment = "".join(output["data"]["text/html"])
-    value = re.search(r'"y":\[([\d.e-]+)', fragment)[1]
-    output["data"]["text/html"] = fragment.replace(value, "123.456")
-    executed.write_text(json.dumps(document), encoding="utf-8")
-    page = copy.root / PAGES / f"{name}.html"
-    page.write_text(page.read_text(encoding="utf-8").replace(value, "123.456"), encoding="utf-8")
-    seal = "from helpers.audit import manifest; from helpers.book import HTML; manifest.write(HTML)"
-    done = copy.start("IPython", "--no-banner", "-c", seal)
-    assert done.wait(120) == 0
+    value = re.search(r'"y":\[([\d.e-]+)', (copy.root / PAGES / f"{name}.html").read_text(encoding="utf-8"))[
+        1
+    ]
+    change_everywhere(copy, name, lambda text: text.replace(value, "123.456"))
+    sealed_again(copy)
     assert findings(copy, name, "--no-execute") == []
     said = [item["what"] for item in findings(copy, name)]
     assert any("not as made again: plot" in what and "123.456" in what for what in said), said

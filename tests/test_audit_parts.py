@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT
-from helpers import paths
-from helpers.audit import built, checksums, compare, manifest, pages, prose, sealed, tables
+from helpers import cli, paths
+from helpers.audit import built, check, checksums, compare, expected, manifest, pages, prose, sealed, tables
 from helpers.audit.findings import Finding, Report
 from helpers.errors import UserError
 from helpers.numbers import Number
@@ -62,6 +62,28 @@ def test_a_difference_in_a_long_text_is_shown_where_it_is():
     assert len(told) < 200
 
 
+def test_a_part_that_stands_in_a_text_as_it_should_is_not_told():
+    assert compare.text_difference("before " + "x" * 50 + " after", "x" * 50) is None
+
+
+def test_a_part_that_differs_is_told_from_where_it_differs():
+    told = compare.text_difference("before " + "x" * 50 + "one after", "x" * 50 + "two")
+    assert "xxone after" in told
+    assert "xxtwo" in told
+
+
+def test_a_part_of_which_nothing_is_there_is_told_by_its_beginning():
+    assert compare.text_difference("before and after", "something else") == "expected 'something else'"
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 finding\n"), (2, "2 findings\n")])
+def test_the_number_of_findings_is_said_in_good_english(count, said, monkeypatch, capsys):
+    report = Report(findings=[Finding("a", str(index), "") for index in range(count)])
+    monkeypatch.setattr(check, "audit", lambda _execute: report)
+    assert cli.main(["audit"]) == 1
+    assert capsys.readouterr().err == said
+
+
 # --- pages of the book -------------------------------------------------------------------------------------
 
 PAGE = """<html><body><h1 id="top">T</h1>
@@ -93,6 +115,20 @@ def test_a_page_is_read_with_its_plots_numbers_links_and_anchors(html):
     assert page.numbers == [("one", "0.5"), ("two", "7")]
     assert page.links == ["other.html#there", "a.svg"]
     assert page.anchors == {"top", "figure_1-fktg", "broken"}
+
+
+@pytest.mark.parametrize(
+    ("page", "part", "said"),
+    [
+        ("page.html", '<h1 id="top">T</h1>', None),
+        ("page.html", '<p class="finding">There is more.</p>', "it: not as it was: expected"),
+        ("gone.html", '<h1 id="top">T</h1>', "missing"),
+    ],
+)
+def test_a_part_is_looked_for_on_its_page(html, page, part, said):
+    count, found = expected.check(html, [expected.Expected(page, "it", part, "it was")])
+    assert count == 1
+    assert [item.what[: len(said or "")] for item in found] == ([said] if said else [])
 
 
 def test_links_that_lead_somewhere_are_counted_and_not_named(html):
@@ -246,7 +282,7 @@ def test_a_list_of_reasons_that_is_none_is_an_error(project, text):
 def test_the_manifest_lists_every_source_and_no_leftovers():
     listed = set(manifest.sources())
     tracked = subprocess.run(
-        ["git", "ls-files", "book", "data", "notebooks", "src", "benchmarks/results"],
+        ["git", "ls-files", "book", "data", "notebooks", "src", "workflow", "benchmarks/results", *paths.DOCUMENTS],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert {name for name in tracked if (ROOT / name).is_file()} <= listed

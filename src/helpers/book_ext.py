@@ -1,7 +1,6 @@
 """Sphinx extension of the book: figures and numbers on any page, links that work from every page, no network."""
 
 import json
-import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -13,11 +12,11 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
 from helpers import glance, maths
-from helpers.accessible import mended
 from helpers.audit.page import DIRECTIVE, ShowTrail
 from helpers.errors import nearest
+from helpers.fragments import excerpt, resolved
 from helpers.images import PLOTLY_JS
-from helpers.links import FUNCTION_LINK, ROOT_LINK
+from helpers.links import ROOT_LINK
 from helpers.numbers import numbers
 from helpers.reference import directives as reference
 from helpers.results import load_tables
@@ -41,11 +40,8 @@ class ShowArtefact(SphinxDirective):  # type: ignore[misc]
         notebook = Path(self.env.srcdir) / "notebooks" / "analysis" / f"{self.arguments[0]}.ipynb"
         self.env.note_dependency(str(notebook))
         fragment = _fragment(notebook)
-        if panel := self.options.get("panel"):
-            others = rf"<!-- panel (?!{re.escape(panel)} -->).*?<!-- end of panel -->"
-            fragment = re.sub(others, "", fragment, flags=re.DOTALL)
-        if height := self.options.get("brief"):
-            fragment = _brief(fragment, height, self.arguments[0])
+        options = self.options.get("panel", ""), self.options.get("brief")
+        fragment = excerpt(fragment, self.arguments[0], *options)
         return [nodes.raw("", fragment, format="html")]
 
 
@@ -114,14 +110,11 @@ def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any
         app.add_js_file("figures.js", loading_method="defer")
     if 'class="data sortable"' in body:
         app.add_js_file("tables.js", loading_method="defer")
-    body = _without_absent_images(body, Path(app.srcdir) / "data" / "_images")
-    body = re.sub(f'{FUNCTION_LINK}([^"]*)', lambda found: _function_page(app, found[1]), body)
-    body = re.sub(r'<a href="">(<code>.*?</code>)</a>', r"\1", body)
     for name in ("claims", "calculator", "audit"):  # scripts of one page each
         if f'class="{name}"' in body:
             app.add_js_file(f"{name}.js", loading_method="defer")
-    body = mended(body)
-    context["body"] = body.replace(ROOT_LINK, "../" * pagename.count("/"))
+    images = {file.name for file in (Path(app.srcdir) / "data" / "_images").glob("*.svg")}
+    context["body"] = resolved(body, pagename.count("/"), images, lambda name: _function_page(app, name))
 
 
 def _choose_buttons(_app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
@@ -135,42 +128,15 @@ def _choose_buttons(_app: Any, pagename: str, _template: str, context: dict[str,
     context["header_buttons"] = [button for button in buttons if button.get("label") not in unwanted]
 
 
-def _without_absent_images(body: str, folder: Path) -> str:
-    """Put the alternative text in place of images that no browser has drawn."""
-
-    def image(found: re.Match[str]) -> str:
-        return found[0] if (folder / found[1]).is_file() else f"<noscript><p>{found[2]}</p></noscript>"
-
-    def download(found: re.Match[str]) -> str:
-        return found[0] if (folder / found[1]).is_file() else ""
-
-    body = re.sub(rf'<img class="static" src="{ROOT_LINK}_images/([^"]*)" alt="([^"]*)"[^>]*>', image, body)
-    return re.sub(rf'<a class="svg" href="{ROOT_LINK}_images/([^"]*)"[^>]*>.*?</a>', download, body)
-
-
-def _function_page(app: Any, name: str) -> str:
-    """Return the address of a function in the reference; nothing where the book has no page of it."""
+def _function_page(app: Any, name: str) -> str | None:
+    """Return the address of a function in the reference; None where the book has no page of it."""
     entry = app.env.get_domain("py").objects.get(name)
-    return f"{ROOT_LINK}{entry.docname}.html#{entry.node_id}" if entry else ""
+    return f"{entry.docname}.html#{entry.node_id}" if entry else None
 
 
 def _fragment(notebook: Path) -> str:
     found = fragment_of(notebook) if notebook.is_file() else None
     return found or "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
-
-
-def _brief(fragment: str, height: int, name: str) -> str:
-    """Leave out all words around the plots; the page has its own."""
-    fragment = re.sub(r'<p class="(finding|note|panel-title|panel-note|panel-files)">.*?</p>', "", fragment)
-    fragment = re.sub(r'<details class="note-more">.*?</details>', "", fragment)
-    fragment = re.sub(
-        r'style="min-height: \d+px"', f'style="min-height: {height}px" data-height="{height}"', fragment
-    )
-    head, end, _ = fragment.rpartition("<!-- end of panel -->")
-    if not end:
-        return fragment  # not executed yet: nothing but a sentence
-    link = f'<a href="{ROOT_LINK}notebooks/analysis/{name}.html">The whole figure, with data and source</a>'
-    return f"{head}{end}</div><figcaption>{link}</figcaption></figure>"
 
 
 def _finish_build(app: Any, exception: Exception | None) -> None:

@@ -48,6 +48,12 @@ def draw(shown: Iterable[Shown], folder: Path) -> set[str]:
     return drawn
 
 
+def drawn_before(panel: ShownPanel) -> Path | None:
+    """Return the image of a panel among those that were drawn; None where it is not there (any more)."""
+    file = CACHE / f"{_key(panel)}.svg"
+    return file if file.is_file() else None
+
+
 def has_browser() -> bool:
     """Say whether the machine has a Chromium."""
     from choreographer.browsers.chromium import Chromium  # noqa: PLC0415  (kaleido's own way to find one)

@@ -11,6 +11,19 @@ MEASUREMENTS = ROOT / "data" / "measurements"
 SAMPLE = ROOT / "data" / "sample" / "fktg-sample.csv"
 
 NOTEBOOKS = ROOT / "notebooks"
+DOCUMENTS = (
+    *(
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+        "README.md",
+        "codecheck.yml",
+        ".zenodo.json",
+        "pyproject.toml",
+    ),
+    *("requirements.txt", "requirements-book.txt", "_config.yml", "_toc.yml"),
+)
+"""Single files in the root that the book is made from, or that describe it; as seen from there."""
 LOCK_FILE = ROOT / "requirements.txt"
 
 BENCHES = ROOT / "benchmarks" / "results"

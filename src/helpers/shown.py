@@ -11,6 +11,8 @@ from helpers.show import METADATA
 from helpers.source_panel import is_record
 from helpers.validation import Strict
 
+_PLOT = r'(<script type="application/json" class="plotly-figure">)(.*?)(</script>)'
+
 
 class ShownPanel(Strict):
     """One plot of a figure."""
@@ -74,17 +76,19 @@ def fragment_of(notebook: Path) -> str | None:
     return None
 
 
+def without_plots(fragment: str) -> str:
+    """Return HTML without the JSON of the plots in it, which is compared by its values, not as text."""
+    return re.sub(_PLOT, r"\1\3", fragment, flags=re.DOTALL)
+
+
 def _outputs(notebook: Path) -> list[dict[str, Any]]:
     document = json.loads(notebook.read_text(encoding="utf-8"))
     return [output for cell in document["cells"] for output in cell.get("outputs", [])]
 
 
 def _shown(found: dict[str, Any], fragment: str) -> Shown:
-    figures = re.findall(r'<script type="application/json" class="plotly-figure">(.*?)</script>', fragment)
-    panels = [
-        {**panel, "figure": json.loads(figure)}
-        for panel, figure in zip(found["panels"], figures, strict=True)
-    ]
+    figures = [json.loads(found[1]) for found in re.findall(_PLOT, fragment, re.DOTALL)]
+    panels = [{**panel, "figure": figure} for panel, figure in zip(found["panels"], figures, strict=True)]
     body = re.search(r"<!-- body -->(.*?)<!-- end of body -->", fragment, re.DOTALL)
     inputs = found["inputs"]
     return Shown.model_validate(

@@ -239,7 +239,8 @@ def audit(options: argparse.Namespace) -> int:
     report = audit_figure(options.name, options.execute) if options.name else audit(options.execute)
     print(json.dumps(report.as_json(), indent=1, ensure_ascii=False) if options.json else report.as_text())
     if report.findings:
-        print(f"{len(report.findings)} findings", file=sys.stderr)
+        count = len(report.findings)
+        print(f"{count} finding{'s' if count > 1 else ''}", file=sys.stderr)
     return 1 if report.findings else 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from helpers import paths
 from helpers.analyses import SOURCES, analysis_names
-from helpers.audit import built, checksums, manifest, pages, prose, records, remade, sealed
+from helpers.audit import built, checksums, expected, manifest, pages, prose, records, remade, sealed
 from helpers.audit.findings import Finding, Report
 from helpers.audit.tables import check_results
 from helpers.errors import UserError
@@ -34,13 +34,22 @@ def audit(execute: bool = True) -> Report:
     _note(report, "inputs of figures", lambda: sealed.check_inputs({k: v.sha256 for k, v in shown.items()}))
     read = built.read_book(html)
     _check_manifest(html, read, report)
-    _note(report, "plots and tables on pages", lambda: pages.check_artefacts(html, read, shown))
+    _check_artefacts(html, read, shown, report)
     _note(report, "links", lambda: pages.check_links(html, read))
     if computed := _computed(report):
         tables, known = computed
         _note(report, "results tables", lambda: check_results(html, tables))
         _note(report, "numbers in the sources", lambda: prose.check(known))
         _note(report, "numbers on pages", lambda: pages.check_numbers(html, read, known))
+        runs = [
+            str(row["origin"]) for row in tables.results.to_dict("records") if row["source"] != "published"
+        ]
+        _note(report, "panels of runs", lambda: expected.check(html, expected.of_runs(runs)))
+        _note(
+            report,
+            "verdicts and findings",
+            lambda: expected.check(html, expected.of_prose(html, tables, shown)),
+        )
     if execute:
         _note(report, "figures made again", lambda: remade.check(html, shown))
     return report
@@ -60,8 +69,10 @@ def audit_figure(name: str, execute: bool = True) -> Report:
     _note(report, "runs", lambda: records.check(records.record_files(inputs)))
     _note(report, "inputs of figures", lambda: sealed.check_inputs({k: v.sha256 for k, v in shown.items()}))
     _note(report, "files of the book", lambda: sealed.check_figure(html, manifest.read(html), name))
-    read = built.read_book(html)
-    _note(report, "plots and tables on pages", lambda: pages.check_artefacts(html, read, shown))
+    _note(report, "package", lambda: sealed.check_sources(manifest.read(html), "src/"))
+    _check_artefacts(html, built.read_book(html), shown, report)
+    runs = sorted({record for item in shown.values() for record in item.records})
+    _note(report, "panels of runs", lambda: expected.check(html, expected.of_runs(runs)))
     if execute:
         _note(report, "figures made again", lambda: remade.check(html, shown))
     return report
@@ -72,6 +83,13 @@ def _built_book() -> Path:
     if not html.is_dir():
         raise UserError(f"{paths.relative(html)}: expected the built book, found none; run `make book` first")
     return html
+
+
+def _check_artefacts(
+    html: Path, read: dict[str, built.Page], shown: dict[str, Shown], report: Report
+) -> None:
+    _note(report, "plots and downloads", lambda: pages.check_artefacts(html, read, shown))
+    _note(report, "figures and tables", lambda: expected.check(html, expected.of_artefacts(html, shown)))
 
 
 def _check_manifest(html: Path, read: dict[str, built.Page], report: Report) -> None:

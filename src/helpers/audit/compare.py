@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from helpers.shown import Shown
 
 RELATIVE_TOLERANCE = 1e-9
 _TEXTS = ("label", "kind", "finding", "note", "function", "inputs", "rebuild", "body")
+_TOO_SHORT = 30
+"""Characters below which a text that is found tells nothing of where the rest should be."""
 _PANEL_TEXTS = ("title", "note", "alt", "wide", "height")
 
 
@@ -64,6 +67,17 @@ def csv_difference(found: str, expected: str) -> str | None:
             if not _equal(_value(cell), _value(expected_cell)):
                 return f"row {number}, {column}: {_beside(cell, expected_cell)}"
     return None
+
+
+def text_difference(text: str, wanted: str) -> str | None:
+    """Say where a text ceases to hold what it should; None where it holds it whole."""
+    if wanted in text:
+        return None
+    end = bisect_left(range(len(wanted)), True, key=lambda index: wanted[: index + 1] not in text)
+    if end < _TOO_SHORT:  # the beginning stands anywhere
+        return f"expected {wanted[:60]!r}"
+    first = text.find(wanted[:end])
+    return _beside(text[first + end - 20 : first + end + 60], wanted[end - 20 : end + 60])
 
 
 def _equal(found: Any, expected: Any) -> bool:

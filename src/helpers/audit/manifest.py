@@ -20,8 +20,7 @@ from helpers.validation import Strict, parse_json
 NAME = "audit.json"
 EXECUTED = "_sources/notebooks/analysis"
 """Where the book holds the executed analyses."""
-_SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "requirements-book.txt")
-_SOURCE_FOLDERS = ("benchmarks/results", "book", "data", "notebooks", "src")
+_SOURCE_FOLDERS = ("benchmarks/results", "book", "data", "notebooks", "src", "workflow")
 
 
 class Figure(Strict):
@@ -142,7 +141,7 @@ def shown(html: Path) -> list[Shown]:
 
 def sources() -> dict[str, str]:
     """Return the sha256 of every file that the book is made from; live runs stand under `runs`."""
-    single = [paths.ROOT / name for name in _SOURCES]
+    single = [paths.ROOT / name for name in paths.DOCUMENTS]
     folders = [file for name in _SOURCE_FOLDERS for file in _files(paths.ROOT / name)]
     return digests({paths.relative(file) for file in [*single, *folders]})
 

@@ -35,10 +35,17 @@ class ShowTrail(SphinxDirective):  # type: ignore[misc]
         for file in folder.glob("*.ipynb"):
             self.env.note_dependency(str(file))
         try:
-            table = _PARTS[part](read_trail(folder, load_tables()))
+            made = fragment(part, read_trail(folder, load_tables()))
         except UserError:  # a plain build of the sources, where no notebook is executed
-            table = "<p>This table is made when the notebooks are executed: <code>make book</code></p>"
-        return [nodes.raw("", f'<div class="audit" id="audit-{part}">{table}</div>', format="html")]
+            made = _around(
+                part, "<p>This table is made when the notebooks are executed: <code>make book</code></p>"
+            )
+        return [nodes.raw("", made, format="html")]
+
+
+def fragment(part: str, trail: Trail) -> str:
+    """Return one of the tables: `figures`, `runs`, `files` or `environments`."""
+    return _around(part, _PARTS[part](trail))
 
 
 def figures(trail: Trail) -> str:
@@ -112,6 +119,10 @@ _PARTS: dict[str, Callable[[Trail], str]] = {
     "files": files,
     "environments": environments,
 }
+
+
+def _around(part: str, table: str) -> str:
+    return f'<div class="audit" id="audit-{part}">{table}</div>'
 
 
 def _table(rows: Sequence[Mapping[str, str]], caption: str) -> str:

@@ -11,7 +11,7 @@ from helpers.audit import prose
 from helpers.audit.built import Page
 from helpers.audit.compare import csv_difference, json_difference
 from helpers.audit.findings import Finding
-from helpers.links import ROOT_LINK
+from helpers.images import drawn_before
 from helpers.numbers import Number
 from helpers.shown import Shown
 
@@ -22,7 +22,7 @@ _OUTSIDE = ("http", "https", "mailto", "data", "javascript", "blob")
 def check_artefacts(
     html: Path, pages: Mapping[str, Page], shown: Mapping[str, Shown]
 ) -> tuple[int, list[Finding]]:
-    """Compare plots, tables and CSV files of the pages with the executed analyses; returns how many, and what is off.
+    """Compare plots and CSV files with the executed analyses; returns how many, and what is off.
 
     Args:
         html: the root of the book.
@@ -44,9 +44,9 @@ def check_artefacts(
             for panel in item.panels
             if (page, f"{item.name}-{panel.name}") not in seen
         ]
-        findings += _check_table(html, html / page, item)
+        findings += _check_images(html / "_images", item)
         findings += _check_csv(html / "artefacts" / f"{item.name}.csv", item)
-    return len(plots) + 2 * len(shown), findings
+    return len(plots) + len(shown), findings
 
 
 def check_numbers(
@@ -98,16 +98,12 @@ def check_links(html: Path, pages: Mapping[str, Page]) -> tuple[int, list[Findin
     return count, findings
 
 
-def _check_table(html: Path, page: Path, item: Shown) -> Iterator[Finding]:
-    """Look for the finding and the body of an artefact, as they stand in the executed notebook, on its page."""
-    where = paths.relative(page)
-    if not page.is_file():
-        yield Finding(where, "missing", REBUILD)
-        return
-    depth = len(page.relative_to(html).parts) - 1
-    text, body = page.read_text(encoding="utf-8"), item.body.replace(ROOT_LINK, "../" * depth)
-    if body not in text:
-        yield Finding(where, "the table is not as in the executed notebook", REBUILD)
+def _check_images(folder: Path, item: Shown) -> Iterator[Finding]:
+    """Compare the static images with those drawn from the same plots, where these are still there."""
+    for panel in item.panels:
+        file, drawn = folder / f"{item.name}-{panel.name}.svg", drawn_before(panel)
+        if drawn and file.is_file() and file.read_bytes() != drawn.read_bytes():
+            yield Finding(paths.relative(file), "not the image drawn from its plot", REBUILD)
 
 
 def _check_csv(file: Path, item: Shown) -> Iterator[Finding]:

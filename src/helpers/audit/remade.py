@@ -1,6 +1,7 @@
 """Make figures and tables again, from nothing but the sources, and compare them with those of the book."""
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 from helpers import paths
 from helpers.analyses import SOURCES, analyse
-from helpers.audit.compare import differences
+from helpers.audit.compare import differences, text_difference
 from helpers.audit.findings import Finding
 from helpers.audit.manifest import EXECUTED
 from helpers.errors import UserError
-from helpers.shown import Shown, read_shown
+from helpers.show import METADATA
+from helpers.shown import Shown, fragment_of, read_shown, without_plots
 
+_COMMIT = r"<dt>Commit</dt><dd>.*?</dd>"
 REBUILD = "if a source changed, build the book again: make book; else the book was changed"
 
 
@@ -56,10 +59,18 @@ def _check_one(html: Path, scratch: Path, name: str) -> Iterator[Finding]:
     except UserError as error:
         yield Finding.of_error(error, REBUILD)
         return
-    for difference in differences(book, made):
+    told = list(differences(book, made))
+    if not told and (difference := text_difference(_fragment(executed), _fragment(again))):
+        told = [difference]
+    for difference in told:
         yield Finding(where, f"not as made again: {difference}", REBUILD)
     if _outputs(executed) != _outputs(again):
         yield Finding(where, "not as made again: another output of a cell", REBUILD)
+
+
+def _fragment(notebook: Path) -> str:
+    """Return all that a page shows of the artefact but the plots, which were compared, and the commit."""
+    return re.sub(_COMMIT, "", without_plots(fragment_of(notebook) or ""))
 
 
 def sources_of(notebook: Path) -> list[tuple[str, str]]:
@@ -69,11 +80,12 @@ def sources_of(notebook: Path) -> list[tuple[str, str]]:
 
 
 def _outputs(notebook: Path) -> list[list[Any]]:
-    """Return what a reader sees below the cells of an executed notebook, but the artefact and times."""
+    """Return what a reader sees below the cells of an executed notebook, but times and the artefact, which `_fragment` gives."""
     document = json.loads(notebook.read_text(encoding="utf-8"))
     return [[_seen(output) for output in cell.get("outputs", [])] for cell in document["cells"]]
 
 
 def _seen(output: dict[str, Any]) -> Any:
-    plain = output.get("data", {}).get("text/plain", "")
-    return output.get("output_type"), "".join(output.get("text", "")), "".join(plain)
+    kinds = ["text/plain"] if METADATA in output.get("metadata", {}) else ["text/plain", "text/html"]
+    shown = ["".join(output.get("data", {}).get(kind, "")) for kind in kinds]
+    return output.get("output_type"), "".join(output.get("text", "")), shown

@@ -19,9 +19,7 @@ def check_files(html: Path, written: Manifest) -> tuple[int, list[Finding]]:
     """Compare every file of the book, and the seal of `audit.json`; returns how many there are, and what is off."""
     found = manifest.files(html)
     findings = list(_differences(written.files, found, paths.relative(html), "the book was built"))
-    where = paths.relative(html / manifest.NAME)
-    if manifest.sealed(written).seal != written.seal:
-        findings.append(Finding(where, "changed: its seal does not fit its content", REBUILD))
+    findings += _check_seal(html, written)
     for name, digest in written.sources.items():
         copied = name.removeprefix(_COPIED)
         if name.startswith(_COPIED) and found.get(copied, digest) != digest:
@@ -30,10 +28,18 @@ def check_files(html: Path, written: Manifest) -> tuple[int, list[Finding]]:
     return len(written.files) + 1, findings
 
 
-def check_sources(written: Manifest) -> tuple[int, list[Finding]]:
-    """Compare every file that the book was made from; returns how many there are, and what is off."""
-    found = manifest.sources()
-    return len(found), list(_differences(written.sources, found, "", "the book was built"))
+def check_sources(written: Manifest, folder: str = "") -> tuple[int, list[Finding]]:
+    """Compare every file that the book was made from; returns how many there are, and what is off.
+
+    Args:
+        written: what the book was made from.
+        folder: only those below it, as seen from the root of the project.
+    """
+    expected, found = (
+        {name: digest for name, digest in files.items() if name.startswith(folder)}
+        for files in (written.sources, manifest.sources())
+    )
+    return len(found), list(_differences(expected, found, "", "the book was built"))
 
 
 def check_content(html: Path, pages: Mapping[str, Page], written: Manifest) -> tuple[int, list[Finding]]:
@@ -58,14 +64,28 @@ def check_content(html: Path, pages: Mapping[str, Page], written: Manifest) -> t
 
 
 def check_figure(html: Path, written: Manifest, name: str) -> tuple[int, list[Finding]]:
-    """Compare the files of one figure or table with `audit.json`; returns how many there are, and what is off."""
+    """Compare the files of one figure or table, the scripts that draw it, and the seal with `audit.json`.
+
+    Returns:
+        How many there are, and what is off.
+    """
     if name not in written.artefacts:
         return 1, [Finding(paths.relative(html / manifest.NAME), f"no figure or table {name}", REBUILD)]
     figure = written.artefacts[name]
     wanted = {figure.page, figure.executed, figure.csv}
-    expected = {file: digest for file, digest in written.files.items() if file in wanted}
-    found = {file: digest for file, digest in manifest.files(html).items() if file in wanted}
-    return len(wanted), list(_differences(expected, found, paths.relative(html), "the book was built"))
+    expected, found = (
+        {
+            file: digest
+            for file, digest in files.items()
+            if file in wanted or file.startswith((f"_images/{name}-", "_static/"))
+        }
+        for files in (written.files, manifest.files(html))
+    )
+    findings = [
+        *_differences(expected, found, paths.relative(html), "the book was built"),
+        *_check_seal(html, written),
+    ]
+    return len(expected) + 1, findings
 
 
 def check_inputs(figures: Mapping[str, Mapping[str, str]]) -> tuple[int, list[Finding]]:
@@ -88,6 +108,12 @@ def check_inputs(figures: Mapping[str, Mapping[str, str]]) -> tuple[int, list[Fi
             said = f"changed since {', '.join(users[:3])}{more} used it: {state}, expected {short(digest)}"
             findings.append(Finding(file, said, REBUILD))
     return len(found), findings
+
+
+def _check_seal(html: Path, written: Manifest) -> Iterator[Finding]:
+    if manifest.sealed(written).seal != written.seal:
+        where = paths.relative(html / manifest.NAME)
+        yield Finding(where, "changed: its seal does not fit its content", REBUILD)
 
 
 def _differences(
