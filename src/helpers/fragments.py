@@ -39,12 +39,12 @@ def resolved(
 
     def function(found: re.Match[str]) -> str:
         target = function_page(found[1])
-        return f"{ROOT_LINK}{target}" if target else ""
+        return f'href="{ROOT_LINK}{target}"' if target else 'href=""'
 
     body = _without_absent_images(body, images)
-    body = re.sub(f'{FUNCTION_LINK}([^"]*)', function, body)
+    body = re.sub(f'href="{FUNCTION_LINK}([^"]*)"', function, body)
     body = re.sub(r'<a href="">(<code>.*?</code>)</a>', r"\1", body)
-    return mended(body).replace(ROOT_LINK, "../" * depth)
+    return mended(body).replace(f'="{ROOT_LINK}', f'="{"../" * depth}')  # not where a text speaks of it
 
 
 def _without_absent_images(body: str, images: Collection[str]) -> str:
