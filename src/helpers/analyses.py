@@ -1,5 +1,6 @@
 """Execute the analysis notebooks: each in a fork of one process that has loaded the packages, two or more at a time."""
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -68,6 +69,7 @@ def _in_forks(jobs: list[tuple[Path, Path]]) -> list[str]:
 
 
 def _execute(source: Path, target: Path) -> None:
+    gc.disable()  # the process ends with the notebook
     os.environ[show.BOOK_VARIABLE] = "1"
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(f".{os.getpid()}.partial.ipynb")

@@ -59,14 +59,14 @@ def _text_cells(notebook: Path) -> str:
 def typed_numbers(text: str) -> list[str]:
     """Return the numbers that stand typed in the prose of a page, in order: digits, and words above ten."""
     text = re.sub(rf"\{{({_SHOWN_ROLES})\}}`([^`]*)`", r"\2", text)
-    for pattern in (*_NO_PROSE, *_names()):
+    for pattern in (*_NO_PROSE, *_names(paths.ROOT)):
         text = re.sub(pattern, " ", text, flags=re.MULTILINE | (re.DOTALL if ".*?" in pattern else 0))
     return [found[0] for found in re.finditer(_TYPED, text, re.IGNORECASE)]
 
 
 @cache
-def _names() -> tuple[str, ...]:
-    """Return patterns of names with digits: models, their checkpoints, GPUs, and the paper's figures and tables."""
+def _names(root: Path) -> tuple[str, ...]:
+    """Return patterns of names with digits: models, their checkpoints, GPUs, and figures and tables of the project at `root`."""
     known = study()
     names = {
         *(model.title for model in known.models.values()),
@@ -74,7 +74,7 @@ def _names() -> tuple[str, ...]:
         *(machine.gpu_model for machine in known.machines.values()),
         *floor.load_gpus(),
     }
-    stems = [file.stem.split("_") for file in (paths.ROOT / "notebooks" / "analysis").glob("*.ipynb")]
+    stems = [file.stem.split("_") for file in (root / "notebooks" / "analysis").glob("*.ipynb")]
     label = {
         kind: _any({stem[1].upper() for stem in stems if stem[0] == kind}) for kind in ("figure", "table")
     }
