@@ -153,6 +153,8 @@ def make_checkout(folder: Path) -> Checkout:
         f'Path("{copy.machine_lock}")',
     )
     _replace(copy.root / "src" / "helpers" / "measurement.py", "IDLE_S = 2.0", "IDLE_S = 0.2")
+    settings = copy.root / "src" / "helpers" / "settings.py"
+    _replace(settings, "cool_down_s: float = Field(default=10.0", "cool_down_s: float = Field(default=0.0")
     git(copy.root, "init", "-q")
     git(copy.root, "add", "-A")
     git(copy.root, "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "copy")

@@ -416,7 +416,7 @@ def test_no_model_is_nearly_right_on_the_sample(
     if "embedding" in model:
         embedding = remembering_embedding()
         monkeypatch.setattr(traditional, "load_embedding", lambda checkpoint, device: embedding)
-    monkeypatch.setattr(measurement, "MACHINE_LOCK", tmp_path / "machine.lock")
+    monkeypatch.setattr(lock, "MACHINE_LOCK", tmp_path / "machine.lock")
     settings = {"model": model, "splits": 1, "window_s": 0.05, "checkpoint": "all-minilm-l6-v2"}
     plan = parameters.traditional_plan({**settings, "output": str(tmp_path)})
     record = traditional_measurement.measure(plan, traditional_measurement.check_ready(plan))

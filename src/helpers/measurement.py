@@ -19,7 +19,7 @@ import pandas as pd
 from helpers.datasets import Dataset, Split, splits
 from helpers.environment import environment, fixed_threads, sha256_of, threads
 from helpers.errors import UserError
-from helpers.lock import MACHINE_LOCK, holding
+from helpers.lock import holding_machine
 from helpers.metering import checks, judgement
 from helpers.metering.meter import Reading, SourceReading, Window, add, scale, sources_of_run
 from helpers.metering.neighbours import Load, other_meters, other_processes
@@ -106,8 +106,8 @@ def check_absent(plan: Plan) -> None:
 def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextManager[Subject]]) -> Record:
     """Measure all splits of a run and publish its record.
 
-    Before and after, the machine is idle with everything loaded. It is held for this run alone meanwhile, and
-    its power is written down ten times a second.
+    The machine has rested since the last measurement on it. Before and after, it is idle with everything loaded. It
+    is held for this run alone meanwhile, and its power is written down ten times a second.
 
     Args:
         plan: the run.
@@ -118,7 +118,7 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
     uuids = [gpu.uuid for gpu in sources.gpus]
     where = environment(plan.hardware)  # the code that starts the run, not one checked out meanwhile
     with (
-        holding(MACHINE_LOCK, "another measurement runs on this machine"),
+        holding_machine(plan.parameters.cool_down_s),
         publish(plan.folder) as folder,
         open_run_meter(plan.nodes, plan.hardware.ram_gb, sources) as meter,
         start_timeline(folder, uuids) as timeline,

@@ -24,6 +24,8 @@ class RunParameters(Strict):
     """How many of the 10 fixed splits, from the first."""
     window_s: float = Field(default=5.0, gt=0, le=3600)
     """Passes repeat until this many seconds are over; below 5 a check fails."""
+    cool_down_s: float = Field(default=10.0, ge=0, le=3600)
+    """Seconds that the machine rests after the end of the last measurement on it, before this one begins."""
     data_dir: str = ""
     """Folder with NAME.csv.gz files; the default is what COMPANION_DATASETS names."""
     output: str = ""

@@ -47,7 +47,7 @@ class PlannedRun:
     expected: Expectation
     """Of a pass."""
     duration_s: float | None
-    """Of the run: windows, warming up and the idle phases; loading and training are not in it."""
+    """Of the run: cooling down, windows, warming up and the idle phases; loading and training are not in it."""
     energy_wh: float | None
     """Of its windows and of warming up."""
     co2e_g: float | None
@@ -259,7 +259,7 @@ def _to_take(plan: Plan, expected: Expectation) -> tuple[float | None, float | N
     in_window = max(1, math.ceil(plan.parameters.window_s / expected.pass_s))
     passes = plan.parameters.splits * (in_window + warm_up)
     energy_wh = None if expected.pass_wh is None else passes * expected.pass_wh
-    return passes * expected.pass_s + 2 * IDLE_S, energy_wh
+    return passes * expected.pass_s + 2 * IDLE_S + plan.parameters.cool_down_s, energy_wh
 
 
 def _total(runs: Sequence[PlannedRun]) -> Total:
