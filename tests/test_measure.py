@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, Checkout, make_checkout
-from helpers import cli, datasets, lock, measurement, parameters, paths, traditional, traditional_measurement
+from helpers import cli, datasets, lock, parameters, paths, traditional, traditional_measurement
 from helpers.errors import UserError
 from helpers.record import Record, read_record, read_records
 from helpers.study import study

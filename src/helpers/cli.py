@@ -78,6 +78,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="a parameter; repeatable",
     )
+    verb.add_argument(
+        "--attempt", metavar="N", type=int, help="note beside the run how the N-th try of a campaign went"
+    )
     verb.add_argument("--json", action="store_true", help="print the record")
     verb.set_defaults(action=verbs.measure)
 
@@ -92,8 +95,12 @@ def parser() -> argparse.ArgumentParser:
         "plan", help="what a campaign will take, what of it is done, what cannot run and why; starts nothing"
     )
     verb.add_argument("campaign", help="its name in the catalogue")
-    verb.add_argument(
+    where = verb.add_mutually_exclusive_group()
+    where.add_argument(
         "--machine", metavar="NAME", help="plan for capella, paula or clara (default: this machine)"
+    )
+    where.add_argument(
+        "--site", metavar="NAME", help="plan for the nodes of a site, with the files that are here"
     )
     verb.add_argument(
         "--grid", metavar="NAME", default="germany", help="whose electricity: a name of data/study/grids.yaml"
@@ -101,8 +108,19 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts; what is unknown is null")
     verb.set_defaults(action=verbs.plan)
 
-    verb = parsers.add_parser("run", help="measure a campaign; finished runs are not repeated")
+    verb = parsers.add_parser(
+        "run",
+        help="measure a campaign, in random order; finished runs are not repeated; status 1 where some are missing at the end",
+    )
     verb.add_argument("campaign", help="its name in the catalogue")
+    verb.add_argument(
+        "--site",
+        metavar="NAME",
+        help="a site of workflow/sites, or a YAML file (default: one run at a time, here)",
+    )
+    verb.add_argument(
+        "--seed", metavar="N", type=int, help="of the order (default: chosen, and kept with the runs)"
+    )
     verb.add_argument("--json", action="store_true", help="print the campaign's rows of the results table")
     verb.set_defaults(action=verbs.run)
 

@@ -7,7 +7,7 @@ from helpers.datasets import Dataset
 from helpers.environment import sha256_of
 from helpers.errors import UserError
 from helpers.llm import measure as llm_measurement
-from helpers.lock import MACHINE_LOCK, holding, is_held
+from helpers.lock import MACHINE_LOCK, holding, is_held, run_lock
 from helpers.measurement import RAW_ANSWERS
 from helpers.notebook import execute_notebook
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
@@ -27,7 +27,7 @@ def measure(plan: Plan) -> Record:
     """
     dataset = _check_input(plan)
     plan.folder.parent.mkdir(parents=True, exist_ok=True)
-    with holding(plan.folder.parent / f".{plan.run_id}.lock", "this run is being measured already"):
+    with holding(run_lock(plan.folder), "this run is being measured already"):
         if not (plan.folder / RECORD).exists():
             return _measure(plan)
         record = read_record(plan.folder / RECORD)

@@ -26,6 +26,11 @@ def holding(file: Path, occupied: str) -> Iterator[int]:
         os.close(descriptor)
 
 
+def run_lock(folder: Path) -> Path:
+    """Return the lock of the run whose record appears in `folder`."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
 @contextmanager
 def holding_machine(cool_down_s: float) -> Iterator[None]:
     """Hold this machine for one measurement, once it has rested since the end of the last one on it.

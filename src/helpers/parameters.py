@@ -182,7 +182,9 @@ class LlmPlan(Plan):
     def settings(self) -> dict[str, Any]:
         """Every setting that can change the result; language and thinking as they are used."""
         elsewhere = {"model", "dataset", "machine", "campaign", "data_dir", "output"}
-        chosen = self.parameters.model_dump(exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers"})
+        chosen = self.parameters.model_dump(
+            exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers"}
+        )
         return {**chosen, "language": self.language, "thinking_tokens": self.asking.thinking_tokens}
 
 

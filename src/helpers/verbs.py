@@ -7,12 +7,15 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic.fields import FieldInfo
 
 from helpers.errors import UserError
+
+if TYPE_CHECKING:
+    from helpers.running.campaign import Outcome
 
 
 def study(options: argparse.Namespace) -> int:
@@ -53,6 +56,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def measure(options: argparse.Namespace) -> int:
     """Measure one run."""
+    from helpers.attempts import attempting
     from helpers.parameters import PARAMETERS, plan
 
     declared = PARAMETERS[options.notebook].model_fields
@@ -62,7 +66,11 @@ def measure(options: argparse.Namespace) -> int:
     from helpers import execute  # after the cheap checks: it takes seconds
     from helpers.results import describe
 
-    record = execute.measure(chosen)
+    if options.attempt is None:
+        record = execute.measure(chosen)
+    else:
+        with attempting(chosen.folder, options.attempt):
+            record = execute.measure(chosen)
     print(record.model_dump_json(indent=1) if options.json else describe(record))
     return 0
 
@@ -109,8 +117,11 @@ def plan(options: argparse.Namespace) -> int:
     """Say what a campaign will take, what of it is done, and what cannot run."""
     from helpers.planning import text
     from helpers.planning.campaign import plan_campaign
+    from helpers.planning.place import at_site
+    from helpers.running.sites import load_site
 
-    planned = plan_campaign(options.campaign, options.machine, options.grid)
+    here = None if options.site is None else at_site(load_site(options.site).machine)
+    planned = plan_campaign(options.campaign, options.machine, options.grid, here=here)
     print(
         json.dumps(text.as_json(planned), indent=1, ensure_ascii=False)
         if options.json
@@ -120,24 +131,49 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure a campaign, or what is left of it."""
-    from helpers import results, workflow
+    """Measure a campaign, or what is left of it; status 0 where all its runs are there."""
+    from helpers import results
     from helpers.campaigns import filed_under
+    from helpers.running.campaign import run_campaign
+    from helpers.running.sites import LOCAL, load_site
     from helpers.study import study
 
-    status = workflow.run(options.campaign, "campaign")
-    if status == 0 and options.json:
+    site = LOCAL if options.site is None else load_site(options.site)
+    out = sys.stderr if options.json else sys.stdout
+    outcome = run_campaign(
+        options.campaign, site, options.seed, lambda line: print(line, file=out, flush=True)
+    )
+    _tell_outcome(options.campaign, outcome)
+    if options.json:
         source = filed_under(options.campaign, study())
         table = results.of_campaign(results.load_tables().results, source)
         print(table.to_json(orient="records", indent=1, force_ascii=False))
-    return status
+    return 0 if outcome.complete else 1
+
+
+def _tell_outcome(campaign: str, outcome: "Outcome") -> None:
+    for run, reason in outcome.failed.items():
+        print(f"error: {run}: {reason}", file=sys.stderr)
+    if outcome.left:
+        print(
+            f"stopped: {outcome.left} runs are left; python -m helpers run {campaign} goes on",
+            file=sys.stderr,
+        )
 
 
 def book(options: argparse.Namespace) -> int:
     """Measure a campaign, execute the analyses, build the book."""
     from helpers import archive, book, images, workflow
+    from helpers.running.campaign import run_campaign
 
-    status = workflow.run(None if options.no_measure else options.campaign, "book")
+    measured = True
+    if not options.no_measure:
+        outcome = run_campaign(options.campaign, tell=lambda line: print(line, flush=True))
+        _tell_outcome(options.campaign, outcome)
+        if outcome.left:
+            return 130
+        measured = outcome.complete
+    status = workflow.make_book()
     if status == 0:
         if not book.has_static_images():
             print(images.NO_BROWSER)
@@ -145,7 +181,7 @@ def book(options: argparse.Namespace) -> int:
             archive.write_zip(book.HTML, Path(options.zip))
             print(f"the book in one file: {options.zip}")
         print(f"the book: {book.HTML / 'index.html'}")
-    return status
+    return status if measured else status or 1
 
 
 def analyse(options: argparse.Namespace) -> int:

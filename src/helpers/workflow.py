@@ -3,38 +3,67 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO
 
 from helpers import images, paths
 from helpers.lock import holding
-from helpers.parameters import campaign_plans
 
 
-def run(campaign: str | None, target: str) -> int:
-    """Make a target of `workflow/Snakefile`; returns Snakemake's exit status.
+def workflow_lock() -> AbstractContextManager[int]:
+    """Hold this checkout for one workflow; waits while another runs.
 
-    `campaign` is measured first; None measures nothing. One workflow runs at a time in a checkout: the lock
-    is ours, because Snakemake's own has to be removed by hand after a kill, and Snakemake holds it as long
-    as it lives, even when this process was killed.
+    The lock is ours, because Snakemake's own has to be removed by hand after a kill. Snakemake holds it, too, as long as
+    it lives, even where the process that started it was killed.
     """
-    if campaign is not None:
-        campaign_plans(campaign)  # a fault in the campaign is told before Snakemake starts
     paths.RUNS.mkdir(exist_ok=True)
-    with holding(paths.RUNS / ".workflow.lock", "another workflow runs in this folder") as lock:
-        command = [
-            *(sys.executable, "-m", "snakemake", target),
-            *("--snakefile", str(paths.ROOT / "workflow" / "Snakefile")),
-            *("--directory", str(paths.ROOT)),
-            *("--profile", str(paths.ROOT / "workflow" / "profiles" / "local")),
-            *("--config", f"campaign={campaign or ''}"),
-        ]
+    return holding(paths.RUNS / ".workflow.lock", "another workflow runs in this folder")
+
+
+def start(
+    target: str, profile: str, options: Sequence[str], lock: int, log: IO[bytes] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start Snakemake for a target of `workflow/Snakefile`.
+
+    Args:
+        target: what to make.
+        profile: a folder of `workflow/profiles`.
+        options: further ones.
+        lock: what `workflow_lock` gave.
+        log: takes all that it prints; it is told on the terminal where None. With a log it has a session of its own, so
+            that Ctrl-C on the terminal is for the caller alone.
+    """
+    command = [
+        *(sys.executable, "-m", "snakemake", target),
+        *("--snakefile", str(paths.ROOT / "workflow" / "Snakefile")),
+        *("--directory", str(paths.ROOT)),
+        *("--profile", str(paths.ROOT / "workflow" / "profiles" / profile)),
+        *options,
+    ]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    return subprocess.Popen(
+        command,
+        pass_fds=[lock],
+        env=environment,
+        stdin=None if log is None else subprocess.DEVNULL,
+        stdout=log,
+        stderr=None if log is None else subprocess.STDOUT,
+        start_new_session=log is not None,
+    )
+
+
+def make_book() -> int:
+    """Make the book from the records that are there; returns Snakemake's exit status."""
+    with workflow_lock() as lock:
         _note_browser()
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        return subprocess.run(command, check=False, pass_fds=[lock], env=environment).returncode
+        return start("book", "local", [], lock).wait()
 
 
 def _note_browser() -> None:
     """Note whether there is a Chromium in a file that the book depends on: a new one draws the images."""
-    note = paths.BUILD / "browser.txt"
+    note: Path = paths.BUILD / "browser.txt"
     text = "Chromium found\n" if images.has_browser() else "no Chromium\n"
     if not note.is_file() or note.read_text(encoding="utf-8") != text:
         note.parent.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from helpers import paths
+from helpers.attempts import read_attempt
 from helpers.campaigns import filed_under
 from helpers.errors import UserError, nearest
 from helpers.grids import Grid, co2e_g, grids
@@ -22,9 +23,12 @@ from helpers.planning.place import Place, at_hand, of_catalogue, place_for
 from helpers.record import RECORD, Record, read_record
 from helpers.study import entry, study
 
-State = Literal["done", "filed", "to do", "cannot run", "refused"]
-STATES: tuple[State, ...] = ("done", "filed", "to do", "cannot run", "refused")
-"""`filed`: only the committed record is there; `refused`: a record is there that is invalid or another run's."""
+State = Literal["done", "filed", "to do", "failed", "cannot run", "refused"]
+STATES: tuple[State, ...] = ("done", "filed", "to do", "failed", "cannot run", "refused")
+"""`filed`: only the committed record is there; `failed`: the last try did, and the next call tries again; `refused`: a
+record is there that is invalid or another run's."""
+MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "failed", "filed"})
+"""What `run` measures: `filed` too, for a committed record is compared with one of one's own."""
 GRID = "germany"
 """Where the paper's machines stand."""
 S_PER_HOUR = 3600.0
@@ -53,9 +57,18 @@ class PlannedRun:
     co2e_g: float | None
     gpu_hours: float | None
     reasons: tuple[str, ...]
-    """Why it cannot run, or why the record that is there is refused."""
+    """Why it cannot run, why the last try failed, or why the record that is there is refused."""
     published_in: tuple[str, ...]
     reconstruction: str | None
+
+
+@dataclass(frozen=True)
+class PlacedRun:
+    """A run of a campaign, bound to the machine that it is for."""
+
+    run: CampaignRun
+    plan: Plan
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -125,17 +138,9 @@ def plan_campaign(
     here = here or at_hand()
     target = here if machine is None else _target(machine, here)
     electricity = entry("grid", grids(), grid, "--grid: ")
-    runs = campaign_runs(name)
+    placed = place_runs(name, target)
     known = known or load_known()
-    places: dict[str, Place] = {}
-    plans: dict[str, Plan] = {}
-    planned = []
-    for run in runs:
-        asked = run.parameters.machine
-        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
-        item = run.on(place.name, place.hardware)
-        add_once(plans, item, run.where)
-        planned.append(_planned(run, item, place, target, known, electricity))
+    planned = [_planned(item, target, known, electricity) for item in placed]
     return CampaignPlan(
         campaign=name,
         filed_under=filed_under(name, study()),
@@ -143,10 +148,30 @@ def plan_campaign(
         here=target.here,
         grid=grid,
         runs=planned,
-        downloads=_downloads(plans[run.run_id] for run in planned if run.state not in ("done", "filed")),
+        downloads=_downloads(
+            item.plan for item, run in zip(placed, planned, strict=True) if run.state not in ("done", "filed")
+        ),
         totals={state: _total([run for run in planned if run.state == state]) for state in STATES},
         free_bytes=hub.free_bytes() if target.here else None,
     )
+
+
+def place_runs(name: str, target: Place) -> list[PlacedRun]:
+    """Bind the runs of a campaign to the machines that they are for: `target`, where they name none.
+
+    Raises:
+        UserError: one line with file and field for a fault in the campaign.
+    """
+    places: dict[str, Place] = {}
+    plans: dict[str, Plan] = {}
+    placed = []
+    for run in campaign_runs(name):
+        asked = run.parameters.machine
+        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
+        item = run.on(place.name, place.hardware)
+        add_once(plans, item, run.where)
+        placed.append(PlacedRun(run, item, place))
+    return placed
 
 
 def misfit(record: Record, plan: Plan) -> str | None:
@@ -184,9 +209,8 @@ def _target(machine: str, here: Place) -> Place:
     return found if found.here else of_catalogue(machine)
 
 
-def _planned(
-    run: CampaignRun, plan: Plan, place: Place, target: Place, known: Known, electricity: Grid
-) -> PlannedRun:
+def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) -> PlannedRun:
+    run, plan, place = placed.run, placed.plan, placed.place
     state, reasons, record = _state(plan, place, target)
     expected = expect(plan, place, known)
     if record is not None:
@@ -237,7 +261,18 @@ def _state(plan: Plan, place: Place, target: Place) -> tuple[State, tuple[str, .
     reasons = obstacles(plan, place)
     if place.name != target.name and not place.here:
         reasons.insert(0, f"a run for {place.name}, this is {target.name}")
-    return "cannot run" if reasons else "to do", tuple(reasons), None
+    if reasons:
+        return "cannot run", tuple(reasons), None
+    failure = _last_failure(plan)
+    return "failed" if failure else "to do", failure, None
+
+
+def _last_failure(plan: Plan) -> tuple[str, ...]:
+    try:
+        last = read_attempt(plan.folder)
+    except UserError as error:
+        return (f"{error}; the next call writes it anew",)
+    return (f"failed {last.ended}: {last.reason}",) if last is not None and last.reason is not None else ()
 
 
 def _taken(record: Record) -> tuple[float | None, float | None]:

@@ -1,11 +1,11 @@
 """The machine that a campaign is planned for: the one at hand, or one of the catalogue that is not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from helpers.errors import UserError, nearest, short
 from helpers.machine import Hardware, compute_capabilities, detect, resolve
 from helpers.record import GpuInfo
-from helpers.study import Machine, study
+from helpers.study import Machine, entry, study
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ def at_hand() -> Place:
     """Return the machine at hand, under the name that its runs are recorded by without further settings."""
     hardware = detect()
     return Place(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
+
+
+def at_site(machine: str) -> Place:
+    """Return a node of a site, by the machine that the site says it is.
+
+    Files, packages and access are those of the machine at hand: a cluster shares them between its nodes.
+    """
+    here = at_hand()
+    if machine in ("auto", here.name):
+        return here
+    entry("machine", study().machines, machine, "machine: ")
+    return replace(of_catalogue(machine), here=True)
 
 
 def of_catalogue(name: str) -> Place:

@@ -15,6 +15,7 @@ _MEANINGS = {
     "done": "done",
     "filed": "filed under data/measurements; run measures them again",
     "to do": "to do here",
+    "failed": "failed, to be tried again here",
     "cannot run": "cannot run here",
     "refused": "a record is in the way",
 }
@@ -37,6 +38,15 @@ def lines(plan: CampaignPlan) -> Iterator[str]:
     )
 
 
+def summary(plan: CampaignPlan) -> str:
+    """Return what is still to be measured, in a few words."""
+    return "; ".join(
+        f"{_MEANINGS[state]}: {_sum(plan.totals[state])}"
+        for state in ("to do", "failed", "filed")
+        if plan.totals[state].runs
+    )
+
+
 def as_json(plan: CampaignPlan) -> dict[str, Any]:
     """Return the plan for scripts; what is unknown is null."""
     return asdict(plan)
@@ -51,8 +61,8 @@ def _cells(run: PlannedRun) -> tuple[str, ...]:
         run.run_id,
         run.machine,
         f"{run.nodes} x {run.gpus}",
-        _time(run.duration_s),
-        _energy(run.energy_wh),
+        time_of(run.duration_s),
+        energy(run.energy_wh),
         _mass(run.co2e_g),
         UNKNOWN if run.gpu_hours is None else f"{run.gpu_hours:.2f}",
     )
@@ -97,8 +107,8 @@ def _where(item: Download, here: bool) -> str:
 def _sum(total: Total) -> str:
     parts = [
         f"{total.runs} run{'s' if total.runs != 1 else ''}",
-        f"{_known(_time(total.duration_s), total.runs, total.unknown_durations)}",
-        f"{_known(_energy(total.energy_wh), total.runs, total.unknown_energies)}",
+        f"{_known(time_of(total.duration_s), total.runs, total.unknown_durations)}",
+        f"{_known(energy(total.energy_wh), total.runs, total.unknown_energies)}",
         f"{_known(_mass(total.co2e_g), total.runs, total.unknown_energies)} CO2e",
         f"{_known(f'{total.gpu_hours:.2f}', total.runs, total.unknown_gpu_hours)} GPU hours",
     ]
@@ -114,14 +124,16 @@ def _without(count: int) -> str:
     return f" + {count} unknown" if count else ""
 
 
-def _time(seconds: float | None) -> str:
+def time_of(seconds: float | None) -> str:
+    """Return a duration in the unit that is read most easily."""
     if seconds is None:
         return UNKNOWN
     size, unit = next((max(size, 1.0), unit) for size, unit in _STEPS if seconds >= size)
     return f"{units.significant(seconds / size, 2)} {unit}"
 
 
-def _energy(wh: float | None) -> str:
+def energy(wh: float | None) -> str:
+    """Return an energy in the unit that is read most easily."""
     return UNKNOWN if wh is None else units.energy(wh).replace(units.THIN, " ")
 
 

@@ -1,0 +1,232 @@
+"""Run a campaign: what is left of it, in a random order; tries again what may pass, notes what does not, and goes on.
+
+Snakemake starts the runs (`workflow/Snakefile`); records appear whole or not at all, so the same command goes on where
+the last one stopped, however that was.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers import attempts, paths
+from helpers.attempts import attempt_file
+from helpers.campaigns import filed_under
+from helpers.errors import PassingError, UserError
+from helpers.lock import is_held, run_lock
+from helpers.planning.campaign import (
+    MEASURED_BY_RUN,
+    CampaignPlan,
+    PlacedRun,
+    PlannedRun,
+    place_runs,
+    plan_campaign,
+)
+from helpers.planning.place import at_site
+from helpers.planning.text import summary
+from helpers.running import slurm
+from helpers.running.engine import Tried, measure_once
+from helpers.running.progress import Progress, state_of
+from helpers.running.schedule import Schedule, ScheduledRun, again, make_schedule, note_order
+from helpers.running.sites import LOCAL, Site
+from helpers.study import study
+from helpers.workflow import workflow_lock
+
+TRIES = 3
+"""Of a run whose failure may pass: a port that was taken, a node that was lost, a process that was killed."""
+_LOOK_S = 2.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a campaign."""
+
+    done: int
+    """Runs with a record, also those of earlier calls."""
+    failed: dict[str, str]
+    """Runs that were tried without success, with the reason."""
+    left: int
+    """Runs that were not tried, because the call was stopped."""
+    cannot_run: dict[str, str]
+    """Runs that cannot run here, with the reason."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run of the campaign has a record."""
+        return not (self.failed or self.left or self.cannot_run)
+
+
+def run_campaign(
+    name: str, site: Site = LOCAL, seed: int | None = None, tell: Callable[[str], None] = print
+) -> Outcome:
+    """Measure what is left of a campaign.
+
+    Args:
+        name: of the campaign.
+        site: where.
+        seed: of the order of the runs; chosen, and kept beside the runs, where None.
+        tell: prints a line.
+
+    Raises:
+        UserError: one line, before anything starts, for a fault in the campaign, a record that is in the way, or where
+            no run can run here; later, where Snakemake could not start a single run.
+    """
+    filed_under(name, study())  # a mistyped name is told before the machine is looked at
+    here = at_site(site.machine)
+    with workflow_lock() as lock:
+        plan = plan_campaign(name, here=here)
+        _check(name, plan)
+        cannot = {run.run_id: "; ".join(run.reasons) for run in plan.runs if run.state == "cannot run"}
+        for line in _by_reason(cannot):
+            tell(f"cannot run here: {line}")
+        chosen = _chosen(place_runs(name, here), plan)
+        done = sum(run.state == "done" for run in plan.runs)
+        if not chosen:
+            tell(f"{done} of {len(plan.runs)} runs done, nothing to do")
+            return Outcome(done, {}, 0, cannot)
+        schedule = make_schedule(
+            chosen, plan.filed_under, plan.machine, site, secrets.randbelow(2**31) if seed is None else seed
+        )
+        tell(
+            f"{name} on {plan.machine}: {done} of {len(plan.runs)} runs done; {summary(plan)}; order of seed {schedule.seed}"
+        )
+        note_order(schedule)
+        progress = Progress(plan.filed_under, schedule.runs, done, tell)
+        stopped = _measure(schedule, lock, progress, tell)
+    return _outcome(schedule, progress, done, stopped, cannot)
+
+
+def _check(name: str, plan: CampaignPlan) -> None:
+    """Refuse what a call could not mend.
+
+    Raises:
+        UserError: one line for a record that is in the way, and where no run can run here.
+    """
+    if refused := [run for run in plan.runs if run.state == "refused"]:
+        more = f" (and {len(refused) - 1} more runs)" if len(refused) > 1 else ""
+        raise UserError(f"{'; '.join(refused[0].reasons)}{more}")
+    if all(run.state == "cannot run" for run in plan.runs):
+        raise UserError(
+            f"{name}: none of its {len(plan.runs)} runs can run here, first {plan.runs[0].run_id}: "
+            f"{'; '.join(plan.runs[0].reasons)}; all reasons: python -m helpers plan {name}"
+        )
+
+
+def _by_reason(runs: dict[str, str]) -> list[str]:
+    """Say which runs have a reason in common; of many only the first is named."""
+    shared: dict[str, list[str]] = {}
+    for run_id, reason in runs.items():
+        shared.setdefault(reason, []).append(run_id)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+        for reason, names in shared.items()
+    ]
+
+
+def _chosen(placed: Sequence[PlacedRun], plan: CampaignPlan) -> list[tuple[PlacedRun, PlannedRun]]:
+    return [(item, run) for item, run in zip(placed, plan.runs, strict=True) if run.state in MEASURED_BY_RUN]
+
+
+def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[str], None]) -> bool:
+    """Try the runs, and those again whose failure may pass; returns whether it was stopped."""
+    for run in schedule.runs:
+        _forget_earlier(_folder(schedule, run))
+    while True:
+        elsewhere = _left_running(schedule, tell)
+        mine = [run for run in schedule.runs if run.run_id not in elsewhere]
+        if mine:
+            tried = measure_once(schedule.model_copy(update={"runs": mine}), lock, progress.look, tell)
+            progress.look()
+            if tried.stopped:
+                return True
+            _check_begun(schedule, mine, tried)
+        _wait_for(elsewhere, progress)
+        waiting = _note_the_lost(schedule, progress)
+        if not waiting:
+            return False
+        schedule = again(schedule, waiting)
+        tell(f"trying again: {', '.join(run.run_id for run in waiting)}")
+
+
+def _forget_earlier(folder: Path) -> None:
+    """Remove the note of an earlier call's try, unless an orphan of it still measures the run."""
+    note = attempt_file(folder)
+    if note.exists() and not is_held(run_lock(folder)):
+        note.unlink(missing_ok=True)
+
+
+def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
+    """Return the runs that jobs of an earlier call measure; those of its jobs that only wait are taken back."""
+    if schedule.site.executor == "local":
+        return set()  # an orphan holds the run's lock, and the next try waits for it
+    found = slurm.jobs()
+    slurm.cancel(job for job in found if job.pending)
+    running = {job.run_id for job in found if not job.pending} & {run.run_id for run in schedule.runs}
+    if running:
+        tell(f"waiting for jobs of an earlier call: {', '.join(sorted(running))}")
+    return running
+
+
+def _wait_for(elsewhere: set[str], progress: Progress) -> None:
+    while elsewhere:
+        with suppress(PassingError):
+            if not elsewhere & {job.run_id for job in slurm.jobs()}:
+                return
+        progress.look()
+        time.sleep(_LOOK_S)
+
+
+def _check_begun(schedule: Schedule, runs: Sequence[ScheduledRun], tried: Tried) -> None:
+    """Find out whether any run has begun.
+
+    Raises:
+        UserError: one line with what Snakemake said where none has.
+    """
+    states = [state_of(_folder(schedule, run)) for run in runs]
+    if any(state.record or state.attempt is not None for state in states):
+        return
+    log = tried.log.read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in log.splitlines() if "rror" in line]
+    said = lines[0] if lines else "it said nothing"
+    raise UserError(f"no run has begun: {said[:300]}; the whole log: {paths.relative(tried.log)}")
+
+
+def _note_the_lost(schedule: Schedule, progress: Progress) -> list[ScheduledRun]:
+    """Note why runs ended that said nothing; returns those that are worth another try."""
+    waiting = []
+    for run in schedule.runs:
+        state = state_of(_folder(schedule, run))
+        if state.record:
+            continue
+        attempt = state.attempt
+        if attempt is None or attempt.reason is None:
+            attempt = attempts.fail(_folder(schedule, run), schedule.attempt, _why_lost(schedule, run))
+        if attempt.passes and schedule.attempt < TRIES:
+            waiting.append(run)
+    progress.look()
+    return waiting
+
+
+def _why_lost(schedule: Schedule, run: ScheduledRun) -> str:
+    said = "the process ended without a word (killed?)"
+    if schedule.site.executor == "slurm" and (state := slurm.last_word(run.run_id, schedule.site)):
+        said = f"SLURM ended its job: {state}"
+        if state.startswith("TIMEOUT"):
+            said += f" after {run.limit_min} min; raise limit_factor or most_min of the site"
+    return said
+
+
+def _outcome(
+    schedule: Schedule, progress: Progress, done: int, stopped: bool, cannot: dict[str, str]
+) -> Outcome:
+    states = {run.run_id: state_of(_folder(schedule, run)) for run in schedule.runs}
+    failed = progress.failures()
+    measured = sum(state.record for state in states.values())
+    left = len(states) - measured - len(failed) if stopped else 0
+    return Outcome(done + measured, failed, left, cannot)
+
+
+def _folder(schedule: Schedule, run: ScheduledRun) -> Path:
+    return paths.RUNS / schedule.campaign / run.run_id

@@ -1,0 +1,151 @@
+"""The schedule of a call of `run`: what Snakemake starts, in which order, with which limits.
+
+It is written once and read by Snakemake here and in every job, so that no job asks its own machine what the campaign is.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from helpers import paths
+from helpers.attempts import now
+from helpers.parameters import LlmPlan, Notebook, Plan
+from helpers.planning.campaign import PlacedRun, PlannedRun
+from helpers.running.sites import Site
+from helpers.validation import Strict, parse_json
+
+FOLDER = paths.RUNS / ".workflow"
+"""Schedules, logs and the lock of the workflow."""
+ORDER = "order.json"
+"""Beside the runs of a campaign: in which order each call of `run` took them, and by which seed."""
+LOAD_S = 900.0
+"""Room in a time limit for what is not expected: starting, loading, training."""
+MORE_EACH_TRY = 2
+"""A run that was not ready in time is given this much more at the next try."""
+
+
+class ScheduledRun(Strict):
+    """A run to be measured."""
+
+    run_id: str
+    notebook: Notebook
+    arguments: list[str]
+    """Of the verb `measure`, without the notebook."""
+    gpus: int = Field(ge=0)
+    """On each node."""
+    nodes: int = Field(ge=1)
+    limit_min: int = Field(ge=1)
+    """Time limit of its job."""
+    expected_s: float | None
+    """Without loading and training; null where it is unknown."""
+    expected_wh: float | None
+
+
+class Schedule(Strict):
+    """The runs of one call, in their order."""
+
+    campaign: str
+    """The name that the runs are filed under."""
+    machine: str
+    began: str
+    """UTC."""
+    seed: int
+    """Of the order."""
+    attempt: int
+    """Which try of its runs this is."""
+    site: Site
+    runs: list[ScheduledRun]
+
+
+def make_schedule(
+    chosen: Iterable[tuple[PlacedRun, PlannedRun]], campaign: str, machine: str, site: Site, seed: int
+) -> Schedule:
+    """Put runs in the order of `seed`.
+
+    Neither warmth nor wear of a machine nor the time of day shall follow a model or a dataset through the campaign.
+    """
+    runs = [_scheduled(placed, planned, site) for placed, planned in chosen]
+    return Schedule(
+        campaign=campaign,
+        machine=machine,
+        began=now(),
+        seed=seed,
+        attempt=1,
+        site=site,
+        runs=sorted(runs, key=lambda run: rank(seed, run.run_id)),
+    )
+
+
+def rank(seed: int, run_id: str) -> bytes:
+    """Return the place of a run in an order: no random generator whose stream may change with a version."""
+    return hashlib.sha256(f"{seed}:{run_id}".encode()).digest()
+
+
+def again(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
+    """Return the schedule of the next try of some runs, with more time for each."""
+    longer = [
+        run.model_copy(update={"limit_min": min(run.limit_min * MORE_EACH_TRY, schedule.site.most_min)})
+        for run in runs
+    ]
+    return schedule.model_copy(update={"attempt": schedule.attempt + 1, "runs": longer})
+
+
+def write_schedule(schedule: Schedule) -> Path:
+    """Write a schedule to a file of its own: jobs of an earlier call may still read theirs."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    moment = schedule.began.replace(":", "").replace("-", "")
+    file = FOLDER / f"{schedule.campaign}-{moment}-{schedule.attempt}.json"
+    file.write_text(schedule.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return file
+
+
+def read_schedule(file: Path) -> Schedule:
+    """Read a schedule.
+
+    Raises:
+        UserError: one line with file and field where it is not valid.
+    """
+    return parse_json(Schedule, file.read_bytes(), paths.relative(file))
+
+
+def note_order(schedule: Schedule) -> None:
+    """Add the order of this call to what is kept beside the runs; it names no folder of this machine."""
+    file = paths.RUNS / schedule.campaign / ORDER
+    file.parent.mkdir(parents=True, exist_ok=True)
+    calls: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    calls.append(
+        {
+            **schedule.model_dump(include={"began", "seed", "machine"}),
+            "runs": [run.run_id for run in schedule.runs],
+        }
+    )
+    scratch = file.with_name(f".{ORDER}.partial")
+    scratch.write_text(json.dumps(calls, indent=1) + "\n", encoding="utf-8")
+    scratch.replace(file)
+
+
+def _scheduled(placed: PlacedRun, planned: PlannedRun, site: Site) -> ScheduledRun:
+    plan = placed.plan
+    given = {**plan.parameters.model_dump(), "machine": plan.machine}
+    return ScheduledRun(
+        run_id=plan.run_id,
+        notebook=plan.notebook,
+        arguments=[f"-p{name}={value}" for name, value in given.items() if value != ""],
+        gpus=plan.gpus,
+        nodes=plan.nodes,
+        limit_min=_limit_min(plan, planned.duration_s, site),
+        expected_s=planned.duration_s,
+        expected_wh=planned.energy_wh,
+    )
+
+
+def _limit_min(plan: Plan, expected_s: float | None, site: Site) -> int:
+    if expected_s is None:
+        return site.most_min
+    load_s = plan.parameters.start_timeout_s if isinstance(plan, LlmPlan) else LOAD_S
+    return min(math.ceil((site.limit_factor * expected_s + load_s) / 60), site.most_min)
