@@ -1,0 +1,163 @@
+"""A real SLURM of two nodes on this machine: one controller, two node daemons, munge; started and ended by the tests.
+
+The configuration has to be at its default place: Snakemake's executor clears `SLURM_*` in a job, and a private
+`SLURM_CONF` would be lost there. Both nodes have the same cores: it schedules for real, and isolates nothing.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+CONF = Path("/etc/slurm")
+PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scontrol")
+NODES = {"n1": ("127.0.0.2", 16818), "n2": ("127.0.0.3", 16819)}
+_OUR_MARK = "# made by the tests of the companion\n"
+_SLURM_CONF = """\
+ClusterName=mini
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort=16817
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+ReturnToService=2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerParameters=sched_interval=1,bf_interval=2
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+SlurmctldTimeout=30
+SlurmdTimeout=30
+InactiveLimit=0
+KillWait=3
+MinJobAge=300
+GresTypes=gpu
+{nodes}
+PartitionName=debug Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+"""
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """The running cluster."""
+
+    folder: Path
+
+    def start_node(self, name: str) -> None:
+        """Start the daemon of a node."""
+        subprocess.run(["slurmd", "-N", name], check=True, timeout=30)
+
+    def kill_node(self, name: str) -> None:
+        """Kill the daemon of a node with SIGKILL; what it had started runs on."""
+        file = self.folder / f"slurmd.{name}.pid"
+        with open(file, encoding="ascii") as text:  # noqa: PTH123  (its daemon may be writing it)
+            psutil.Process(int(text.read())).kill()
+
+    def queue(self) -> list[str]:
+        """Return the states of all jobs in the queue."""
+        return self.ask("squeue", "--noheader", "--format=%T").split()
+
+    def ask(self, *command: str) -> str:
+        """Run a command of SLURM and return what it prints."""
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def lacking() -> str | None:
+    """Return why there can be no cluster here; None where there can."""
+    if absent := [name for name in PROGRAMS if shutil.which(name) is None]:
+        return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge"
+    if os.geteuid() != 0:
+        return "a SLURM of its own needs root: its nodes start jobs as their users"
+    file = CONF / "slurm.conf"
+    if file.is_file() and not file.read_text(encoding="utf-8").startswith(_OUR_MARK):
+        return f"{file} is somebody's: this machine belongs to a cluster"
+    return None
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Slurm]:
+    """Start the cluster, wait for its nodes, and leave nothing behind."""
+    (folder / "state").mkdir(parents=True)
+    _configure(folder)
+    munge = _start_munge()
+    slurm = Slurm(folder)
+    try:
+        subprocess.run(["slurmctld"], check=True, timeout=30)
+        for name in NODES:
+            slurm.start_node(name)
+        _wait_until_idle(slurm)
+        yield slurm
+    finally:
+        subprocess.run(["scancel", "--user=root"], check=False, capture_output=True, timeout=30)
+        subprocess.run(["scontrol", "shutdown"], check=False, capture_output=True, timeout=30)
+        _kill_daemons()
+        if munge is not None:
+            munge.terminate()
+        for name in ("slurm.conf", "gres.conf"):
+            (CONF / name).unlink(missing_ok=True)
+
+
+def _configure(folder: Path) -> None:
+    host = socket.gethostname()
+    cores = len(os.sched_getaffinity(0))
+    memory_mb = int(psutil.virtual_memory().total / 2**20 * 0.9)
+    nodes = "\n".join(
+        f"NodeName={name} NodeHostname={host} NodeAddr={address} Port={port} CPUs={cores} RealMemory={memory_mb} "
+        "Gres=gpu:fake:1 State=UNKNOWN"
+        for name, (address, port) in NODES.items()
+    )
+    CONF.mkdir(exist_ok=True)
+    text = _SLURM_CONF.format(host=host, folder=folder, nodes=nodes)
+    (CONF / "slurm.conf").write_text(_OUR_MARK + text, encoding="utf-8")
+    (CONF / "gres.conf").write_text("NodeName=n[1-2] Name=gpu Type=fake File=/dev/null\n", encoding="utf-8")
+
+
+def _start_munge() -> psutil.Process | None:
+    """Start munge, unless it runs; returns what is to be ended."""
+    if subprocess.run(["munge", "-n"], check=False, capture_output=True, timeout=10).returncode == 0:
+        return None
+    place = Path("/run/munge")
+    place.mkdir(mode=0o755, exist_ok=True)
+    shutil.chown(place, "munge", "munge")
+    for stale in place.iterdir():
+        stale.unlink()
+    subprocess.run(["runuser", "-u", "munge", "--", "/usr/sbin/munged"], check=True, timeout=30)
+    return psutil.Process(int((place / "munged.pid").read_text(encoding="ascii")))
+
+
+def _wait_until_idle(slurm: Slurm) -> None:
+    deadline = time.monotonic() + 30
+    while slurm.ask("sinfo", "--noheader", "--Node", "--format=%t").split() != ["idle", "idle"]:
+        assert time.monotonic() < deadline, slurm.ask("sinfo", "-N", "-l")
+        time.sleep(0.1)
+
+
+def _kill_daemons() -> None:
+    daemons = [
+        process
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] in ("slurmctld", "slurmd", "slurmstepd")
+    ]
+    psutil.wait_procs(daemons, 5)
+    for process in daemons:
+        if process.is_running():
+            process.kill()
+    psutil.wait_procs(daemons, 5)
