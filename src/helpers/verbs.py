@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +65,12 @@ def measure(options: argparse.Namespace) -> int:
     chosen = plan(values, "parameters", options.notebook)
 
     from helpers import execute  # after the cheap checks: it takes seconds
+    from helpers.llm.allocation import nodes_of_job
     from helpers.results import describe
 
-    if options.attempt is None:
+    noted = nullcontext() if options.attempt is None else attempting(chosen.folder, options.attempt)
+    with noted, nodes_of_job(chosen):
         record = execute.measure(chosen)
-    else:
-        with attempting(chosen.folder, options.attempt):
-            record = execute.measure(chosen)
     print(record.model_dump_json(indent=1) if options.json else describe(record))
     return 0
 

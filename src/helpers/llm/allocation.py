@@ -1,0 +1,193 @@
+"""A Ray cluster over the nodes of a SLURM job: brought up before a run over several nodes, and gone after it.
+
+Ray listens on the address by which SLURM knows a node, or on that of a named interface, and answers only to who has the
+token of this job. It ends with the process that started it, however that ends: a guard waits for it on this node, and
+SLURM ends the steps on the others.
+"""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+from helpers.errors import PassingError, UserError
+from helpers.llm import guard
+from helpers.llm.cluster import check_nodes
+from helpers.llm.engines import engine_python
+from helpers.parameters import LlmPlan, Plan
+
+INTERFACE_VARIABLE = "COMPANION_INTERFACE"
+"""Network interface over which the nodes of a run talk; without it the address by which SLURM knows them."""
+READY_S = 300.0
+"""A cluster that takes longer is given up."""
+ENDED_S = 60.0
+_STORE_BYTES = 2**30
+"""Of Ray's store for objects, which takes a third of the memory otherwise; the parts of a model do not talk through it."""
+_START = (
+    *("start", "--block", "--disable-usage-stats", "--object-store-memory", str(_STORE_BYTES)),
+    "--node-ip-address",
+)
+_HEAD = ("--head", "--include-dashboard=false", "--port")
+_ANSWER_S = 60.0
+
+
+@contextmanager
+def nodes_of_job(plan: Plan) -> Iterator[None]:
+    """Bring Ray up on all nodes of the SLURM job that this process is in, and end it with the block.
+
+    Does nothing for a run on one node, outside of a job, and where `RAY_ADDRESS` names a cluster that is there.
+
+    Raises:
+        PassingError: one line with the last lines of the logs where a node does not come up.
+        UserError: one line where the job has other nodes than the run needs.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not isinstance(plan, LlmPlan) or plan.nodes == 1 or job is None or "RAY_ADDRESS" in os.environ:
+        yield
+        return
+    names = _nodes(job)
+    if len(names) != plan.nodes:
+        raise UserError(
+            f"nodes={plan.nodes}: the SLURM job has {len(names)}; submit it with --nodes={plan.nodes}"
+        )
+    here = os.environ.get("SLURMD_NODENAME") or names[0]
+    with ExitStack() as started, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        address = address_of(here)
+        cluster = f"{address}:{_free_port(address)}"
+        started.enter_context(_environment(cluster, address, folder))
+        logs = [Path(folder) / f"{name}.log" for name in names]
+        for name, log in zip(names, logs, strict=True):
+            started.enter_context(_guarded(_command(name, here, cluster, job), log, folder))
+        _wait(plan, logs)
+        yield
+
+
+def address_of(node: str) -> str:
+    """Return the IPv4 address on which Ray listens on this node, whose name in SLURM is given.
+
+    Raises:
+        UserError: one line where the interface that is asked for is not there.
+    """
+    if interface := os.environ.get(INTERFACE_VARIABLE):
+        known = psutil.net_if_addrs()
+        found = [item.address for item in known.get(interface, []) if item.family == socket.AF_INET]
+        if not found:
+            raise UserError(
+                f"interface {interface}: no IPv4 address on node {node}; known: {', '.join(known)}; correct it in the site"
+            )
+        return found[0]
+    told = _ask("scontrol", "--oneliner", "show", "node", node)
+    name = next((word.partition("=")[2] for word in told.split() if word.startswith("NodeAddr=")), node)
+    return socket.gethostbyname(name)
+
+
+def join(cluster: str) -> None:
+    """Become a node of the cluster; does not return. Started on each other node by `srun`."""
+    node = os.environ["SLURMD_NODENAME"]
+    address = address_of(node)
+    os.environ["VLLM_HOST_IP"] = address
+    ray = [*_ray(), *_START, address, "--address", cluster]
+    os.execv(ray[0], ray)  # noqa: S606  (no shell: this process becomes Ray)
+
+
+def _nodes(job: str) -> list[str]:
+    listed = _ask("squeue", "--noheader", "--jobs", job, "--format=%N").strip()
+    return _ask("scontrol", "show", "hostnames", listed).split()
+
+
+def _command(name: str, here: str, cluster: str, job: str) -> Sequence[str]:
+    address, _, port = cluster.rpartition(":")
+    if name == here:
+        return [*_ray(), *_START, address, *_HEAD, port]
+    own_python = [sys.executable, "-m", "helpers.llm.allocation", cluster]
+    step = ("--overlap", "--nodes=1", "--ntasks=1", f"--jobid={job}", f"--nodelist={name}", "--cpu-bind=none")
+    return ["srun", *step, *own_python]
+
+
+def _ray() -> list[str]:
+    return [str(engine_python()), "-m", "ray.scripts.scripts"]
+
+
+@contextmanager
+def _environment(cluster: str, address: str, folder: str) -> Iterator[None]:
+    """Set what Ray and the engine find the cluster by, here and on the other nodes; srun passes it on."""
+    before = dict(os.environ)
+    os.environ |= {
+        "RAY_ADDRESS": cluster,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_TMPDIR": folder,
+        "VLLM_HOST_IP": address,
+    }
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
+@contextmanager
+def _guarded(command: Sequence[str], log: Path, folder: str) -> Iterator[None]:
+    kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        process = subprocess.Popen(
+            [sys.executable, "-P", guard.__file__, str(log), scratch, *command],
+            stdin=subprocess.PIPE,
+            env=kept,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()  # what the guard waits for
+            process.wait(ENDED_S)
+
+
+def _wait(plan: LlmPlan, logs: Sequence[Path]) -> None:
+    deadline = time.monotonic() + READY_S
+    while True:
+        try:
+            check_nodes(plan.served, engine_python())
+        except UserError as error:
+            if time.monotonic() > deadline:
+                said = " | ".join(_last_line(log) for log in logs)
+                raise PassingError(
+                    f"Ray did not come up on all {plan.nodes} nodes within {READY_S:g} s ({error}); its logs end: {said}"
+                ) from None
+        else:
+            return
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
+    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(empty)")
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def _ask(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_ANSWER_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise PassingError(
+            f"SLURM: {command[0]} does not answer ({type(error).__name__}), expected the nodes of this job; start the "
+            "run again"
+        ) from None
+    return done.stdout
+
+
+if __name__ == "__main__":
+    join(sys.argv[1])
