@@ -159,7 +159,7 @@ def test_it_says_how_to_check_to_import_and_to_cite(project, runs, tmp_path):
     assert "2026-11-20, on intel-xeon-16c-1x-nvidia-h200" in readme
     for said in ("sha256sum --check SHA256SUMS", f"python -m helpers import {CAMPAIGN}.zip", "CC-BY-4.0"):
         assert said in readme
-    for name in BESIDE | {f"{CAMPAIGN}.yaml"} - {"README.md"}:
+    for name in (BESIDE | {f"{CAMPAIGN}.yaml"}) - {"README.md"}:
         assert f"`{name}`" in readme, name
     licence = (folder / "LICENSE").read_text(encoding="utf-8")
     assert "CC-BY-4.0" in licence

@@ -1,5 +1,6 @@
 """Unpack a ZIP file of others: plain files only, nowhere but inside, and no more than the disk holds."""
 
+import errno
 import re
 import shutil
 import stat
@@ -49,7 +50,10 @@ def unpacked(file: Path) -> Iterator[Path]:
         except _BROKEN as error:
             raise UserError(f"import {file}: not a ZIP file, or damaged: {error}; copy it anew") from None
         except OSError as error:
-            raise UserError(f"import {file}: cannot be unpacked: {error.strerror or error}") from None
+            what = (
+                "damaged" if error.errno == errno.EINVAL else "cannot be unpacked"
+            )  # a place before its beginning
+            raise UserError(f"import {file}: {what}: {error.strerror or error}") from None
         yield folder
 
 
@@ -106,3 +110,5 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> N
     target.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(entry) as packed, target.open("xb") as out:
         shutil.copyfileobj(packed, out)
+        if out.tell() != entry.file_size:
+            raise zipfile.BadZipFile(f"{short(entry.filename)} has {out.tell()} bytes, not {entry.file_size}")
