@@ -344,7 +344,9 @@ def test_a_run_with_a_checkpoint_in_a_folder_is_known_by_what_its_record_says(ch
 def test_runs_of_a_campaign_that_is_in_no_catalogue_are_exported(project, tmp_path, capsys):
     write_record(project / "runs", "local", run_id="a-run")
     assert main(["export", "local"]) == 0
-    assert "local stands in no catalogue" in capsys.readouterr().out
+    first, second = capsys.readouterr().out.splitlines()
+    assert ".zip: 1 run, " in first
+    assert second.startswith("local stands in no catalogue")
     found = names(project / "_build" / "local.zip")
     assert sorted(found) == sorted(f"local/{name}" for name in BESIDE | {f"a-run/{RECORD}"})
 
@@ -528,4 +530,4 @@ def test_the_command_line_says_what_is_in_it(project, runs, capsys):
     write_runs_of_the_paper(project / "runs")
     assert main(["export", "paper"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "1 of the records are of no run of paper as it is now: in it, too"
+    assert last == "records of no run of paper as it is now: 1, in it, too"

@@ -283,7 +283,8 @@ def export(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(asdict(done), indent=1, ensure_ascii=False))
         return 0
-    print(f"{done.file}: {len(done.runs)} runs, {done.size_bytes / 1e6:.1f} MB, sha256 {done.sha256}")
+    runs = f"{len(done.runs)} run{'s' if len(done.runs) > 1 else ''}"
+    print(f"{done.file}: {runs}, {done.size_bytes / 1e6:.1f} MB, sha256 {done.sha256}")
     if done.of is None:
         print(f"{done.campaign} stands in no catalogue: how many runs it should have is not known")
     else:
@@ -291,7 +292,7 @@ def export(options: argparse.Namespace) -> int:
         print(f"{done.present} of the {done.of} runs of {done.campaign} are in it{rest}")
     if done.other:
         left = "in it, too" if done.campaign == done.filed_under else "left out"
-        print(f"{done.other} of the records are of no run of {done.campaign} as it is now: {left}")
+        print(f"records of no run of {done.campaign} as it is now: {done.other}, {left}")
     return 0
 
 

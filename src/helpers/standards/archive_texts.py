@@ -45,7 +45,7 @@ def readme_text(contents: Contents) -> str:
     return f"""\
 # Runs of the campaign {name}
 
-{f"{known.title}. " if known else ""}{len(records)} measured runs, {when}, on {machines}. {_complete(contents)}
+{f"{known.title}. " if known else ""}{len(records)} measured run{"s" if len(records) > 1 else ""}, {when}, on {machines}. {_complete(contents)}
 
 Part of: {citation().title}. It accompanies the article named in `CITATION.cff`.
 
