@@ -41,11 +41,12 @@ def readme_text(contents: Contents) -> str:
     known = study().campaigns.get(name)
     days = sorted({record.created[:10] for record in records})
     machines = ", ".join(sorted({record.run.machine for record in records}))
+    runs = "1 measured run" if len(records) == 1 else f"{len(records)} measured runs"
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return f"""\
 # Runs of the campaign {name}
 
-{f"{known.title}. " if known else ""}{len(records)} measured run{"s" if len(records) > 1 else ""}, {when}, on {machines}. {_complete(contents)}
+{f"{known.title}. " if known else ""}{runs}, {when}, on {machines}. {_complete(contents)}
 
 Part of: {citation().title}. It accompanies the article named in `CITATION.cff`.
 
