@@ -2,13 +2,18 @@
 
 import json
 import shutil
+import struct
+import tempfile
+import zipfile
+from contextlib import suppress
 
 import pytest
 
 from conftest import refusal
-from helpers import importing, paths
+from helpers import importing, paths, unpacking
 from helpers.cli import main
 from helpers.environment import sha256_of
+from helpers.errors import UserError
 from helpers.importing import import_runs
 from helpers.record import RECORD, read_record
 from test_record import record_document
@@ -234,3 +239,217 @@ def test_the_command_line_tells_every_run_and_its_status_says_whether_all_is_wel
 
 def states_of(text):
     return [item["state"] for item in json.loads(text)]
+
+
+# --- ZIP files ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """The folder for temporary files, which has to be empty in the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+def pack(file, base, top="export", more=()):
+    """Pack a folder as others do, and further entries beside it: names or ZipInfo, with their content."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for item in sorted(base.rglob("*")):
+            archive.write(item, f"{top}/{item.relative_to(base)}")
+        for entry, content in more:
+            archive.writestr(entry, content)
+    return file
+
+
+@pytest.fixture
+def packed(cluster, tmp_path, scratch):
+    """Pack two runs together with whatever a test adds."""
+    for run in ("run-a", "run-b"):
+        write_run(cluster, run)
+    return lambda *more: pack(tmp_path / "brought.zip", cluster, more=more)
+
+
+def test_a_zip_file_is_imported_as_the_folder_that_it_unpacks_to(project, cluster, packed, tmp_path):
+    assert states(import_runs(packed())) == ["imported"] * 2
+    assert files_in(project) == {f"runs/{name}": data for name, data in files_in(cluster).items()}
+    again = import_runs(tmp_path / "brought.zip")
+    assert states(again) == ["duplicate"] * 2
+    assert again[0].source == f"{tmp_path}/brought.zip/export/{CAMPAIGN}/run-a/{RECORD}"
+
+
+def test_what_is_wrong_with_a_run_in_a_zip_file_is_told_by_its_place_in_it(project, cluster, packed):
+    (cluster / CAMPAIGN / "run-a" / "notebook.ipynb").write_bytes(b"other")
+    (cluster / CAMPAIGN / "run-b" / RECORD).write_text("{", encoding="utf-8")
+    file = packed()
+    first, second = import_runs(file)
+    assert states([first, second]) == ["refused"] * 2
+    assert first.message.startswith(f"{file}/export/{CAMPAIGN}/run-a/{RECORD}: files.notebook.ipynb: ")
+    assert second.message.startswith(f"{file}/export/{CAMPAIGN}/run-b/{RECORD}: ")
+    assert files_in(project) == {}
+
+
+def test_a_zip_file_with_what_a_mac_adds_is_imported(project, packed):
+    folder = zipfile.ZipInfo("__MACOSX/")
+    file = packed((folder, b""), ("__MACOSX/._x", b"x"), ("./export/.DS_Store", b"x"))
+    assert states(import_runs(file)) == ["imported"] * 2
+
+
+def entry(name, mode=0o100644, method=zipfile.ZIP_DEFLATED):
+    made = zipfile.ZipInfo(name)
+    made.create_system, made.external_attr, made.compress_type = 3, mode << 16, method
+    return made
+
+
+@pytest.mark.parametrize(
+    ("hostile", "said"),
+    [
+        (entry("../evil"), "leads out of the folder"),
+        (entry("export/../../evil"), "leads out of the folder"),
+        (entry("export/.."), "leads out of the folder"),
+        (entry("../evil/"), "leads out of the folder"),
+        (entry("/etc/evil"), "no path inside a folder"),
+        (entry("//etc/evil"), "no path inside a folder"),
+        (entry("..\\evil"), "no path inside a folder"),
+        (entry("C:/evil"), "no path inside a folder"),
+        (entry("link", 0o120777), "a link or a device"),
+        (entry(f"export/{CAMPAIGN}/run-a", 0o120777), "a link or a device"),
+        (entry("pipe", 0o010644), "a link or a device"),
+        (entry("device", 0o020644), "a link or a device"),
+        (entry(f"export/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
+        (entry(f"./export//{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
+        (entry(f"EXPORT/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
+        (entry("x", method=zipfile.ZIP_BZIP2), "packed in another way"),
+        (entry("x", method=zipfile.ZIP_LZMA), "packed in another way"),
+        (entry(f"export/{CAMPAIGN}"), "cannot be unpacked"),
+        (entry(f"export/{CAMPAIGN}/run-a/{RECORD}/x"), "cannot be unpacked"),
+        (entry("x" * 300), "cannot be unpacked"),
+    ],
+    ids=lambda value: value.filename[:40] if isinstance(value, zipfile.ZipInfo) else value,
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_hostile_zip_file_is_refused_whole(project, packed, tmp_path, hostile, said):
+    file = packed((hostile, "../../../etc/passwd"))
+    before = sorted(tmp_path.rglob("*"))
+    line = refusal(import_runs, file)
+    assert line.startswith(f"import {file}: ")
+    assert said in line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def rewritten(file, change):
+    """Change the fields of the last entry of an archive: in the central directory and before the data."""
+    data = bytearray(file.read_bytes())
+    change(data, data.rindex(b"PK\x01\x02"), data.rindex(b"PK\x03\x04"))
+    file.write_bytes(data)
+    return file
+
+
+def test_an_encrypted_entry_is_refused(project, packed):
+    def encrypt(data, central, local):
+        data[central + 8] |= 1
+        data[local + 6] |= 1
+
+    assert "encrypted" in refusal(import_runs, rewritten(packed(("x", b"y")), encrypt))
+
+
+def test_a_name_with_a_null_in_it_is_refused(project, packed):
+    def cut(data, central, local):
+        for at in (central + 46, local + 30):
+            data[at : at + 8] = b"x\0../yyy"
+
+    assert "no path inside a folder" in refusal(import_runs, rewritten(packed(("12345678", b"y")), cut))
+
+
+def test_more_than_the_disk_holds_is_refused_before_anything_is_unpacked(
+    project, packed, scratch, monkeypatch
+):
+    file = packed(("zeros", bytes(60_000_000)))
+    assert file.stat().st_size < 100_000
+    usage = shutil.disk_usage(scratch)._replace(free=50_000_000)
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(unpacking, "_unpack", None)
+    line = refusal(import_runs, file)
+    assert "unpacked it takes 0.1 GB" in line
+    assert f"{scratch} has 0.1 GB left; set TMPDIR" in line
+
+
+def test_a_zip_file_that_overstates_what_it_holds_is_refused(project, packed):
+    def overstate(data, central, _):
+        struct.pack_into("<I", data, central + 24, 1000)
+
+    assert "'x' has 1 bytes, not 1000" in refusal(import_runs, rewritten(packed(("x", b"y")), overstate))
+    assert files_in(project) == {}
+
+
+def test_a_zip_file_that_understates_what_it_holds_gives_no_more_than_it_says(project, packed, monkeypatch):
+    def understate(data, central, local):
+        struct.pack_into("<I", data, central + 24, 10)
+        struct.pack_into("<I", data, local + 22, 10)
+
+    file = rewritten(packed(("zeros", bytes(60_000_000))), understate)
+    written = []
+    copy = shutil.copyfileobj
+
+    def counted(source, target):
+        try:
+            copy(source, target)
+        finally:
+            written.append(target.tell())
+
+    monkeypatch.setattr(unpacking.shutil, "copyfileobj", counted)
+    assert "damaged: Bad CRC-32" in refusal(import_runs, file)
+    assert max(written[-1:]) <= 10
+
+
+def test_many_empty_entries_are_counted(project, packed, monkeypatch):
+    monkeypatch.setattr(unpacking, "MOST_ENTRIES", 20)
+    assert "expected at most 20" in refusal(import_runs, packed(*((f"x{i}", b"") for i in range(20))))
+
+
+def test_a_file_that_is_no_zip_file_or_was_cut_is_refused(project, packed, tmp_path):
+    whole = packed().read_bytes()
+    file = tmp_path / "brought.zip"
+    for content in (b"", b"no ZIP file", whole[:-30], whole[len(whole) // 2 :]):
+        file.write_bytes(content)
+        assert refusal(import_runs, file).startswith(f"import {file}: ")
+        assert "damaged" in refusal(import_runs, file)
+    assert files_in(project) == {}
+
+
+def test_whatever_byte_is_changed_nothing_that_is_wrong_is_imported(project, packed, cluster):
+    file = packed()
+    whole = file.read_bytes()
+    original = {f"runs/{name}": data for name, data in files_in(cluster).items()}
+    for at in range(0, len(whole), 31):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+        with suppress(UserError):
+            import_runs(file)
+        found = files_in(project)
+        assert {name: data for name, data in found.items() if original.get(name) != data} == {}, at
+        shutil.rmtree(project / "runs", ignore_errors=True)
+
+
+def test_a_zip_file_without_a_record_is_refused_by_its_name(project, tmp_path, scratch):
+    (tmp_path / "x").mkdir()
+    file = pack(tmp_path / "brought.zip", tmp_path / "x", more=[("x/readme", b"")])
+    assert refusal(import_runs, file).startswith(f"import {file}: no {RECORD} below it")
+
+
+def test_an_import_that_is_stopped_leaves_no_temporary_folder(project, packed, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    file = packed()
+    monkeypatch.setattr(importing, "_copy", stop)
+    with pytest.raises(KeyboardInterrupt):
+        import_runs(file)
+
+
+def test_the_command_line_takes_a_zip_file(project, packed, capsys):
+    assert main(["import", str(packed())]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 imported"
+    assert main(["import", str(packed(("../x", b"")))]) == 2
+    assert "'../x': leads out of the folder" in capsys.readouterr().err

@@ -41,6 +41,10 @@ def context():
 
 @pytest.fixture
 def validate(monkeypatch):
+    return validator(monkeypatch)
+
+
+def validator(monkeypatch):
     """The validator of RO-Crates; the context is served to it, and anything else that leaves the machine fails."""
     body = json.dumps(context()).encode()
 

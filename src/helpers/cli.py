@@ -21,6 +21,7 @@ _EXAMPLES = """examples:
   python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
   python -m helpers claims                       the paper's claims, recomputed, with verdicts
   python -m helpers audit                        verify the built book and everything behind it
+  python -m helpers export reference-cpu         its records in one ZIP file, as for Zenodo
   python -m helpers import from-the-cluster/     records of other machines, checked, into runs
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
   python -m helpers describe                     write the descriptions for archives and data portals
@@ -205,9 +206,22 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.set_defaults(action=verbs.describe)
 
     verb = parsers.add_parser(
+        "export",
+        help="write a campaign's records with their files into a ZIP file for an archive, checked and described",
+    )
+    verb.add_argument("campaign", help="its name in the catalogue, or another one that runs are filed under")
+    verb.add_argument("--to", metavar="FILE", help="the ZIP file (default: _build/CAMPAIGN.zip)")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    verb.set_defaults(action=verbs.export)
+
+    verb = parsers.add_parser(
         "import",
         help="copy runs of other machines into runs; status 1 where one was refused or is in conflict",
     )
-    verb.add_argument("folder", metavar="DIR", help="holds CAMPAIGN/RUN/record.json, at any depth")
+    verb.add_argument(
+        "source",
+        metavar="PATH",
+        help="a folder or ZIP file that holds CAMPAIGN/RUN/record.json, at any depth",
+    )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.import_runs)

@@ -102,6 +102,12 @@ def git_commit() -> str | None:
     return commit.strip() if commit else None
 
 
+def git_commit_of(name: str) -> str | None:
+    """Return the commit that changed a file of the project last; None where there is none."""
+    commit = _git("log", "-1", "--format=%H", "--", name)
+    return (commit or "").strip() or None
+
+
 def git_date() -> str | None:
     """Return when the commit that is checked out was made, as ISO 8601; None where there is none."""
     date = _git("show", "--no-patch", "--format=%cI", "HEAD")

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from helpers import paths
 from helpers.environment import sha256_of
 from helpers.errors import UserError
 from helpers.record import RECORD, Record, publish, read_record
+from helpers.unpacking import unpacked
 
 State = Literal["imported", "duplicate", "conflict", "refused"]
 
@@ -36,16 +37,22 @@ def import_runs(folder: Path, runs: Path | None = None, committed: Path | None =
     are left out.
 
     Args:
-        folder: what was brought here from another machine.
+        folder: what was brought here from another machine; or a ZIP file of it, as an export makes.
         runs: where the runs go; `runs/` where None.
         committed: records that count as being here, too; `data/measurements` where None.
 
     Raises:
-        UserError: one line where the folder is none, holds no record, or is the very place that runs go to.
+        UserError: one line where the folder is none, holds no record, or is the very place that runs go to; and
+            where a ZIP file is none, or holds what must not be unpacked.
     """
     runs, committed = runs or paths.RUNS, committed or paths.MEASUREMENTS
+    if folder.is_file():
+        with unpacked(folder) as inside:
+            return [_in_zip(item, inside, folder) for item in _import_all(inside, folder, runs, committed)]
     if not folder.is_dir():
-        raise UserError(f"import {folder}: no such folder; give one with CAMPAIGN/RUN/{RECORD} below it")
+        raise UserError(
+            f"import {folder}: no such folder or ZIP file; give one with CAMPAIGN/RUN/{RECORD} below it"
+        )
     inside = folder.resolve()
     for ours in (runs.resolve(), committed.resolve()):
         if inside.is_relative_to(ours) or ours.is_relative_to(inside):
@@ -53,10 +60,23 @@ def import_runs(folder: Path, runs: Path | None = None, committed: Path | None =
                 f"import {folder}: it holds, or lies in, {paths.relative(ours)}, where runs are already; give the folder "
                 "that was copied from the other machine"
             )
+    return _import_all(folder, folder, runs, committed)
+
+
+def _import_all(folder: Path, given: Path, runs: Path, committed: Path) -> list[Imported]:
     found = list(_records(folder))
     if not found:
-        raise UserError(f"import {folder}: no {RECORD} below it; give a folder with CAMPAIGN/RUN/{RECORD}")
+        raise UserError(f"import {given}: no {RECORD} below it; give a folder with CAMPAIGN/RUN/{RECORD}")
     return [_import(file, runs, committed) for file in found]
+
+
+def _in_zip(item: Imported, inside: Path, file: Path) -> Imported:
+    """Name the ZIP file in place of the folder that it was unpacked into, which is gone."""
+    source, message = (
+        text.replace(str(inside), str(file)).replace(paths.relative(inside), str(file))
+        for text in (item.source, item.message)
+    )
+    return replace(item, source=source, message=message)
 
 
 def _records(folder: Path) -> Iterator[Path]:

@@ -308,13 +308,37 @@ def describe(options: argparse.Namespace) -> int:
     return 0
 
 
+def export(options: argparse.Namespace) -> int:
+    """Write the runs of a campaign into a ZIP file for an archive."""
+    from dataclasses import asdict
+
+    from helpers.exporting import export_campaign
+    from helpers.standards.archive_texts import missing_text
+
+    done = export_campaign(options.campaign, Path(options.to) if options.to else None)
+    if options.json:
+        print(json.dumps(asdict(done), indent=1, ensure_ascii=False))
+        return 0
+    runs = f"{len(done.runs)} run{'s' if len(done.runs) > 1 else ''}"
+    print(f"{done.file}: {runs}, {done.size_bytes / 1e6:.1f} MB, sha256 {done.sha256}")
+    if done.of is None:
+        print(f"{done.campaign} stands in no catalogue: how many runs it should have is not known")
+    else:
+        rest = f"; missing: {missing_text(done.missing)}" if done.missing else ""
+        print(f"{done.present} of the {done.of} runs of {done.campaign} are in it{rest}")
+    if done.other:
+        left = "in it, too" if done.campaign == done.filed_under else "left out"
+        print(f"records of no run of {done.campaign} as it is now: {done.other}, {left}")
+    return 0
+
+
 def import_runs(options: argparse.Namespace) -> int:
     """Copy the runs of other machines; status 1 where one was refused or is in conflict."""
     from dataclasses import asdict
 
     from helpers.importing import import_runs
 
-    found = import_runs(Path(options.folder))
+    found = import_runs(Path(options.source))
     if options.json:
         print(json.dumps([asdict(item) for item in found], indent=1, ensure_ascii=False))
     else:

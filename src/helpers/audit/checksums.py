@@ -15,11 +15,15 @@ RENEW = "if the change is meant, `python -m helpers describe` renews the checksu
 def write() -> Path:
     """Write `data/SHA256SUMS` anew; the file changes only where a file under `data/` did."""
     file = _file()
-    lines = [f"{digest}  {name}\n" for name, digest in digests(file.parent).items()]
-    text = "".join(lines)
+    text = sums_text(file.parent)
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
     return file
+
+
+def sums_text(folder: Path) -> str:
+    """Return the checksums of every file below a folder, as `sha256sum --check` reads them in it."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests(folder).items())
 
 
 def read() -> dict[str, str]:

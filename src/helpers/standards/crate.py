@@ -14,8 +14,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from helpers import paths
-from helpers.environment import git_commit, git_date, sha256_of
-from helpers.record import Record
+from helpers.environment import git_commit_of, sha256_of
 from helpers.standards.citation import Author, citation
 from helpers.standards.licences import CODE, TEXT_AND_DATA, Licence
 
@@ -45,7 +44,7 @@ Properties = Mapping[str, Any]
 class Crate:
     """A folder that is described; nothing is written before `write`."""
 
-    def __init__(self, folder: Path, name: str, description: str, records: Iterable[Record]) -> None:
+    def __init__(self, folder: Path, name: str, description: str, published: str) -> None:
         self.folder = folder
         """What is described."""
         self._crate = ROCrate(version="1.1")
@@ -53,7 +52,7 @@ class Crate:
         root = self._crate.root_dataset
         root["name"] = name
         root["description"] = description
-        root["datePublished"] = _date(records)
+        root["datePublished"] = published
         root["license"] = self._licence(TEXT_AND_DATA)
         root["version"] = citation().version
         self.makers = _compact([self._author(author) for author in citation().authors])
@@ -101,7 +100,7 @@ class Crate:
             source, SNAKEFILE, main=True, lang="snakemake", properties={"name": "From measurement to book"}
         )
         workflow["description"] = "Measures the runs of a campaign, executes the analyses, builds the book."
-        workflow["version"] = git_commit() or citation().version
+        workflow["version"] = git_commit_of(SNAKEFILE) or citation().version
         workflow["license"] = self.code_licence
         workflow["sha256"] = sha256_of(source)
         workflow["encodingFormat"] = "text/plain"
@@ -150,12 +149,6 @@ class Crate:
     def _profile(self, url: str) -> ContextEntity:
         name, version = PROFILES[url]
         return self.entity(url, "CreativeWork", {"name": name, "version": version})
-
-
-def _date(records: Iterable[Record]) -> str:
-    """Return the day of the commit; without git, that of the newest run."""
-    day = git_date() or max((record.created for record in records), default=str(citation().article.year))
-    return day[:10]
 
 
 def _known(properties: Properties) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from helpers import paths
+from helpers.audit import checksums
+from helpers.environment import git_date
 from helpers.errors import UserError
 from helpers.record import RECORD, Record, read_record, read_records
 from helpers.shown import Shown, read_shown
 from helpers.standards.citation import citation
-from helpers.standards.crate import Crate
+from helpers.standards.crate import METADATA, Crate
 from helpers.standards.run_actions import add_run, data_of, parameters, tool
 from helpers.standards.tables import packages
 
@@ -25,11 +27,23 @@ _DESCRIPTIONS = {
     "codecheck.yml": "Figures and tables that a check makes again",
 }
 
+_BESIDE_RUNS = {
+    "CITATION.cff": "How to cite",
+    "LICENSE": "Licences",
+    "README.md": "What is in it, how to check and to import it",
+    "order.json": "In which order the runs were made",
+}
 
-def describe_campaign(folder: Path) -> Path:
+
+def describe_campaign(folder: Path, part: str | None = None) -> Path:
     """Describe a folder that holds runs of one campaign, each in a folder of its own; returns the file written.
 
-    The folder is meant to be a copy for others, as an export makes: a copy of the workflow is put into it.
+    The folder is meant to be a copy for others, as an export makes: a copy of the workflow is put into it. The
+    same runs have the same description, whenever it is made.
+
+    Args:
+        folder: the runs; files beside them are described, too, but no checksums, which have to be written later.
+        part: the part of the campaign that the runs are; None where they are the campaign's.
 
     Raises:
         UserError: one line where there is no run, or a record is not valid.
@@ -37,16 +51,21 @@ def describe_campaign(folder: Path) -> Path:
     records = {file.parent.name: read_record(file) for file in sorted(folder.glob(f"[!.]*/{RECORD}"))}
     if not records:
         raise UserError(f"{paths.relative(folder)}: expected folders of runs with a {RECORD}, found none")
-    name = next(iter(records.values())).run.campaign
+    filed = next(iter(records.values())).run.campaign
+    name = part or filed
+    newest = max(record.created for record in records.values())
     crate = Crate(
         folder,
         f"Runs of the campaign {name}",
         f"{len(records)} measured runs: records, executed notebooks, predictions and power time lines. "
         f"Part of: {citation().title}.",
-        records.values(),
+        newest[:10],
     )
+    for file in sorted(folder.glob("[!.]*")):
+        if file.is_file() and file.name not in (METADATA, checksums.NAME):
+            crate.file(file.name, _BESIDE_RUNS.get(file.name, file.name), _about(file.name))
     inputs = parameters(crate)
-    committed = {file.parent.name for file in (paths.MEASUREMENTS / name).glob(f"[!.]*/{RECORD}")}
+    committed = {file.parent.name for file in (paths.MEASUREMENTS / filed).glob(f"[!.]*/{RECORD}")}
     runs = [add_run(crate, run, record, run in committed) for run, record in records.items()]
     workflow = crate.workflow(_tools(crate, list(records.values())), inputs)
     crate.action(
@@ -55,7 +74,7 @@ def describe_campaign(folder: Path) -> Path:
             "name": f"The campaign {name}",
             "description": "All its runs, as the workflow makes them: one at a time on a machine.",
             "instrument": workflow,
-            "endTime": max(record.created for record in records.values()).replace("Z", "+00:00"),
+            "endTime": newest.replace("Z", "+00:00"),
             "object": _texts(crate, list(records.values())),
             "result": runs,
         },
@@ -76,7 +95,7 @@ def describe_book_crate(html: Path) -> Path:
         for part in ("measurements", "runs")
     }
     records = [record for part in found.values() for record in part.values()]
-    crate = Crate(html, citation().title, _BOOK, records)
+    crate = Crate(html, citation().title, _BOOK, _day(records))
     inputs = parameters(crate)
     folders = _data_folders(crate)
     for part, title in (
@@ -110,6 +129,17 @@ def describe_book_crate(html: Path) -> Path:
         },
     )
     return crate.write()
+
+
+def _about(name: str) -> dict[str, Any] | None:
+    """Return what is said of a file beside the runs: a README tells of the whole folder."""
+    return {"about": {"@id": "./"}} if name == "README.md" else None
+
+
+def _day(records: Sequence[Record]) -> str:
+    """Return the day of the commit; without git, that of the newest run."""
+    day = git_date() or max((record.created for record in records), default=str(citation().article.year))
+    return day[:10]
 
 
 def place(name: str) -> str:
