@@ -99,12 +99,12 @@ def note(folder: Path, attempt: Attempt) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def fail(folder: Path, number: int, reason: str) -> Attempt:
+def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
     """Note that a run was given up which ended without a word of its own."""
     known = read_attempt(folder)
     began = now() if known is None else known.began
     given_up = Attempt(
-        run_id=folder.name, number=number, began=began, ended=now(), passes=True, reason=_one_line(reason)
+        run_id=folder.name, number=number, began=began, ended=now(), passes=passes, reason=_one_line(reason)
     )
     note(folder, given_up)
     return given_up

@@ -18,12 +18,10 @@ from helpers.parameters import CampaignRun, campaign_runs, is_folder
 from helpers.planning.campaign import misfit
 from helpers.private import check_private, private_words
 from helpers.record import RECORD, Record, read_record
+from helpers.running.schedule import ORDER
 from helpers.standards.archive_texts import Contents, licence_text, readme_text
 from helpers.standards.crates import describe_campaign
 from helpers.study import entry, study
-
-ORDER = "order.json"
-"""Beside the runs of a campaign: in which order they were made, and the seed of it."""
 
 
 @dataclass(frozen=True)

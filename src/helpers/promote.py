@@ -8,6 +8,7 @@ from helpers.environment import git_dirty, sha256_of
 from helpers.errors import UserError
 from helpers.parameters import campaign_plans
 from helpers.record import RECORD, Record, publish, read_record
+from helpers.running.schedule import ORDER
 
 
 def promote(campaign: str) -> list[Path]:
@@ -32,6 +33,9 @@ def promote(campaign: str) -> list[Path]:
         with publish(_target(folder)) as scratch:
             for name in [RECORD, *records[folder].files]:
                 shutil.copy2(folder / name, scratch / name)
+    for folder in {folder.parent for folder in new}:
+        if (folder / ORDER).is_file():
+            shutil.copy2(folder / ORDER, paths.MEASUREMENTS / folder.name / ORDER)
     return [_target(folder) for folder in new]
 
 

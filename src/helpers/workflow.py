@@ -45,6 +45,7 @@ def start(
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     return subprocess.Popen(
         command,
+        cwd=paths.ROOT,  # jobs of SLURM bear it, and are known by it
         pass_fds=[lock],
         env=environment,
         stdin=None if log is None else subprocess.DEVNULL,

@@ -202,20 +202,23 @@ def _note_the_lost(schedule: Schedule, progress: Progress) -> list[ScheduledRun]
             continue
         attempt = state.attempt
         if attempt is None or attempt.reason is None:
-            attempt = attempts.fail(_folder(schedule, run), schedule.attempt, _why_lost(schedule, run))
+            reason, passes = _why_lost(schedule, run)
+            attempt = attempts.fail(_folder(schedule, run), schedule.attempt, reason, passes)
         if attempt.passes and schedule.attempt < TRIES:
             waiting.append(run)
     progress.look()
     return waiting
 
 
-def _why_lost(schedule: Schedule, run: ScheduledRun) -> str:
-    said = "the process ended without a word (killed?)"
+def _why_lost(schedule: Schedule, run: ScheduledRun) -> tuple[str, bool]:
+    """Say why a run ended that said nothing, and whether it may pass: not where it had all the time that there is."""
+    said, passes = "the process ended without a word (killed?)", True
     if schedule.site.executor == "slurm" and (state := slurm.last_word(run.run_id, schedule.site)):
         said = f"SLURM ended its job: {state}"
         if state.startswith("TIMEOUT"):
             said += f" after {run.limit_min} min; raise limit_factor or most_min of the site"
-    return said
+            passes = run.limit_min < schedule.site.most_min
+    return said, passes
 
 
 def _outcome(

@@ -1,0 +1,268 @@
+"""Campaigns on a real SLURM of two nodes: over both nodes and spread over them, and what is left after kills at any moment."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+import slurm_cluster
+from conftest import ROOT, Checkout
+from helpers.record import read_record
+from slurm_cluster import Slurm
+from test_kill import assert_whole_or_absent, tree, wait_for
+
+pytestmark = pytest.mark.xdist_group("slurm")
+
+SHIM = ROOT / "tests" / "cpu_ray_shim"
+SITE = """\
+title: Two nodes on one machine
+executor: slurm
+accounting: false
+partition: debug
+jobs: 6
+check_s: 1
+most_min: 10
+"""
+SMALL = {"dataset": "fktg-sample", "window_s": 0.1}
+SPREAD = {
+    "notebook": "llm",
+    "model": "tiny",
+    "dataset": "tiny",
+    "data_dir": "./_build/tiny-model",
+    "nodes": 2,
+    "splits": 1,
+    "window_s": 0.1,
+    "dtype": "float32",
+}
+KILLS = 10
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    if (why := slurm_cluster.lacking()) is not None:
+        pytest.skip(why)
+    with slurm_cluster.cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
+
+
+@pytest.fixture
+def site(checkout: Checkout) -> Path:
+    file = checkout.root / "mini.yaml"
+    file.write_text(SITE, encoding="utf-8")
+    return file
+
+
+def run(checkout: Checkout, site: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    return checkout.helpers("run", "trial", "--site", str(site), **options)
+
+
+def asked_for(slurm: Slurm, checkout: Checkout) -> dict[str, list[dict[str, str]]]:
+    """Return what SLURM knows of the jobs of a checkout, by run."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for line in slurm.ask("scontrol", "--oneliner", "show", "job").splitlines():
+        facts = dict(word.partition("=")[::2] for word in line.split() if "=" in word)
+        if facts.get("WorkDir") == str(checkout.root):
+            found.setdefault(facts["Comment"].removeprefix("rule_measure_wildcards_"), []).append(facts)
+    return found
+
+
+def test_a_campaign_runs_over_both_nodes_each_run_alone_on_its_own(
+    slurm: Slurm, checkout: Checkout, site: Path
+) -> None:
+    checkout.campaign("trial", {**SMALL, "model": ["linear-bow", "linear-tfidf"], "splits": [1, 2]})
+    done = run(checkout, site)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(checkout.records()) == 4
+    assert_whole_or_absent(checkout)
+    jobs = asked_for(slurm, checkout)
+    assert {run: len(found) for run, found in jobs.items()} == {
+        file.parent.name: 1 for file in checkout.records()
+    }
+    (facts,) = next(iter(jobs.values()))
+    assert facts["OverSubscribe"] == "NO"
+    assert facts["NumNodes"] == "1"
+    assert facts["TimeLimit"] == "00:10:00", (
+        "nothing is known of these runs: the longest that the site allows"
+    )
+    assert {found[0]["NodeList"] for found in jobs.values()} == {"n1", "n2"}
+    threads = read_record(checkout.records()[0]).environment.threads
+    assert max(threads.values()) == len(os.sched_getaffinity(0)), "the job has all cores of its node"
+
+    again = run(checkout, site)
+    assert again.returncode == 0
+    assert again.stdout == "4 of 4 runs done, nothing to do\n"
+
+
+def test_what_sbatch_refuses_is_told_in_a_line(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+    site.write_text(SITE.replace("partition: debug", "partition: gpu"), encoding="utf-8")
+    checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1})
+    done = run(checkout, site)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: no run has begun: ")
+    assert "invalid partition" in line
+
+
+def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
+    slurm: Slurm, checkout: Checkout, site: Path
+) -> None:
+    site.write_text(SITE.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
+    checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1, "window_s": 600})
+    done = run(checkout, site)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "SLURM ended its job: TIMEOUT after 1 min; raise limit_factor or most_min of the site" in line
+    assert done.stdout.count(": begins") == 1, "there is no more time to be had"
+    assert checkout.records() == []
+
+
+def test_ctrl_c_twice_takes_the_jobs_out_of_the_queue(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+    checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": [1, 2, 3], "window_s": 60})
+    process = checkout.start("helpers", "run", "trial", "--site", str(site))
+    wait_for(lambda: "RUNNING" in slurm.queue(), 60, "a job runs")
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(1)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 1, out + err
+    assert "stopped: 3 runs are left" in err
+    wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
+    assert checkout.records() == []
+    assert_whole_or_absent(checkout)
+
+
+# --- twelve runs, ten kills ----------------------------------------------------------------------------
+
+
+class Watched:
+    """A campaign under fire: what it has measured so far may neither go nor change."""
+
+    def __init__(self, checkout: Checkout, slurm: Slurm, site: Path, environment: dict[str, str]) -> None:
+        self.checkout, self.slurm, self.site, self.environment = checkout, slurm, site, environment
+        self.seen: dict[Path, str] = {}
+        self.log = (checkout.root.parent / "client.log").open("ab")
+        self.client = self.start()
+
+    def start(self) -> subprocess.Popen[str]:
+        """Give the command again."""
+        return self.checkout.start(
+            *("helpers", "run", "trial", "--site", str(self.site)),
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=self.environment,
+        )
+
+    def look(self) -> int:
+        """Check that every record that was there is there, and the same; returns how many there are."""
+        now = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in self.checkout.records()}
+        assert self.seen == {file: now.get(file) for file in self.seen}, (
+            "a record was lost, or measured again"
+        )
+        self.seen = now
+        return len(now)
+
+    def wait(self, seconds: float) -> None:
+        """Let it go on for a while; the command is given again where it has ended before its time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.look()
+            if self.client.poll() is not None and self.look() < 12:
+                self.client = self.start()
+            time.sleep(0.2)
+
+    def kill_job(self) -> str:
+        """Kill all processes of a job that runs."""
+        running = self.slurm.ask("squeue", "--noheader", "--states=RUNNING", "--format=%i").split()
+        if not running:
+            return "no job"
+        subprocess.run(["scancel", "--full", "--signal=KILL", running[0]], check=False, timeout=30)
+        return f"job {running[0]}"
+
+    def kill_node(self) -> str:
+        """Kill the daemon of a node; it comes back later."""
+        name = random.choice(sorted(slurm_cluster.NODES))
+        self.slurm.kill_node(name)
+        self.wait(3)
+        self.slurm.start_node(name)
+        return f"daemon of {name}"
+
+    def kill_client(self) -> str:
+        """Kill the command and Snakemake below it; the jobs run on."""
+        for process in tree(self.client):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.client.wait(20)
+        self.client = self.start()
+        return "client"
+
+
+def test_ten_kills_at_random_moments_lose_no_record_and_duplicate_none(
+    slurm: Slurm, checkout: Checkout, site: Path, llm_python: Path, tiny_checkpoint: Path
+) -> None:
+    (checkout.root / "_build").mkdir()
+    (checkout.root / "_build" / "tiny-model").symlink_to(tiny_checkpoint)
+    campaign = {
+        "title": "t",
+        "description": "d",
+        "notebook": "traditional",
+        "grid": [
+            {**SMALL, "model": ["linear-bow", "linear-tfidf"], "splits": [1, 2, 3, 4, 5]},
+            {**SMALL, "model": "xgboost-tfidf", "splits": 1},
+            SPREAD,
+        ],
+    }
+    file = checkout.root / "data" / "study" / "campaigns" / "trial.yaml"
+    file.write_text(json.dumps(campaign), encoding="utf-8")
+    environment = {
+        "COMPANION_LLM_PYTHON": str(llm_python),
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        # vLLM's CPU build runs over Ray nodes by a plugin of the tests, which wants this resource on each.
+        "CPU_RAY_SHIM": "1",
+        "RAY_OVERRIDE_RESOURCES": '{"vllm_cpu_slot": 1}',
+        "PYTHONPATH": f"{SHIM}:{checkout.root / 'src'}",
+    }
+    chance = random.Random(5)
+    random.seed(6)
+    watched = Watched(checkout, slurm, site, environment)
+    kills = [watched.kill_job, watched.kill_node, watched.kill_client] * 4
+    chance.shuffle(kills)
+    told = []
+    for kill in kills[:KILLS]:
+        watched.wait(chance.uniform(1, 15))
+        told.append(kill())
+    deadline = time.monotonic() + 900
+    while watched.client.poll() is None:
+        assert time.monotonic() < deadline, told
+        watched.look()
+        time.sleep(0.5)
+    done = run(checkout, site, env=environment)
+    assert done.returncode == 0, (told, done.stdout, done.stderr)
+    assert watched.look() == 12, told
+    assert_whole_or_absent(checkout)
+    records = [read_record(file) for file in checkout.records()]
+    assert len({record.run.run_id for record in records}) == 12
+    (spread,) = [record for record in records if record.run.nodes == 2]
+    assert spread.run.served is not None
+    assert "--pipeline-parallel-size" in spread.run.served.command
+    assert not list(checkout.root.glob("runs/trial/*.attempt.json"))
+    assert not list(checkout.root.glob("runs/trial/.*.partial"))
+    assert re.search(
+        "waiting for jobs of an earlier call|nothing to do|runs done", Path(watched.log.name).read_text()
+    )
+    wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
+    left = [
+        item
+        for item in psutil.process_iter(["cmdline"])
+        if str(checkout.root) in " ".join(item.info["cmdline"] or [])
+    ]
+    assert not left, "a process is left"
