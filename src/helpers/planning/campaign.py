@@ -1,7 +1,6 @@
 """The plan of a campaign: a line per run, what has to be downloaded, and what all of it adds up to."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from helpers.errors import UserError, nearest
 from helpers.grids import Grid, co2e_g, grids
 from helpers.llm.measure import WARM_UP_TEXTS
 from helpers.measurement import IDLE_S
-from helpers.parameters import CampaignRun, LlmPlan, Plan, TraditionalPlan, add_once, campaign_runs
+from helpers.parameters import CampaignRun, LlmPlan, Plan, add_once, campaign_runs
 from helpers.planning import hub
 from helpers.planning.expect import Expectation, expect
 from helpers.planning.known import Known, load_known
 from helpers.planning.needs import obstacles, stored_bytes
 from helpers.planning.place import Place, at_hand, of_catalogue, place_for
+from helpers.planning.wanted import HubItem, Kind, needed
 from helpers.record import RECORD, Record, read_record
 from helpers.study import entry, study
 
@@ -62,9 +62,9 @@ class PlannedRun:
 class Download:
     """Something on the hub that runs of the campaign need."""
 
-    kind: Literal["model", "embedding", "dataset"]
+    kind: Kind
     name: str
-    revision: str | None
+    revision: str
     size_bytes: int | None
     """On disk, and to be loaded; None where the catalogue does not tell."""
     present: bool
@@ -125,17 +125,10 @@ def plan_campaign(
     here = here or at_hand()
     target = here if machine is None else _target(machine, here)
     electricity = entry("grid", grids(), grid, "--grid: ")
-    runs = campaign_runs(name)
+    runs = bound_runs(name, target)
     known = known or load_known()
-    places: dict[str, Place] = {}
-    plans: dict[str, Plan] = {}
-    planned = []
-    for run in runs:
-        asked = run.parameters.machine
-        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
-        item = run.on(place.name, place.hardware)
-        add_once(plans, item, run.where)
-        planned.append(_planned(run, item, place, target, known, electricity))
+    planned = [_planned(run, item, place, target, known, electricity) for run, item, place in runs]
+    plans = {item.run_id: item for _, item, _ in runs}
     return CampaignPlan(
         campaign=name,
         filed_under=filed_under(name, study()),
@@ -143,10 +136,28 @@ def plan_campaign(
         here=target.here,
         grid=grid,
         runs=planned,
-        downloads=_downloads(plans[run.run_id] for run in planned if run.state not in ("done", "filed")),
+        downloads=_downloads(plans[run.run_id] for run in planned if run.state != "done"),
         totals={state: _total([run for run in planned if run.state == state]) for state in STATES},
         free_bytes=hub.free_bytes() if target.here else None,
     )
+
+
+def bound_runs(name: str, target: Place) -> list[tuple[CampaignRun, Plan, Place]]:
+    """Return the runs of a campaign, each with the machine it is for: the one it names, else the target.
+
+    Raises:
+        UserError: one line with file and field for a fault in the campaign.
+    """
+    places: dict[str, Place] = {}
+    plans: dict[str, Plan] = {}
+    bound = []
+    for run in campaign_runs(name):
+        asked = run.parameters.machine
+        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
+        item = run.on(place.name, place.hardware)
+        add_once(plans, item, run.where)
+        bound.append((run, item, place))
+    return bound
 
 
 def misfit(record: Record, plan: Plan) -> str | None:
@@ -221,6 +232,16 @@ def _planned(
 
 def _state(plan: Plan, place: Place, target: Place) -> tuple[State, tuple[str, ...], Record | None]:
     """Say what is there of a run, and where nothing is, what keeps it from starting."""
+    if (found := recorded(plan)) is not None:
+        return found
+    reasons = obstacles(plan, place)
+    if place.name != target.name and not place.here:
+        reasons.insert(0, f"a run for {place.name}, this is {target.name}")
+    return "cannot run" if reasons else "to do", tuple(reasons), None
+
+
+def recorded(plan: Plan) -> tuple[State, tuple[str, ...], Record | None] | None:
+    """Return the state of a run that has a record, with the record or why it is refused; None where it has none."""
     filed = paths.MEASUREMENTS / plan.parameters.campaign / plan.run_id
     there: tuple[tuple[State, Path], ...] = (("done", plan.folder), ("filed", filed))
     for state, folder in there:
@@ -234,10 +255,7 @@ def _state(plan: Plan, place: Place, target: Place) -> tuple[State, tuple[str, .
             where = paths.relative(folder / RECORD)
             return "refused", (f"{where}: {difference}; delete the folder to measure it again",), None
         return state, (), record
-    reasons = obstacles(plan, place)
-    if place.name != target.name and not place.here:
-        reasons.insert(0, f"a run for {place.name}, this is {target.name}")
-    return "cannot run" if reasons else "to do", tuple(reasons), None
+    return None
 
 
 def _taken(record: Record) -> tuple[float | None, float | None]:
@@ -280,47 +298,19 @@ def _total(runs: Sequence[PlannedRun]) -> Total:
 
 def _downloads(plans: Iterable[Plan]) -> list[Download]:
     """Return what the runs need from the hub, each thing once, with the number of runs that need it."""
-    needed = Counter(item for plan in plans for item in _from_hub(plan))
     found = []
-    for (kind, name, revision), runs in needed.items():
-        size_bytes, gated = _facts(kind, name)
-        found.append(Download(kind, name, revision, size_bytes, _present(kind, name, revision), gated, runs))
+    for item, runs in needed(plans).items():
+        size_bytes, gated = _facts(item)
+        found.append(
+            Download(item.kind, item.name, item.revision, size_bytes, hub.complete(item), gated, runs)
+        )
     return found
 
 
-_Item = tuple[Literal["model", "embedding", "dataset"], str, str | None]
-
-
-def _from_hub(plan: Plan) -> Iterable[_Item]:
-    chosen = plan.parameters
-    data = study().datasets[chosen.dataset]
-    own = Path(chosen.data_dir) / f"{chosen.dataset}.csv.gz" if chosen.data_dir else None
-    if data.hub is not None and not (own and own.is_file()):
-        yield "dataset", data.hub.repository, data.hub.revision
-    match plan:
-        case LlmPlan(parameters=of_llm):
-            elsewhere = plan.served.runs_already or of_llm.checkpoint or plan.model.is_folder
-            if not elsewhere and of_llm.weights == "real":
-                yield "model", plan.model.checkpoint, plan.model.revision
-        case TraditionalPlan(checkpoint=str(name)) if name in study().embeddings:
-            item = study().embeddings[name]
-            if item.repository is not None:
-                yield "embedding", item.repository, item.revision
-
-
-def _facts(kind: str, name: str) -> tuple[int | None, bool | None]:
-    if kind != "model":
+def _facts(item: HubItem) -> tuple[int | None, bool | None]:
+    if item.kind != "model":
         return None, False
     for model in study().models.values():
-        if model.family != "Traditional" and model.checkpoint == name:
-            return stored_bytes(model), model.gated
+        if model.family != "Traditional" and model.checkpoint == item.name:
+            return stored_bytes(model) if item.weights else None, model.gated
     return None, None
-
-
-def _present(kind: str, name: str, revision: str | None) -> bool:
-    if kind == "dataset":
-        return any(
-            item.hub is not None and item.hub.repository == name and hub.has_dataset(item.hub)
-            for item in study().datasets.values()
-        )
-    return hub.snapshot(name, revision) is not None
