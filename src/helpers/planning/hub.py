@@ -25,8 +25,9 @@ class HubFile:
 
 def cache_folder() -> Path:
     """Return where the hub's files are kept, by the variables that its client obeys."""
-    if (named := os.environ.get("HF_HUB_CACHE")) is not None:
-        return Path(named).expanduser()
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if (named := os.environ.get(name)) is not None:
+            return _expanded(named)
     return _home() / "hub"
 
 
@@ -122,5 +123,9 @@ def _repository(kind: str, name: str) -> Path:
 
 def _home() -> Path:
     if (named := os.environ.get("HF_HOME")) is not None:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "huggingface"
+        return _expanded(named)
+    return _expanded(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+
+
+def _expanded(folder: str) -> Path:
+    return Path(os.path.expandvars(folder)).expanduser()

@@ -93,14 +93,12 @@ def wanted_files(item: HubItem, there: Iterable[str]) -> list[str]:
     or else PyTorch's.
 
     Raises:
-        UserError: one line where the repository lacks a file without which it is of no use.
+        UserError: one line, without the item's title, where the repository lacks a file that it is of no use without.
     """
     names = sorted(there)
     if item.kind == "dataset":
         if absent := sorted(item.parts - set(names)):
-            raise UserError(
-                f"{item.title}: no file {absent[0]} in it; correct hub.parts in data/study/datasets.yaml"
-            )
+            raise UserError(f"no file {absent[0]} in it; correct hub.parts in data/study/datasets.yaml")
         return sorted(item.parts)
     if item.kind == "embedding":
         found = [name for name in names if _matches(name, EMBEDDING_FILES)]
@@ -111,8 +109,8 @@ def wanted_files(item: HubItem, there: Iterable[str]) -> list[str]:
         found += spare
     if "config.json" not in found or not any(name.endswith((".safetensors", ".bin")) for name in found):
         raise UserError(
-            f"{item.title}: no config.json with weights (*.safetensors or *.bin) in it; correct its repository or "
-            "revision in data/study/models.yaml"
+            "no config.json with weights (*.safetensors or *.bin) in it; correct its repository or revision in "
+            " data/study/models.yaml"
         )
     return found if item.weights else [name for name in found if not name.endswith((".safetensors", ".bin"))]
 
