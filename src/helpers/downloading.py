@@ -9,6 +9,7 @@ order are left to the client.
 
 import hashlib
 import io
+import logging
 import os
 import sys
 import threading
@@ -39,6 +40,7 @@ def list_files(item: HubItem) -> None:
         revision=item.revision,
         cache_dir=hub.cache_folder(),
         ignore_patterns="*",
+        endpoint=_endpoint(),
     )
 
 
@@ -46,7 +48,7 @@ def check_access(item: HubItem) -> None:
     """Ask the hub whether it gives this repository to us. Raises what the client raises."""
     from huggingface_hub import HfApi  # noqa: PLC0415
 
-    HfApi().auth_check(item.name, repo_type=_repo_type(item))
+    HfApi(endpoint=_endpoint()).auth_check(item.name, repo_type=_repo_type(item))
 
 
 def damaged_files(item: HubItem, files: Mapping[str, HubFile]) -> list[str]:
@@ -77,6 +79,11 @@ def bytes_to_get(item: HubItem, files: Mapping[str, HubFile]) -> int:
     """Return what of these files has still to come over the network; what is incomplete counts in part."""
     absent = {file for name, file in files.items() if _present(item, name, file) is None}
     return sum(max(0, file.size_bytes - _size(_incomplete(item, file))) for file in absent)
+
+
+def is_linked(item: HubItem, files: Iterable[str]) -> bool:
+    """Say whether all of the files are in the snapshot."""
+    return all((hub.snapshot_folder(item) / name).is_file() for name in files)
 
 
 def get_files(item: HubItem, files: Mapping[str, HubFile]) -> None:
@@ -137,7 +144,9 @@ def _go_on(item: HubItem, name: str, file: HubFile, incomplete: Path, stopped: t
 
     if _size(incomplete) > file.size_bytes:
         incomplete.unlink()
-    url = hf_hub_url(item.name, name, repo_type=_repo_type(item), revision=item.revision)
+    url = hf_hub_url(
+        item.name, name, repo_type=_repo_type(item), revision=item.revision, endpoint=_endpoint()
+    )
     while True:
         start = _size(incomplete)
         try:
@@ -185,18 +194,22 @@ def _link(item: HubItem, name: str) -> None:
         repo_type=_repo_type(item),
         revision=item.revision,
         cache_dir=hub.cache_folder(),
+        endpoint=_endpoint(),
     )
 
 
 def quiet() -> None:
-    """Show the client's progress bars on a terminal only, and none of its remarks."""
-    import logging  # noqa: PLC0415
-
-    from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
+    """Of the client's progress bars show those of downloads, on a terminal, and none of its remarks."""
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars  # noqa: PLC0415
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    if not sys.stderr.isatty():
-        disable_progress_bars()
+    disable_progress_bars()
+    if sys.stderr.isatty():
+        enable_progress_bars("huggingface_hub.http_get")
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("HF_ENDPOINT")
 
 
 def _present(item: HubItem, name: str, file: HubFile) -> Path | None:

@@ -95,7 +95,6 @@ def fetch_campaign(name: str, say: Say, here: Place | None = None) -> CampaignFe
     not_public = _not_public(plans)
     for reason in not_public:
         say(f"missing: {reason}")
-    downloading.quiet()
     jobs: list[_Job | Fetched] = []
     with holding(_lock_file(), f"another fetch into {hub.cache_folder()} is running"):
         for item, runs in needed(plans).items():
@@ -157,10 +156,9 @@ def _job(item: HubItem, runs: int, campaign: str) -> _Job:
             raise UserError(_unreachable(campaign))
     files = {name: listed[name] for name in wanted_files(item, listed)}
     to_get_bytes = downloading.bytes_to_get(item, files)
-    absent = [name for name in files if not (hub.snapshot_folder(item) / name).is_file()]
-    if absent and hub.offline():
-        raise UserError(_unreachable(campaign))
-    if absent:
+    if not downloading.is_linked(item, files):
+        if hub.offline():
+            raise UserError(_unreachable(campaign))
         _asked(item, downloading.check_access)
     return _Job(item, runs, files, to_get_bytes)
 
@@ -186,7 +184,7 @@ def _fetched(job: _Job, campaign: str, say: Say) -> Fetched:
         _remove_damaged(job, campaign, say)
         if to_get_bytes := downloading.bytes_to_get(item, files):
             say(f"{item.title}: fetching {units.size(to_get_bytes)}")
-        if not hub.offline():
+        if not downloading.is_linked(item, files):
             _asked(item, lambda item: downloading.get_files(item, files))
     except UserError as error:
         return _missing(item, job.runs, error)
@@ -220,6 +218,7 @@ def _asked(item: HubItem, ask: Callable[[HubItem], None]) -> None:
     Raises:
         UserError: one line where it does not give it.
     """
+    downloading.quiet()
     try:
         ask(item)
     except (OSError, httpx.HTTPError, ValueError, LookupError) as error:  # the client's own are OSErrors
