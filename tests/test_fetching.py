@@ -21,7 +21,7 @@ from helpers import cli, paths
 from helpers.planning import hub as cache
 from helpers.planning.campaign import bound_runs
 from helpers.planning.place import at_hand
-from helpers.planning.wanted import HubItem
+from helpers.planning.wanted import HubItem, wanted_files
 from helpers.record import RECORD
 from stub_hub import TOKEN, Hub, stub_hub
 from test_record import record_document
@@ -462,3 +462,23 @@ def test_all_is_found_offline_by_the_code_that_measures(
     assert hub.requests == []
     (snapshot(home, "models--stub--sentences") / "1_Pooling" / "config.json").unlink()
     assert not cache.complete(THE_SENTENCES)
+
+
+# Which files
+
+CHECKPOINT = ["config.json", "tokenizer.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("there", "code", "wanted"),
+    [
+        ([*CHECKPOINT, "pytorch_model.bin", "merges.txt"], False, [*CHECKPOINT, "merges.txt"]),
+        (["config.json", "pytorch_model.bin", "consolidated.00.pth"], False, ["config.json", "pytorch_model.bin"]),
+        ([*CHECKPOINT, "modeling_x.py"], False, CHECKPOINT),
+        ([*CHECKPOINT, "modeling_x.py"], True, [*CHECKPOINT, "modeling_x.py"]),
+        ([*CHECKPOINT, "consolidated.safetensors", "x.gguf", "onnx/config.json", ".gitattributes"], False, CHECKPOINT),
+        ([*CHECKPOINT, "chat_template.jinja"], False, [*CHECKPOINT, "chat_template.jinja"]),
+    ],
+)  # fmt: skip
+def test_of_a_checkpoint_what_the_engines_load_is_wanted_and_its_weights_once(there, code, wanted):
+    assert wanted_files(HubItem("model", TINY, REVISION, code=code), there) == sorted(wanted)

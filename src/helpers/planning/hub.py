@@ -85,6 +85,8 @@ def linked(item: HubItem) -> dict[str, HubFile]:
 def complete(item: HubItem) -> bool:
     """Say whether all that is wanted of a repository is in the cache, so that a run finds it without a network."""
     folder = snapshot_folder(item)
+    if not folder.is_dir():
+        return False
     if item.kind == "dataset":
         return all((folder / part).is_file() for part in item.parts)
     listed = listing(item)

@@ -112,7 +112,7 @@ def wanted_files(item: HubItem, there: Iterable[str]) -> list[str]:
             "no config.json with weights (*.safetensors or *.bin) in it; correct its repository or revision in "
             " data/study/models.yaml"
         )
-    return found if item.weights else [name for name in found if not name.endswith((".safetensors", ".bin"))]
+    return [name for name in sorted(found) if item.weights or not name.endswith((".safetensors", ".bin"))]
 
 
 def _of_model(item: HubItem, names: list[str]) -> tuple[list[str], list[str]]:
