@@ -7,8 +7,9 @@ import pytest
 
 from conftest import ROOT, refusal
 from helpers.llm.engines import PYTHON_VARIABLE
-from helpers.planning.campaign import place_runs, plan_campaign
+from helpers.planning.campaign import plan_campaign
 from helpers.planning.place import at_site
+from helpers.planning.placing import place_runs
 from helpers.running.schedule import again, make_schedule, rank, read_schedule
 from helpers.running.sites import LOCAL, Site, load_site
 

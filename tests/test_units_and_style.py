@@ -133,6 +133,21 @@ def test_significant_digits(value, digits, text):
     assert units.significant(value, digits) == text
 
 
+@pytest.mark.parametrize(
+    ("number_bytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (26_214_400, "26.2 MB"),
+        (15.2e9, "15.2 GB"),
+        (1.5e12, "1.5 TB"),
+    ],
+)
+def test_a_size_is_in_units_of_a_thousand(number_bytes, text):
+    assert units.size(number_bytes) == text
+
+
 @settings(max_examples=300, deadline=None)
 @given(value=POSITIVE, digits=st.integers(1, 5))
 def test_a_number_has_as_many_significant_digits_as_asked_for_and_no_exponent(value, digits):

@@ -13,6 +13,7 @@ _EXAMPLES = """examples:
   python -m helpers measure traditional -p model=linear-tfidf -p dataset=fktg-sample
   python -m helpers measure llm -p model=qwen2.5-0.5b -p dataset=news
   python -m helpers plan paper --machine capella what a campaign will take, before anything starts
+  python -m helpers fetch paper-capella          its data and checkpoints, for nodes without internet
   python -m helpers run reference-cpu            measure a campaign, or what is left of it
   python -m helpers book                         measure the demo, analyse everything, build the book
   python -m helpers analyse figure_1_accuracy_energy   rebuild just this figure
@@ -108,6 +109,15 @@ def parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts; what is unknown is null")
     verb.set_defaults(action=verbs.plan)
+
+    verb = parsers.add_parser(
+        "fetch",
+        help="get the data and checkpoints of a campaign into the Hugging Face hub's cache and verify them; status 1 where "
+        "something is missing",
+    )
+    verb.add_argument("campaign", help="its name in the catalogue")
+    verb.add_argument("--json", action="store_true", help="as JSON, for scripts; the lines go to stderr")
+    verb.set_defaults(action=verbs.fetch)
 
     verb = parsers.add_parser(
         "run",

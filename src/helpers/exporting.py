@@ -15,7 +15,7 @@ from helpers.errors import UserError
 from helpers.machine import detect
 from helpers.measurement import RAW_ANSWERS
 from helpers.parameters import CampaignRun, campaign_runs, is_folder
-from helpers.planning.campaign import misfit
+from helpers.planning.placing import misfit
 from helpers.private import check_private, private_words
 from helpers.record import RECORD, Record, read_record
 from helpers.running.schedule import ORDER

@@ -15,6 +15,8 @@ from xgboost import XGBClassifier
 from helpers.environment import sha256_of_weights
 from helpers.errors import UserError
 from helpers.parameters import is_folder
+from helpers.planning import hub
+from helpers.planning.wanted import EMBEDDING_FILES
 from helpers.study import EmbeddingCheckpoint, TraditionalModel, entry, study
 
 Encode = Callable[[Sequence[str]], Any]
@@ -143,7 +145,8 @@ def _folder(checkpoint: str, known: EmbeddingCheckpoint) -> Path:
             snapshot_download(
                 known.repository,
                 revision=known.revision,
-                allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*"],
+                allow_patterns=list(EMBEDDING_FILES),
+                local_files_only=hub.offline(),
             )
         )
     except Exception as error:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 THIN = "\u202f"
 _WH = ((1e3, 1e3, "kWh"), (0.1, 1.0, "Wh"), (1e-4, 1e-3, "mWh"), (0.0, 1e-6, "µWh"))
+_BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 _S = ((0.1, 1.0, "s"), (1e-4, 1e-3, "ms"), (0.0, 1e-6, "µs"))
 """From which value on a unit is used, its size, its name: the steps of the axes' labels."""
 
@@ -39,6 +40,12 @@ def table_unit(values_wh: Iterable[float | None], digits: int) -> tuple[float, s
 def energy_tick(exponent: int) -> str:
     """Return the label of 10**exponent Wh on an axis, for example `0.1 mWh`."""
     return energy(10.0**exponent, 1)
+
+
+def size(number_bytes: float) -> str:
+    """Return a size in bytes as text, for example `15.2 GB`; of 1000 MB each, as disks are sold."""
+    unit, name = next((step for step in _BYTES if number_bytes >= step[0]), _BYTES[-1])
+    return f"{number_bytes / unit:.1f} {name}" if unit > 1 else f"{number_bytes:.0f} {name}"
 
 
 def significant(value: float, digits: int) -> str:

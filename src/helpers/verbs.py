@@ -130,6 +130,18 @@ def plan(options: argparse.Namespace) -> int:
     return 0
 
 
+def fetch(options: argparse.Namespace) -> int:
+    """Get what a campaign needs from the hub; status 1 where something is missing."""
+    from helpers.fetching import fetch_campaign, summary
+
+    out = sys.stderr if options.json else sys.stdout
+    done = fetch_campaign(options.campaign, lambda line: print(line, file=out, flush=True))
+    print(summary(done), file=out)
+    if options.json:
+        print(json.dumps(done.as_json(), indent=1, ensure_ascii=False))
+    return 0 if done.complete else 1
+
+
 def run(options: argparse.Namespace) -> int:
     """Measure a campaign, or what is left of it; status 0 where all its runs are there."""
     from helpers import results

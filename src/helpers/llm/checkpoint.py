@@ -171,22 +171,13 @@ def _on_hub(name: str, revision: str | None, weights: str) -> Checkpoint:
         api.auth_check(name)
         files = api.model_info(name, revision=revision, files_metadata=True).siblings or []
         config = api.hf_hub_download(name, "config.json", revision=revision)
-    except errors.GatedRepoError:
-        raise UserError(
-            f"{where}: gated, and {_token()}; accept its licence on the hub and give a token of that "
-            "account: hf auth login, or HF_TOKEN"
-        ) from None
-    except errors.RevisionNotFoundError:
-        raise UserError(f"{where}: the hub has no revision {revision}; expected a commit of it") from None
-    except errors.EntryNotFoundError:
+    except errors.RemoteEntryNotFoundError:
         raise UserError(
             f"{where}: no config.json on the hub, expected a checkpoint of transformers"
         ) from None
-    except errors.RepositoryNotFoundError:
-        raise UserError(
-            f"{where}: not on the hub, or private ({_token()}), and no folder here; check the name"
-        ) from None
     except Exception as error:  # of the network there are many kinds
+        if (refusal := hub_refusal(error, revision)) is not None:
+            raise UserError(f"{where}: {refusal}") from None
         raise UserError(
             f"{where}: not complete in the cache, and the hub cannot be asked ({type(error).__name__}); where "
             f"there is a network: hf download {name}{f' --revision {revision}' if revision else ''}"
@@ -195,6 +186,23 @@ def _on_hub(name: str, revision: str | None, weights: str) -> Checkpoint:
     known = any(sizes.get(file) and file.endswith(pattern[1:]) for file in sizes for pattern in _WEIGHTS)
     stored = _once(sizes) if weights == "checkpoint" and known else None
     return Checkpoint(_of_text(_json(Path(config), where)), stored)
+
+
+def hub_refusal(error: Exception, revision: str | None) -> str | None:
+    """Say why the hub does not give something, and what to do; None where it could not be asked at all."""
+    from huggingface_hub import errors  # noqa: PLC0415  (slow; only hub names need it)
+
+    match error:
+        case errors.GatedRepoError():
+            return (
+                f"gated, and {_token()}; accept its licence on the hub and give a token of that "
+                "account: hf auth login, or HF_TOKEN"
+            )
+        case errors.RevisionNotFoundError():
+            return f"the hub has no revision {revision}; expected a commit of it"
+        case errors.RepositoryNotFoundError():
+            return f"not on the hub, or private ({_token()}); check the name"
+    return None
 
 
 def _token() -> str:

@@ -1,34 +1,25 @@
 """The plan of a campaign: a line per run, what has to be downloaded, and what all of it adds up to."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-from helpers import paths
-from helpers.attempts import read_attempt
 from helpers.campaigns import filed_under
 from helpers.errors import UserError, nearest
 from helpers.grids import Grid, co2e_g, grids
 from helpers.llm.measure import WARM_UP_TEXTS
 from helpers.measurement import IDLE_S
-from helpers.parameters import CampaignRun, LlmPlan, Plan, TraditionalPlan, add_once, campaign_runs
+from helpers.parameters import LlmPlan, Plan
 from helpers.planning import hub
 from helpers.planning.expect import Expectation, expect
 from helpers.planning.known import Known, load_known
-from helpers.planning.needs import obstacles, stored_bytes
+from helpers.planning.needs import stored_bytes
 from helpers.planning.place import Place, at_hand, of_catalogue, place_for
-from helpers.record import RECORD, Record, read_record
+from helpers.planning.placing import STATES, PlacedRun, State, place_runs, state_of
+from helpers.planning.wanted import HubItem, Kind, needed
+from helpers.record import Record
 from helpers.study import entry, study
 
-State = Literal["done", "filed", "to do", "failed", "cannot run", "refused"]
-STATES: tuple[State, ...] = ("done", "filed", "to do", "failed", "cannot run", "refused")
-"""`filed`: only the committed record is there; `failed`: the last try did, and the next call tries again; `refused`: a
-record is there that is invalid or another run's."""
-MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "failed", "filed"})
-"""What `run` measures: `filed` too, for a committed record is compared with one of one's own."""
 GRID = "germany"
 """Where the paper's machines stand."""
 S_PER_HOUR = 3600.0
@@ -63,21 +54,12 @@ class PlannedRun:
 
 
 @dataclass(frozen=True)
-class PlacedRun:
-    """A run of a campaign, bound to the machine that it is for."""
-
-    run: CampaignRun
-    plan: Plan
-    place: Place
-
-
-@dataclass(frozen=True)
 class Download:
     """Something on the hub that runs of the campaign need."""
 
-    kind: Literal["model", "embedding", "dataset"]
+    kind: Kind
     name: str
-    revision: str | None
+    revision: str
     size_bytes: int | None
     """On disk, and to be loaded; None where the catalogue does not tell."""
     present: bool
@@ -149,52 +131,10 @@ def plan_campaign(
         grid=grid,
         runs=planned,
         downloads=_downloads(
-            item.plan for item, run in zip(placed, planned, strict=True) if run.state not in ("done", "filed")
+            item.plan for item, run in zip(placed, planned, strict=True) if run.state != "done"
         ),
         totals={state: _total([run for run in planned if run.state == state]) for state in STATES},
         free_bytes=hub.free_bytes() if target.here else None,
-    )
-
-
-def place_runs(name: str, target: Place) -> list[PlacedRun]:
-    """Bind the runs of a campaign to the machines that they are for: `target`, where they name none.
-
-    Raises:
-        UserError: one line with file and field for a fault in the campaign.
-    """
-    places: dict[str, Place] = {}
-    plans: dict[str, Plan] = {}
-    placed = []
-    for run in campaign_runs(name):
-        asked = run.parameters.machine
-        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
-        item = run.on(place.name, place.hardware)
-        add_once(plans, item, run.where)
-        placed.append(PlacedRun(run, item, place))
-    return placed
-
-
-def misfit(record: Record, plan: Plan) -> str | None:
-    """Return in what a record differs from the run whose place it takes; None where it is that run's."""
-    run, chosen = record.run, plan.parameters
-    pairs = {
-        "campaign": (run.campaign, chosen.campaign),
-        "notebook": (run.notebook, plan.notebook),
-        "model": (run.model, chosen.model),
-        "dataset": (run.dataset, chosen.dataset),
-        "machine": (run.machine, plan.machine),
-        "gpus": (run.gpus, plan.gpus * plan.nodes),
-        "nodes": (run.nodes, plan.nodes),
-        "splits": (run.splits, chosen.splits),
-        "window_s": (run.window_s, chosen.window_s),
-    }
-    return next(
-        (
-            f"run.{name}: found {found!r}, the campaign has {wanted!r}"
-            for name, (found, wanted) in pairs.items()
-            if found != wanted
-        ),
-        None,
     )
 
 
@@ -210,9 +150,9 @@ def _target(machine: str, here: Place) -> Place:
 
 
 def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) -> PlannedRun:
-    run, plan, place = placed.run, placed.plan, placed.place
-    state, reasons, record = _state(plan, place, target)
-    expected = expect(plan, place, known)
+    run, plan = placed.run, placed.plan
+    state, reasons, record = state_of(placed, target)
+    expected = expect(plan, placed.place, known)
     if record is not None:
         duration_s, energy_wh = _taken(record)
     else:
@@ -241,38 +181,6 @@ def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) 
         published_in=run.published_in,
         reconstruction=run.reconstruction,
     )
-
-
-def _state(plan: Plan, place: Place, target: Place) -> tuple[State, tuple[str, ...], Record | None]:
-    """Say what is there of a run, and where nothing is, what keeps it from starting."""
-    filed = paths.MEASUREMENTS / plan.parameters.campaign / plan.run_id
-    there: tuple[tuple[State, Path], ...] = (("done", plan.folder), ("filed", filed))
-    for state, folder in there:
-        if not (folder / RECORD).exists():
-            continue
-        try:
-            record = read_record(folder / RECORD)
-        except UserError as error:
-            return "refused", (f"{error}; delete the folder to measure it again",), None
-        if (difference := misfit(record, plan)) is not None:
-            where = paths.relative(folder / RECORD)
-            return "refused", (f"{where}: {difference}; delete the folder to measure it again",), None
-        return state, (), record
-    reasons = obstacles(plan, place)
-    if place.name != target.name and not place.here:
-        reasons.insert(0, f"a run for {place.name}, this is {target.name}")
-    if reasons:
-        return "cannot run", tuple(reasons), None
-    failure = _last_failure(plan)
-    return "failed" if failure else "to do", failure, None
-
-
-def _last_failure(plan: Plan) -> tuple[str, ...]:
-    try:
-        last = read_attempt(plan.folder)
-    except UserError as error:
-        return (f"{error}; the next call writes it anew",)
-    return (f"failed {last.ended}: {last.reason}",) if last is not None and last.reason is not None else ()
 
 
 def _taken(record: Record) -> tuple[float | None, float | None]:
@@ -315,47 +223,19 @@ def _total(runs: Sequence[PlannedRun]) -> Total:
 
 def _downloads(plans: Iterable[Plan]) -> list[Download]:
     """Return what the runs need from the hub, each thing once, with the number of runs that need it."""
-    needed = Counter(item for plan in plans for item in _from_hub(plan))
     found = []
-    for (kind, name, revision), runs in needed.items():
-        size_bytes, gated = _facts(kind, name)
-        found.append(Download(kind, name, revision, size_bytes, _present(kind, name, revision), gated, runs))
+    for item, runs in needed(plans).items():
+        size_bytes, gated = _facts(item)
+        found.append(
+            Download(item.kind, item.name, item.revision, size_bytes, hub.complete(item), gated, runs)
+        )
     return found
 
 
-_Item = tuple[Literal["model", "embedding", "dataset"], str, str | None]
-
-
-def _from_hub(plan: Plan) -> Iterable[_Item]:
-    chosen = plan.parameters
-    data = study().datasets[chosen.dataset]
-    own = Path(chosen.data_dir) / f"{chosen.dataset}.csv.gz" if chosen.data_dir else None
-    if data.hub is not None and not (own and own.is_file()):
-        yield "dataset", data.hub.repository, data.hub.revision
-    match plan:
-        case LlmPlan(parameters=of_llm):
-            elsewhere = plan.served.runs_already or of_llm.checkpoint or plan.model.is_folder
-            if not elsewhere and of_llm.weights == "real":
-                yield "model", plan.model.checkpoint, plan.model.revision
-        case TraditionalPlan(checkpoint=str(name)) if name in study().embeddings:
-            item = study().embeddings[name]
-            if item.repository is not None:
-                yield "embedding", item.repository, item.revision
-
-
-def _facts(kind: str, name: str) -> tuple[int | None, bool | None]:
-    if kind != "model":
+def _facts(item: HubItem) -> tuple[int | None, bool | None]:
+    if item.kind != "model":
         return None, False
     for model in study().models.values():
-        if model.family != "Traditional" and model.checkpoint == name:
-            return stored_bytes(model), model.gated
+        if model.family != "Traditional" and model.checkpoint == item.name:
+            return stored_bytes(model) if item.weights else None, model.gated
     return None, None
-
-
-def _present(kind: str, name: str, revision: str | None) -> bool:
-    if kind == "dataset":
-        return any(
-            item.hub is not None and item.hub.repository == name and hub.has_dataset(item.hub)
-            for item in study().datasets.values()
-        )
-    return hub.snapshot(name, revision) is not None

@@ -16,6 +16,7 @@ from helpers.machine import GIB
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan, is_folder
 from helpers.planning import hub
 from helpers.planning.place import Place
+from helpers.planning.wanted import checkpoint_from_hub
 from helpers.study import LanguageModel, study
 
 MEASURE = {
@@ -172,16 +173,17 @@ def _of_checkpoint(plan: LlmPlan) -> str | None:
         return None
     if is_local(served.checkpoint):
         return _refused(lambda: find_checkpoint(served.checkpoint, None, served.weights))
-    return _of_hub(served.checkpoint, served.revision, model.gated)
+    return _of_hub(plan, model.gated)
 
 
-def _of_hub(name: str, revision: str | None, gated: bool | None) -> str | None:
-    if hub.snapshot(name, revision) is not None:
+def _of_hub(plan: Plan, gated: bool | None) -> str | None:
+    item = checkpoint_from_hub(plan)
+    if item is None or hub.complete(item):
         return None
     if hub.offline():
-        return f"{name}: not in the hub's cache, and HF_HUB_OFFLINE is set"
+        return f"{item.name}: not in the hub's cache, and HF_HUB_OFFLINE is set"
     if gated and not hub.has_token():
-        return f"{name}: gated; accept its licence on the hub, then: hf auth login, or HF_TOKEN"
+        return f"{item.name}: gated; accept its licence on the hub, then: hf auth login, or HF_TOKEN"
     return None
 
 
@@ -198,7 +200,7 @@ def _of_embedding(plan: TraditionalPlan) -> str | None:
             if _installed(item.package.replace("_", "-"))
             else f"not installed: {item.package} (make book)"
         )
-    return _of_hub(str(item.repository), item.revision, False)
+    return _of_hub(plan, False)
 
 
 def _refused(look: Callable[[], object]) -> str | None:

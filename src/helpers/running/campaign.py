@@ -16,15 +16,9 @@ from helpers.attempts import attempt_file
 from helpers.campaigns import filed_under
 from helpers.errors import PassingError, UserError
 from helpers.lock import is_held, run_lock
-from helpers.planning.campaign import (
-    MEASURED_BY_RUN,
-    CampaignPlan,
-    PlacedRun,
-    PlannedRun,
-    place_runs,
-    plan_campaign,
-)
+from helpers.planning.campaign import CampaignPlan, PlannedRun, plan_campaign
 from helpers.planning.place import at_site
+from helpers.planning.placing import MEASURED_BY_RUN, PlacedRun, place_runs
 from helpers.planning.text import summary
 from helpers.running import slurm
 from helpers.running.engine import Tried, measure_once

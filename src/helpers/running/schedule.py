@@ -15,7 +15,8 @@ from pydantic import Field
 from helpers import paths
 from helpers.attempts import now
 from helpers.parameters import LlmPlan, Notebook, Plan
-from helpers.planning.campaign import PlacedRun, PlannedRun
+from helpers.planning.campaign import PlannedRun
+from helpers.planning.placing import PlacedRun
 from helpers.running.sites import Site
 from helpers.validation import Strict, parse_json
 
