@@ -4,6 +4,7 @@ Snakemake starts the runs (`workflow/Snakefile`); records appear whole or not at
 the last one stopped, however that was.
 """
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -181,10 +182,16 @@ def _check_begun(schedule: Schedule, runs: Sequence[ScheduledRun], tried: Tried)
     states = [state_of(_folder(schedule, run)) for run in runs]
     if any(state.record or state.attempt is not None for state in states):
         return
-    log = tried.log.read_text(encoding="utf-8", errors="replace")
-    lines = [line.strip() for line in log.splitlines() if "rror" in line]
-    said = lines[0] if lines else "it said nothing"
-    raise UserError(f"no run has begun: {said[:300]}; the whole log: {paths.relative(tried.log)}")
+    raise UserError(f"no run has begun: {_said(tried.log)[:300]}; the whole log: {paths.relative(tried.log)}")
+
+
+def _said(log: Path) -> str:
+    """Return what went wrong by Snakemake's log: what sbatch said, else the first line on an error and the next."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    if of_sbatch := re.search(r"The error message was '(.+?)'", " ".join(lines)):
+        return of_sbatch[1]
+    first = next((number for number, line in enumerate(lines) if re.search("Error|Exception", line)), None)
+    return "it said nothing" if first is None else " ".join(lines[first : first + 2])
 
 
 def _note_the_lost(schedule: Schedule, progress: Progress) -> list[ScheduledRun]:
