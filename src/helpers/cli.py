@@ -93,7 +93,9 @@ def parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument(
-        "--machine", metavar="NAME", help="plan for capella, paula or clara (default: this machine)"
+        "--machine",
+        metavar="NAME",
+        help="plan for a machine of the catalogue, as capella (default: this machine)",
     )
     verb.add_argument(
         "--grid", metavar="NAME", default="germany", help="whose electricity: a name of data/study/grids.yaml"
