@@ -44,7 +44,9 @@ NAME = r"^[a-z0-9][a-z0-9.-]*$"
 
 def _as_name(name: str) -> str:
     if not re.fullmatch(NAME, name):
-        raise ValueError("a name has small letters, digits, '-' and '.' only, for it stands in names of folders")
+        raise ValueError(
+            "a name has small letters, digits, '-' and '.' only, for it stands in names of folders"
+        )
     return name
 
 
