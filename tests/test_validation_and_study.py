@@ -291,10 +291,10 @@ def test_a_top_level_key_given_twice_is_refused(folder):
     assert "key 'title' twice" in refusal(folder)
 
 
-def test_a_line_break_in_a_name_does_not_break_the_line(folder):
-    edit(folder / "machines.yaml", "machines", "paula", rename="pau\nla")
-    edit(folder / "machines.yaml", "machines", "pau\nla", "nodes", to="six")
-    assert "nodes" in refusal(folder)
+@pytest.mark.parametrize("name", ["pau\nla", "Paula", "pau/la", "-paula", ""])
+def test_a_name_that_cannot_be_one_of_a_folder_is_refused_in_one_line(folder, name):
+    edit(folder / "machines.yaml", "machines", "paula", rename=name)
+    assert "a name has small letters, digits, '-' and '.' only" in refusal(folder)
 
 
 def test_a_file_inside_the_project_is_named_as_seen_from_its_root():

@@ -99,7 +99,9 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("campaign", help="its name in the catalogue")
     where = verb.add_mutually_exclusive_group()
     where.add_argument(
-        "--machine", metavar="NAME", help="plan for capella, paula or clara (default: this machine)"
+        "--machine",
+        metavar="NAME",
+        help="plan for a machine of the catalogue, as capella (default: this machine)",
     )
     where.add_argument(
         "--site", metavar="NAME", help="plan for the nodes of a site, with the files that are here"

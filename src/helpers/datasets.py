@@ -71,7 +71,7 @@ def load_dataset(name: str, folder: str | Path | None = None) -> Dataset:
     if place and (place / f"{name}.csv.gz").is_file():
         frame, origin = _read_csv(place / f"{name}.csv.gz", "text", "label"), "folder"
     elif item.csv is not None:
-        frame, origin = _from_csv(name, item.csv, place)
+        frame, origin = _from_csv(name, item, item.csv, place)
     elif item.hub is not None:
         frame, origin = _from_hub(name, item.hub), f"hub:{item.hub.repository}@{item.hub.revision}"
     return _dataset(name, item, frame, origin)
@@ -92,7 +92,7 @@ def splits(dataset: Dataset) -> list[Split]:
     if len(dataset) < max(2, train + test):
         raise UserError(
             f"{dataset.name}: {len(dataset)} texts found, a split needs {max(2, train + test)}; "
-            "provide the whole dataset"
+            "provide the whole dataset, or make 'split' in data/study/datasets.yaml smaller where it is yours"
         )
     return [_split(dataset, number, train, test) for number in range(SPLITS)]
 
@@ -123,14 +123,14 @@ def _folder(folder: str | Path | None) -> Path | None:
     return path
 
 
-def _from_csv(name: str, csv: Csv, place: Path | None) -> tuple[pd.DataFrame, str]:
+def _from_csv(name: str, item: DatasetEntry, csv: Csv, place: Path | None) -> tuple[pd.DataFrame, str]:
     shipped = csv.file == paths.SAMPLE.name
     file = paths.SAMPLE if shipped else place / csv.file if place else None
     if file is None or not file.is_file():
         raise UserError(
             f"{name}: {file or 'no file'} not found; it is not public as a file: put {csv.file} (columns "
-            f"{csv.text_column}, {csv.label_column}) in a folder and set {FOLDER_VARIABLE} or data_dir to it "
-            "(book/get_the_data.md says where it comes from)"
+            f"{csv.text_column}, {csv.label_column}) in a folder and set {FOLDER_VARIABLE} or data_dir to it"
+            f"{' (book/get_the_data.md says where it comes from)' if item.in_paper else ''}"
         )
     frame = _read_csv(file, csv.text_column, csv.label_column)
     counts = frame["label"].map(frame["label"].value_counts())
@@ -186,14 +186,16 @@ def _dataset(name: str, item: DatasetEntry, frame: pd.DataFrame, origin: str) ->
     texts, labels = tuple(frame["text"]), tuple(frame["label"])
     warnings = []
     if unknown := sorted(set(labels) - set(item.labels)):
-        if origin != "folder" or item.csv is None:
+        if origin != "folder" or item.csv is None or not item.in_paper:
             raise UserError(
                 f"{name}: label {unknown[0]!r} is not one of its {len(item.labels)} labels "
                 f"({', '.join(item.labels)}); correct the file, or data/study/datasets.yaml"
             )
         warnings.append(f"{name}: labels that the paper does not have: {', '.join(unknown)}")
     if item.texts and len(texts) != item.texts:
-        warnings.append(f"{name}: {len(texts)} texts, the paper has {item.texts}")
+        warnings.append(
+            f"{name}: {len(texts)} texts, {'the paper has' if item.in_paper else 'expected'} {item.texts}"
+        )
     if missing := sorted(set(item.labels) - set(labels)):
         warnings.append(f"{name}: no text of label {', '.join(missing)}")
     lines = (json.dumps([text, label], ensure_ascii=False) for text, label in zip(texts, labels, strict=True))

@@ -12,7 +12,7 @@ import psutil
 
 from helpers.errors import UserError
 from helpers.record import GpuInfo
-from helpers.study import entry, study
+from helpers.study import Machine, entry, study
 
 GIB = 1024**3
 
@@ -55,18 +55,29 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     `auto` is the machine at hand; a machine of the catalogue has to be the one at hand.
 
     Raises:
-        UserError: one line where the name is unknown or the GPUs are others.
+        UserError: one line where the name is unknown, or the GPUs or the CPU are others.
     """
     if machine in ("auto", hardware.name):
         return hardware.name
     wanted = entry("machine", study().machines, machine, f"{where}machine: ")
-    found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
-    if not hardware.gpus or not all(wanted.gpu_model in gpu.model for gpu in hardware.gpus):
+    if (difference := _difference(wanted, hardware)) is not None:
         raise UserError(
-            f"{where}machine={machine}: it has GPUs of the model {wanted.gpu_model}, found {found}; "
-            "use machine=auto to measure the machine at hand"
+            f"{where}machine={machine}: {difference}; use machine=auto to measure the machine at hand"
         )
     return machine
+
+
+def _difference(wanted: Machine, hardware: Hardware) -> str | None:
+    """Return by what the machine at hand is another than one of the catalogue; None where it can be that one."""
+    found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
+    card = wanted.gpu_model
+    if card is None and hardware.gpus:
+        return f"it has no GPU, found {found}"
+    if card is not None and not (hardware.gpus and all(card in gpu.model for gpu in hardware.gpus)):
+        return f"it has GPUs of the model {card}, found {found}"
+    if wanted.cpu_model is not None and wanted.cpu_model not in hardware.cpu_model:
+        return f"it has a CPU of the model {wanted.cpu_model}, found {hardware.cpu_model}"
+    return None
 
 
 def _cpu_model() -> str:

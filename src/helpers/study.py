@@ -1,123 +1,57 @@
 """The study as data: models, datasets, machines and campaigns (`data/study/*.yaml`), validated."""
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from helpers import paths
 from helpers.errors import UserError, nearest, short
+from helpers.study_models import EmbeddingCheckpoint, Family, LanguageModel, MinimumGpus, TraditionalModel
 from helpers.validation import Strict, load_yaml, parse
 
-Family = Literal["Traditional", "Other LLM", "Deepseek"]
+__all__ = [
+    "NAME",
+    "PAPER_EMBEDDING",
+    "Campaign",
+    "Csv",
+    "DatasetEntry",
+    "EmbeddingCheckpoint",
+    "Family",
+    "Hub",
+    "LanguageModel",
+    "Machine",
+    "MinimumGpus",
+    "SplitSizes",
+    "Study",
+    "TraditionalModel",
+    "entry",
+    "load_study",
+    "model_title",
+    "paper_datasets",
+    "paper_machines",
+    "paper_models",
+    "study",
+]
+
 Revision = Field(pattern=r"^[0-9a-f]{40}$")
 PAPER_EMBEDDING = "paraphrase-multilingual-mpnet-base-v2"
 """The sentence embedding of the paper (section 3.1)."""
 NAME = r"^[a-z0-9][a-z0-9.-]*$"
 
 
-class TraditionalModel(Strict):
-    """A classifier on top of features (paper, section 3.1)."""
-
-    title: str
-    features: Literal["bow", "tfidf", "embedding"]
-    classifier: Literal["logistic-regression", "xgboost"]
-    family: Literal["Traditional"] = "Traditional"
-
-    @property
-    def in_paper(self) -> bool:
-        """Yes: all six are the paper's."""
-        return True
+def _as_name(name: str) -> str:
+    if not re.fullmatch(NAME, name):
+        raise ValueError(
+            "a name has small letters, digits, '-' and '.' only, for it stands in names of folders"
+        )
+    return name
 
 
-class MinimumGpus(Strict):
-    """The fewest GPUs that a model ran on, at 16 bits per parameter."""
-
-    gpus: int = Field(gt=0)
-    """Over all nodes."""
-    nodes: int = Field(default=1, gt=0)
-    source: Literal["table_b1", "section_3.3", "inferred_b3"]
-    """Where the paper says so; Table B3 has the runs but prints no GPU count, so theirs are inferred."""
-
-
-class LanguageModel(Strict):
-    """A checkpoint that is asked without training (paper, section 3.2 and Table 1).
-
-    Facts are those of the checkpoint's public configuration and model card.
-    """
-
-    title: str
-    family: Literal["Other LLM", "Deepseek"]
-    in_paper: bool
-    """One of the paper's 11."""
-    checkpoint: str
-    """Repository on the Hugging Face hub; or a folder, from the root of the project and beginning with './'."""
-    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    """Commit on the hub; a folder has none."""
-    stands_for: str | None = None
-    """The paper's model whose name means this checkpoint, but whose link leads to another."""
-    note: str | None = None
-    parameters_b: float = Field(gt=0)
-    """Parameters in billions; at 2 bytes each they are the least memory in GB."""
-    active_parameters_b: float | None = Field(default=None, gt=0)
-    """Of a mixture of experts: the parameters that work on one token, in billions; None: all of them."""
-    layers: int = Field(gt=0)
-    attention_layers: int | None = Field(default=None, gt=0)
-    """Layers with a key-value cache, where not all have one (Mamba); None: all of them."""
-    hidden_size: int = Field(gt=0)
-    heads: int = Field(gt=0)
-    kv_heads: int = Field(gt=0)
-    context_length: int = Field(gt=0)
-    """Tokens of prompt and answer together, as its configuration says (`max_position_embeddings`)."""
-    dtype: Literal["bfloat16", "float16", "float32"]
-    """Of the weights as published."""
-    licence: str
-    gated: bool | None
-    """Whether the hub asks for an account that has accepted the licence; None: not known to us."""
-    trust_remote_code: bool = False
-    """Whether it cannot run without code from its repository."""
-    reasoning: bool = False
-    """Whether it thinks before it answers."""
-    min_gpus: dict[str, MinimumGpus] = Field(default_factory=dict)
-    """By machine of the paper; a machine is absent where the paper has no run."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.is_folder == bool(self.revision):
-            raise ValueError("a checkpoint on the hub needs 'revision', a folder ('./...') has none")
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("'hidden_size' is a multiple of 'heads', and that of 'kv_heads'")
-        return self
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether the checkpoint is a folder and not on the hub."""
-        return self.checkpoint.startswith("./")
-
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Bytes of the key-value cache that a token takes, at 2 bytes a number."""
-        caching = self.attention_layers or self.layers
-        return 2 * 2 * caching * self.kv_heads * (self.hidden_size // self.heads)
-
-
-class EmbeddingCheckpoint(Strict):
-    """Where a sentence embedding comes from: a pinned hub repository or an installed package."""
-
-    repository: str | None = None
-    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    package: str | None = None
-    weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    licence: str
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if bool(self.repository) == bool(self.package):
-            raise ValueError("give either 'repository' with 'revision' or 'package' with 'weights_sha256'")
-        if bool(self.repository) != bool(self.revision) or bool(self.package) != bool(self.weights_sha256):
-            raise ValueError("'repository' needs 'revision', 'package' needs 'weights_sha256'")
-        return self
+Name = Annotated[str, AfterValidator(_as_name)]
+"""Of an entry: it becomes a part of names of runs, folders and pages."""
 
 
 class Hub(Strict):
@@ -134,8 +68,11 @@ class Csv(Strict):
     """A CSV that somebody has to provide, or that this repository ships."""
 
     file: str
+    """Its name; the folder is the one that COMPANION_DATASETS or `data_dir` names."""
     text_column: str
+    """Head of the column with the texts."""
     label_column: str
+    """Head of the column with the labels."""
     min_per_label: int = Field(default=1, ge=1)
     """Labels with fewer entries are dropped (paper, section 3)."""
 
@@ -153,15 +90,22 @@ class DatasetEntry(Strict):
     """A dataset of the study."""
 
     title: str
+    """How figures and tables write its name."""
     task: str
+    """What is told apart, in a few words."""
     language: Literal["de", "en"]
+    """Of the instruction to a language model: a key of data/study/prompts.yaml."""
     licence: str
     """Of the texts: an SPDX identifier, or in words."""
     labels: list[str] = Field(min_length=2)
+    """The categories, as the data names them."""
     split: SplitSizes
+    """Texts to train on and to test: `{train: 200, test: 200}`."""
+    in_paper: bool = False
+    """One of the paper's five."""
     synthetic: bool = False
     texts: int | None = Field(default=None, gt=0)
-    """Expected number of texts, where the paper gives it."""
+    """Expected number of texts, where it is known."""
     hub: Hub | None = None
     csv: Csv | None = None
 
@@ -177,20 +121,58 @@ class DatasetEntry(Strict):
 
 
 class Machine(Strict):
-    """A machine of the paper (Table 2)."""
+    """A machine: one of the paper (Table 2), or another whose runs shall have its name.
+
+    What its GPUs are is given where it has some, and nowhere else.
+    """
 
     title: str
+    """How figures and tables write its name."""
     center: str
+    """Where it stands."""
+    in_paper: bool = False
+    """One of the paper's three."""
     nodes: int = Field(gt=0)
+    """How many there are of it."""
     cpu: str
+    """In words, for tables."""
+    cpu_model: str | None = Field(default=None, min_length=1)
+    """What the kernel's name of its CPU contains (`model name` in /proc/cpuinfo); None: any will do."""
     ram_gb: float = Field(gt=0)
+    """Of a node."""
     gpus_per_node: int = Field(ge=0)
-    gpu_model: str
+    """0: it has none."""
+    gpu_model: str | None = Field(default=None, min_length=1)
     """What the name of its GPUs, as the driver gives it, contains."""
-    gpu_memory_gb: float = Field(gt=0)
-    gpu_max_power_w: float = Field(gt=0)
-    gpu_compute_capability: float = Field(gt=0)
+    gpu_memory_gb: float | None = Field(default=None, gt=0)
+    gpu_max_power_w: float | None = Field(default=None, gt=0)
+    gpu_compute_capability: float | None = Field(default=None, gt=0)
     """NVIDIA's number for what a GPU can do; the paper does not print it. 8.0 and up compute in bfloat16."""
+
+    @model_validator(mode="after")
+    def _gpus_or_none(self) -> Self:
+        """A machine that is asked for has to be told from others: by its GPUs, or else by its CPU."""
+        of_gpus = [key for key in type(self).model_fields if key.startswith("gpu_")]
+        given = [key for key in of_gpus if getattr(self, key) is not None]
+        if self.gpus_per_node and (absent := [key for key in of_gpus if key not in given]):
+            raise ValueError(
+                f"'{absent[0]}' is needed where 'gpus_per_node' is above 0 (nvidia-smi --format=csv "
+                "--query-gpu=name,memory.total,power.max_limit,compute_cap tells it); without GPUs 'gpus_per_node' is 0"
+            )
+        if not self.gpus_per_node and given:
+            raise ValueError(
+                f"'{given[0]}' is given, but 'gpus_per_node' is 0; leave it out, or say how many"
+            )
+        if not self.gpus_per_node and self.cpu_model is None:
+            raise ValueError(
+                "'cpu_model' is needed where 'gpus_per_node' is 0 (grep 'model name' /proc/cpuinfo)"
+            )
+        return self
+
+    @property
+    def gpus_of_node(self) -> str:
+        """The GPUs of a node in words."""
+        return f"{self.gpus_per_node} x {self.gpu_model}" if self.gpu_model else "no GPU"
 
 
 class Campaign(Strict):
@@ -227,17 +209,17 @@ class Campaign(Strict):
 
 
 class _Models(Strict):
-    traditional: dict[str, TraditionalModel]
-    llm: dict[str, LanguageModel]
+    traditional: dict[Name, TraditionalModel]
+    llm: dict[Name, LanguageModel]
     embeddings: dict[str, EmbeddingCheckpoint]
 
 
 class _Datasets(Strict):
-    datasets: dict[str, DatasetEntry]
+    datasets: dict[Name, DatasetEntry]
 
 
 class _Machines(Strict):
-    machines: dict[str, Machine]
+    machines: dict[Name, Machine]
 
 
 class Study(Strict):
@@ -276,6 +258,16 @@ def study() -> Study:
 def model_title(model: str) -> str:
     """Return the name of a model as the paper writes it."""
     return study().models[model].title
+
+
+def paper_datasets() -> list[str]:
+    """Return the paper's five datasets, in the order of the study."""
+    return [name for name, dataset in study().datasets.items() if dataset.in_paper]
+
+
+def paper_machines() -> dict[str, Machine]:
+    """Return the paper's three machines, in the order of the study."""
+    return {name: machine for name, machine in study().machines.items() if machine.in_paper}
 
 
 def paper_models() -> list[str]:

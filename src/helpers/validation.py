@@ -1,11 +1,13 @@
 """Strict models for everything that comes from outside: study files, parameters, records."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from helpers.errors import UserError, nearest, short
 
@@ -40,7 +42,7 @@ def parse(kind: type[StrictT], data: Any, where: str) -> StrictT:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise UserError(f"{where}: {_first(error)}") from None
+        raise UserError(f"{where}: {_first(error, kind)}") from None
 
 
 def parse_json(kind: type[StrictT], text: str | bytes, where: str) -> StrictT:
@@ -48,7 +50,7 @@ def parse_json(kind: type[StrictT], text: str | bytes, where: str) -> StrictT:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise UserError(f"{where}: {_first(error)}") from None
+        raise UserError(f"{where}: {_first(error, kind)}") from None
 
 
 def load_yaml(path: Path, where: str) -> Any:
@@ -83,7 +85,7 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _first(error: ValidationError) -> str:
+def _first(error: ValidationError, kind: type[Strict]) -> str:
     fault = error.errors(include_url=False)[0]
     place = ".".join(str(part)[:60] for part in fault["loc"]) or "document"
     message = " ".join(fault["msg"].removeprefix("Value error, ").split())
@@ -91,6 +93,28 @@ def _first(error: ValidationError) -> str:
     if fault["type"] == "literal_error":
         known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         message = f"unknown value {short(found)} ({nearest(found, known)})"
+    elif fault["type"] == "missing" and (meant := _meaning(kind, fault["loc"])):
+        message += f" ({meant})"
     elif fault["type"] not in {"value_error", "missing", "json_invalid"}:
         message += f", found {short(found)}"
     return f"{place}: {message}"
+
+
+def _meaning(kind: type[Strict], place: Sequence[str | int]) -> str:
+    """Return what the docstring of a key says, as where its value is looked up; nothing where it has none.
+
+    On the way there names of entries and places in lists are passed over.
+    """
+    fields: Mapping[str, FieldInfo] = kind.model_fields
+    for step in place[:-1]:
+        if str(step) in fields:
+            fields = _fields_within(fields[str(step)].annotation)
+    field = fields.get(str(place[-1]))
+    return " ".join((field.description or "").split()).rstrip(".") if field else ""
+
+
+def _fields_within(annotation: Any) -> Mapping[str, FieldInfo]:
+    """Return the fields of the model that a type is, or holds; none where it holds no model."""
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return annotation.model_fields
+    return next(filter(None, map(_fields_within, get_args(annotation))), {})

@@ -35,7 +35,7 @@ def study(options: argparse.Namespace) -> int:
     _section("datasets", {key: item.task for key, item in catalogue.datasets.items()})
     _section(
         "machines",
-        {key: f"{item.gpus_per_node} x {item.gpu_model} a node" for key, item in catalogue.machines.items()},
+        {key: f"{item.gpus_of_node} a node" for key, item in catalogue.machines.items()},
     )
     _section("campaigns", {key: item.title for key, item in catalogue.campaigns.items()})
     return 0

@@ -10,7 +10,7 @@ import pandas as pd
 from helpers.artefacts import bars
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
-from helpers.study import model_title, study
+from helpers.study import model_title, paper_machines, study
 
 _LABELS = {"duration_s": "Duration (s)", "energy_wh": "Energy consumed (Wh)"}
 """Row labels of the printed figure, by the quantity that they name."""
@@ -137,13 +137,13 @@ def _rows(results: pd.DataFrame, drawn: set[str]) -> pd.DataFrame:
 def _card(name: str) -> str:
     """Return the short name of a GPU model, the paper's where it is one of the paper's."""
     words = name.replace("-", " ").split()
-    known = [machine.gpu_model for machine in study().machines.values() if machine.gpu_model in words]
+    known = [machine.gpu_model for machine in paper_machines().values() if machine.gpu_model in words]
     return known[0] if known else name.removeprefix("NVIDIA ")
 
 
 def _rank(cards: pd.Series) -> pd.Series:
     """Order cards by their memory, as the printed figure does; others come last."""
-    memory = {machine.gpu_model: machine.gpu_memory_gb for machine in study().machines.values()}
+    memory = {machine.gpu_model: machine.gpu_memory_gb for machine in paper_machines().values()}
     return cards.map(memory).fillna(float("inf"))
 
 
@@ -179,7 +179,7 @@ def _against_the_paper(rows: pd.DataFrame) -> str:
     energy = others.pivot(index=["model", "gpus"], columns="card", values="energy_wh")
     gains = [
         f"{model_title(model)} needs less on the {newest} than on the {card} as well"
-        for card in energy.columns.drop(newest, errors="ignore")
+        for card in energy.columns[energy.columns != newest]
         for model, _ in energy.index[energy[newest] < energy[card]]
     ]
     verdict = f"does not hold: {bars.listed(gains)}" if gains else "holds"

@@ -7,7 +7,7 @@ from helpers.metering.ram import RAM_W_PER_GB
 from helpers.show import html_table
 from helpers.statistics import power
 from helpers.statistics.power import Constant, Constants
-from helpers.study import model_title, study
+from helpers.study import model_title, paper_machines, study
 
 RATIOS = (
     ("qwen-2.5-72b", "qwen-2.5-7b"),
@@ -75,7 +75,7 @@ def _memory_rules(found: Constants) -> str:
             "Capella, job of an embedding model (inferred)",
             round(power.implied_gb(found.ram_traditional.mean_w), -1),
         ),
-        *((f"{machine.title}, node (Table 2)", machine.ram_gb) for machine in study().machines.values()),
+        *((f"{machine.title}, node (Table 2)", machine.ram_gb) for machine in paper_machines().values()),
     ]
     frame = pd.DataFrame(
         {

@@ -10,7 +10,7 @@ from helpers.artefacts import parts
 from helpers.record import read_record
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
-from helpers.study import LanguageModel, MinimumGpus, model_title, study
+from helpers.study import LanguageModel, MinimumGpus, model_title, paper_machines, study
 
 
 def table_1(tables: Tables) -> Artefact:
@@ -102,7 +102,7 @@ def _others(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _facts(entry: LanguageModel) -> dict[str, object]:
-    smallest = {f"min_gpus_{name}": _gpus(entry.min_gpus.get(name)) for name in study().machines}
+    smallest = {f"min_gpus_{name}": _gpus(entry.min_gpus.get(name)) for name in paper_machines()}
     return {
         "parameters_b": entry.parameters_b,
         "active_parameters_b": entry.active_parameters_b,
@@ -192,7 +192,7 @@ def _billions(value: float) -> str:
 
 
 def _needs(data: pd.DataFrame) -> pd.DataFrame:
-    machines = {name: machine.title for name, machine in study().machines.items()}
+    machines = {name: machine.title for name, machine in paper_machines().items()}
     columns = {title: data[f"min_gpus_{name}"] for name, title in machines.items()}
     return pd.DataFrame({"Model": data["model"].map(model_title), **columns})
 

@@ -7,7 +7,7 @@ from helpers.artefacts import parts
 from helpers.record import Environment, read_record
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
-from helpers.study import study
+from helpers.study import paper_machines
 
 
 def table_2(tables: Tables) -> Artefact:
@@ -74,7 +74,7 @@ def _hardware(environment: Environment) -> dict[str, object]:
 
 
 def _finding(published: pd.DataFrame, ours: pd.DataFrame) -> str:
-    titles = {name: machine.title for name, machine in study().machines.items()}
+    titles = {name: machine.title for name, machine in paper_machines().items()}
     cards = [
         f"{titles[name]} ({card.removeprefix('NVIDIA ')})"
         for name, card in zip(published["machine"], published["gpu_model"], strict=True)
@@ -95,7 +95,7 @@ def _finding(published: pd.DataFrame, ours: pd.DataFrame) -> str:
 def _shown(published: pd.DataFrame) -> pd.DataFrame:
     """Lay the machines out as in print: one column each."""
     columns = {
-        study().machines[str(row["machine"])].title: [
+        paper_machines()[str(row["machine"])].title: [
             row["hpc_center"],
             str(row["number_of_nodes"]),
             f"{row['cpu_per_node']}, {row['cpu_clock_ghz']} GHz",

@@ -71,7 +71,7 @@ def _names(root: Path) -> tuple[str, ...]:
     names = {
         *(model.title for model in known.models.values()),
         *known.embeddings,
-        *(machine.gpu_model for machine in known.machines.values()),
+        *(machine.gpu_model for machine in known.machines.values() if machine.gpu_model),
         *floor.load_gpus(),
     }
     stems = [file.stem.split("_") for file in (root / "notebooks" / "analysis").glob("*.ipynb")]

@@ -15,7 +15,7 @@ from helpers.claims.wording import (
     names,
     printed_title,
 )
-from helpers.study import PAPER_EMBEDDING, model_title, study
+from helpers.study import PAPER_EMBEDDING, model_title, paper_datasets, study
 
 ANY = "any machine"
 
@@ -78,7 +78,9 @@ class Evidence:
         where = "the paper's datasets" if dataset is None else dataset_title(dataset)
         steps: list[tuple[Callable[[Row], bool], str]] = [
             (
-                lambda row: row["dataset"] == dataset or (dataset is None and not row["synthetic"]),
+                lambda row: (
+                    row["dataset"] == dataset or (dataset is None and row["dataset"] in paper_datasets())
+                ),
                 f"no run on {where}",
             ),
             (lambda row: place in (ANY, row["machine"]), f"no run on {machine_title(str(place))} on {where}"),
@@ -114,9 +116,8 @@ class Evidence:
         """
         found = [
             name
-            for name, entry in study().datasets.items()
-            if not entry.synthetic
-            and all(
+            for name in paper_datasets()
+            if all(
                 any(row["dataset"] == name and row["family"] in wanted for row in self.source.rows)
                 for wanted in families
             )
@@ -134,7 +135,7 @@ class Evidence:
         Raises:
             Untestable: where single splits are not known.
         """
-        rows = [row for row in self.source.splits if not row["synthetic"]]
+        rows = [row for row in self.source.splits if row["dataset"] in paper_datasets()]
         if not rows:
             why = (
                 "the paper publishes means over 10 splits only"

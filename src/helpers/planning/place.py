@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from helpers.errors import UserError, nearest, short
 from helpers.machine import Hardware, compute_capabilities, detect, resolve
 from helpers.record import GpuInfo
-from helpers.study import Machine, entry, study
+from helpers.study import Machine, entry, paper_machines, study
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Place:
     @property
     def like(self) -> str | None:
         """The paper's machine with the same GPUs; None where there is none."""
-        if self.name in study().machines:
+        if self.name in paper_machines():
             return self.name
         return _with_gpu(self.hardware.gpus[0].model) if self.hardware.gpus else None
 
@@ -48,11 +48,10 @@ def at_site(machine: str) -> Place:
 
 
 def of_catalogue(name: str) -> Place:
-    """Return a machine of the paper as Table 2 describes it."""
+    """Return a machine as the catalogue describes it."""
     machine = study().machines[name]
-    gpu = GpuInfo(uuid="unknown", model=machine.gpu_model, memory_gb=machine.gpu_memory_gb)
     cores = 1  # what the paper prints is ambiguous, and nothing here is reckoned with it
-    hardware = Hardware(machine.cpu, cores, machine.ram_gb, (gpu,) * machine.gpus_per_node, None)
+    hardware = Hardware(machine.cpu, cores, machine.ram_gb, _gpus(machine), None)
     return Place(name, False, hardware, _capability(machine), machine.nodes)
 
 
@@ -75,9 +74,20 @@ def place_for(machine: str, here: Place, where: str) -> Place:
 
 
 def _with_gpu(model: str) -> str | None:
-    return next((name for name, item in study().machines.items() if item.gpu_model in model), None)
+    return next(
+        (name for name, item in paper_machines().items() if item.gpu_model and item.gpu_model in model), None
+    )
 
 
-def _capability(machine: Machine) -> tuple[int, int]:
+def _gpus(machine: Machine) -> tuple[GpuInfo, ...]:
+    if machine.gpu_model is None or machine.gpu_memory_gb is None:
+        return ()
+    gpu = GpuInfo(uuid="unknown", model=machine.gpu_model, memory_gb=machine.gpu_memory_gb)
+    return (gpu,) * machine.gpus_per_node
+
+
+def _capability(machine: Machine) -> tuple[int, int] | None:
+    if machine.gpu_compute_capability is None:
+        return None
     major, _, minor = str(machine.gpu_compute_capability).partition(".")
     return int(major), int(minor)

@@ -133,13 +133,14 @@ def _machines(catalogue: Study) -> list[dict[str, object]]:
     return [
         {
             "Name": code(name),
+            "In the paper": "yes" if item.in_paper else "no",
             "Place": item.center,
             "Nodes": item.nodes,
             "CPU": item.cpu,
             "Memory (GB)": f"{item.ram_gb:g}",
-            "GPUs of a node": f"{item.gpus_per_node} x {item.gpu_model}",
-            "GPU memory (GB)": f"{item.gpu_memory_gb:g}",
-            "GPU power at most (W)": f"{item.gpu_max_power_w:g}",
+            "GPUs of a node": item.gpus_of_node,
+            "GPU memory (GB)": None if item.gpu_memory_gb is None else f"{item.gpu_memory_gb:g}",
+            "GPU power at most (W)": None if item.gpu_max_power_w is None else f"{item.gpu_max_power_w:g}",
         }
         for name, item in catalogue.machines.items()
     ]
@@ -173,7 +174,7 @@ TABLES: dict[str, tuple[str, Callable[[Study], list[dict[str, object]]]]] = {
     "language models": ("Language models", _language_models),
     "embeddings": ("Checkpoints of the sentence embedding", _embeddings),
     "datasets": ("Datasets", _datasets),
-    "machines": ("Machines of the paper", _machines),
+    "machines": ("Machines", _machines),
 }
 PARTS = (*TABLES, "campaigns")
 COLUMN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
