@@ -273,7 +273,7 @@ def _hover(row: "pd.Series[Any]") -> str:
 def _table(data: pd.DataFrame) -> str:
     if data.empty:
         return ""
-    key = ["dataset", "source", "model"]
+    key = "origin"  # the run: a campaign may have several of a model and a dataset
     shown = data.drop_duplicates(key)
     frame = pd.DataFrame(
         {
@@ -286,7 +286,7 @@ def _table(data: pd.DataFrame) -> str:
         }
     )
     for rival in RIVALS:
-        against = shown[key].merge(data[data["rival"] == rival], on=key)
+        against = shown[[key]].merge(data[data["rival"] == rival], on=key)
         title = rival.capitalize()
         frame[f"{title} LLM"] = [
             f"{model_title(llm)} ({accuracy:.2f})"
