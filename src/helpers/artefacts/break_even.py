@@ -95,12 +95,14 @@ def _comparisons(results: pd.DataFrame) -> pd.DataFrame:
     trained = results[
         (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
     ]
+    chosen = {
+        dataset: [llms.loc[llms["energy_wh"].idxmin()], llms.loc[llms["accuracy"].idxmax()]]
+        for dataset, llms in results[_rivals(results)].groupby("dataset")
+    }
     rows = []
     for _, run in in_the_studys_order(trained).iterrows():
-        llms = results[_rivals(results) & (results["dataset"] == run["dataset"])]
-        if len(llms):
-            chosen = (llms["energy_wh"].idxmin(), llms["accuracy"].idxmax())
-            rows += [_compare(run, llms.loc[i], name) for name, i in zip(RIVALS, chosen, strict=True)]
+        against = chosen.get(run["dataset"], [])
+        rows += [_compare(run, llm, name) for name, llm in zip(RIVALS, against, strict=False)]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
