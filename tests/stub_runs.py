@@ -11,7 +11,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from helpers import parameters, paths
+from helpers import parameters
 from helpers.environment import sha256_of
 from helpers.metering.collector import About, Samples, write
 from helpers.metering.timeline import FILE as POWER
@@ -32,14 +32,20 @@ _GPU = "GPU-00000000-0000-0000-0000-000000000000"
 
 def write_stub_runs(root: Path) -> list[Path]:
     """Write the campaign `stubs` into the catalogue of a checkout and its runs below `runs/`; returns their records."""
-    campaign = {"title": "Stubs", "description": "Nobody measured them.", "notebook": "traditional", "grid": [GRID]}
+    campaign = {
+        "title": "Stubs",
+        "description": "Nobody measured them.",
+        "notebook": "traditional",
+        "grid": [GRID],
+    }
     file = root / "data" / "study" / "campaigns" / f"{CAMPAIGN}.yaml"
     file.write_text(json.dumps(campaign), encoding="utf-8")  # JSON is YAML
     power = _write_power(root.parent / POWER)
     written = []
     for model in GRID["model"]:
         for dataset in GRID["dataset"]:
-            (measured,) = (paths.MEASUREMENTS / "reference-cpu").glob(f"{dataset}-{model}-*")
+            committed = root / "data" / "measurements" / "reference-cpu"
+            (measured,) = committed.glob(f"{dataset}-{model}-*")  # a copy: links do not leave a file system
             for window_s in GRID["window_s"]:
                 chosen = {"model": model, "dataset": dataset, "window_s": window_s}
                 written.append(_write_stub(root, measured, power, chosen))
@@ -58,15 +64,10 @@ def _write_stub(root: Path, measured: Path, power: Path, chosen: dict[str, Any])
     document["run"] |= {**chosen, "campaign": CAMPAIGN, "run_id": plan.run_id, "machine": plan.machine}
     document["files"] |= {POWER: sha256_of(power)}
     for file in [*(measured / name for name in document["files"] if name != POWER), power]:
-        os.link(_beside(root, file), folder / file.name)
+        os.link(file, folder / file.name)
     text = Record.model_validate_json(json.dumps(document)).model_dump_json(indent=1)
     (folder / RECORD).write_text(text, encoding="utf-8")
     return folder / RECORD
-
-
-def _beside(root: Path, file: Path) -> Path:
-    """Return the checkout's own copy of a committed file: links do not lead from one file system to another."""
-    return root / file.relative_to(paths.ROOT) if file.is_relative_to(paths.ROOT) else file
 
 
 def _write_power(file: Path) -> Path:

@@ -79,7 +79,7 @@ def _with_costs(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame
 
 
 def _intervals(split_results: pd.DataFrame, mode: str) -> dict[str, Interval]:
-    """Return Wh per correct answer over the splits of each run, by its origin; a run with a split without such energy has none."""
+    """Return Wh per correct answer over the splits of each run, by its origin; not where a split has no such energy."""
     if split_results.empty:
         return {}
     with_energy = split_results.assign(wh=energies(split_results, mode))
