@@ -96,7 +96,7 @@ def _comparisons(results: pd.DataFrame) -> pd.DataFrame:
         (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
     ]
     chosen = {
-        dataset: [llms.loc[llms["energy_wh"].idxmin()], llms.loc[llms["accuracy"].idxmax()]]
+        dataset: [llms.iloc[llms["energy_wh"].argmin()], llms.iloc[llms["accuracy"].argmax()]]
         for dataset, llms in results[_rivals(results)].groupby("dataset")
     }
     rows = []
