@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from helpers import paths
 from helpers.artefacts.comparable import comparable
@@ -20,7 +21,7 @@ from helpers.artefacts.recovered_durations import recovered_durations
 from helpers.errors import UserError
 from helpers.results import load_tables
 from helpers.statistics import bootstrap, inverse_regression, regression
-from helpers.statistics.frontier import membership, on_frontier, share_of_resamples
+from helpers.statistics.frontier import membership, on_frontier, on_frontiers, share_of_resamples
 from helpers.statistics.regression import PrintedFit, PrintedTerm
 
 TERMS = ("duration", "gpus", "duration:gpus", "constant")
@@ -174,6 +175,13 @@ def test_the_share_of_resamples_is_one_or_zero_where_all_splits_agree_and_counts
     # b is better in the second split only, by as much: it is beaten where the first is drawn twice (1 in 4)
     accuracy["b"] = [0.4, 0.6]
     assert share_of_resamples(accuracy, energy)["b"] == pytest.approx(0.25, abs=0.02)
+
+
+@given(arrays(float, (7, 2, 5), elements=st.sampled_from([0.0, 1.0, 2.0])))
+def test_many_frontiers_at_once_are_those_of_one_after_the_other_with_all_their_ties(draws):
+    good, dear = draws[:, 0], draws[:, 1]
+    np.testing.assert_array_equal(on_frontiers(good, dear), [on_frontier(*both) for both in draws])
+    np.testing.assert_array_equal(on_frontiers(good[:, :1], dear[:, :1]), np.ones((7, 1), dtype=bool))
 
 
 # --- regressions read backwards ------------------------------------------------------------------------------

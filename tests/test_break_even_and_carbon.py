@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +95,13 @@ def test_units_of_energy_do_not_change_the_number_of_texts(training, own, other,
     if before is None or abs(other - own) < 1e-9 * other:
         return
     assert after.low == pytest.approx(before.low, rel=1e-5)
+
+
+def test_two_runs_of_a_model_in_a_campaign_both_stand_in_the_table(tables):
+    run = tables.results[tables.results["source"] == "reference-cpu"].iloc[:1].assign(origin="runs/again")
+    twice = replace(tables, results=pd.concat([tables.results, run], ignore_index=True))
+    once, found = (artefact_of_break_even(item) for item in (tables, twice))
+    assert found.body.count("<tr>") == once.body.count("<tr>") + 1
 
 
 def test_the_page_divides_training_by_what_a_text_saves(tables):

@@ -198,8 +198,7 @@ def test_a_mutated_record_is_valid_or_refused(tmp_path_factory, of_llm, changes,
             check_line(line, str(file))
         for path, record in found.items():
             assert Record.model_validate_json(record.model_dump_json()) == record
-            measured_row("demo", path, record)
-            list(measured_observations("demo", path, record))
+            list(measured_observations(measured_row("demo", path, record)))
             list(split_rows("demo", path, record))
 
 

@@ -1,6 +1,5 @@
 """The plan of a campaign: what is expected and from where, what is done, what cannot run, and what it adds up to."""
 
-import itertools
 import json
 import math
 import time
@@ -20,6 +19,7 @@ from helpers.planning.known import load_known
 from helpers.planning.place import Place, of_catalogue
 from helpers.record import RECORD, GpuInfo
 from helpers.study import Campaign, study
+from stub_runs import CAMPAIGN, RUNS, write_stub_runs
 from test_record import record_document
 
 COOL_DOWN_S = 10.0
@@ -448,39 +448,22 @@ MANY = {
     "gpus": [1, 2],
     "max_model_len": list(range(8000, 8010)),
 }
-STUBS = {
-    "model": ["linear-bow", "linear-tfidf", "xgboost-bow", "xgboost-tfidf"],
-    "dataset": ["fktg-sample", "news", "yelp", "tomatoes", "emotion"],
-    "window_s": [5.0 + i / 10 for i in range(25)],
-}
 
 
 def test_a_campaign_of_500_runs_is_planned_in_5_s(checkout):
-    for name, notebook, block in (("many", "llm", MANY), ("stubs", "traditional", STUBS)):
-        campaign = {"title": "t", "description": "d", "notebook": notebook, "grid": [block]}
-        file = checkout.root / "data" / "study" / "campaigns" / f"{name}.yaml"
-        file.write_text(json.dumps(campaign), encoding="utf-8")
-    assert timed_plan(checkout, "many")["cannot run"] == 500
-    runs = timed_plan(checkout, "stubs", keep=True)
-    assert len(runs) == 500
-    windows = itertools.cycle(STUBS["window_s"])  # the last of the grid's keys changes fastest
-    for run, window_s in zip(runs, windows, strict=False):
-        folder = checkout.root / "runs" / "stubs" / run["run_id"]
-        folder.mkdir(parents=True)
-        document = record_document(run_id=run["run_id"], campaign="stubs", splits=10)
-        document["run"] |= {name: run[name] for name in ("model", "dataset", "machine")} | {
-            "window_s": window_s
-        }
-        (folder / RECORD).write_text(json.dumps(document), encoding="utf-8")
-    assert timed_plan(checkout, "stubs")["done"] == 500
+    campaign = {"title": "t", "description": "d", "notebook": "llm", "grid": [MANY]}
+    file = checkout.root / "data" / "study" / "campaigns" / "many.yaml"
+    file.write_text(json.dumps(campaign), encoding="utf-8")
+    assert timed_plan(checkout, "many")["cannot run"] == RUNS
+    write_stub_runs(checkout.root)
+    assert timed_plan(checkout, CAMPAIGN)["done"] == RUNS
 
 
-def timed_plan(checkout, name, keep=False):
-    """Plan in a process of its own, from its start to its end."""
+def timed_plan(checkout, name):
+    """Plan in a process of its own, from its start to its end; returns how many runs are in which state."""
     started = time.perf_counter()
     done = checkout.helpers("plan", name, "--json")
     took_s = time.perf_counter() - started
     assert done.returncode == 0, done.stderr
     assert took_s < 5.0, f"{took_s:.1f} s"
-    document = json.loads(done.stdout)
-    return document["runs"] if keep else {state: total["runs"] for state, total in document["totals"].items()}
+    return {state: total["runs"] for state, total in json.loads(done.stdout)["totals"].items()}

@@ -221,6 +221,10 @@ def test_the_executed_notebook_stands_below_with_its_code_and_output_as_they_are
     )
 
 
+def test_a_search_finds_a_run_by_its_title_and_not_by_the_words_that_all_runs_share():
+    assert page(GPU_RUN / RECORD)["metadata"]["nosearch"] is True
+
+
 def test_lines_of_code_in_a_text_of_the_notebook_are_no_headings(run):
     executed = json.loads((run / "notebook.ipynb").read_text(encoding="utf-8"))
     executed["cells"] = [

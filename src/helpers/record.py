@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from helpers import paths
@@ -70,6 +71,19 @@ def read_record(file: Path) -> Record:
         text = file.read_bytes()
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
+    record = _parsed(text, where)
+    if file.parent.name != record.run.run_id:
+        raise UserError(f"{where}: run.run_id: {short(record.run.run_id)} does not name its folder")
+    return record
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: bytes, where: str) -> Record:
+    """Validate a record; the same bytes once: a build and an audit ask for each record several times.
+
+    Raises:
+        UserError: one line with file and field.
+    """
     version = _schema_version(text)
     if version is not None and (version not in READABLE or isinstance(version, bool)):
         raise UserError(
@@ -77,10 +91,7 @@ def read_record(file: Path) -> Record:
             f"{', '.join(map(str, READABLE))}; "
             "use the version of the companion that wrote it"
         )
-    record = parse_json(Record, text if version in (None, SCHEMA_VERSION) else _upgraded(text), where)
-    if file.parent.name != record.run.run_id:
-        raise UserError(f"{where}: run.run_id: {short(record.run.run_id)} does not name its folder")
-    return record
+    return parse_json(Record, text if version in (None, SCHEMA_VERSION) else _upgraded(text), where)
 
 
 def read_records(folder: Path) -> tuple[dict[Path, Record], list[str]]:

@@ -186,9 +186,8 @@ def _of_replies(item: SplitResult, name: str) -> float | None:
     return value
 
 
-def measured_observations(source: str, file: Path, record: Record) -> Iterator[dict[str, Any]]:
-    """Yield the values of a measured run, one row each."""
-    row = measured_row(source, file, record)
+def measured_observations(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the values of a measured run, one row each, from its row of `results`."""
     for quantity in ("accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"):
         yield {
             **{name: row[name] for name in ("source", "origin", "family", *KEY, "gpus_origin")},
@@ -210,13 +209,16 @@ def _quantity_kind(quantity: str, row: dict[str, Any]) -> str:
 
 def split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, Any]]:
     """Yield one row for each split of a measured run."""
+    of_run = {
+        "source": source,
+        "origin": paths.relative(file),
+        **{name: getattr(record.run, name) for name in _FROM_RUN if name != "splits"},
+        **_of_asking(record.run),
+    }
     for item in record.splits:
         failures = item.replies.failures if item.replies is not None else None
         yield {
-            "source": source,
-            "origin": paths.relative(file),
-            **{name: getattr(record.run, name) for name in _FROM_RUN if name != "splits"},
-            **_of_asking(record.run),
+            **of_run,
             **item.model_dump(exclude={"energy", "idle_energy", "sources", "replies"}),
             **{name: _of_replies(item, name) for name in _REPLIES},
             "failures": None

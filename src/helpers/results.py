@@ -60,10 +60,9 @@ def load_tables(
     seen.insert(0, "source", "published")
     seen["family"] = seen["model"].map(family)
     rows = published.published_rows(seen)
-    rows += [measured_row(source, file, record) for source, file, record in sources]
-    measured = [
-        item for source, file, record in sources for item in measured_observations(source, file, record)
-    ]
+    runs = [measured_row(source, file, record) for source, file, record in sources]
+    rows += runs
+    measured = [item for row in runs for item in measured_observations(row)]
     per_split = [item for source, file, record in sources for item in split_rows(source, file, record)]
     return Tables(
         observations=pd.concat([seen, pd.DataFrame(measured)], ignore_index=True),

@@ -24,9 +24,10 @@ class Strict(BaseModel):
     def _no_unknown_keys(cls, data: Any) -> Any:
         """Name the nearest valid key, which pydantic's own message does not."""
         if isinstance(data, dict):
+            known = cls.model_fields  # each look at it costs a call
             for key in data:
-                if key not in cls.model_fields:
-                    raise ValueError(f"unknown key {short(key)} ({nearest(key, cls.model_fields)})")
+                if key not in known:
+                    raise ValueError(f"unknown key {short(key)} ({nearest(key, known)})")
         return data
 
 

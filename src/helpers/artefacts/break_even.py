@@ -95,12 +95,14 @@ def _comparisons(results: pd.DataFrame) -> pd.DataFrame:
     trained = results[
         (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
     ]
+    chosen = {
+        dataset: [llms.iloc[llms["energy_wh"].argmin()], llms.iloc[llms["accuracy"].argmax()]]
+        for dataset, llms in results[_rivals(results)].groupby("dataset")
+    }
     rows = []
     for _, run in in_the_studys_order(trained).iterrows():
-        llms = results[_rivals(results) & (results["dataset"] == run["dataset"])]
-        if len(llms):
-            chosen = (llms["energy_wh"].idxmin(), llms["accuracy"].idxmax())
-            rows += [_compare(run, llms.loc[i], name) for name, i in zip(RIVALS, chosen, strict=True)]
+        against = chosen.get(run["dataset"], [])
+        rows += [_compare(run, llm, name) for name, llm in zip(RIVALS, against, strict=False)]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -273,7 +275,7 @@ def _hover(row: "pd.Series[Any]") -> str:
 def _table(data: pd.DataFrame) -> str:
     if data.empty:
         return ""
-    key = ["dataset", "source", "model"]
+    key = "origin"  # the run: a campaign may have several of a model and a dataset
     shown = data.drop_duplicates(key)
     frame = pd.DataFrame(
         {
@@ -286,7 +288,7 @@ def _table(data: pd.DataFrame) -> str:
         }
     )
     for rival in RIVALS:
-        against = shown[key].merge(data[data["rival"] == rival], on=key)
+        against = shown[[key]].merge(data[data["rival"] == rival], on=key)
         title = rival.capitalize()
         frame[f"{title} LLM"] = [
             f"{model_title(llm)} ({accuracy:.2f})"

@@ -64,8 +64,10 @@ def _with_costs(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame
     rows["wh_per_correct"] = (energy / (texts * rows["accuracy"])).where(rows["accuracy"] > 0)
     low = rows["energy_low_wh"] / (texts * rows["accuracy_high"])
     high = (rows["energy_high_wh"] / (texts * rows["accuracy_low"])).where(rows["accuracy_low"] > 0)
-    total = [_interval(split_results, origin, "total_as_published") for origin in rows["origin"]]
-    part = [_interval(split_results, origin, "measured_only") for origin in rows["origin"]]
+    total, part = (
+        list(map(_intervals(split_results, mode).get, rows["origin"]))
+        for mode in ("total_as_published", "measured_only")
+    )
     rows["low_wh_per_correct"] = low.where(published, _column(total, "low", rows))
     rows["high_wh_per_correct"] = high.where(published, _column(total, "high", rows))
     rows["interval_is"] = published.map({True: "rounding", False: "bootstrap over splits"})
@@ -76,15 +78,16 @@ def _with_costs(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame
     return rows
 
 
-def _interval(split_results: pd.DataFrame, origin: str, mode: str) -> Interval | None:
-    """Return Wh per correct answer over the splits of a run; None where one has no such energy."""
+def _intervals(split_results: pd.DataFrame, mode: str) -> dict[str, Interval]:
+    """Return Wh per correct answer over the splits of each run, by its origin; not where a split has no such energy."""
     if split_results.empty:
-        return None
-    splits = split_results[split_results["origin"] == origin]
-    energy = energies(splits, mode)
-    if splits.empty or energy.isna().any() or not splits["correct"].sum():
-        return None
-    return bootstrap.ratio_of_sums(energy.to_list(), splits["correct"].to_list())
+        return {}
+    with_energy = split_results.assign(wh=energies(split_results, mode))
+    return {
+        str(origin): bootstrap.ratio_of_sums(splits["wh"].to_list(), splits["correct"].to_list())
+        for origin, splits in with_energy.groupby("origin", sort=False)
+        if splits["wh"].notna().all() and splits["correct"].sum()
+    }
 
 
 def _column(intervals: list[Interval | None], name: str, rows: pd.DataFrame) -> pd.Series:

@@ -45,7 +45,8 @@ def page(record_file: Path) -> dict[str, Any]:
         "cells": cells + [_lowered(cell) for cell in notebook.get("cells", [])],
         "metadata": {
             name: value for name, value in notebook.get("metadata", {}).items() if name != "papermill"
-        },
+        }
+        | {"nosearch": True},  # found by its title; the words of hundreds of like pages would hide all others
         "nbformat": 4,
         "nbformat_minor": 4,
     }

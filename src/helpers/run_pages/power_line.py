@@ -112,8 +112,9 @@ def _points(line: Line) -> str:
         among = range(first, min(first + size, len(line.values)))
         ends = {min(among, key=line.values.__getitem__), max(among, key=line.values.__getitem__)}
         chosen += sorted(ends | ({among[0]} if first == 0 else set()) | {among[-1]})
+    top = line.top  # looks at all values, so not once for each point
     return " ".join(
-        f"{WIDTH * (line.times_s[index] - start) / seconds:.1f},{HEIGHT * (1 - line.values[index] / line.top):.1f}"
+        f"{WIDTH * (line.times_s[index] - start) / seconds:.1f},{HEIGHT * (1 - line.values[index] / top):.1f}"
         for index in chosen
     )
 
