@@ -10,7 +10,7 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm llm axe clean lock lock-llm
+.PHONY: help book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-gpu-meter: $(INSTALLED) ## compare counter, power time line and CodeCarbon
 
 bench-llm: $(INSTALLED) ## compare our client with others, on a stub and on the CPU engine (make llm)
 	@$(BIN)/python benchmarks/llm.py $(BENCH)
+
+bench-campaign: $(INSTALLED) ## time a campaign of 24 runs against what it measures (a quarter of an hour)
+	@$(BIN)/python benchmarks/campaign.py $(BENCH)
 
 bench-gpu-llm: $(INSTALLED) ## energy against concurrency of two architectures with dummy weights, on a GPU (make llm LLM=gpu)
 	@$(BIN)/python benchmarks/gpu_llm.py $(BENCH)

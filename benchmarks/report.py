@@ -16,6 +16,7 @@ from helpers.bench import (
     overhead_table,
     tool_table,
 )
+from helpers.bench_campaign import CampaignBench, campaign_table, campaign_verdict
 from helpers.bench_llm import (
     GpuLlmBench,
     LlmBench,
@@ -27,7 +28,7 @@ from helpers.bench_llm import (
 )
 from helpers.results import load_tables
 
-Bench = MeterBench | GpuBench | LlmBench | GpuLlmBench
+Bench = MeterBench | GpuBench | LlmBench | GpuLlmBench | CampaignBench
 
 
 def write(bench: Bench, folder: Path) -> Path:
@@ -51,6 +52,8 @@ def _markdown(bench: Bench) -> tuple[str, str]:
             return "llm", llm_markdown(bench)
         case GpuLlmBench():
             return "gpu-llm", gpu_llm_markdown(bench)
+        case CampaignBench():
+            return "campaign", campaign_markdown(bench)
 
 
 def meter_markdown(bench: MeterBench) -> str:
@@ -110,6 +113,20 @@ def gpu_llm_markdown(bench: GpuLlmBench) -> str:
         "measurement.",
         _table(gpu_llm_table(bench, papers)),
         gpu_llm_verdict(bench),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def campaign_markdown(bench: CampaignBench) -> str:
+    """Return where the time of a campaign went."""
+    parts = [
+        f"# Bench of a campaign on {bench.where.machine}",
+        _where(bench.where),
+        campaign_verdict(bench),
+        _table(campaign_table(bench)),
+        f"The machine rests {units.duration(bench.cool_down_s / bench.runs)} between two measurements, counted from the end "
+        "of the last one. Python, kernels and packages start meanwhile: what they take is part of the configured rests, and "
+        "only the remainder is waited for.",
     ]
     return "\n\n".join(parts) + "\n"
 
