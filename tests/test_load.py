@@ -2,14 +2,13 @@
 
 import csv
 import json
-import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import Checkout, make_checkout
-from stub_runs import CAMPAIGN, RUNS, write_stub_runs
+from stub_runs import CAMPAIGN, RUNS, processor_s, write_stub_runs
 
 pytestmark = pytest.mark.xdist_group("load")  # written once
 MOST_S = 60.0
@@ -92,12 +91,6 @@ def said(checkout: Checkout, script: str) -> Any:
     done = checkout.python("audit_of_runs")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def processor_s() -> float:
-    """Return what the processes started so far have computed: on a machine of its own a little less than they took."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def rows(file: Path, source: str) -> int:
