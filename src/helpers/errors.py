@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right."""
+"""The exceptions for what a user can put right, or wait for."""
 
 import reprlib
 from collections.abc import Iterable
@@ -17,6 +17,10 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Show the message alone in a notebook (IPython asks an exception for this)."""
         return [f"{type(self).__name__}: {self}"]
+
+
+class PassingError(UserError):
+    """A fault that may be gone at the next try, though nothing was put right: a campaign tries such a run again."""
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

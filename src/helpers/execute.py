@@ -22,6 +22,7 @@ def measure(plan: Plan) -> Record:
     A run that is there already is not repeated: its record is returned, if it is of the same data.
 
     Raises:
+        PassingError: one line; the next try may succeed.
         UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
     """
     dataset = _check_input(plan)
@@ -57,9 +58,10 @@ def _measure(plan: Plan) -> Record:
             execute_notebook(source, scratch / NOTEBOOK, values)
         except UserError as error:
             kept = plan.folder.parent / f"{plan.run_id}.failed.ipynb"
-            if (scratch / NOTEBOOK).exists():
-                (scratch / NOTEBOOK).replace(kept)
-            raise UserError(f"{error} (notebook: {paths.relative(kept)})") from None
+            if not (scratch / NOTEBOOK).exists():
+                raise
+            (scratch / NOTEBOOK).replace(kept)
+            raise type(error)(f"{error} (notebook: {paths.relative(kept)})") from None
         inner = scratch / plan.parameters.campaign / plan.run_id
         record = read_record(inner / RECORD)
         for name in (*record.files, RAW_ANSWERS):

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from helpers import paths
-from helpers.errors import UserError
+from helpers.errors import PassingError, UserError
 
 
 def execute_notebook(
@@ -26,9 +27,10 @@ def execute_notebook(
     at the end: a write after every cell would fall between what is measured.
 
     Raises:
+        PassingError: the notebook said so, or its kernel was killed or could not start; the next try may succeed.
         UserError: one line with what the notebook said; `target` then holds the failed notebook.
     """
-    logging.getLogger("papermill").setLevel(logging.WARNING)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # its errors come as exceptions
     try:
         papermill.execute_notebook(
             source,
@@ -43,13 +45,30 @@ def execute_notebook(
             extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
         )
     except PapermillExecutionError as error:
-        reason = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
-        raise UserError(f"{paths.relative(source)}: {' '.join(str(reason).split())}") from None
+        said = _OF_NOTEBOOKS.get(error.ename)
+        reason = error.evalue if said else f"{error.ename}: {error.evalue}"
+        raise (said or UserError)(f"{paths.relative(source)}: {' '.join(str(reason).split())}") from None
+    except DeadKernelError:
+        raise PassingError(
+            f"{paths.relative(source)}: the notebook's kernel was killed (out of memory?), expected it to end by "
+            "itself; free memory and start the run again"
+        ) from None
+    except RuntimeError as error:
+        if "kernel" not in str(error).lower():
+            raise
+        raise PassingError(
+            f"{paths.relative(source)}: the notebook's kernel did not start ({error}), expected an answer; its ports "
+            "may be in use: start the run again"
+        ) from None
     except KeyboardInterrupt:
         # The cell's task goes on while the kernel is shut down, and nobody asks for its error then.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise
     _shorten_paths(target, [source, target, *_paths_in(parameters)])
+
+
+_OF_NOTEBOOKS = {kind.__name__: kind for kind in (UserError, PassingError)}
+"""Of an exception in the notebook's kernel only the name of its class comes here."""
 
 
 def _paths_in(parameters: Mapping[str, Any]) -> list[Path]:

@@ -1,5 +1,6 @@
 """Serve a checkpoint while a block runs; nothing is left behind, however the block or this process ends."""
 
+import errno
 import getpass
 import os
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from helpers.errors import UserError, nearest
+from helpers.errors import PassingError, UserError, nearest
 from helpers.llm import guard
 from helpers.llm.checkpoint import is_local
 from helpers.llm.counters import EngineCounters, read_counters, requests_open
@@ -40,6 +41,8 @@ HOST = "127.0.0.1"
 KEY_VARIABLE = "COMPANION_LLM_API_KEY"
 """Environment variable with the key of an endpoint that runs already."""
 LOG_LINES = 4
+IN_USE = "address already in use"
+"""In the log of an engine whose port was taken between our look and its own."""
 SETTLE_S = 10.0
 ENDED_S = 60.0
 
@@ -123,6 +126,7 @@ def serve(
         port: port on the loopback interface; a free one where None.
 
     Raises:
+        PassingError: one line where the port is in use.
         UserError: one line, with the server's last log lines, where it ends or does not answer in time.
     """
     if settings.runs_already:
@@ -202,7 +206,8 @@ def _free(port: int | None) -> int:
         try:
             probe.bind((HOST, port or 0))
         except OSError as error:
-            raise UserError(
+            kind = PassingError if error.errno == errno.EADDRINUSE else UserError
+            raise kind(
                 f"port {port} on {HOST} cannot be used ({error.strerror}), expected a free one; end the program that "
                 "has it, or give no port"
             ) from None
@@ -240,7 +245,9 @@ def _wait_until_ready(
     deadline = time.monotonic() + timeout_s
     while True:
         if (status := guarding.poll()) is not None:
-            raise UserError(f"{settings.engine} ended {_how(status)} before it was ready; {_told(log)}")
+            told = _told(log)
+            kind = PassingError if IN_USE in told.lower() else UserError
+            raise kind(f"{settings.engine} ended {_how(status)} before it was ready; {told}")
         if time.monotonic() > deadline:
             raise UserError(
                 f"{settings.engine} was not ready within {timeout_s:g} s, give it more or find out why; {_told(log)}"

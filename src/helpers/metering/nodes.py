@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from helpers.errors import UserError
+from helpers.errors import PassingError, UserError
 from helpers.metering.node_actor import MakeMeter, NodeActor, this_machine
 from helpers.metering.node_readings import NodeReading, NodesReading, combine
 
@@ -137,7 +137,8 @@ class NodesMeter:
             self._ask("stop")
         except UserError as lost:
             if isinstance(error, Exception):
-                raise UserError(f"{lost}; the work failed, too: {type(error).__name__}: {error}") from error
+                failed = f"{lost}; the work failed, too: {type(error).__name__}: {error}"
+                raise type(lost)(failed) from error
 
     def _offsets(self) -> dict[str, tuple[float, float]]:
         """Return the least and the largest offset of each node's clock that its round trips leave possible.
@@ -154,18 +155,25 @@ class NodesMeter:
         return {node: min(found, key=lambda trip: trip[1] - trip[0]) for node, found in trips.items()}
 
     def _ask(self, call: str, *arguments: object, nodes: Sequence[str] | None = None) -> dict[str, Any]:
-        """Call all nodes at the same time and return their answers; one line names those without one."""
+        """Call all nodes at the same time and return their answers.
+
+        Raises:
+            PassingError: one line with the nodes without an answer: they died, or could not be reached in time.
+            UserError: the same where a node can never be measured as it is.
+        """
         asked = list(self._actors) if nodes is None else nodes
         references = {node: getattr(self._actors[node], call).remote(*arguments) for node in asked}
         self._ray.wait(list(references.values()), num_returns=len(references), timeout=ANSWER_S)
-        answers, faults = {}, []
+        answers, faults, passing = {}, [], True
         for node, reference in references.items():
             try:
                 answers[node] = self._ray.get(reference, timeout=0)
             except self._ray.exceptions.RayError as error:
                 faults.append(f"{_name(self._hosts, node)}: {_fault(self._ray, call, error)}")
+                passing = passing and _passes(error)
         if faults:
-            raise UserError(
+            kind = PassingError if passing else UserError
+            raise kind(
                 f"{len(faults)} of {len(self._actors)} nodes not measured, expected all, so there is no result: "
                 f"{'; '.join(faults)}; put that right and start the run again"
             )
@@ -175,13 +183,13 @@ class NodesMeter:
         """Refuse a cluster that is not the one that was measured.
 
         Raises:
-            UserError: one line with the nodes that came or went meanwhile.
+            PassingError: one line with the nodes that came or went meanwhile.
         """
         now = _alive(self._ray)
         gone = [_name(self._hosts, node) for node in self._hosts if node not in now]
         new = [_name(now, node) for node in now if node not in self._hosts and self._whole_cluster]
         if gone or new:
-            raise UserError(
+            raise PassingError(
                 f"the Ray cluster changed during the measurement (gone: {', '.join(gone) or 'none'}; joined "
                 f"without a meter: {', '.join(new) or 'none'}), so there is no result; start the run again "
                 "when all nodes are up"
@@ -245,6 +253,13 @@ def _fault(ray: Any, call: str, error: Exception) -> str:
         return "its meter cannot be reached"
     because = re.search(r"because (?:of )?(.*?)(?:\. |\.?\n|\.?$)", str(error))
     return f"its meter died ({because[1] if because else 'no reason known'})"
+
+
+def _passes(error: Exception) -> bool:
+    """Say whether a node may answer the next time: not where its environment or its meter's input is at fault."""
+    cause = getattr(error, "cause", None)
+    wrong = isinstance(cause, UserError) and not isinstance(cause, PassingError)
+    return not (wrong or getattr(error, "actor_init_failed", False))
 
 
 def _last_line(error: Exception) -> str:
