@@ -76,7 +76,7 @@ class LanguageModel(Strict):
     gated: bool | None
     """Whether the hub asks for an account that has accepted the licence; None: not known to us."""
     trust_remote_code: bool = False
-    """Whether it cannot run without code from its repository."""
+    """Whether it cannot run without code from its repository; that of the pinned revision, and no other, is trusted."""
     reasoning: bool = False
     """Whether it thinks before it answers."""
     min_gpus: dict[str, MinimumGpus] = Field(default_factory=dict)
@@ -86,6 +86,8 @@ class LanguageModel(Strict):
     def _consistent(self) -> Self:
         if self.is_folder == bool(self.revision):
             raise ValueError("a checkpoint on the hub needs 'revision', a folder ('./...') has none")
+        if self.trust_remote_code and not self.revision:
+            raise ValueError("'trust_remote_code' needs 'revision': code that may change is not trusted")
         if self.hidden_size % self.heads or self.heads % self.kv_heads:
             raise ValueError("'hidden_size' is a multiple of 'heads', and that of 'kv_heads'")
         return self

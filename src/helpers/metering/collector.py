@@ -9,6 +9,7 @@ import json
 import math
 import os
 import select
+import sys
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if samples is None:
         return _GONE
-    write(samples, given.file)
+    try:
+        write(samples, given.file)
+    except OSError as error:
+        given.file.unlink(missing_ok=True)
+        print(f"{given.file.name}: {os.strerror(error.errno) if error.errno else error}", file=sys.stderr)
+        return 1
     return 0
 
 
