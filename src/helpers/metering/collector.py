@@ -137,7 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write(samples, given.file)
     except OSError as error:
         given.file.unlink(missing_ok=True)
-        print(f"{given.file.name}: {os.strerror(error.errno) if error.errno else error}", file=sys.stderr)
+        reason = os.strerror(error.errno) if error.errno else error
+        print(f"{type(error).__name__}: {given.file.name}: {reason}", file=sys.stderr)
         return 1
     return 0
 
