@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT, refusal
-from helpers.errors import PassingError, UserError
+from helpers.errors import PassingError
 from helpers.metering import nodes as several
 from helpers.metering.meter import Reading
 from helpers.metering.node_actor import Halves
