@@ -21,6 +21,9 @@ FIGURE_1 = "notebooks/analysis/figure_1_accuracy_energy"
 REAL = ("news", "yelp", "tomatoes", "emotion")
 MEASURED = {"model": ["linear-bow", "linear-tfidf"], "dataset": "fktg-sample", "splits": 1, "window_s": 0.05}
 SCRIPT = "<script>alert(1)</script>"
+IMAGE = '"><img src=x onerror=alert(1)>'
+MARKDOWN = "[x](javascript:alert(1)) {raw}`html` ![y](x)\n\n```{raw} html\n<script>alert(1)</script>\n```"
+HOSTILE = (SCRIPT, IMAGE, MARKDOWN)
 
 
 def make_book(folder: Path) -> Checkout:
@@ -38,8 +41,14 @@ def make_book(folder: Path) -> Checkout:
 def _write_hostile_records(copy: Checkout) -> None:
     document = json.loads(copy.records()[0].read_text(encoding="utf-8"))
     document["run"] |= {"campaign": "hostile", "checkpoint": SCRIPT, "dataset_origin": SCRIPT}
-    document["environment"] |= {"os": SCRIPT, "cpu_model": SCRIPT, "packages": {SCRIPT: SCRIPT}}
-    document["checks"].append({"name": "hostile", "passed": False, "message": SCRIPT, "severity": "warning"})
+    document["run"] |= {"dtype": MARKDOWN, "revision": IMAGE}
+    document["environment"] |= {"os": SCRIPT, "cpu_model": SCRIPT, "python": IMAGE, "driver": IMAGE}
+    document["environment"] |= {"packages": {text: text for text in HOSTILE}, "container": MARKDOWN}
+    for text in HOSTILE:
+        document["checks"].append({"name": text, "passed": False, "message": text, "severity": "warning"})
+    for split in document["splits"]:
+        for source in split["sources"]:
+            source |= {"source": IMAGE, "problem": MARKDOWN}
     for campaign, content in (("hostile", document), ("refused", document | {SCRIPT: 1})):
         folder = copy.root / "runs" / campaign / document["run"]["run_id"]
         shutil.copytree(copy.records()[0].parent, folder)

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from conftest import ROOT
-from helpers.errors import UserError
+from helpers.errors import PassingError, UserError
 from helpers.llm import engines
 from helpers.llm.counters import EngineCounters
 from helpers.llm.engine import EngineSettings
@@ -319,10 +319,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Eng
     return make
 
 
-def start_refused(settings: EngineSettings, log: Path, **options: object) -> str:
+def start_refused(
+    settings: EngineSettings, log: Path, kind: type[UserError] = UserError, **options: object
+) -> str:
     before = set(processes())
     with pytest.raises(UserError) as error, serve(settings, log, **options):
         pytest.fail("it started")
+    assert type(error.value) is kind
     line = str(error.value)
     assert len(line.splitlines()) == 1
     assert len(line) < 1500
@@ -341,7 +344,23 @@ def test_an_engine_that_dies_at_the_start_tells_its_error_and_last_lines(fake, t
 def test_an_engine_that_runs_out_of_memory_says_so(fake, tmp_path):
     line = start_refused(fake("os.kill(os.getpid(), signal.SIGKILL)"), tmp_path / "log")
     assert "ended by SIGKILL (out of memory?)" in line
+    assert "; out of memory: end other programs on the machine, or take a smaller max_model_len" in line
     assert line.endswith("one | two | three | loading")
+
+
+def test_an_engine_that_finds_no_memory_on_the_gpu_says_what_helps(fake, tmp_path):
+    error = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB."
+    line = start_refused(fake(f"print({error!r}, flush=True); sys.exit(1)"), tmp_path / "log")
+    assert "; out of memory: " in line
+    assert "more gpus or a smaller model" in line
+    assert error in line
+
+
+def test_an_engine_whose_port_was_taken_meanwhile_may_start_the_next_time(fake, tmp_path):
+    settings = fake("other = HTTPServer(('127.0.0.1', port), Handler); answer()")  # really bound, twice
+    line = start_refused(settings, tmp_path / "log", kind=PassingError)
+    assert "Address already in use" in line
+    assert "start again" in line
 
 
 def test_an_engine_that_is_never_ready_ends_at_the_time_out_with_its_last_lines(fake, tmp_path):
@@ -368,7 +387,7 @@ def test_a_port_in_use_is_refused_before_anything_starts(fake, tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        line = start_refused(fake("answer()"), tmp_path / "log", port=port)
+        line = start_refused(fake("answer()"), tmp_path / "log", kind=PassingError, port=port)
     assert line.startswith(f"port {port} on 127.0.0.1 cannot be used (Address already in use)")
     assert not (tmp_path / "log").exists()
 

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT, refusal
-from helpers.errors import UserError
+from helpers.errors import PassingError
 from helpers.metering import nodes as several
 from helpers.metering.meter import Reading
 from helpers.metering.node_actor import Halves
@@ -405,7 +405,7 @@ def test_killing_the_meter_of_a_node_gives_one_line_and_no_result(fake, ids, num
 def test_killing_an_actor_through_ray_is_told_in_the_same_way(fake, ids):
     import ray
 
-    with pytest.raises(UserError, match=r"its meter died") as error, open_nodes(fake) as meter:
+    with pytest.raises(PassingError, match=r"its meter died") as error, open_nodes(fake) as meter:
         meter.measure(lambda: ray.kill(meter._actors[ids[0]]))
     assert len(str(error.value).splitlines()) == 1
 

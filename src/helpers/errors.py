@@ -1,5 +1,6 @@
 """The exceptions for what a user can put right, or wait for."""
 
+import re
 import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -21,6 +22,14 @@ class UserError(Exception):
 
 class PassingError(UserError):
     """A fault that may be gone at the next try, though nothing was put right: a campaign tries such a run again."""
+
+
+def is_out_of_memory(text: str) -> bool:
+    """Say whether a program tells that it found no memory, that of a GPU included."""
+    return _OUT_OF_MEMORY.search(text) is not None
+
+
+_OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|(?:can't|cannot) allocate memory", re.IGNORECASE)
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 import sys
 
 from helpers import paths, traditional_measurement
-from helpers.datasets import Dataset
 from helpers.environment import sha256_of
 from helpers.errors import UserError
 from helpers.llm import measure as llm_measurement
@@ -11,7 +10,7 @@ from helpers.lock import MACHINE_LOCK, holding, is_held, run_lock
 from helpers.measurement import RAW_ANSWERS
 from helpers.notebook import execute_notebook
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
-from helpers.record import RECORD, Record, publish, read_record, write_record
+from helpers.record import RECORD, Record, check_writable, publish, read_record, write_record
 
 NOTEBOOK = "notebook.ipynb"
 
@@ -25,27 +24,22 @@ def measure(plan: Plan) -> Record:
         PassingError: one line; the next try may succeed.
         UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
     """
-    dataset = _check_input(plan)
-    plan.folder.parent.mkdir(parents=True, exist_ok=True)
+    _check_input(plan)
+    check_writable(plan.folder.parent)
     with holding(run_lock(plan.folder), "this run is being measured already"):
-        if not (plan.folder / RECORD).exists():
-            return _measure(plan)
-        record = read_record(plan.folder / RECORD)
-        if record.run.dataset_sha256 != dataset.sha256:
-            raise UserError(
-                f"{paths.relative(plan.folder)} holds a run on other data of the same name; delete the folder, "
-                "or file the run under another campaign=NAME"
-            )
-        return record
+        if (plan.folder / RECORD).exists():
+            return read_record(plan.folder / RECORD)
+        return _measure(plan)
 
 
-def _check_input(plan: Plan) -> Dataset:
+def _check_input(plan: Plan) -> None:
     match plan:
         case TraditionalPlan():
-            return traditional_measurement.check_input(plan)
+            traditional_measurement.check_input(plan)
         case LlmPlan():
-            return llm_measurement.check_input(plan)
-    raise TypeError(f"no measurement for a {type(plan).__name__}")
+            llm_measurement.check_input(plan)
+        case _:
+            raise TypeError(f"no measurement for a {type(plan).__name__}")
 
 
 def _measure(plan: Plan) -> Record:
@@ -59,7 +53,7 @@ def _measure(plan: Plan) -> Record:
         except UserError as error:
             kept = plan.folder.parent / f"{plan.run_id}.failed.ipynb"
             if not (scratch / NOTEBOOK).exists():
-                raise
+                raise type(error)(f"{error} (run: {paths.relative(plan.folder)})") from None
             (scratch / NOTEBOOK).replace(kept)
             raise type(error)(f"{error} (notebook: {paths.relative(kept)})") from None
         inner = scratch / plan.parameters.campaign / plan.run_id

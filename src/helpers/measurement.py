@@ -18,17 +18,15 @@ import pandas as pd
 
 from helpers.datasets import Dataset, Split, splits
 from helpers.environment import environment, fixed_threads, sha256_of, threads
-from helpers.errors import UserError
 from helpers.lock import holding_machine
 from helpers.metering import checks, judgement
+from helpers.metering.clocks import moment, moved
 from helpers.metering.meter import Reading, SourceReading, Window, add, scale, sources_of_run
 from helpers.metering.neighbours import Load, other_meters, other_processes
 from helpers.metering.several import RunMeter, open_run_meter
 from helpers.metering.timeline import Timeline, TimelineLost, start_timeline
 from helpers.parameters import Plan
-from helpers.paths import relative
 from helpers.record import (
-    RECORD,
     SCHEMA_VERSION,
     Check,
     Energy,
@@ -40,6 +38,7 @@ from helpers.record import (
     SplitResult,
     publish,
     write_record,
+    writing,
 )
 
 IDLE_S = 2.0
@@ -90,19 +89,6 @@ class Subject(Protocol):
         """Say what was expected of this kind of model beside what is expected of every run."""
 
 
-def check_absent(plan: Plan) -> None:
-    """Check that the run is not there yet.
-
-    Raises:
-        UserError: one line that says what to do.
-    """
-    if (plan.folder / RECORD).exists():
-        raise UserError(
-            f"{relative(plan.folder)} holds a run already; delete the folder to measure it again, "
-            "or file the run under another campaign=NAME"
-        )
-
-
 def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextManager[Subject]]) -> Record:
     """Measure all splits of a run and publish its record.
 
@@ -124,6 +110,7 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
         start_timeline(folder, uuids) as timeline,
         ExitStack() as loaded,
     ):
+        begun = moment()
         subject, load_reading = meter.measure(lambda: loaded.enter_context(load()))
         loaded.enter_context(fixed_threads(plan.hardware.cpu_cores))
         where = where.model_copy(
@@ -149,6 +136,7 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
             checks=[
                 *judgement.of_windows(windows, both_idle, meter.least_window_s),
                 *judgement.of_run(windows, dataset.warnings, meter.gpus, plan.gpus * plan.nodes),
+                checks.clocks_steady([*(window.reading.moved for window in windows), moved(begun, moment())]),
                 checks.machine_quiet(others_percent, plan.hardware.cpu_cores),
                 checks.one_tracker(other_meters()),
                 checks.alone_on_gpu(_most(on_gpus, other_processes(uuids)), plan.gpus),
@@ -243,7 +231,8 @@ def _write_answers(measured: Sequence[MeasuredSplit], folder: Path) -> Path:
         if known:
             table = pd.concat([frame.assign(split=number) for number, frame in known])
             table = table[["split", *table.columns.drop("split")]]
-            table.to_parquet(folder / name, index=False)
+            with writing(folder / name):
+                table.to_parquet(folder / name, index=False)
     return folder / PREDICTIONS
 
 

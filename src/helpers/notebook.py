@@ -6,14 +6,16 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from helpers import paths
-from helpers.errors import PassingError, UserError
+from helpers.errors import PassingError, UserError, is_out_of_memory
+from helpers.record import writing
 
 
 def execute_notebook(
@@ -31,40 +33,74 @@ def execute_notebook(
         UserError: one line with what the notebook said; `target` then holds the failed notebook.
     """
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # its errors come as exceptions
-    try:
-        papermill.execute_notebook(
-            source,
-            target,
-            parameters=dict(parameters),
-            kernel_name="python3",
-            engine_name=engine,
-            cwd=paths.ROOT,
-            progress_bar=False,
-            stdout_file=sys.stderr,  # what a cell prints is progress
-            request_save_on_cell_execute=False,
-            extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
-        )
-    except PapermillExecutionError as error:
-        said = _OF_NOTEBOOKS.get(error.ename)
-        reason = error.evalue if said else f"{error.ename}: {error.evalue}"
-        raise (said or UserError)(f"{paths.relative(source)}: {' '.join(str(reason).split())}") from None
-    except DeadKernelError:
-        raise PassingError(
-            f"{paths.relative(source)}: the notebook's kernel was killed (out of memory?), expected it to end by "
-            "itself; free memory and start the run again"
-        ) from None
-    except RuntimeError as error:
-        if "kernel" not in str(error).lower():
+    name = paths.relative(source)
+    with tempfile.TemporaryFile() as said, writing(target):
+        try:
+            papermill.execute_notebook(
+                source,
+                target,
+                parameters=dict(parameters),
+                kernel_name="python3",
+                engine_name=engine,
+                cwd=paths.ROOT,
+                progress_bar=False,
+                stdout_file=sys.stderr,  # what a cell prints is progress
+                request_save_on_cell_execute=False,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
+                kernel_manager_class=_kernel(said),
+            )
+        except PapermillExecutionError as error:
+            _shorten_paths(target, [source, target, *_paths_in(parameters)])
+            raise _fault(name, error.ename, error.evalue) from None
+        except DeadKernelError:
+            raise PassingError(
+                f"{name}: the notebook's kernel was killed (out of memory?){_last_words(said)}, expected it to end by "
+                "itself; free memory and start the run again"
+            ) from None
+        except RuntimeError as error:
+            if "kernel" not in str(error).lower():
+                raise
+            raise PassingError(
+                f"{name}: the notebook's kernel did not start ({error}){_last_words(said)}, expected an answer; start "
+                "the run again"
+            ) from None
+        except KeyboardInterrupt:
+            # The cell's task goes on while the kernel is shut down, and nobody asks for its error then.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             raise
-        raise PassingError(
-            f"{paths.relative(source)}: the notebook's kernel did not start ({error}), expected an answer; its ports "
-            "may be in use: start the run again"
-        ) from None
-    except KeyboardInterrupt:
-        # The cell's task goes on while the kernel is shut down, and nobody asks for its error then.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise
-    _shorten_paths(target, [source, target, *_paths_in(parameters)])
+        _shorten_paths(target, [source, target, *_paths_in(parameters)])
+
+
+def _kernel(said: IO[bytes]) -> type[AsyncKernelManager]:
+    """Return a kind of kernel that complains into a file: one that cannot start prints pages."""
+
+    class Quiet(AsyncKernelManager):  # type: ignore[misc]
+        async def _async_start_kernel(self, **options: Any) -> None:
+            await super()._async_start_kernel(stderr=said, **options)
+
+        start_kernel = _async_start_kernel
+
+    return Quiet
+
+
+def _last_words(said: IO[bytes]) -> str:
+    said.seek(0)
+    lines = said.read().decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f", its last words: {last}" if last else ""
+
+
+def _fault(source: str, name: str, message: str) -> UserError:
+    """Return what an exception in a notebook is here; of its class only the name came."""
+    told = " ".join(str(message).split())
+    if name in _OF_NOTEBOOKS:
+        return _OF_NOTEBOOKS[name](f"{source}: {told}")
+    if is_out_of_memory(f"{name}: {told}"):
+        return UserError(
+            f"{source}: out of memory ({name}: {told}), expected it to fit; end other programs, or measure on a "
+            "machine with more memory"
+        )
+    return UserError(f"{source}: {name}: {told}")
 
 
 _OF_NOTEBOOKS = {kind.__name__: kind for kind in (UserError, PassingError)}

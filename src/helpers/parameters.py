@@ -148,10 +148,11 @@ class LlmPlan(Plan):
         chosen, model = self.parameters, self.model
         of_study = str(paths.ROOT / model.checkpoint) if model.is_folder else model.checkpoint
         elsewhere = "://" in chosen.engine  # which revision it serves, nobody here knows
+        revision = None if chosen.checkpoint or elsewhere else model.revision
         return EngineSettings(
             engine=chosen.engine,
             checkpoint=chosen.checkpoint or of_study,
-            revision=None if chosen.checkpoint or elsewhere else model.revision,
+            revision=revision,
             gpus=chosen.gpus,
             nodes=chosen.nodes,
             dtype=chosen.dtype,
@@ -159,7 +160,7 @@ class LlmPlan(Plan):
             weights="dummy" if chosen.weights == "dummy" else "checkpoint",
             max_model_len=chosen.max_model_len or None,
             prefix_caching=chosen.prefix_caching,
-            trust_remote_code=model.trust_remote_code,
+            trust_remote_code=model.trust_remote_code and revision is not None,  # a folder holds other code
         )
 
     @property

@@ -1,10 +1,12 @@
 """The record on disk: the JSON that a run writes, read, written and published (schema: `helpers.schema`)."""
 
+import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,10 +47,12 @@ __all__ = [
     "Served",
     "Source",
     "SplitResult",
+    "check_writable",
     "publish",
     "read_record",
     "read_records",
     "write_record",
+    "writing",
 ]
 
 READABLE = (1, 2, SCHEMA_VERSION)
@@ -109,12 +113,55 @@ def read_records(folder: Path) -> tuple[dict[Path, Record], list[str]]:
 def write_record(record: Record, folder: Path) -> None:
     """Write `folder/record.json`, durable, and check that it reads back; call it last, inside `publish`."""
     file = folder / RECORD
-    with file.open("w", encoding="utf-8") as out:
+    with writing(file), file.open("w", encoding="utf-8") as out:
         out.write(record.model_dump_json(indent=1) + "\n")
         out.flush()
         os.fsync(out.fileno())
     if parse_json(Record, file.read_bytes(), str(file)) != record:
         raise UserError(f"{paths.relative(file)}: does not read back as it was written")
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Write a file in the block; where that fails nothing half-written is left.
+
+    Raises:
+        UserError: one line with the file and the reason where the disk is full, or will not take it.
+    """
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+        if error.errno not in _DISK:
+            raise
+        raise UserError(
+            f"{file.name}: cannot be written: {_reason(error)}; make room on its disk and start again"
+        ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that a run can be filed in a folder, before anything expensive starts; the folder is made.
+
+    Raises:
+        UserError: one line with the folder and the reason, a read-only disk for example.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # it has no name: nothing of it can be left
+    except OSError as error:
+        raise UserError(
+            f"{paths.relative(folder)}: cannot be written: {_reason(error)}; make it writable, or give another "
+            "output=FOLDER"
+        ) from None
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's word; libraries put their own around it."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 @contextmanager
@@ -125,9 +172,9 @@ def publish(target: Path) -> Iterator[Path]:
     record: what is left of a run whose record was deleted.
 
     Raises:
-        UserError: where `target` holds a record already.
+        UserError: where `target` holds a record already, or cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(target.parent)
     for stale in target.parent.glob(f".{target.name}.*.partial"):
         if int(stale.name.split(".")[-2]) == os.getpid() or not _alive(int(stale.name.split(".")[-2])):
             shutil.rmtree(stale, ignore_errors=True)

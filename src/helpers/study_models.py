@@ -77,7 +77,7 @@ class LanguageModel(Strict):
     gated: bool | None
     """Whether the hub asks for an account that has accepted the licence; null: not known to us."""
     trust_remote_code: bool = False
-    """Whether it cannot run without code from its repository."""
+    """Whether it cannot run without code from its repository; that of the pinned revision, and no other, is trusted."""
     reasoning: bool = False
     """Whether it thinks before it answers."""
     min_gpus: dict[str, MinimumGpus] = Field(default_factory=dict)
@@ -87,6 +87,8 @@ class LanguageModel(Strict):
     def _consistent(self) -> Self:
         if self.is_folder == bool(self.revision):
             raise ValueError("a checkpoint on the hub needs 'revision', a folder ('./...') has none")
+        if self.trust_remote_code and not self.revision:
+            raise ValueError("'trust_remote_code' needs 'revision': code that may change is not trusted")
         if self.head_size is None and self.hidden_size % self.heads:
             raise ValueError("'hidden_size' is a multiple of 'heads', or 'head_size' (head_dim) is needed")
         if self.heads % self.kv_heads:

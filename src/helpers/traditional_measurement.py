@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pandas as pd
 
-from helpers import measurement, traditional
+from helpers import measurement, readiness, traditional
 from helpers.datasets import Dataset, Split, load_dataset, pick, splits
 from helpers.measurement import Answers, MeasuredSplit, Subject
 from helpers.metering.checks import metered_the_right_gpu
@@ -15,12 +15,12 @@ from helpers.record import Check, Record, Run
 
 
 def check_ready(plan: TraditionalPlan) -> Dataset:
-    """Check the input and that the run is not there yet; returns the dataset.
+    """Check the input, that the run is not there yet and that it can be filed; returns the dataset.
 
     Raises:
         UserError: one line that says what is missing and what to do.
     """
-    measurement.check_absent(plan)
+    readiness.check_target(plan)
     return check_input(plan)
 
 
@@ -31,6 +31,7 @@ def check_input(plan: TraditionalPlan) -> Dataset:
         UserError: one line that says what is missing and what to do.
     """
     dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
+    readiness.check_data(plan, dataset)
     splits(dataset)
     if plan.checkpoint is not None:
         traditional.check_embedding(plan.checkpoint, plan.parameters.device)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import measurement
+from helpers import measurement, readiness
 from helpers.datasets import Dataset, Split, load_dataset, pick, splits
 from helpers.environment import sha256_of_weights
 from helpers.errors import UserError
@@ -34,12 +34,12 @@ _DTYPE = re.compile(r"\bdtype=(?:torch\.)?(\w+)")
 
 
 def check_ready(plan: LlmPlan) -> Dataset:
-    """Check the input and that the run is not there yet; returns the dataset.
+    """Check the input, that the run is not there yet and that it can be filed; returns the dataset.
 
     Raises:
         UserError: one line that says what is missing and what to do.
     """
-    measurement.check_absent(plan)
+    readiness.check_target(plan)
     return check_input(plan)
 
 
@@ -50,6 +50,7 @@ def check_input(plan: LlmPlan) -> Dataset:
         UserError: one line that says what is missing and what to do.
     """
     dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
+    readiness.check_data(plan, dataset)
     training = len(splits(dataset)[0].train)
     if plan.parameters.shots > training:
         raise UserError(

@@ -3,10 +3,8 @@
 import errno
 import getpass
 import os
-import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -35,14 +33,12 @@ from helpers.llm.engines import (
     installed_engine,
     served_name,
 )
-from helpers.llm.probing import get, models, shortened, vllm, warm_up
+from helpers.llm.probing import get, models, vllm, warm_up
+from helpers.llm.server_log import fault, how
 
 HOST = "127.0.0.1"
 KEY_VARIABLE = "COMPANION_LLM_API_KEY"
 """Environment variable with the key of an endpoint that runs already."""
-LOG_LINES = 4
-IN_USE = "address already in use"
-"""In the log of an engine whose port was taken between our look and its own."""
 SETTLE_S = 10.0
 ENDED_S = 60.0
 
@@ -81,7 +77,9 @@ class Server:
             UserError: one line with the server's last log lines where it does not.
         """
         if not self.alive():
-            raise UserError(f"the server of {self.endpoint.model} no longer answers; {_told(self.log)}")
+            status = None if self.guarding is None else self.guarding.poll()
+            ended = f"; it ended {how(status)}" if status else ""
+            raise fault(f"the server of {self.endpoint.model} no longer answers{ended}", self.log)
 
     def counters(self) -> EngineCounters | None:
         """Return what the engine has counted so far, once all requests have ended; None where it does not count.
@@ -96,8 +94,9 @@ class Server:
             try:
                 text = get(self.endpoint, "/metrics").raise_for_status().text
             except httpx.HTTPError as error:
-                raise UserError(
-                    f"the server of {self.endpoint.model} gives no counters ({type(error).__name__}); {_told(self.log)}"
+                raise fault(
+                    f"the server of {self.endpoint.model} gives no counters ({type(error).__name__})",
+                    self.log,
                 ) from None
             if requests_open(text) == 0 and before and read_counters(text) == read_counters(before):
                 return read_counters(text)
@@ -194,8 +193,8 @@ def _running(settings: EngineSettings, timeout_s: float) -> Server:
         raise UserError(
             f"engine={settings.engine}: it serves no model {endpoint.model!r} ({nearest(endpoint.model, names)})"
         )
-    if fault := warm_up(endpoint, timeout_s):
-        raise UserError(f"engine={settings.engine}: it does not answer the warm-up completion: {fault}")
+    if refused := warm_up(endpoint, timeout_s):
+        raise UserError(f"engine={settings.engine}: it does not answer the warm-up completion: {refused}")
     counts, version = vllm(endpoint)
     return Server(endpoint, version, (), time.monotonic() - start, None, counts)
 
@@ -245,12 +244,10 @@ def _wait_until_ready(
     deadline = time.monotonic() + timeout_s
     while True:
         if (status := guarding.poll()) is not None:
-            told = _told(log)
-            kind = PassingError if IN_USE in told.lower() else UserError
-            raise kind(f"{settings.engine} ended {_how(status)} before it was ready; {told}")
+            raise fault(f"{settings.engine} ended {how(status)} before it was ready", log)
         if time.monotonic() > deadline:
-            raise UserError(
-                f"{settings.engine} was not ready within {timeout_s:g} s, give it more or find out why; {_told(log)}"
+            raise fault(
+                f"{settings.engine} was not ready within {timeout_s:g} s, give it more or find out why", log
             )
         try:
             if get(endpoint, "/health").is_success:
@@ -258,36 +255,12 @@ def _wait_until_ready(
         except httpx.HTTPError:
             pass  # it does not listen yet
         time.sleep(0.2)
-    fault = warm_up(endpoint, max(deadline - time.monotonic(), 1.0))
-    if fault or guarding.poll() is not None:
-        raise UserError(
-            f"{settings.engine} started but did not answer the warm-up completion: {fault or 'it ended'}; {_told(log)}"
+    refused = warm_up(endpoint, max(deadline - time.monotonic(), 1.0))
+    if refused or guarding.poll() is not None:
+        raise fault(
+            f"{settings.engine} started but did not answer the warm-up completion: {refused or 'it ended'}",
+            log,
         )
-
-
-def _how(status: int) -> str:
-    if status <= guard.BY_SIGNAL:
-        return f"with status {status}"
-    name = signal.Signals(status - guard.BY_SIGNAL).name
-    return f"by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
-
-
-def _told(log: Path | None) -> str:
-    """Return the first error in a log and its last lines."""
-    if log is None:
-        return "it was not started here"
-    try:
-        lines = [shortened(line) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    except OSError:
-        lines = []
-    lines = [line for line in lines if line]
-    causes = [
-        line
-        for line in lines
-        if re.search(r"\b[A-Z]\w*(Error|Exception): ", line) and not line.startswith("WARNING")
-    ]
-    shown = [*(line for line in causes[:1] if line not in lines[-LOG_LINES:]), *lines[-LOG_LINES:]]
-    return f"its log ends: {' | '.join(shown) or '(empty)'}"
 
 
 def _end(guarding: "subprocess.Popen[bytes]") -> None:

@@ -3,10 +3,14 @@
 import statistics
 from collections.abc import Iterator, Sequence
 
+from helpers.metering.clocks import Moved
 from helpers.metering.meter import Reading, SourceReading, Window
 from helpers.record import Check, Energy
 
 CLOCKS_APART = 0.05
+JUMP_S = 0.5
+JUMP_SHARE = 0.001
+"""How far the wall clock may go from the monotonic one: seconds, and a part of the duration, for it is kept right."""
 SOURCES_APART = 0.05
 """How far CodeCarbon and the counters may be apart, as a part of the counters' energy."""
 TIMELINE_APART = 0.15
@@ -25,6 +29,24 @@ def clocks_agree(readings: Sequence[Reading]) -> Check:
         "clocks_agree",
         apart <= CLOCKS_APART,
         f"CodeCarbon's durations and ours are at most {apart:.2%} apart, expected {CLOCKS_APART:.0%}",
+    )
+
+
+def clocks_steady(moves: Sequence[Moved | None]) -> Check:
+    """Nobody set the clock, and the machine did not sleep, during any of these stretches; None of them is compared."""
+    known = [item for item in moves if item is not None]
+    asleep_s = max((item.suspended_s or 0.0 for item in known), default=0.0)
+    if asleep_s > JUMP_S:
+        said = f"the machine was suspended for {asleep_s:.3g} s during the run, expected never: its energy is not counted"
+        return _check("clocks_steady", False, said)
+    if not known:
+        return _check("clocks_steady", False, "no two clocks were compared")
+    worst = max(known, key=lambda item: abs(item.wall_s) - JUMP_SHARE * item.duration_s)
+    return _check(
+        "clocks_steady",
+        abs(worst.wall_s) <= JUMP_S + JUMP_SHARE * worst.duration_s,
+        f"the wall clock moved by {worst.wall_s:+.3g} s against the monotonic clock, which durations are taken from, "
+        f"expected at most {JUMP_S:g} s and {JUMP_SHARE:.1%}",
     )
 
 

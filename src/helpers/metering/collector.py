@@ -9,6 +9,7 @@ import json
 import math
 import os
 import select
+import sys
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +133,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if samples is None:
         return _GONE
-    write(samples, given.file)
+    try:
+        write(samples, given.file)
+    except OSError as error:
+        given.file.unlink(missing_ok=True)
+        reason = os.strerror(error.errno) if error.errno else error
+        print(f"{type(error).__name__}: {given.file.name}: {reason}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from helpers.metering.choice import PERIODS, choose, codecarbon_reading, counter_reading
+from helpers.metering.clocks import moment, moved
 from helpers.metering.counters import Absent, Counter, CounterLost
 from helpers.metering.edges import energy_j, lines_after, lines_before
 from helpers.metering.nvml import GpuDevice, in_nvml_order, open_nvml
@@ -94,11 +95,11 @@ class Meter:
         before = lines_before(counters, self._clock, self._sleep)
         self._lost.clear()
         self._tracker.start()
-        start_s = self._clock()
+        begun, start_s = moment(), self._clock()
         try:
             result = work()
         finally:
-            end_s = self._clock()
+            end_s, ended = self._clock(), moment()
             tracked = self._tracker.stop()
         after = lines_after(counters, self._clock, self._sleep)
         duration_s = end_s - start_s
@@ -125,7 +126,7 @@ class Meter:
             *readings,
             *(SourceReading(item.source, item.component, None, item.reason) for item in self.absent),
         )
-        return result, Reading(duration_s, tracked.duration_s, energy, sources, start_s)
+        return result, Reading(duration_s, tracked.duration_s, energy, sources, start_s, moved(begun, ended))
 
     def window(self, work: Callable[[], object], window_s: float) -> Window:
         """Repeat `work` until at least `window_s` seconds are over, and enough updates of every counter."""

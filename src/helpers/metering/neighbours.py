@@ -1,5 +1,6 @@
 """What else runs on the machine: other processes on the GPUs of a run, and other load of the CPU."""
 
+import importlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,7 +33,7 @@ def other_processes(gpu_uuids: Sequence[str], pynvml: Any | None = None) -> int 
     Inside a container the driver may give process ids of the host; those of the run are then counted as others.
     """
     try:
-        nvml = pynvml or __import__("pynvml")
+        nvml = pynvml or importlib.import_module("pynvml")
         nvml.nvmlInit()
     except Exception:  # no driver, no package: nothing to be told
         return None

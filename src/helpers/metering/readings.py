@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import get_args
 
+from helpers.metering.clocks import Moved
 from helpers.record import Component, Energy, Method
 
 
@@ -25,6 +26,7 @@ class Reading:
 
     `sources` holds what every source says by itself, and why others are absent. `started_s` is when the work
     began on the meter's clock, which is that of the power time line; the counters are watched before and after.
+    `moved` compares the machine's clocks meanwhile.
     """
 
     duration_s: float
@@ -32,6 +34,7 @@ class Reading:
     energy: Energy
     sources: tuple[SourceReading, ...] = ()
     started_s: float | None = None
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True)

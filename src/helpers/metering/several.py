@@ -114,7 +114,15 @@ def _as_one(reading: NodesReading, started_s: float) -> Reading:
         for number, node in enumerate(reading.per_node)
         for source in node.reading.sources
     )
-    return Reading(reading.duration_s, longest.codecarbon_duration_s, reading.energy, sources, started_s)
+    moves = [node.reading.moved for node in reading.per_node if node.reading.moved is not None]
+    return Reading(
+        reading.duration_s,
+        longest.codecarbon_duration_s,
+        reading.energy,
+        sources,
+        started_s,
+        max(moves, key=lambda item: abs(item.wall_s), default=None),
+    )
 
 
 def _gpus(reading: NodesReading) -> int:
