@@ -61,6 +61,12 @@ def test_a_note_that_a_process_left_without_a_word_says_that_it_has_begun(folder
     assert given_up.reason == "killed by somebody"
 
 
+def test_a_note_that_cannot_be_read_is_written_anew(folder):
+    tried(folder, UserError("no"))
+    attempt_file(folder).write_text("{", encoding="utf-8")
+    assert fail(folder, 2, "killed", passes=True) == read_attempt(folder)
+
+
 def test_a_record_counts_more_than_a_note(folder):
     tried(folder, UserError("no"))
     folder.mkdir()

@@ -38,8 +38,6 @@ def planned_jobs(book: Checkout) -> Counter[str]:
             "workflow/Snakefile",
             "--profile",
             "workflow/profiles/local",
-            "--config",
-            "campaign=",
         ),
     )
     assert done.returncode == 0, done.stdout + done.stderr

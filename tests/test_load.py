@@ -85,6 +85,15 @@ def test_a_changed_file_of_one_run_among_500_is_found(many: Checkout):
     assert f"runs/{CAMPAIGN}/{notebook.parent.name}/notebook.ipynb: changed since the run" in finding
 
 
+def test_a_finished_campaign_of_500_runs_is_resumed_in_10_s(many: Checkout):
+    started_s = processor_s()
+    done = many.helpers("run", CAMPAIGN)
+    took_s = processor_s() - started_s
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == f"{RUNS} of {RUNS} runs done, nothing to do\n"
+    assert took_s < 10.0, f"{took_s:.1f} s"
+
+
 def said(checkout: Checkout, script: str) -> Any:
     """Return the JSON that a script says, run as a module of the checkout."""
     (checkout.root / "audit_of_runs.py").write_text(script, encoding="utf-8")

@@ -9,18 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from helpers import parameters, paths
+from helpers.attempts import Attempt, attempt_file, fail, read_attempt
 from helpers.errors import UserError
 from helpers.machine import Hardware
 from helpers.planning import campaign as planning
-from helpers.planning.campaign import misfit, plan_campaign
+from helpers.planning.campaign import plan_campaign
 from helpers.planning.known import Known
 from helpers.planning.place import Place
+from helpers.planning.placing import misfit
 from helpers.record import Record, read_records
 from helpers.result_rows import measured_observations, measured_row, split_rows
+from helpers.running.sites import Site, load_site
 from helpers.study import Campaign, study
 from helpers.validation import load_yaml, parse
 from test_record import RUN_ID, of_language_model, place, record_document
@@ -328,6 +332,57 @@ def test_a_malicious_campaign_is_refused_at_once(tmp_path, text):
     file = tmp_path / "trial.yaml"
     file.write_text(text, encoding="utf-8")
     check_campaign(file)
+
+
+# What `run` reads beside: sites, and notes on tries
+
+SITE = """\
+title: A cluster
+executor: slurm
+machine: capella
+partition: gpu
+account: mine
+gres: gpu:h100
+accounting: false
+jobs: 4
+limit_factor: 2.5
+"""
+
+
+@settings(bounded, max_examples=1000)
+@given(changes=mutations, how=spoils)
+def test_a_mutated_site_is_valid_or_refused(tmp_path_factory, changes, how):
+    file = _folder(tmp_path_factory) / "site.yaml"
+    document = yaml.safe_load(SITE)
+    for change in changes:
+        mutate(document, change)
+    file.write_bytes(spoil(json.dumps(document).encode(), how))
+    with no_hang():
+        try:
+            site = load_site(str(file))
+        except UserError as error:
+            check_line(str(error), str(file))
+        else:
+            assert parse(Site, site.model_dump(), "again") == site
+
+
+@settings(bounded, max_examples=1000)
+@given(changes=mutations, how=spoils)
+def test_a_mutated_note_on_a_try_is_valid_or_refused(tmp_path_factory, changes, how):
+    folder = _folder(tmp_path_factory) / "campaign" / "news-linear-bow-01234567"
+    fail(folder, 1, "killed", passes=True)
+    file = attempt_file(folder)
+    document = json.loads(file.read_bytes())
+    for change in changes:
+        mutate(document, change)
+    file.write_bytes(spoil(json.dumps(document).encode(), how))
+    with no_hang():
+        try:
+            found = read_attempt(folder)
+        except UserError as error:
+            check_line(str(error), str(file))
+        else:
+            assert Attempt.model_validate_json(found.model_dump_json()) == found
 
 
 def test_a_record_says_in_what_it_is_not_the_planned_run():

@@ -101,7 +101,10 @@ def note(folder: Path, attempt: Attempt) -> None:
 
 def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
     """Note that a run was given up which ended without a word of its own."""
-    known = read_attempt(folder)
+    try:
+        known = read_attempt(folder)
+    except UserError:  # the process may have been killed while it wrote
+        known = None
     began = now() if known is None else known.began
     given_up = Attempt(
         run_id=folder.name, number=number, began=began, ended=now(), passes=passes, reason=_one_line(reason)
