@@ -92,6 +92,13 @@ def test_a_finished_campaign_is_filed_whole(root, runs):
     assert len(filed(root)) == 6
 
 
+def test_the_order_of_the_runs_is_filed_with_them(root, runs):
+    (root / "runs" / CAMPAIGN / "order.json").write_text("[]\n", encoding="utf-8")
+    promote.promote(CAMPAIGN)
+    assert (root / "data" / "measurements" / CAMPAIGN / "order.json").read_text(encoding="utf-8") == "[]\n"
+    assert len(filed(root)) == 7
+
+
 def test_a_second_promotion_changes_nothing(root, runs):
     promote.promote(CAMPAIGN)
     git(root, "add", "-A")
