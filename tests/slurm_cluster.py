@@ -95,6 +95,8 @@ def lacking() -> str | None:
 @contextmanager
 def cluster(folder: Path) -> Iterator[Slurm]:
     """Start the cluster, wait for its nodes, and leave nothing behind."""
+    if (CONF / "slurm.conf").is_file():
+        _shut_down()  # what a test left that was killed
     (folder / "state").mkdir(parents=True)
     _configure(folder)
     munge = _start_munge()
@@ -107,8 +109,7 @@ def cluster(folder: Path) -> Iterator[Slurm]:
         yield slurm
     finally:
         subprocess.run(["scancel", "--user=root"], check=False, capture_output=True, timeout=30)
-        subprocess.run(["scontrol", "shutdown"], check=False, capture_output=True, timeout=30)
-        _kill_daemons()
+        _shut_down()
         if munge is not None:
             munge.terminate()
         for name in ("slurm.conf", "gres.conf"):
@@ -150,7 +151,8 @@ def _wait_until_idle(slurm: Slurm) -> None:
         time.sleep(0.1)
 
 
-def _kill_daemons() -> None:
+def _shut_down() -> None:
+    subprocess.run(["scontrol", "shutdown"], check=False, capture_output=True, timeout=60)
     daemons = [
         process
         for process in psutil.process_iter(["name"])

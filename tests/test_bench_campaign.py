@@ -32,7 +32,9 @@ def test_times_of_a_run_are_those_of_its_record_and_notebook(file):
 
 def test_the_ratio_is_that_of_the_whole_to_its_phases_and_configured_rests():
     assert bench().ratio == pytest.approx(1000 / 900)
-    assert "1.111 times their phases and configured rests; the goal of 1.15 is met" in campaign_verdict(bench())
+    assert "1.111 times their phases and configured rests; the goal of 1.15 is met" in campaign_verdict(
+        bench()
+    )
     assert "missed" in campaign_verdict(bench(wall_s=1100.0))
 
 

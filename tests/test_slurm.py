@@ -260,9 +260,14 @@ def test_ten_kills_at_random_moments_lose_no_record_and_duplicate_none(
         "waiting for jobs of an earlier call|nothing to do|runs done", Path(watched.log.name).read_text()
     )
     wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
-    left = [
-        item
-        for item in psutil.process_iter(["cmdline"])
-        if str(checkout.root) in " ".join(item.info["cmdline"] or [])
-    ]
-    assert not left, "a process is left"
+    wait_for(lambda: not left_behind(checkout), 30, "no process is left, of Ray neither")
+
+
+def left_behind(checkout: Checkout) -> list[psutil.Process]:
+    """Return the processes that were started in a checkout, by their environment; the tests' own are none of them."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(checkout.root / "src") in process.environ().get("PYTHONPATH", ""):
+                found.append(process)
+    return found
