@@ -271,6 +271,17 @@ def refusal(call: Callable[..., object], *arguments: object) -> str:
 
 
 @pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real SLURM of two nodes on this machine."""
+    import slurm_cluster
+
+    if (why := slurm_cluster.lacking()) is not None:
+        pytest.skip(why)
+    with slurm_cluster.cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def llm_python() -> Path:
     """The Python of the engine's own environment."""
     file = Path(os.environ.get("COMPANION_LLM_PYTHON", ROOT / ".venv-llm" / "bin" / "python"))

@@ -163,3 +163,97 @@ def _shut_down() -> None:
         if process.is_running():
             process.kill()
     psutil.wait_procs(daemons, 5)
+
+
+_DBD_PORT, _SQL_PORT = 16820, 16821
+_DBD_CONF = """\
+AuthType=auth/munge
+DbdHost=localhost
+DbdPort={dbd_port}
+SlurmUser=root
+LogFile={folder}/slurmdbd.log
+PidFile={folder}/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort={sql_port}
+StorageUser=slurm
+StoragePass=slurm
+StorageLoc=slurm_acct_db
+"""
+
+
+def lacking_accounting() -> str | None:
+    """Return why the cluster can have no accounting here; None where it can."""
+    absent = [name for name in ("slurmdbd", "mariadbd", "mariadb-install-db") if shutil.which(name) is None]
+    return f"{', '.join(absent)} not found: apt-get install slurmdbd mariadb-server" if absent else None
+
+
+@contextmanager
+def accounting(slurm: Slurm, account: str) -> Iterator[None]:
+    """Give the cluster a database for accounting, as most have one, with an account for root; and take it away again."""
+    folder = slurm.folder / "accounting"
+    folder.mkdir()
+    conf = CONF / "slurm.conf"
+    without = conf.read_text(encoding="utf-8")
+    database = _start_database(folder)
+    try:
+        dbd = CONF / "slurmdbd.conf"
+        dbd.touch(mode=0o600)
+        dbd.write_text(
+            _DBD_CONF.format(folder=folder, dbd_port=_DBD_PORT, sql_port=_SQL_PORT), encoding="utf-8"
+        )
+        subprocess.run(["slurmdbd"], check=True, timeout=60)
+        storage = {"Type": "accounting_storage/slurmdbd", "Host": "localhost", "Port": _DBD_PORT}
+        with_it = "\n".join(f"AccountingStorage{name}={value}" for name, value in storage.items())
+        text = without.replace("AccountingStorageType=accounting_storage/none", with_it)
+        conf.write_text(text, encoding="utf-8")
+        _wait_for_answer("sacctmgr", "-i", "add", "cluster", "mini")
+        slurm.ask("sacctmgr", "-i", "add", "account", account, "Cluster=mini")
+        slurm.ask("sacctmgr", "-i", "add", "user", "root", f"Account={account}")
+        _restart_controller(slurm)
+        yield
+    finally:
+        conf.write_text(without, encoding="utf-8")
+        _restart_controller(slurm)
+        for process in psutil.process_iter(["name"]):
+            if process.info["name"] == "slurmdbd":
+                process.terminate()
+        database.terminate()
+        database.wait(60)
+        (CONF / "slurmdbd.conf").unlink(missing_ok=True)
+
+
+def _start_database(folder: Path) -> "subprocess.Popen[bytes]":
+    data, socket_file = folder / "data", folder / "sql.sock"
+    install = ["mariadb-install-db", "--user=root", f"--datadir={data}", "--skip-test-db"]
+    subprocess.run(install, check=True, capture_output=True, timeout=120)
+    database = subprocess.Popen(
+        [
+            *("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket_file}"),
+            *("--bind-address=127.0.0.1", f"--port={_SQL_PORT}", f"--pid-file={folder / 'sql.pid'}"),
+            "--innodb-lock-wait-timeout=900",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=(folder / "sql.log").open("wb"),
+    )
+    user = "CREATE USER 'slurm'@'%' IDENTIFIED BY 'slurm'; GRANT ALL ON slurm_acct_db.* TO 'slurm'@'%';"
+    _wait_for_answer("mariadb", "--no-defaults", "--user=root", f"--socket={socket_file}", "-e", user)
+    return database
+
+
+def _restart_controller(slurm: Slurm) -> None:
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"] == "slurmctld":
+            process.terminate()
+            psutil.wait_procs([process], 30)
+    subprocess.run(["slurmctld"], check=True, timeout=30)
+    _wait_until_idle(slurm)
+
+
+def _wait_for_answer(*command: str) -> None:
+    deadline = time.monotonic() + 60
+    while (
+        done := subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    ).returncode != 0:
+        assert time.monotonic() < deadline, done.stdout + done.stderr
+        time.sleep(0.5)

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,14 +44,6 @@ SPREAD = {
     "dtype": "float32",
 }
 KILLS = 10
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    if (why := slurm_cluster.lacking()) is not None:
-        pytest.skip(why)
-    with slurm_cluster.cluster(tmp_path_factory.mktemp("slurm")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -139,6 +130,28 @@ def test_ctrl_c_twice_takes_the_jobs_out_of_the_queue(slurm: Slurm, checkout: Ch
     wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
     assert checkout.records() == []
     assert_whole_or_absent(checkout)
+
+
+def test_a_cluster_with_accounting_is_asked_by_sacct_and_charges_the_account(
+    slurm: Slurm, checkout: Checkout, site: Path
+) -> None:
+    if (why := slurm_cluster.lacking_accounting()) is not None:
+        pytest.skip(why)
+    with slurm_cluster.accounting(slurm, "mine"):
+        accounted = SITE.replace("accounting: false", "accounting: true\naccount: mine")
+        site.write_text(accounted.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
+        checkout.campaign(
+            "trial",
+            {**SMALL, "model": "linear-bow", "splits": 1},
+            {**SMALL, "model": "linear-tfidf", "splits": 1, "window_s": 600},
+        )
+        done = run(checkout, site)
+        told = slurm.ask("sacct", "-X", "-n", "-P", "-o", "Account,State,NNodes")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert [read_record(file).run.model for file in checkout.records()] == ["linear-bow"]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "SLURM ended its job: TIMEOUT after 1 min" in line
+    assert sorted(told.split()) == ["mine|COMPLETED|1", "mine|TIMEOUT|1"]
 
 
 # --- twelve runs, ten kills ----------------------------------------------------------------------------
