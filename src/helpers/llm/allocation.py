@@ -23,6 +23,7 @@ from helpers.llm import guard
 from helpers.llm.cluster import check_nodes
 from helpers.llm.engines import engine_python
 from helpers.parameters import LlmPlan, Plan
+from helpers.slurm import ask
 
 INTERFACE_VARIABLE = "COMPANION_INTERFACE"
 """Network interface over which the nodes of a run talk; without it the address by which SLURM knows them."""
@@ -36,7 +37,6 @@ _START = (
     "--node-ip-address",
 )
 _HEAD = ("--head", "--include-dashboard=false", "--port")
-_ANSWER_S = 60.0
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def address_of(node: str) -> str:
                 f"interface {interface}: no IPv4 address on node {node}; known: {', '.join(known)}; correct it in the site"
             )
         return found[0]
-    told = _ask("scontrol", "--oneliner", "show", "node", node)
+    told = ask("scontrol", "--oneliner", "show", "node", node)
     name = next((word.partition("=")[2] for word in told.split() if word.startswith("NodeAddr=")), node)
     return socket.gethostbyname(name)
 
@@ -99,8 +99,8 @@ def join(cluster: str) -> None:
 
 
 def _nodes(job: str) -> list[str]:
-    listed = _ask("squeue", "--noheader", "--jobs", job, "--format=%N").strip()
-    return _ask("scontrol", "show", "hostnames", listed).split()
+    listed = ask("squeue", "--noheader", "--jobs", job, "--format=%N").strip()
+    return ask("scontrol", "show", "hostnames", listed).split()
 
 
 def _command(name: str, here: str, cluster: str, job: str) -> Sequence[str]:
@@ -176,17 +176,6 @@ def _free_port(address: str) -> int:
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
-
-
-def _ask(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_ANSWER_S)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise PassingError(
-            f"SLURM: {command[0]} does not answer ({type(error).__name__}), expected the nodes of this job; start the "
-            "run again"
-        ) from None
-    return done.stdout
 
 
 if __name__ == "__main__":

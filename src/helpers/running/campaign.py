@@ -21,7 +21,7 @@ from helpers.planning.campaign import CampaignPlan, PlannedRun, plan_campaign
 from helpers.planning.place import at_site
 from helpers.planning.placing import MEASURED_BY_RUN, PlacedRun, place_runs
 from helpers.planning.text import summary
-from helpers.running import slurm
+from helpers.running import jobs
 from helpers.running.engine import Tried, measure_once
 from helpers.running.progress import Progress, state_of
 from helpers.running.schedule import Schedule, ScheduledRun, again, make_schedule, note_order
@@ -156,8 +156,8 @@ def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
     """Return the runs that jobs of an earlier call measure; those of its jobs that only wait are taken back."""
     if schedule.site.executor == "local":
         return set()  # an orphan holds the run's lock, and the next try waits for it
-    found = slurm.jobs()
-    slurm.cancel(job for job in found if job.pending)
+    found = jobs.in_queue()
+    jobs.cancel(job for job in found if job.pending)
     running = {job.run_id for job in found if not job.pending} & {run.run_id for run in schedule.runs}
     if running:
         tell(f"waiting for jobs of an earlier call: {', '.join(sorted(running))}")
@@ -167,7 +167,7 @@ def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
 def _wait_for(elsewhere: set[str], progress: Progress) -> None:
     while elsewhere:
         with suppress(PassingError):
-            if not elsewhere & {job.run_id for job in slurm.jobs()}:
+            if not elsewhere & {job.run_id for job in jobs.in_queue()}:
                 return
         progress.look()
         time.sleep(_LOOK_S)
@@ -214,7 +214,7 @@ def _note_the_lost(schedule: Schedule, progress: Progress) -> list[ScheduledRun]
 def _why_lost(schedule: Schedule, run: ScheduledRun) -> tuple[str, bool]:
     """Say why a run ended that said nothing, and whether it may pass: not where it had all the time that there is."""
     said, passes = "the process ended without a word (killed?)", True
-    if schedule.site.executor == "slurm" and (state := slurm.last_word(run.run_id, schedule.site)):
+    if schedule.site.executor == "slurm" and (state := jobs.last_word(run.run_id, schedule.site)):
         said = f"SLURM ended its job: {state}"
         if state.startswith("TIMEOUT"):
             said += f" after {run.limit_min} min; raise limit_factor or most_min of the site"

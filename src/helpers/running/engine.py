@@ -11,7 +11,7 @@ import psutil
 
 from helpers import workflow
 from helpers.errors import PassingError
-from helpers.running import slurm
+from helpers.running import jobs
 from helpers.running.schedule import Schedule, write_schedule
 from helpers.running.sites import Site
 
@@ -89,7 +89,7 @@ def _begin_no_more(process: "subprocess.Popen[bytes]", site: Site) -> None:
     process.terminate()  # Snakemake waits for what runs, and starts nothing
     if site.executor == "slurm":
         with suppress(PassingError):
-            slurm.cancel(job for job in slurm.jobs() if job.pending)
+            jobs.cancel(job for job in jobs.in_queue() if job.pending)
 
 
 def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
@@ -97,7 +97,7 @@ def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
     below = _below(process)
     if site.executor == "slurm":
         with suppress(PassingError):
-            slurm.cancel(slurm.jobs())
+            jobs.cancel(jobs.in_queue())
     for child in below:
         with suppress(psutil.Error):
             if "helpers" in child.cmdline():

@@ -1,15 +1,15 @@
 """What is asked of SLURM beside Snakemake: jobs that an earlier call left, and why a job ended without a word."""
 
-import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import paths
 from helpers.errors import PassingError
 from helpers.running.sites import Site
+from helpers.slurm import ask
 
-ANSWER_S = 60.0
 LOGS = paths.RUNS / ".workflow" / "slurm" / "rule_measure"
 """Snakemake's slurm executor keeps the logs of jobs that failed as RUN/JOB.log."""
 _COMMENT = "rule_measure_wildcards_"
@@ -25,13 +25,13 @@ class Job:
     pending: bool
 
 
-def jobs() -> list[Job]:
+def in_queue() -> list[Job]:
     """Return the measurements of this checkout that wait or run.
 
     Raises:
         PassingError: one line where SLURM does not answer.
     """
-    text = _ask("squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k")
+    text = ask("squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k")
     found = []
     for line in text.splitlines():
         job_id, state, folder, comment = line.split("|", 3)
@@ -41,9 +41,10 @@ def jobs() -> list[Job]:
 
 
 def cancel(chosen: Iterable[Job]) -> None:
-    """Take jobs out of the queue, or end them."""
-    if ids := [job.job_id for job in chosen]:
-        _ask("scancel", *ids)
+    """Take jobs out of the queue, or end them; one that has ended meanwhile is none to be cancelled."""
+    for job in chosen:
+        with suppress(PassingError):
+            ask("scancel", job.job_id)
 
 
 def last_word(run_id: str, site: Site) -> str | None:
@@ -53,23 +54,9 @@ def last_word(run_id: str, site: Site) -> str | None:
         return None
     try:
         if site.accounting:
-            text = _ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", str(ids[0]))
+            text = ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", str(ids[0]))
             return text.split()[0] if text.split() else None
-        told = _ask("scontrol", "--oneliner", "show", "job", str(ids[0]))
+        told = ask("scontrol", "--oneliner", "show", "job", str(ids[0]))
     except PassingError:
         return None
     return next((word.partition("=")[2] for word in told.split() if word.startswith("JobState=")), None)
-
-
-def _ask(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PassingError(
-            f"SLURM: {command[0]} does not answer ({type(error).__name__}), expected the site's queue; run this where "
-            "jobs are submitted"
-        ) from None
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split())[:200]
-        raise PassingError(f"SLURM: {command[0]} failed: {reason}; try again when the cluster answers")
-    return done.stdout
