@@ -205,7 +205,7 @@ def test_a_campaign_is_on_one_state_of_a_dataset(filed, monkeypatch, tmp_path) -
     elsewhere = plan(
         {**SETTINGS, "dataset": "news", "campaign": "mine", "output": str(tmp_path / "x")}, "parameters"
     )
-    assert known in refusal(readiness.check_data, elsewhere, now)  # a promoted campaign counts, too
+    readiness.check_data(elsewhere, now)  # a committed campaign may be measured again on other copies
     other = plan({**SETTINGS, "campaign": "yours", "output": str(tmp_path)}, "parameters")
     readiness.check_data(other, now)
 

@@ -25,22 +25,22 @@ def check_target(plan: Plan) -> None:
 
 
 def check_data(plan: Plan, dataset: Dataset) -> None:
-    """Check that all runs of a campaign on a dataset are on the same data: others would be compared unawares.
+    """Check that the runs beside this one are on the same data: others would be compared unawares.
 
-    Only what names a run's data is read: a record that is not valid is told elsewhere.
+    A committed campaign is measured again on whatever data there are: it stands as a source of its own beside them. Only
+    what names a run's data is read: a record that is not valid is told elsewhere.
 
     Raises:
         UserError: one line with both hashes.
     """
-    for place in (plan.folder.parent, paths.MEASUREMENTS / plan.parameters.campaign):
-        for file in sorted(place.glob(f"{dataset.name}-*/{RECORD}")):
-            found = _data_of(file)
-            if found is not None and found != (dataset.name, dataset.sha256) and found[0] == dataset.name:
-                raise UserError(
-                    f"{dataset.name}: found data with sha256 {dataset.sha256}, expected {found[1]} as in "
-                    f"{paths.relative(file)}; put the data back, delete the runs on it, or file this one under "
-                    "another campaign=NAME"
-                )
+    for file in sorted(plan.folder.parent.glob(f"{dataset.name}-*/{RECORD}")):
+        found = _data_of(file)
+        if found is not None and found != (dataset.name, dataset.sha256) and found[0] == dataset.name:
+            raise UserError(
+                f"{dataset.name}: found data with sha256 {dataset.sha256}, expected {found[1]} as in "
+                f"{paths.relative(file)}; put the data back, delete the runs on it, or file this one under "
+                "another campaign=NAME"
+            )
 
 
 def _data_of(file: Path) -> tuple[object, object] | None:
