@@ -163,17 +163,18 @@ class Watched:
     def __init__(self, checkout: Checkout, slurm: Slurm, site: Path, environment: dict[str, str]) -> None:
         self.checkout, self.slurm, self.site, self.environment = checkout, slurm, site, environment
         self.seen: dict[Path, str] = {}
-        self.log = (checkout.root.parent / "client.log").open("ab")
+        self.log = checkout.root.parent / "client.log"
         self.client = self.start()
 
     def start(self) -> subprocess.Popen[str]:
         """Give the command again."""
-        return self.checkout.start(
-            *("helpers", "run", "trial", "--site", str(self.site)),
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            env=self.environment,
-        )
+        with self.log.open("ab") as out:
+            return self.checkout.start(
+                *("helpers", "run", "trial", "--site", str(self.site)),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+            )
 
     def look(self) -> int:
         """Check that every record that was there is there, and the same; returns how many there are."""
@@ -195,9 +196,11 @@ class Watched:
 
     def kill_job(self) -> str:
         """Kill all processes of a job that runs."""
-        running = self.slurm.ask("squeue", "--noheader", "--states=RUNNING", "--format=%i").split()
-        if not running:
-            return "no job"
+        running = wait_for(
+            lambda: self.slurm.ask("squeue", "--noheader", "--states=RUNNING", "--format=%i").split(),
+            120,
+            "a job runs",
+        )
         subprocess.run(["scancel", "--full", "--signal=KILL", running[0]], check=False, timeout=30)
         return f"job {running[0]}"
 
@@ -270,7 +273,7 @@ def test_ten_kills_at_random_moments_lose_no_record_and_duplicate_none(
     assert not list(checkout.root.glob("runs/trial/*.attempt.json"))
     assert not list(checkout.root.glob("runs/trial/.*.partial"))
     assert re.search(
-        "waiting for jobs of an earlier call|nothing to do|runs done", Path(watched.log.name).read_text()
+        "waiting for jobs of an earlier call|nothing to do|runs done", watched.log.read_text(encoding="utf-8")
     )
     wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
     wait_for(lambda: not left_behind(checkout), 30, "no process is left, of Ray neither")
