@@ -23,16 +23,16 @@ _COMMAND = "from helpers import execute, parameters, results, verbs"
 """What the command imports before it starts a kernel."""
 
 
-def bench(campaign: str) -> CampaignBench:
-    """Measure a campaign of traditional models from nothing; runs of an earlier bench are removed.
+def bench() -> CampaignBench:
+    """Measure the campaign of the bench from nothing; its runs of an earlier time are removed.
 
     Raises:
         UserError: one line where the campaign cannot be measured.
     """
-    plans = campaign_plans(campaign)
-    shutil.rmtree(paths.RUNS / campaign, ignore_errors=True)
+    plans = campaign_plans(CAMPAIGN)
+    shutil.rmtree(paths.RUNS / CAMPAIGN, ignore_errors=True)
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "helpers", "run", campaign], cwd=paths.ROOT, check=False)
+    done = subprocess.run([sys.executable, "-m", "helpers", "run", CAMPAIGN], cwd=paths.ROOT, check=False)
     wall_s = time.perf_counter() - begin
     if done.returncode != 0:
         raise UserError(f"bench-campaign: the campaign ended with status {done.returncode}; see above")
@@ -62,11 +62,10 @@ def _command_s() -> float:
 def main() -> int:
     """Run the bench and leave its result; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--campaign", default=CAMPAIGN, help=f"of traditional models (default: {CAMPAIGN})")
     parser.add_argument("--out", type=Path, default=paths.BENCHES, help="folder of the result")
     given = parser.parse_args()
     try:
-        file = write(bench(given.campaign), given.out)
+        file = write(bench(), given.out)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from helpers import parameters, paths, promote
 from helpers.environment import sha256_of
 from helpers.errors import UserError
 from helpers.record import RECORD, read_record
+from helpers.running.schedule import Call, add_calls, read_order
 from helpers.study import Campaign, study
 from test_record import record_document
 
@@ -93,9 +94,11 @@ def test_a_finished_campaign_is_filed_whole(root, runs):
 
 
 def test_the_order_of_the_runs_is_filed_with_them(root, runs):
-    (root / "runs" / CAMPAIGN / "order.json").write_text("[]\n", encoding="utf-8")
+    add_calls(
+        root / "runs" / CAMPAIGN / "order.json", [call := Call(began="now", seed=1, machine="m", runs=["a"])]
+    )
     promote.promote(CAMPAIGN)
-    assert (root / "data" / "measurements" / CAMPAIGN / "order.json").read_text(encoding="utf-8") == "[]\n"
+    assert read_order(root / "data" / "measurements" / CAMPAIGN / "order.json") == [call]
     assert len(filed(root)) == 7
 
 

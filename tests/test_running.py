@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from conftest import Checkout
 from helpers.record import read_record
@@ -135,7 +136,7 @@ def test_after_ctrl_c_what_is_measured_comes_to_its_end_and_nothing_else_begins(
     started = tree(process)
     interrupt(process)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "Ctrl-C again stops it at once" in out
     assert "stopped: 1 runs are left; python -m helpers run trial goes on" in err
     assert len(checkout.records()) == 1
@@ -159,12 +160,13 @@ def test_ctrl_c_twice_stops_at_once_and_leaves_nothing_half_written(checkout: Ch
     interrupt(process)
     out, err = process.communicate(timeout=60)
     assert time.monotonic() - begin < 40
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "stopped: 2 runs are left" in err
     assert "Traceback" not in out + err
     assert checkout.records() == []
     assert_whole_or_absent(checkout)
     assert not notes(checkout)
+    assert not list(checkout.root.glob("runs/trial/.*.partial"))
     wait_for(lambda: not any(map(alive, started)), 10, "no process is left")
 
     checkout.campaign("trial", RUNS)
@@ -172,6 +174,52 @@ def test_ctrl_c_twice_stops_at_once_and_leaves_nothing_half_written(checkout: Ch
     assert done.returncode == 0, done.stdout + done.stderr
     assert "unlock" not in done.stdout + done.stderr
     assert len(checkout.records()) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_call_that_is_told_to_end_cleans_up_and_leaves_nothing_running(
+    number: int, checkout: Checkout
+) -> None:
+    checkout.campaign("trial", {**LONG, "window_s": 60})
+    process = checkout.start("helpers", "run", "trial")
+    kernel_of(process, checkout)
+    started = tree(process)
+    os.kill(process.pid, number)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    wait_for(lambda: not any(map(alive, started)), 10, "no process is left")
+    assert checkout.records() == []
+    assert not notes(checkout)
+    assert not list(checkout.root.glob("runs/trial/.*.partial"))
+
+
+def test_a_record_that_an_orphan_has_made_meanwhile_is_kept(checkout: Checkout) -> None:
+    """The command and Snakemake are killed, the measurement lives on and publishes its record: nobody replaces it."""
+    checkout.campaign("trial", {**LONG, "model": "linear-bow", "window_s": 8})
+    first = checkout.start("helpers", "run", "trial")
+    kernel_of(first, checkout)
+    for process in [psutil.Process(first.pid), *psutil.Process(first.pid).children(recursive=True)]:
+        command = " ".join(process.cmdline())
+        if "helpers run" in command or "snakemake" in command:
+            process.kill()
+    first.wait(10)
+    second = checkout.start("helpers", "run", "trial")
+    wait_for(checkout.records, 60, "the orphan publishes")
+    made = checkout.records()[0].read_bytes()
+    out, err = second.communicate(timeout=120)
+    assert second.returncode == 0, out + err
+    assert checkout.records()[0].read_bytes() == made
+
+
+def test_a_damaged_order_is_told_before_anything_starts(checkout: Checkout) -> None:
+    checkout.campaign("trial", RUNS)
+    order = checkout.root / "runs" / "trial" / "order.json"
+    order.parent.mkdir(parents=True)
+    order.write_text("", encoding="utf-8")
+    done = run(checkout)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: runs/trial/order.json: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_record_in_the_way_stops_the_call_before_anything_starts(checkout: Checkout) -> None:

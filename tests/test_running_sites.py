@@ -10,7 +10,8 @@ from helpers.llm.engines import PYTHON_VARIABLE
 from helpers.planning.campaign import plan_campaign
 from helpers.planning.place import at_site
 from helpers.planning.placing import place_runs
-from helpers.running.schedule import again, make_schedule, rank, read_schedule
+from helpers.running import jobs
+from helpers.running.schedule import Call, add_calls, again, make_schedule, rank, read_order, read_schedule
 from helpers.running.sites import LOCAL, Site, load_site
 
 SLURM = Site(title="t", executor="slurm", machine="capella", most_min=600)
@@ -122,3 +123,31 @@ def test_a_schedule_reads_back_and_a_faulty_one_is_refused(tmp_path):
     assert read_schedule(file) == schedule
     file.write_text(json.dumps(json.loads(schedule.model_dump_json()) | {"seed": "1"}), encoding="utf-8")
     assert "seed" in refusal(read_schedule, file)
+
+
+@pytest.mark.parametrize(
+    ("limit", "minutes"),
+    [("infinite", None), ("30:00", 30), ("2:00:00", 120), ("1-00:00:00", 1440), ("7-12:30:00", 10830)],
+)
+def test_limits_of_partitions_are_read_as_slurm_writes_them(limit, minutes, monkeypatch):
+    monkeypatch.setattr(jobs, "ask", lambda *_: f"debug*|{limit}\ngpu|1:00:00\n")
+    site = SLURM.model_copy(update={"most_min": 600})
+    if minutes is None or minutes >= 600:
+        jobs.check_limit(site)
+    else:
+        assert f"ends its jobs after {minutes}; set most_min: {minutes}" in refusal(jobs.check_limit, site)
+    assert "after 60" in refusal(jobs.check_limit, site.model_copy(update={"partition": "gpu"}))
+    line = refusal(jobs.check_limit, site.model_copy(update={"partition": "gup"}))
+    assert line.startswith("partition: gup is not one of the cluster (nearest: 'gpu'")
+
+
+def test_orders_of_calls_are_added_and_never_lost(tmp_path):
+    first = Call(began="2026-01-01T00:00:00Z", seed=1, machine="m", runs=["a", "b"])
+    second = first.model_copy(update={"seed": 2})
+    here, there = tmp_path / "runs" / "order.json", tmp_path / "committed" / "order.json"
+    add_calls(here, [first])
+    add_calls(here, [second, first])
+    assert read_order(here) == [first, second]
+    add_calls(there, [second])
+    add_calls(there, read_order(here))
+    assert read_order(there) == [second, first]

@@ -94,14 +94,24 @@ def test_a_campaign_runs_over_both_nodes_each_run_alone_on_its_own(
     assert again.stdout == "4 of 4 runs done, nothing to do\n"
 
 
-def test_what_sbatch_refuses_is_told_in_a_line(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+def test_a_partition_that_is_not_there_is_told_at_once(slurm: Slurm, checkout: Checkout, site: Path) -> None:
     site.write_text(SITE.replace("partition: debug", "partition: gpu"), encoding="utf-8")
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1})
     done = run(checkout, site)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
+    assert line.startswith("error: partition: gpu is not one of the cluster (")
+    assert "known: debug" in line
+
+
+def test_what_sbatch_refuses_is_told_in_a_line(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+    site.write_text(SITE + "constraint: unicorn\n", encoding="utf-8")
+    checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1})
+    done = run(checkout, site)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
     assert line.startswith("error: no run has begun: ")
-    assert "invalid partition" in line
+    assert "Invalid feature specification" in line
 
 
 def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
@@ -125,11 +135,13 @@ def test_ctrl_c_twice_takes_the_jobs_out_of_the_queue(slurm: Slurm, checkout: Ch
         os.kill(process.pid, signal.SIGINT)
         time.sleep(1)
     out, err = process.communicate(timeout=90)
-    assert process.returncode == 1, out + err
+    assert process.returncode == 130, out + err
     assert "stopped: 3 runs are left" in err
     wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
     assert checkout.records() == []
     assert_whole_or_absent(checkout)
+    assert not list(checkout.root.glob("runs/trial/*.attempt.json"))
+    assert not list(checkout.root.glob("runs/trial/.*.partial"))
 
 
 def test_a_cluster_with_accounting_is_asked_by_sacct_and_charges_the_account(
@@ -164,6 +176,8 @@ class Watched:
         self.checkout, self.slurm, self.site, self.environment = checkout, slurm, site, environment
         self.seen: dict[Path, str] = {}
         self.log = checkout.root.parent / "client.log"
+        self.away_s = [3, 3, 3, 25]
+        """How long a node stays away; the longest is more than SLURM waits for it, and its jobs have failed."""
         self.client = self.start()
 
     def start(self) -> subprocess.Popen[str]:
@@ -208,7 +222,7 @@ class Watched:
         """Kill the daemon of a node; it comes back later."""
         name = random.choice(sorted(slurm_cluster.NODES))
         self.slurm.kill_node(name)
-        self.wait(3)
+        self.wait(self.away_s.pop())
         self.slurm.start_node(name)
         return f"daemon of {name}"
 

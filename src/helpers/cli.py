@@ -81,7 +81,10 @@ def parser() -> argparse.ArgumentParser:
         help="a parameter; repeatable",
     )
     verb.add_argument(
-        "--attempt", metavar="N", type=int, help="note beside the run how the N-th try of a campaign went"
+        "--attempt",
+        metavar="N",
+        type=_from_one,
+        help="note beside the run how the N-th try of a campaign went",
     )
     verb.add_argument("--json", action="store_true", help="print the record")
     verb.set_defaults(action=verbs.measure)
@@ -154,6 +157,13 @@ def parser() -> argparse.ArgumentParser:
 
     _add_tables(parsers)
     return parser
+
+
+def _from_one(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 on")
+    return int(text)
 
 
 def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -24,6 +24,10 @@ class PassingError(UserError):
     """A fault that may be gone at the next try, though nothing was put right: a campaign tries such a run again."""
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was told to end, or its terminal is gone: it cleans up, as after Ctrl-C, and does not wait."""
+
+
 def is_out_of_memory(text: str) -> bool:
     """Say whether a program tells that it found no memory, that of a GPU included."""
     return _OUT_OF_MEMORY.search(text) is not None

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from helpers.errors import UserError
+
 MACHINE_LOCK = Path("/tmp/text-classification-energy.lock")  # noqa: S108  (one place for all users of a machine)
 
 
@@ -53,32 +55,46 @@ def is_held(file: Path) -> bool:
     """Say whether another process holds the lock at this moment."""
     descriptor = _open(file)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _take(descriptor)
     finally:
         os.close(descriptor)
-    return False
 
 
 def _wait(descriptor: int, message: str) -> None:
     told = False
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+    while not _take(descriptor):
         if not told:
             print(message, file=sys.stderr, flush=True)
             told = True
         time.sleep(0.2)
 
 
+def _take(descriptor: int) -> bool:
+    """Take a lock, if nobody holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise UserError(
+            f"a lock cannot be taken here ({error.strerror}), expected a file system that knows locks; ask for it to be mounted "
+            "with them (Lustre: flock), or put the checkout elsewhere"
+        ) from None
+    return True
+
+
 def _open(file: Path) -> int:
-    # Read-only is enough for a lock, and lets every user of the machine take it.
     with suppress(FileNotFoundError):
-        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        return _open_known(file)
     with suppress(FileExistsError):
-        made = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        made = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         os.utime(made, (0, 0))  # nobody has held it yet
         return made
+    return _open_known(file)
+
+
+def _open_known(file: Path) -> int:
+    """Open a lock for writing, which NFS asks for; another user's for reading, which is enough on a machine."""
+    with suppress(PermissionError):
+        return os.open(file, os.O_RDWR | os.O_CLOEXEC)
     return os.open(file, os.O_RDONLY | os.O_CLOEXEC)

@@ -59,7 +59,10 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     """
     if machine in ("auto", hardware.name):
         return hardware.name
-    wanted = entry("machine", study().machines, machine, f"{where}machine: ")
+    try:
+        wanted = entry("machine", study().machines, machine, f"{where}machine: ")
+    except UserError as error:
+        raise UserError(f"{error}; this one is {hardware.name}") from None
     if (difference := _difference(wanted, hardware)) is not None:
         raise UserError(
             f"{where}machine={machine}: {difference}; use machine=auto to measure the machine at hand"

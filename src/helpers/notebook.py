@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ def execute_notebook(
         UserError: one line with what the notebook said; `target` then holds the failed notebook.
     """
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # its errors come as exceptions
-    name = paths.relative(source)
+    name, killed_before = paths.relative(source), _killed_for_memory()
     with tempfile.TemporaryFile() as said, writing(target):
         try:
             papermill.execute_notebook(
@@ -53,9 +54,14 @@ def execute_notebook(
             _shorten_paths(target, [source, target, *_paths_in(parameters)])
             raise _fault(name, error.ename, error.evalue) from None
         except DeadKernelError:
+            if _killed_for_memory() > killed_before:
+                raise UserError(
+                    f"{name}: out of memory: the kernel of Linux killed the notebook's, expected it to fit; end other "
+                    "programs, or measure on a machine with more memory"
+                ) from None
             raise PassingError(
-                f"{name}: the notebook's kernel was killed (out of memory?){_last_words(said)}, expected it to end by "
-                "itself; free memory and start the run again"
+                f"{name}: the notebook's kernel was killed{_last_words(said)}, expected it to end by itself; start the run "
+                "again"
             ) from None
         except RuntimeError as error:
             if "kernel" not in str(error).lower():
@@ -81,6 +87,15 @@ def _kernel(said: IO[bytes]) -> type[AsyncKernelManager]:
         start_kernel = _async_start_kernel
 
     return Quiet
+
+
+def _killed_for_memory(counters: Path = Path("/proc/vmstat")) -> int:
+    """Return how many processes Linux has killed on this machine for want of memory; 0 where it does not count them."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", counters.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def _last_words(said: IO[bytes]) -> str:

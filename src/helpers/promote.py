@@ -8,7 +8,7 @@ from helpers.environment import git_dirty, sha256_of
 from helpers.errors import UserError
 from helpers.parameters import campaign_plans
 from helpers.record import RECORD, Record, publish, read_record
-from helpers.running.schedule import ORDER
+from helpers.running.schedule import ORDER, add_calls, read_order
 
 
 def promote(campaign: str) -> list[Path]:
@@ -35,7 +35,7 @@ def promote(campaign: str) -> list[Path]:
                 shutil.copy2(folder / name, scratch / name)
     for folder in {folder.parent for folder in new}:
         if (folder / ORDER).is_file():
-            shutil.copy2(folder / ORDER, paths.MEASUREMENTS / folder.name / ORDER)
+            add_calls(paths.MEASUREMENTS / folder.name / ORDER, read_order(folder / ORDER))
     return [_target(folder) for folder in new]
 
 

@@ -160,7 +160,10 @@ def run(options: argparse.Namespace) -> int:
         source = filed_under(options.campaign, study())
         table = results.of_campaign(results.load_tables().results, source)
         print(table.to_json(orient="records", indent=1, force_ascii=False))
-    return 0 if outcome.complete else 1
+    return _STOPPED if outcome.left else 0 if outcome.complete else 1
+
+
+_STOPPED = 130
 
 
 def _tell_outcome(campaign: str, outcome: "Outcome") -> None:
@@ -183,7 +186,7 @@ def book(options: argparse.Namespace) -> int:
         outcome = run_campaign(options.campaign, tell=lambda line: print(line, flush=True))
         _tell_outcome(options.campaign, outcome)
         if outcome.left:
-            return 130
+            return _STOPPED
         measured = outcome.complete
     status = workflow.make_book()
     if status == 0:

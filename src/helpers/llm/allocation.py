@@ -7,6 +7,8 @@ SLURM ends the steps on the others.
 
 import os
 import secrets
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,10 +16,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from helpers import paths
 from helpers.errors import PassingError, UserError
 from helpers.llm import guard
 from helpers.llm.cluster import check_nodes
@@ -27,6 +31,8 @@ from helpers.slurm import ask
 
 INTERFACE_VARIABLE = "COMPANION_INTERFACE"
 """Network interface over which the nodes of a run talk; without it the address by which SLURM knows them."""
+LOGS = paths.RUNS / ".workflow"
+"""Takes what Ray says on each node; kept where the run fails."""
 READY_S = 300.0
 """A cluster that takes longer is given up."""
 ENDED_S = 60.0
@@ -59,15 +65,22 @@ def nodes_of_job(plan: Plan) -> Iterator[None]:
             f"nodes={plan.nodes}: the SLURM job has {len(names)}; submit it with --nodes={plan.nodes}"
         )
     here = os.environ.get("SLURMD_NODENAME") or names[0]
-    with ExitStack() as started, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+    folder = tempfile.mkdtemp(prefix="ray-")  # a short path: names of sockets have to be
+    with ExitStack() as started:
+        started.callback(shutil.rmtree, folder, ignore_errors=True)
         address = address_of(here)
         cluster = f"{address}:{_free_port(address)}"
         started.enter_context(_environment(cluster, address, folder))
-        logs = [Path(folder) / f"{name}.log" for name in names]
-        for name, log in zip(names, logs, strict=True):
-            started.enter_context(_guarded(_command(name, here, cluster, job), log, folder))
-        _wait(plan, logs)
+        nodes = []
+        for name in names:
+            # Ray's files go with the guard of this node, too, where this process cannot remove them any more.
+            own = folder if name == here else tempfile.mkdtemp(dir=folder)
+            log = LOGS / f"ray-{job}-{name}.log"
+            nodes.append(started.enter_context(_guarded(_command(name, here, cluster, job), name, log, own)))
+        _wait(plan, nodes)
         yield
+    for node in nodes:
+        node.log.unlink(missing_ok=True)
 
 
 def address_of(node: str) -> str:
@@ -89,13 +102,20 @@ def address_of(node: str) -> str:
     return socket.gethostbyname(name)
 
 
-def join(cluster: str) -> None:
-    """Become a node of the cluster; does not return. Started on each other node by `srun`."""
-    node = os.environ["SLURMD_NODENAME"]
-    address = address_of(node)
-    os.environ["VLLM_HOST_IP"] = address
-    ray = [*_ray(), *_START, address, "--address", cluster]
-    os.execv(ray[0], ray)  # noqa: S606  (no shell: this process becomes Ray)
+def join(cluster: str) -> int:
+    """Be a node of the cluster until it ends, or this process is told to; returns Ray's exit status.
+
+    Started on each other node by `srun`. Ray's files lie in the same place on all nodes.
+    """
+    address = address_of(os.environ["SLURMD_NODENAME"])
+    ray = subprocess.Popen(
+        [*_ray(), *_START, address, "--address", cluster], env={**os.environ, "VLLM_HOST_IP": address}
+    )
+    signal.signal(signal.SIGTERM, lambda *_: ray.terminate())
+    try:
+        return ray.wait()
+    finally:
+        shutil.rmtree(os.environ["RAY_TMPDIR"], ignore_errors=True)
 
 
 def _nodes(job: str) -> list[str]:
@@ -127,6 +147,8 @@ def _environment(cluster: str, address: str, folder: str) -> Iterator[None]:
         "RAY_TMPDIR": folder,
         "VLLM_HOST_IP": address,
     }
+    if interface := os.environ.get(INTERFACE_VARIABLE):
+        os.environ |= {"NCCL_SOCKET_IFNAME": interface, "GLOO_SOCKET_IFNAME": interface}
     try:
         yield
     finally:
@@ -134,32 +156,45 @@ def _environment(cluster: str, address: str, folder: str) -> Iterator[None]:
         os.environ |= before
 
 
+@dataclass(frozen=True)
+class _Node:
+    """A node that has been started."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
 @contextmanager
-def _guarded(command: Sequence[str], log: Path, folder: str) -> Iterator[None]:
-    kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        process = subprocess.Popen(
-            [sys.executable, "-P", guard.__file__, str(log), scratch, *command],
-            stdin=subprocess.PIPE,
-            env=kept,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            if process.stdin is not None:
-                process.stdin.close()  # what the guard waits for
-            process.wait(ENDED_S)
+def _guarded(command: Sequence[str], name: str, log: Path, folder: str) -> Iterator[_Node]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = {variable: value for variable, value in os.environ.items() if variable != "RAY_ADDRESS"}
+    process = subprocess.Popen(
+        [sys.executable, "-P", guard.__file__, str(log), folder, *command],
+        stdin=subprocess.PIPE,
+        env=kept,
+        start_new_session=True,
+    )
+    try:
+        yield _Node(name, process, log)
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()  # what the guard waits for
+        process.wait(ENDED_S)
 
 
-def _wait(plan: LlmPlan, logs: Sequence[Path]) -> None:
+def _wait(plan: LlmPlan, nodes: Sequence[_Node]) -> None:
     deadline = time.monotonic() + READY_S
     while True:
         try:
             check_nodes(plan.served, engine_python())
         except UserError as error:
+            if ended := [node for node in nodes if node.process.poll() is not None]:
+                raise PassingError(
+                    f"Ray ended on node {ended[0].name} before the run: {_last_line(ended[0].log)}"
+                ) from None
             if time.monotonic() > deadline:
-                said = " | ".join(_last_line(log) for log in logs)
+                said = " | ".join(_last_line(node.log) for node in nodes)
                 raise PassingError(
                     f"Ray did not come up on all {plan.nodes} nodes within {READY_S:g} s ({error}); its logs end: {said}"
                 ) from None
@@ -179,4 +214,4 @@ def _free_port(address: str) -> int:
 
 
 if __name__ == "__main__":
-    join(sys.argv[1])
+    sys.exit(join(sys.argv[1]))

@@ -17,10 +17,10 @@ from helpers.attempts import attempt_file
 from helpers.campaigns import filed_under
 from helpers.errors import PassingError, UserError
 from helpers.lock import is_held, run_lock
-from helpers.planning.campaign import CampaignPlan, PlannedRun, plan_campaign
+from helpers.planning.campaign import CampaignPlan, plan_campaign
 from helpers.planning.place import at_site
-from helpers.planning.placing import MEASURED_BY_RUN, PlacedRun, place_runs
-from helpers.planning.text import summary
+from helpers.planning.placing import MEASURED_BY_RUN, place_runs
+from helpers.planning.text import summary, time_of
 from helpers.running import jobs
 from helpers.running.engine import Tried, measure_once
 from helpers.running.progress import Progress, state_of
@@ -31,6 +31,8 @@ from helpers.workflow import workflow_lock
 
 TRIES = 3
 """Of a run whose failure may pass: a port that was taken, a node that was lost, a process that was killed."""
+PATIENCE = 150
+"""Looks at a queue that does not answer."""
 _LOOK_S = 2.0
 
 
@@ -70,13 +72,20 @@ def run_campaign(
     """
     filed_under(name, study())  # a mistyped name is told before the machine is looked at
     here = at_site(site.machine)
+    if site.executor == "slurm":
+        jobs.check_limit(site)
     with workflow_lock() as lock:
         plan = plan_campaign(name, here=here)
         _check(name, plan)
         cannot = {run.run_id: "; ".join(run.reasons) for run in plan.runs if run.state == "cannot run"}
+        cannot |= _too_long(plan, site)
         for line in _by_reason(cannot):
             tell(f"cannot run here: {line}")
-        chosen = _chosen(place_runs(name, here), plan)
+        chosen = [
+            (item, run)
+            for item, run in zip(place_runs(name, here), plan.runs, strict=True)
+            if run.state in MEASURED_BY_RUN and run.run_id not in cannot
+        ]
         done = sum(run.state == "done" for run in plan.runs)
         if not chosen:
             tell(f"{done} of {len(plan.runs)} runs done, nothing to do")
@@ -88,7 +97,7 @@ def run_campaign(
             f"{name} on {plan.machine}: {done} of {len(plan.runs)} runs done; {summary(plan)}; order of seed {schedule.seed}"
         )
         note_order(schedule)
-        progress = Progress(plan.filed_under, schedule.runs, done, tell)
+        progress = Progress(plan.filed_under, schedule.runs, done, len(plan.runs), tell)
         stopped = _measure(schedule, lock, progress, tell)
     return _outcome(schedule, progress, done, stopped, cannot)
 
@@ -120,8 +129,16 @@ def _by_reason(runs: dict[str, str]) -> list[str]:
     ]
 
 
-def _chosen(placed: Sequence[PlacedRun], plan: CampaignPlan) -> list[tuple[PlacedRun, PlannedRun]]:
-    return [(item, run) for item, run in zip(placed, plan.runs, strict=True) if run.state in MEASURED_BY_RUN]
+def _too_long(plan: CampaignPlan, site: Site) -> dict[str, str]:
+    """Return the runs that would be ended for their time, whatever limit they are given."""
+    if site.executor == "local":
+        return {}
+    return {
+        run.run_id: f"it is expected to take {time_of(run.duration_s)}, jobs of the site end after "
+        f"{time_of(60.0 * site.most_min)} (most_min)"
+        for run in plan.runs
+        if run.state in MEASURED_BY_RUN and run.duration_s is not None and run.duration_s > 60 * site.most_min
+    }
 
 
 def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[str], None]) -> bool:
@@ -129,7 +146,7 @@ def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[
     for run in schedule.runs:
         _forget_earlier(_folder(schedule, run))
     while True:
-        elsewhere = _left_running(schedule, tell)
+        elsewhere, log = _left_running(schedule, tell), None
         mine = [run for run in schedule.runs if run.run_id not in elsewhere]
         if mine:
             tried = measure_once(schedule.model_copy(update={"runs": mine}), lock, progress.look, tell)
@@ -137,8 +154,9 @@ def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[
             if tried.stopped:
                 return True
             _check_begun(schedule, mine, tried)
+            log = tried.log
         _wait_for(elsewhere, progress)
-        waiting = _note_the_lost(schedule, progress)
+        waiting = _note_the_lost(schedule, log, progress)
         if not waiting:
             return False
         schedule = again(schedule, waiting)
@@ -156,7 +174,7 @@ def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
     """Return the runs that jobs of an earlier call measure; those of its jobs that only wait are taken back."""
     if schedule.site.executor == "local":
         return set()  # an orphan holds the run's lock, and the next try waits for it
-    found = jobs.in_queue()
+    found = _queue()
     jobs.cancel(job for job in found if job.pending)
     running = {job.run_id for job in found if not job.pending} & {run.run_id for run in schedule.runs}
     if running:
@@ -165,12 +183,22 @@ def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
 
 
 def _wait_for(elsewhere: set[str], progress: Progress) -> None:
-    while elsewhere:
-        with suppress(PassingError):
-            if not elsewhere & {job.run_id for job in jobs.in_queue()}:
-                return
+    while elsewhere & {job.run_id for job in _queue()}:
         progress.look()
         time.sleep(_LOOK_S)
+
+
+def _queue() -> list[jobs.Job]:
+    """Return the jobs in the queue; a controller that is restarted meanwhile is waited for.
+
+    Raises:
+        PassingError: one line where it does not come back.
+    """
+    for _ in range(PATIENCE):
+        with suppress(PassingError):
+            return jobs.in_queue()
+        time.sleep(_LOOK_S)
+    return jobs.in_queue()
 
 
 def _check_begun(schedule: Schedule, runs: Sequence[ScheduledRun], tried: Tried) -> None:
@@ -187,15 +215,27 @@ def _check_begun(schedule: Schedule, runs: Sequence[ScheduledRun], tried: Tried)
 
 def _said(log: Path) -> str:
     """Return what went wrong by Snakemake's log: what sbatch said, else the first line on an error and the next."""
+    if refused := _of_sbatch(log):
+        return refused
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    if of_sbatch := re.search(r"The error message was '(.+?)'", " ".join(lines)):
-        return of_sbatch[1]
     first = next((number for number, line in enumerate(lines) if re.search("Error|Exception", line)), None)
     return "it said nothing" if first is None else " ".join(lines[first : first + 2])
 
 
-def _note_the_lost(schedule: Schedule, progress: Progress) -> list[ScheduledRun]:
-    """Note why runs ended that said nothing; returns those that are worth another try."""
+def _of_sbatch(log: Path) -> str | None:
+    text = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
+    found = re.search(r"SLURM sbatch failed\. The error message was '(.+?)'", text)
+    return found[1] if found else None
+
+
+def _note_the_lost(schedule: Schedule, log: Path | None, progress: Progress) -> list[ScheduledRun]:
+    """Note why runs ended that said nothing; returns those that are worth another try.
+
+    Args:
+        schedule: the runs that were tried.
+        log: of Snakemake; None where it was not started.
+        progress: tells them.
+    """
     waiting = []
     for run in schedule.runs:
         state = state_of(_folder(schedule, run))
@@ -203,7 +243,7 @@ def _note_the_lost(schedule: Schedule, progress: Progress) -> list[ScheduledRun]
             continue
         attempt = state.attempt
         if attempt is None or attempt.reason is None:
-            reason, passes = _why_lost(schedule, run)
+            reason, passes = _why_lost(schedule, run, log, begun=attempt is not None)
             attempt = attempts.fail(_folder(schedule, run), schedule.attempt, reason, passes)
         if attempt.passes and schedule.attempt < TRIES:
             waiting.append(run)
@@ -211,15 +251,28 @@ def _note_the_lost(schedule: Schedule, progress: Progress) -> list[ScheduledRun]
     return waiting
 
 
-def _why_lost(schedule: Schedule, run: ScheduledRun) -> tuple[str, bool]:
-    """Say why a run ended that said nothing, and whether it may pass: not where it had all the time that there is."""
-    said, passes = "the process ended without a word (killed?)", True
-    if schedule.site.executor == "slurm" and (state := jobs.last_word(run.run_id, schedule.site)):
-        said = f"SLURM ended its job: {state}"
-        if state.startswith("TIMEOUT"):
-            said += f" after {run.limit_min} min; raise limit_factor or most_min of the site"
-            passes = run.limit_min < schedule.site.most_min
-    return said, passes
+def _why_lost(schedule: Schedule, run: ScheduledRun, log: Path | None, begun: bool) -> tuple[str, bool]:
+    """Say why a run ended that noted nothing, and whether it may pass."""
+    if schedule.site.executor == "local" or log is None:
+        return _KILLED, True
+    word = jobs.last_word(run.run_id, schedule.site, since_s=log.stat().st_ctime - _SLACK_S)
+    state = word.state or ""
+    if state.startswith("TIMEOUT"):
+        said = f"SLURM ended its job: {state} after {run.limit_min} min; raise limit_factor or most_min of the site"
+        return said, run.limit_min < schedule.site.most_min
+    if state.startswith(_NEVER_PASS):
+        return f"SLURM ended its job: {state}", False
+    if word.error is not None:
+        return word.error, False
+    if not begun and (refused := _of_sbatch(log)):
+        return refused, True
+    return f"SLURM ended its job: {state}" if state else _KILLED, True
+
+
+_KILLED = "the process ended without a word (killed?)"
+_NEVER_PASS = ("OUT_OF_MEMORY", "CANCELLED", "DEADLINE")
+_SLACK_S = 60.0
+"""Between the clocks of this machine and of a file server."""
 
 
 def _outcome(

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from helpers import workflow
-from helpers.errors import PassingError
+from helpers.errors import PassingError, Terminated
 from helpers.running import jobs
 from helpers.running.schedule import Schedule, write_schedule
 from helpers.running.sites import Site
@@ -52,13 +52,17 @@ def measure_once(
         options = ["--config", f"schedule={file}", *_of_site(schedule.site)]
         process = workflow.start("campaign", schedule.site.executor, options, lock, out)
     try:
-        _watch(process, look)
-        return Tried(False, log)
-    except KeyboardInterrupt:
-        tell(STOPPING)
-    try:
-        _begin_no_more(process, schedule.site)
-        _watch(process, look)
+        try:
+            _watch(process, look)
+            return Tried(False, log)
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            tell(STOPPING)
+            _begin_no_more(process, schedule.site)
+            _watch(process, look)
+    except Terminated:
+        _leave(process, schedule.site)
     except KeyboardInterrupt:
         tell("stopping at once")
         _end(process, schedule.site)
@@ -93,7 +97,8 @@ def _begin_no_more(process: "subprocess.Popen[bytes]", site: Site) -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
-    """End Snakemake and all measurements: first as Ctrl-C does, then by force."""
+    """End Snakemake and all measurements: first as Ctrl-C does, then by force. A further Ctrl-C does not hinder that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     below = _below(process)
     if site.executor == "slurm":
         with suppress(PassingError):
@@ -108,6 +113,16 @@ def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
             child.kill()
     process.kill()
     process.wait()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(process: "subprocess.Popen[bytes]", site: Site) -> None:
+    """End at once, with nobody to tell: what runs here ends, too; jobs run on, and the next call waits for them."""
+    if site.executor == "local":
+        _end(process, site)
+    else:
+        process.kill()
+        process.wait()
 
 
 def _below(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:

@@ -1,12 +1,13 @@
 """What is asked of SLURM beside Snakemake: jobs that an earlier call left, and why a job ended without a word."""
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import paths
-from helpers.errors import PassingError
+from helpers.errors import PassingError, UserError, nearest
 from helpers.running.sites import Site
 from helpers.slurm import ask
 
@@ -47,16 +48,66 @@ def cancel(chosen: Iterable[Job]) -> None:
             ask("scancel", job.job_id)
 
 
-def last_word(run_id: str, site: Site) -> str | None:
-    """Return in what state the last job of a run ended, by SLURM: `TIMEOUT`, `NODE_FAIL`; None where it forgot."""
-    ids = sorted((int(log.stem) for log in (LOGS / run_id).glob("*.log") if log.stem.isdigit()), reverse=True)
-    if not ids:
+def check_limit(site: Site) -> None:
+    """Check that jobs of the longest time limit can run: SLURM would let them wait for ever.
+
+    Raises:
+        PassingError: one line where SLURM does not answer.
+        UserError: one line where the partition is not there, or ends its jobs earlier.
+    """
+    told = ask("sinfo", "--noheader", "--format=%P|%l").splitlines()
+    limits = dict(line.split("|", 1) for line in told)
+    name = site.partition or next((item[:-1] for item in limits if item.endswith("*")), None)
+    known = {item.rstrip("*"): limit for item, limit in limits.items()}
+    if name is None or name not in known:
+        raise UserError(
+            f"partition: {name} is not one of the cluster ({nearest(name, known)}); correct the site"
+        )
+    limit_min = _minutes(known[name])
+    if limit_min is not None and site.most_min > limit_min:
+        raise UserError(
+            f"most_min: {site.most_min} min, partition {name} ends its jobs after {limit_min}; set most_min: {limit_min} "
+            "in the site"
+        )
+
+
+def _minutes(limit: str) -> int | None:
+    """Return a limit as SLURM writes it (`1-00:00:00`, `30:00`) in minutes; None where there is none."""
+    if not limit.replace("-", ":").replace(":", "").isdigit():
         return None
-    try:
+    days, _, rest = limit.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    hours = [0] * (3 - len(parts)) + parts
+    return int(days or 0) * 1440 + hours[0] * 60 + hours[1]
+
+
+@dataclass(frozen=True)
+class LastWord:
+    """What is known of the last job of a run."""
+
+    state: str | None
+    """In which SLURM ended it, such as `TIMEOUT`; None where it forgot."""
+    error: str | None
+    """The error that the measurement told."""
+
+
+def last_word(run_id: str, site: Site, since_s: float) -> LastWord:
+    """Return how the last job of a run ended, of those that have written since then (a file's time, s)."""
+    logs = [
+        log for log in (LOGS / run_id).glob("*.log") if log.stem.isdigit() and log.stat().st_mtime >= since_s
+    ]
+    if not logs:
+        return LastWord(None, None)
+    newest = max(logs, key=lambda log: int(log.stem))
+    told = re.findall(r"^error: (.+)$", newest.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return LastWord(_state(newest.stem, site), told[-1] if told else None)
+
+
+def _state(job: str, site: Site) -> str | None:
+    with suppress(PassingError):
         if site.accounting:
-            text = ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", str(ids[0]))
-            return text.split()[0] if text.split() else None
-        told = ask("scontrol", "--oneliner", "show", "job", str(ids[0]))
-    except PassingError:
-        return None
-    return next((word.partition("=")[2] for word in told.split() if word.startswith("JobState=")), None)
+            found = ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", job).split()
+            return found[0] if found else None
+        told = ask("scontrol", "--oneliner", "show", "job", job)
+        return next((word.partition("=")[2] for word in told.split() if word.startswith("JobState=")), None)
+    return None

@@ -21,11 +21,6 @@ class State:
     record: bool
     attempt: Attempt | None
 
-    @property
-    def failed(self) -> bool:
-        """Whether the last try has ended without a record, and said why."""
-        return self.attempt is not None and self.attempt.reason is not None
-
 
 def state_of(folder: Path) -> State:
     """Look at a run: its record, or its last try."""
@@ -41,17 +36,21 @@ class Progress:
     """Watches the runs of a call and tells what is new."""
 
     def __init__(
-        self, campaign: str, runs: Sequence[ScheduledRun], before: int, tell: Callable[[str], None]
+        self,
+        campaign: str,
+        runs: Sequence[ScheduledRun],
+        before: int,
+        total: int,
+        tell: Callable[[str], None],
     ) -> None:
         self._folder = paths.RUNS / campaign
         self._runs = {run.run_id: run for run in runs}
-        self._before = before
+        self._before, self._total = before, total
         self._tell = tell
         self._begun = time.monotonic()
         self._left = dict(self._runs)
-        self._failed: dict[str, tuple[str, str | None]] = {}
-        """When and why; told once for each try."""
-        self._running: set[str] = set()
+        self._tries: dict[str, tuple[str, str | None]] = {}
+        """Of each run that was tried and has no record: when the last try began, and why it failed if it did."""
 
     def look(self) -> None:
         """Tell what has ended, and what has begun, since the last look."""
@@ -59,20 +58,20 @@ class Progress:
             state = state_of(self._folder / run_id)
             if state.record:
                 del self._left[run_id]
-                self._failed.pop(run_id, None)
+                self._tries.pop(run_id, None)
                 self._tell(f"{self._said(run_id)} | {self._counted()}")
             elif state.attempt is not None:
                 self._tried(run_id, state.attempt)
 
     def failures(self) -> dict[str, str]:
         """Return the runs that have no record though they were tried, each with the reason."""
-        return {run: str(reason) for run, (_, reason) in self._failed.items() if reason is not None}
+        return {run: str(reason) for run, (_, reason) in self._tries.items() if reason is not None}
 
     def _tried(self, run_id: str, attempt: Attempt) -> None:
         key = (attempt.began, attempt.reason)
-        if self._failed.get(run_id) == key:
+        if self._tries.get(run_id) == key:
             return
-        self._failed[run_id] = key
+        self._tries[run_id] = key
         if attempt.reason is None:
             self._tell(f"{run_id}: begins{f', try {attempt.number}' if attempt.number > 1 else ''}")
         else:
@@ -85,12 +84,14 @@ class Progress:
             return f"{run_id}: {error}"
 
     def _counted(self) -> str:
-        failed = len(self.failures())
-        done = self._before + len(self._runs) - len(self._left)
-        total = self._before + len(self._runs)
-        left = [run for name, run in self._left.items() if name not in self.failures()]
-        said = f"{done} of {total} done" + (f", {failed} failed" if failed else "")
-        return said + (f", {len(left)} left: {self._time_left(left)}, {_energy_left(left)}" if left else "")
+        failed = self.failures()
+        running = [name for name in self._tries if name not in failed]
+        left = [run for name, run in self._left.items() if name not in failed]
+        parts = [f"{self._before + len(self._runs) - len(self._left)} of {self._total} done"]
+        parts += [f"{len(running)} running"] if running else []
+        parts += [f"{len(failed)} failed"] if failed else []
+        parts += [f"{len(left)} left: {self._time_left(left)}, {_energy_left(left)}"] if left else []
+        return ", ".join(parts)
 
     def _time_left(self, left: Sequence[ScheduledRun]) -> str:
         """Expect of the runs that are left what those that have ended took against what was expected of them."""

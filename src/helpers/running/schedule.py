@@ -6,9 +6,9 @@ It is written once and read by Snakemake here and in every job, so that no job a
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -61,6 +61,23 @@ class Schedule(Strict):
     """Which try of its runs this is."""
     site: Site
     runs: list[ScheduledRun]
+
+
+class Call(Strict):
+    """The order of one call of `run`, kept beside the runs."""
+
+    began: str
+    """UTC."""
+    seed: int
+    machine: str
+    runs: list[str]
+    """Their names, in their order."""
+
+
+class Order(Strict):
+    """All calls of a campaign."""
+
+    calls: list[Call]
 
 
 def make_schedule(
@@ -116,17 +133,38 @@ def read_schedule(file: Path) -> Schedule:
 
 def note_order(schedule: Schedule) -> None:
     """Add the order of this call to what is kept beside the runs; it names no folder of this machine."""
-    file = paths.RUNS / schedule.campaign / ORDER
-    file.parent.mkdir(parents=True, exist_ok=True)
-    calls: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    calls.append(
-        {
-            **schedule.model_dump(include={"began", "seed", "machine"}),
-            "runs": [run.run_id for run in schedule.runs],
-        }
+    call = Call(
+        began=schedule.began,
+        seed=schedule.seed,
+        machine=schedule.machine,
+        runs=[run.run_id for run in schedule.runs],
     )
-    scratch = file.with_name(f".{ORDER}.partial")
-    scratch.write_text(json.dumps(calls, indent=1) + "\n", encoding="utf-8")
+    add_calls(paths.RUNS / schedule.campaign / ORDER, [call])
+
+
+def read_order(file: Path) -> list[Call]:
+    """Read the orders of a campaign.
+
+    Raises:
+        UserError: one line with file and field where the file is not valid.
+    """
+    return parse_json(Order, b'{"calls": %b}' % file.read_bytes(), paths.relative(file)).calls
+
+
+def add_calls(file: Path, calls: Sequence[Call]) -> None:
+    """Add the orders of calls to a file; those that are in it stay.
+
+    Raises:
+        UserError: one line with file and field where the file is not valid.
+    """
+    known = read_order(file) if file.is_file() else []
+    known += [call for call in calls if call not in known]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_name(f".{file.name}.partial")
+    with scratch.open("w", encoding="utf-8") as out:
+        out.write(json.dumps([call.model_dump() for call in known], indent=1) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
     scratch.replace(file)
 
 

@@ -1,5 +1,6 @@
 """Where a campaign runs: this machine, or a SLURM cluster that one small YAML file describes."""
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -21,7 +22,7 @@ class Site(Strict):
     executor: Literal["local", "slurm"]
     """`local`: one run after the other, here; `slurm`: each run is a job with nodes of its own."""
     machine: str = Field(default="auto", pattern=NAME)
-    """What its nodes are: a machine of the catalogue; `auto` where they are like the machine that starts the jobs."""
+    """What its nodes are: a machine of the catalogue; `auto` only where they are the like of the machine that submits."""
     partition: str | None = Field(default=None, pattern=_WORD)
     """Partition that the jobs go to; None: the cluster's own."""
     account: str | None = Field(default=None, pattern=_WORD)
@@ -42,8 +43,8 @@ class Site(Strict):
     """Longest time limit that the partition allows, in minutes; also that of runs whose duration is unknown."""
     interface: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]+$")
     """Network interface over which two nodes of a run talk; None: the address by which SLURM knows a node."""
-    check_s: int = Field(default=20, ge=1, le=600)
-    """Seconds between two looks at the queue."""
+    check_s: int = Field(default=20, ge=1, le=90)
+    """Seconds between two looks at the queue; a job that has ended stays in it for some minutes only."""
 
     @model_validator(mode="after")
     def _slurm_alone_has_a_queue(self) -> Self:
@@ -68,7 +69,7 @@ def load_site(name: str) -> Site:
         UserError: one line with file, key and nearest valid key for the first fault; also for an unknown name.
     """
     if "/" in name or name.endswith((".yaml", ".yml")):
-        file = Path(name).expanduser()
+        file = Path(os.path.expanduser(name))  # noqa: PTH111  (a user that is not there is no error)
         if not file.is_file():
             raise UserError(f"--site {name}: no such file; give a YAML file, or a name of workflow/sites")
     else:
