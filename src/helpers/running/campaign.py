@@ -183,7 +183,7 @@ def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
 
 
 def _wait_for(elsewhere: set[str], progress: Progress) -> None:
-    while elsewhere & {job.run_id for job in _queue()}:
+    while elsewhere and elsewhere & {job.run_id for job in _queue()}:
         progress.look()
         time.sleep(_LOOK_S)
 
