@@ -10,10 +10,12 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm axe clean lock lock-llm
+.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## install the locked packages into .venv, and nothing else
 
 book: $(INSTALLED) ## measure the demo on this machine, analyse, build the HTML book
 	@$(BIN)/python -m helpers book

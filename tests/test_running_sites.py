@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import time
 
 import pytest
 
@@ -11,7 +13,17 @@ from helpers.planning.campaign import plan_campaign
 from helpers.planning.place import at_site
 from helpers.planning.placing import place_runs
 from helpers.running import jobs
-from helpers.running.schedule import Call, add_calls, again, make_schedule, rank, read_order, read_schedule
+from helpers.running import schedule as schedule_module
+from helpers.running.schedule import (
+    Call,
+    add_calls,
+    again,
+    make_schedule,
+    rank,
+    read_order,
+    read_schedule,
+    write_schedule,
+)
 from helpers.running.sites import LOCAL, Site, load_site
 
 SLURM = Site(title="t", executor="slurm", machine="capella", most_min=600)
@@ -106,6 +118,18 @@ def test_a_run_keeps_its_name_in_the_job():
         again_chosen = PARAMETERS[run.notebook].model_validate(values)
         plan = placed[run.run_id]
         assert again_chosen == plan.parameters.model_copy(update={"machine": plan.machine})
+
+
+def test_schedules_of_long_ago_go_and_those_of_a_running_job_stay(tmp_path, monkeypatch):
+    folder = tmp_path / "workflow"
+    folder.mkdir()
+    monkeypatch.setattr(schedule_module, "FOLDER", folder)
+    for name, days in (("old.json", 31), ("old.log", 31), ("new.json", 29)):
+        (folder / name).touch()
+        at = time.time() - days * 86_400
+        os.utime(folder / name, (at, at))
+    file = write_schedule(scheduled("demo", LOCAL)[0])
+    assert {item.name for item in folder.iterdir()} == {"new.json", file.name}
 
 
 def test_the_next_try_has_more_time():

@@ -110,7 +110,7 @@ def wanted_files(item: HubItem, there: Iterable[str]) -> list[str]:
     if "config.json" not in found or not any(name.endswith((".safetensors", ".bin")) for name in found):
         raise UserError(
             "no config.json with weights (*.safetensors or *.bin) in it; correct its repository or revision in "
-            " data/study/models.yaml"
+            "data/study/models.yaml"
         )
     return [name for name in sorted(found) if item.weights or not name.endswith((".safetensors", ".bin"))]
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ FOLDER = paths.RUNS / ".workflow"
 """Schedules, logs and the lock of the workflow."""
 ORDER = "order.json"
 """Beside the runs of a campaign: in which order each call of `run` took them, and by which seed."""
+KEPT_S = 30 * 86_400.0
+"""How long schedules and logs are kept."""
 LOAD_S = 900.0
 """Room in a time limit for what is not expected: starting, loading, training."""
 MORE_EACH_TRY = 2
@@ -114,11 +117,14 @@ def again(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
 
 
 def write_schedule(schedule: Schedule) -> Path:
-    """Write a schedule to a file of its own: jobs of an earlier call may still read theirs."""
+    """Write a schedule to a file of its own, for jobs of an earlier call may still read theirs; those of long ago go."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     moment = schedule.began.replace(":", "").replace("-", "")
     file = FOLDER / f"{schedule.campaign}-{moment}-{schedule.attempt}.json"
     file.write_text(schedule.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    for other in FOLDER.iterdir():
+        if file.stat().st_mtime - other.stat().st_mtime > KEPT_S:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
     return file
 
 
