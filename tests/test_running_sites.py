@@ -49,6 +49,12 @@ def test_every_site_of_the_repository_is_valid():
     assert all(load_site(name).executor == "slurm" for name in names)
 
 
+def test_the_guide_shows_the_example_as_it_is():
+    guide = (ROOT / "book" / "cluster.md").read_text(encoding="utf-8")
+    example = (ROOT / "workflow" / "sites" / "example.yaml").read_text(encoding="utf-8")
+    assert f"```yaml\n{example}```\n" in guide
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
