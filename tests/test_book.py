@@ -131,7 +131,7 @@ def test_page_has_text_in_place_of_an_image_that_was_not_drawn() -> None:
 def test_book_tells_how_to_get_images_only_where_there_is_no_chromium(
     there: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(workflow, "run", lambda campaign, target: 0)
+    monkeypatch.setattr(workflow, "make_book", lambda: 0)
     monkeypatch.setattr(book_module, "has_static_images", lambda: there)
     assert cli.main(["book", "--no-measure"]) == 0
     lines = capsys.readouterr().out.splitlines()

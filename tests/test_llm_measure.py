@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from conftest import ROOT, Checkout, make_checkout, refusal
-from helpers import datasets, measurement, parameters, promote, results
+from helpers import datasets, lock, measurement, parameters, promote, results
 from helpers.errors import UserError
 from helpers.llm import measure
 from helpers.llm.counters import read_counters
@@ -344,7 +344,7 @@ def endpoint() -> Iterator[Stub]:
 @pytest.fixture(autouse=True)
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine lock of its own and a short idle phase, for runs in this process."""
-    monkeypatch.setattr(measurement, "MACHINE_LOCK", tmp_path / "machine.lock")
+    monkeypatch.setattr(lock, "MACHINE_LOCK", tmp_path / "machine.lock")
     monkeypatch.setattr(measurement, "IDLE_S", 0.1)
 
 
