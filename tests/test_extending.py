@@ -313,7 +313,7 @@ def test_as_many_texts_as_a_split_needs_are_enough(folder, use, tmp_path, langua
 
 def test_a_run_on_too_few_texts_ends_with_that_line(extended: Extended, tmp_path: Path):
     few = write_texts(tmp_path / "few" / "mine.csv", texts=30).parent
-    line = extended.refused(*MEASURE, "-p", "dataset=mine", "-p", f"data_dir={few}")
+    line = extended.refused(*MEASURE, "-p", "dataset=mine", "-p", f"data_dir={few}", "-p", "campaign=few")
     assert "mine: 30 texts found, a split needs 80" in line
 
 

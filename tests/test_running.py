@@ -181,7 +181,8 @@ def test_a_call_that_is_told_to_end_cleans_up_and_leaves_nothing_running(
     number: int, checkout: Checkout
 ) -> None:
     checkout.campaign("trial", {**LONG, "window_s": 60})
-    process = checkout.start("helpers", "run", "trial")
+    heeded = lambda: signal.signal(number, signal.SIG_DFL)  # noqa: E731  (the tests may run under nohup)
+    process = checkout.start("helpers", "run", "trial", preexec_fn=heeded)
     kernel_of(process, checkout)
     started = tree(process)
     os.kill(process.pid, number)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 import slurm_cluster
 from conftest import ROOT, Checkout
@@ -114,11 +115,34 @@ def test_what_sbatch_refuses_is_told_in_a_line(slurm: Slurm, checkout: Checkout,
     assert "Invalid feature specification" in line
 
 
-def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
+def add_unknown(checkout: Checkout) -> None:
+    """Add the dataset `other`, of which no run is known, so that nothing is expected of one."""
+    file = checkout.root / "data" / "study" / "datasets.yaml"
+    catalogue = yaml.safe_load(file.read_text(encoding="utf-8"))
+    catalogue["datasets"]["other"] = {**catalogue["datasets"]["fktg-sample"], "title": "other"}
+    file.write_text(yaml.safe_dump(catalogue, allow_unicode=True), encoding="utf-8")
+
+
+def test_a_run_that_is_expected_to_take_longer_than_jobs_may_is_not_submitted(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:
     site.write_text(SITE.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1, "window_s": 600})
+    done = run(checkout, site)
+    assert done.returncode == 1
+    assert "cannot run here: fktg-sample-linear-bow-" in done.stdout
+    assert "it is expected to take 10 min, jobs of the site end after 1.0 min (most_min)" in done.stdout
+    assert asked_for(slurm, checkout) == {}
+
+
+def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
+    slurm: Slurm, checkout: Checkout, site: Path
+) -> None:
+    site.write_text(SITE.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
+    add_unknown(checkout)
+    checkout.campaign(
+        "trial", {**SMALL, "model": "linear-bow", "splits": 1, "window_s": 600, "dataset": "other"}
+    )
     done = run(checkout, site)
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -152,10 +176,11 @@ def test_a_cluster_with_accounting_is_asked_by_sacct_and_charges_the_account(
     with slurm_cluster.accounting(slurm, "mine"):
         accounted = SITE.replace("accounting: false", "accounting: true\naccount: mine")
         site.write_text(accounted.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
+        add_unknown(checkout)
         checkout.campaign(
             "trial",
             {**SMALL, "model": "linear-bow", "splits": 1},
-            {**SMALL, "model": "linear-tfidf", "splits": 1, "window_s": 600},
+            {**SMALL, "model": "linear-tfidf", "splits": 1, "window_s": 600, "dataset": "other"},
         )
         done = run(checkout, site)
         told = slurm.ask("sacct", "-X", "-n", "-P", "-o", "Account,State,NNodes")
