@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 import slurm_cluster
 from conftest import ROOT, Checkout
@@ -34,6 +33,14 @@ check_s: 1
 most_min: 10
 """
 SMALL = {"dataset": "fktg-sample", "window_s": 0.1}
+LONG = {
+    **SMALL,
+    "model": "linear-embedding",
+    "checkpoint": "all-minilm-l6-v2",
+    "splits": 1,
+    "window_s": 600,
+}
+"""Longer than a minute, and nothing is known of such a run: so much is not expected."""
 SPREAD = {
     "notebook": "llm",
     "model": "tiny",
@@ -115,14 +122,6 @@ def test_what_sbatch_refuses_is_told_in_a_line(slurm: Slurm, checkout: Checkout,
     assert "Invalid feature specification" in line
 
 
-def add_unknown(checkout: Checkout) -> None:
-    """Add the dataset `other`, of which no run is known, so that nothing is expected of one."""
-    file = checkout.root / "data" / "study" / "datasets.yaml"
-    catalogue = yaml.safe_load(file.read_text(encoding="utf-8"))
-    catalogue["datasets"]["other"] = {**catalogue["datasets"]["fktg-sample"], "title": "other"}
-    file.write_text(yaml.safe_dump(catalogue, allow_unicode=True), encoding="utf-8")
-
-
 def test_a_run_that_is_expected_to_take_longer_than_jobs_may_is_not_submitted(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:
@@ -139,10 +138,7 @@ def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:
     site.write_text(SITE.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
-    add_unknown(checkout)
-    checkout.campaign(
-        "trial", {**SMALL, "model": "linear-bow", "splits": 1, "window_s": 600, "dataset": "other"}
-    )
+    checkout.campaign("trial", LONG)
     done = run(checkout, site)
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -176,12 +172,7 @@ def test_a_cluster_with_accounting_is_asked_by_sacct_and_charges_the_account(
     with slurm_cluster.accounting(slurm, "mine"):
         accounted = SITE.replace("accounting: false", "accounting: true\naccount: mine")
         site.write_text(accounted.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
-        add_unknown(checkout)
-        checkout.campaign(
-            "trial",
-            {**SMALL, "model": "linear-bow", "splits": 1},
-            {**SMALL, "model": "linear-tfidf", "splits": 1, "window_s": 600, "dataset": "other"},
-        )
+        checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1}, LONG)
         done = run(checkout, site)
         told = slurm.ask("sacct", "-X", "-n", "-P", "-o", "Account,State,NNodes")
     assert done.returncode == 1, done.stdout + done.stderr
