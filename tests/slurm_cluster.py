@@ -47,7 +47,7 @@ JobAcctGatherType=jobacct_gather/none
 SlurmctldTimeout=30
 SlurmdTimeout=10
 InactiveLimit=0
-KillWait=3
+KillWait=10
 MinJobAge=300
 GresTypes=gpu
 {nodes}

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import refusal
 from helpers.attempts import attempt_file, attempting, fail, read_attempt
-from helpers.errors import PassingError, UserError
+from helpers.errors import PassingError, Terminated, UserError
 
 
 @pytest.fixture
@@ -48,6 +48,10 @@ def test_a_note_says_why_and_whether_it_may_pass(folder, error, passes, reason):
 
 def test_ctrl_c_is_no_failure(folder):
     assert tried(folder, KeyboardInterrupt()) is None
+
+
+def test_a_process_that_is_told_to_end_leaves_a_note_that_it_has_begun(folder):
+    assert tried(folder, Terminated("SIGTERM")).ended is None
 
 
 def test_a_note_that_a_process_left_without_a_word_says_that_it_has_begun(folder):

@@ -160,8 +160,9 @@ def test_ctrl_c_twice_takes_the_jobs_out_of_the_queue(slurm: Slurm, checkout: Ch
     wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
     assert checkout.records() == []
     assert_whole_or_absent(checkout)
-    assert not list(checkout.root.glob("runs/trial/*.attempt.json"))
     assert not list(checkout.root.glob("runs/trial/.*.partial"))
+    plan = json.loads(checkout.helpers("plan", "trial", "--json").stdout)
+    assert {run["state"] for run in plan["runs"]} == {"to do"}
 
 
 def test_a_cluster_with_accounting_is_asked_by_sacct_and_charges_the_account(

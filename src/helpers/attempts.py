@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from helpers import paths
-from helpers.errors import PassingError, UserError
+from helpers.errors import PassingError, Terminated, UserError
 from helpers.record import RECORD
 from helpers.study import NAME
 from helpers.validation import Strict, parse_json
@@ -66,12 +66,15 @@ def read_attempt(folder: Path) -> Attempt | None:
 def attempting(folder: Path, number: int) -> Iterator[None]:
     """Note that a run is tried, and why it failed where it does; a run that succeeds leaves no note.
 
-    A process that is killed leaves a note that it has begun: whoever waits for it finds neither end nor record.
+    A process that is killed, or told to end, leaves a note that it has begun: whoever waits for it finds neither end nor
+    record.
     """
     begun = Attempt(run_id=folder.name, number=number, began=now(), ended=None, passes=None, reason=None)
     note(folder, begun)
     try:
         yield
+    except Terminated:  # by SLURM, say: whoever waits for it finds out why
+        raise
     except KeyboardInterrupt:
         _forget(folder)
         raise
