@@ -255,7 +255,9 @@ def _why_lost(schedule: Schedule, run: ScheduledRun, log: Path | None, begun: bo
     """Say why a run ended that noted nothing, and whether it may pass."""
     if schedule.site.executor == "local" or log is None:
         return _KILLED, True
-    word = jobs.last_word(run.run_id, schedule.site, since_s=log.stat().st_ctime - _SLACK_S)
+    word = jobs.last_word(
+        run.run_id, schedule.site, since_s=log.with_suffix(".json").stat().st_mtime - _SLACK_S
+    )
     state = word.state or ""
     if state.startswith("TIMEOUT"):
         said = f"SLURM ended its job: {state} after {run.limit_min} min; raise limit_factor or most_min of the site"
