@@ -227,15 +227,13 @@ def _start_database(folder: Path) -> "subprocess.Popen[bytes]":
     data, socket_file = folder / "data", folder / "sql.sock"
     install = ["mariadb-install-db", "--user=root", f"--datadir={data}", "--skip-test-db"]
     subprocess.run(install, check=True, capture_output=True, timeout=120)
-    database = subprocess.Popen(
-        [
-            *("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket_file}"),
-            *("--bind-address=127.0.0.1", f"--port={_SQL_PORT}", f"--pid-file={folder / 'sql.pid'}"),
-            "--innodb-lock-wait-timeout=900",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "sql.log").open("wb"),
-    )
+    serve = [
+        *("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket_file}"),
+        *("--bind-address=127.0.0.1", f"--port={_SQL_PORT}", f"--pid-file={folder / 'sql.pid'}"),
+        "--innodb-lock-wait-timeout=900",
+    ]
+    with (folder / "sql.log").open("wb") as log:
+        database = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=log)
     user = "CREATE USER 'slurm'@'%' IDENTIFIED BY 'slurm'; GRANT ALL ON slurm_acct_db.* TO 'slurm'@'%';"
     _wait_for_answer("mariadb", "--no-defaults", "--user=root", f"--socket={socket_file}", "-e", user)
     return database

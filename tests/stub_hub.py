@@ -78,8 +78,24 @@ def stub_hub() -> Iterator[Hub]:
         thread.join()
 
 
+class Answering(BaseHTTPRequestHandler):
+    """Sends whole answers, and logs nothing."""
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send an answer; a HEAD is answered without the body."""
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -99,29 +115,29 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def _api(self, kind: str, name: str, rest: list[str]) -> None:
             if not rest:
-                self._answer(404, {}, b"")
+                self.answer(404, {}, b"")
             elif rest[0] == "auth-check":
                 if self._allowed(name):
-                    self._answer(200, {}, b"")
+                    self.answer(200, {}, b"")
             elif (files := self._repository(kind, name, rest[1])) is not None:
-                self._answer(200, {}, json.dumps([_listed(*item) for item in files.items()]).encode())
+                self.answer(200, {}, json.dumps([_listed(*item) for item in files.items()]).encode())
 
         def _file(self, kind: str, name: str, revision: str, file: str) -> None:
             files = self._repository(kind, name, revision)
             if files is None or not self._allowed(name):
                 return
             if file not in files:
-                self._answer(404, {"X-Error-Code": "EntryNotFound"}, b"")
+                self.answer(404, {"X-Error-Code": "EntryNotFound"}, b"")
                 return
             content = files[file]
             headers = {"X-Repo-Commit": revision, "ETag": f'"{digest(file, content)}"'}
             if not file.endswith(LARGE):
-                self._answer(200, headers, content)
+                self.answer(200, headers, content)
                 return
             linked = {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(len(content))}
             other_host = hub.url.replace("127.0.0.1", "localhost")
             there = {"Location": f"{other_host}/large/{digest(file, content)}/{file}"}
-            self._answer(302, {**headers, **linked, **there}, b"")
+            self.answer(302, {**headers, **linked, **there}, b"")
 
         def _large(self, name: str, file: str) -> None:
             (content,) = {
@@ -158,26 +174,15 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if (kind, name, revision) in hub.repositories:
                 return hub.repositories[kind, name, revision]
             known = any(key[:2] == (kind, name) for key in hub.repositories)
-            self._answer(404, {"X-Error-Code": "RevisionNotFound" if known else "RepoNotFound"}, b"")
+            self.answer(404, {"X-Error-Code": "RevisionNotFound" if known else "RepoNotFound"}, b"")
             return None
 
         def _allowed(self, name: str) -> bool:
             sender = self.headers.get("Authorization")
             if name not in hub.gated or sender == f"Bearer {TOKEN}":
                 return True
-            self._answer(401 if sender is None else 403, {"X-Error-Code": "GatedRepo"}, b"")
+            self.answer(401 if sender is None else 403, {"X-Error-Code": "GatedRepo"}, b"")
             return False
-
-        def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
 
         def handle(self) -> None:
             with suppress(ConnectionError):  # the other side has gone

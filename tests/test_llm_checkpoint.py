@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from helpers.llm.engine import EngineSettings, cache_bytes, check_engine
 from helpers.llm.engines import command, engine_entry, engine_url
 from helpers.machine import GIB, Hardware
 from helpers.record import GpuInfo
+from stub_hub import Answering
 
 LLAMA_8B = {
     "model_type": "llama",
@@ -324,41 +325,29 @@ def test_an_address_that_is_no_endpoint_is_refused(url):
 # The hub
 
 
-class _Hub(BaseHTTPRequestHandler):
+class _Hub(Answering):
     """Answers as the Hugging Face hub does."""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         sender = self.headers.get("Authorization")
         files = [
             {"rfilename": "config.json", "size": 100},
             {"rfilename": "model.safetensors", "size": 16 * GIB},
         ]
         if "/absent" in self.path:
-            self.answer(401, {"X-Error-Code": "RepoNotFound"}, {})
+            self.answer(401, {"X-Error-Code": "RepoNotFound"}, b"")
         elif "/gated" in self.path and sender != "Bearer hf_right":
-            self.answer(401 if sender is None else 403, {"X-Error-Code": "GatedRepo"}, {})
+            self.answer(401 if sender is None else 403, {"X-Error-Code": "GatedRepo"}, b"")
         elif "/revision/" in self.path and "b" * 40 in self.path:
-            self.answer(404, {"X-Error-Code": "RevisionNotFound"}, {})
+            self.answer(404, {"X-Error-Code": "RevisionNotFound"}, b"")
         elif self.path.endswith("/auth-check"):
-            self.answer(200, {}, {})
+            self.answer(200, {}, b"{}")
         elif self.path.startswith("/api/models/"):
-            self.answer(200, {}, {"id": "owner/name", "siblings": files})
+            self.answer(200, {}, json.dumps({"id": "owner/name", "siblings": files}).encode())
         else:
-            self.answer(200, {"X-Repo-Commit": "a" * 40, "ETag": '"x"'}, LLAMA_8B)
+            self.answer(200, {"X-Repo-Commit": "a" * 40, "ETag": '"x"'}, json.dumps(LLAMA_8B).encode())
 
     do_HEAD = do_GET  # noqa: N815
-
-    def answer(self, status: int, headers: dict[str, str], content: object) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
