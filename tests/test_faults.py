@@ -133,6 +133,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(size, copy, on_
             nbformat.read(file, as_version=4)  # whole
 
 
+def test_a_campaign_on_a_full_disk_is_one_line(copy, on_disk, tmp_path) -> None:
+    copy.campaign("full", {"model": "linear-bow", "dataset": "fktg-sample", "splits": 1})
+    runs = copy.root / "runs"
+    runs.symlink_to(tmp_path / "disk")
+    try:
+        told = the_error(on_disk("size=4k", copy, "-m", "helpers", "run", "full"))
+    finally:
+        runs.unlink()
+    assert re.search(r"full-\S+\.json: cannot be written: No space left on device; make room", told)
+
+
 FILL = """
 import sys
 from pathlib import Path

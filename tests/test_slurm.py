@@ -165,6 +165,36 @@ def test_ctrl_c_twice_takes_the_jobs_out_of_the_queue(slurm: Slurm, checkout: Ch
     assert {run["state"] for run in plan["runs"]} == {"to do"}
 
 
+def test_what_jobs_wait_for_is_told_unless_it_is_their_turn(
+    slurm: Slurm, checkout: Checkout, site: Path
+) -> None:
+    checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": [1, 2]})
+    log = checkout.root.parent / "client.log"
+    set_nodes(slurm, "DRAIN")
+    try:
+        with log.open("wb") as out:
+            process = checkout.start("helpers", "run", "trial", "--site", str(site), stdout=out)
+        wait_for(lambda: "waits in the queue: " in log.read_text(encoding="utf-8"), 60, "it tells why")
+    finally:
+        set_nodes(slurm, "RESUME")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert len(checkout.records()) == 2
+    told = re.findall("^waits in the queue: (.+)$", log.read_text(encoding="utf-8"), re.MULTILINE)
+    # SLURM has two wordings for nodes that are not there, and may change from one to the other.
+    assert 1 <= len(told) <= 2, told
+    for line in told:
+        assert re.search(r"^fktg-sample-linear-bow-\S+( and 1 more)?: .*(DRAINED|UnavailableNodes)", line), (
+            told
+        )
+
+
+def set_nodes(slurm: Slurm, state: str) -> None:
+    slurm.ask(
+        "scontrol", "update", f"NodeName={','.join(slurm_cluster.NODES)}", f"State={state}", "Reason=mended"
+    )
+
+
 def test_a_cluster_with_accounting_is_asked_by_sacct_and_charges_the_account(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:

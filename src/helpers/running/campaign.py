@@ -23,9 +23,10 @@ from helpers.planning.placing import MEASURED_BY_RUN, place_runs
 from helpers.planning.text import summary, time_of
 from helpers.running import jobs
 from helpers.running.engine import Tried, measure_once
-from helpers.running.progress import Progress, state_of
+from helpers.running.progress import Progress, by_reason, state_of
 from helpers.running.schedule import Schedule, ScheduledRun, again, make_schedule, note_order
 from helpers.running.sites import LOCAL, Site
+from helpers.running.waiting import Waiting
 from helpers.study import study
 from helpers.workflow import workflow_lock
 
@@ -79,7 +80,7 @@ def run_campaign(
         _check(name, plan)
         cannot = {run.run_id: "; ".join(run.reasons) for run in plan.runs if run.state == "cannot run"}
         cannot |= _too_long(plan, site)
-        for line in _by_reason(cannot):
+        for line in by_reason(cannot):
             tell(f"cannot run here: {line}")
         chosen = [
             (item, run)
@@ -118,17 +119,6 @@ def _check(name: str, plan: CampaignPlan) -> None:
         )
 
 
-def _by_reason(runs: dict[str, str]) -> list[str]:
-    """Say which runs have a reason in common; of many only the first is named."""
-    shared: dict[str, list[str]] = {}
-    for run_id, reason in runs.items():
-        shared.setdefault(reason, []).append(run_id)
-    return [
-        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
-        for reason, names in shared.items()
-    ]
-
-
 def _too_long(plan: CampaignPlan, site: Site) -> dict[str, str]:
     """Return the runs that would be ended for their time, whatever limit they are given."""
     if site.executor == "local":
@@ -145,11 +135,12 @@ def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[
     """Try the runs, and those again whose failure may pass; returns whether it was stopped."""
     for run in schedule.runs:
         _forget_earlier(_folder(schedule, run))
+    look = _looks(schedule.site, progress, tell)
     while True:
         elsewhere, log = _left_running(schedule, tell), None
         mine = [run for run in schedule.runs if run.run_id not in elsewhere]
         if mine:
-            tried = measure_once(schedule.model_copy(update={"runs": mine}), lock, progress.look, tell)
+            tried = measure_once(schedule.model_copy(update={"runs": mine}), lock, look, tell)
             progress.look()
             if tried.stopped:
                 return True
@@ -161,6 +152,19 @@ def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[
             return False
         schedule = again(schedule, waiting)
         tell(f"trying again: {', '.join(run.run_id for run in waiting)}")
+
+
+def _looks(site: Site, progress: Progress, tell: Callable[[str], None]) -> Callable[[], None]:
+    """Return what is looked at while runs are measured."""
+    if site.executor == "local":
+        return progress.look
+    waiting = Waiting(tell, site.check_s)
+
+    def look() -> None:
+        progress.look()
+        waiting.look()
+
+    return look
 
 
 def _forget_earlier(folder: Path) -> None:
@@ -219,7 +223,11 @@ def _said(log: Path) -> str:
         return refused
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     first = next((number for number, line in enumerate(lines) if re.search("Error|Exception", line)), None)
-    return "it said nothing" if first is None else " ".join(lines[first : first + 2])
+    if first is None:
+        return (
+            "Snakemake said nothing of an error" if lines else "Snakemake's log is empty (is the disk full?)"
+        )
+    return " ".join(lines[first : first + 2])
 
 
 def _of_sbatch(log: Path) -> str | None:

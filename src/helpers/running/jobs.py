@@ -24,6 +24,8 @@ class Job:
     job_id: str
     run_id: str
     pending: bool
+    reason: str
+    """What it waits for, as SLURM says it: `Resources`, `PartitionDown`."""
 
 
 def in_queue() -> list[Job]:
@@ -32,12 +34,12 @@ def in_queue() -> list[Job]:
     Raises:
         PassingError: one line where SLURM does not answer.
     """
-    text = ask("squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k")
+    text = ask("squeue", "--me", "--noheader", "--format=%i|%T|%r|%Z|%k")
     found = []
     for line in text.splitlines():
-        job_id, state, folder, comment = line.split("|", 3)
+        job_id, state, reason, folder, comment = line.split("|", 4)
         if Path(folder) == paths.ROOT and comment.startswith(_COMMENT):
-            found.append(Job(job_id, comment.removeprefix(_COMMENT), state == "PENDING"))
+            found.append(Job(job_id, comment.removeprefix(_COMMENT), state == "PENDING", reason))
     return found
 
 

@@ -112,3 +112,14 @@ def _with_unknown(text: str, runs: int, unknown: int, what: str = "time ") -> st
     if unknown == runs:
         return f"{what}unknown"
     return f"about {text}" + (f" + {unknown} unknown" if unknown else "")
+
+
+def by_reason(runs: dict[str, str]) -> list[str]:
+    """Say which runs have a reason in common; of many only the first is named."""
+    shared: dict[str, list[str]] = {}
+    for run_id, reason in runs.items():
+        shared.setdefault(reason, []).append(run_id)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+        for reason, names in shared.items()
+    ]

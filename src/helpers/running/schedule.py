@@ -18,6 +18,7 @@ from helpers.attempts import now
 from helpers.parameters import LlmPlan, Notebook, Plan
 from helpers.planning.campaign import PlannedRun
 from helpers.planning.placing import PlacedRun
+from helpers.record import writing
 from helpers.running.sites import Site
 from helpers.validation import Strict, parse_json
 
@@ -117,11 +118,16 @@ def again(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
 
 
 def write_schedule(schedule: Schedule) -> Path:
-    """Write a schedule to a file of its own, for jobs of an earlier call may still read theirs; those of long ago go."""
+    """Write a schedule to a file of its own, for jobs of an earlier call may still read theirs; those of long ago go.
+
+    Raises:
+        UserError: one line with the file where the disk is full.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
     moment = schedule.began.replace(":", "").replace("-", "")
     file = FOLDER / f"{schedule.campaign}-{moment}-{schedule.attempt}.json"
-    file.write_text(schedule.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    with writing(file):
+        file.write_text(schedule.model_dump_json(indent=1) + "\n", encoding="utf-8")
     for other in FOLDER.iterdir():
         if file.stat().st_mtime - other.stat().st_mtime > KEPT_S:
             shutil.rmtree(other) if other.is_dir() else other.unlink()
@@ -161,13 +167,13 @@ def add_calls(file: Path, calls: Sequence[Call]) -> None:
     """Add the orders of calls to a file; those that are in it stay.
 
     Raises:
-        UserError: one line with file and field where the file is not valid.
+        UserError: one line with the file where it is not valid (with the field), or the disk is full.
     """
     known = read_order(file) if file.is_file() else []
     known += [call for call in calls if call not in known]
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.partial")
-    with scratch.open("w", encoding="utf-8") as out:
+    with writing(scratch), scratch.open("w", encoding="utf-8") as out:
         out.write(json.dumps([call.model_dump() for call in known], indent=1) + "\n")
         out.flush()
         os.fsync(out.fileno())
