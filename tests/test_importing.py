@@ -153,6 +153,7 @@ def test_a_file_that_is_not_what_the_record_says_refuses_the_run_and_leaves_noth
         (lambda document: document["run"].update(splits=4), "splits are not 0 to 3"),
         (lambda document: document["run"].update(run_id="another"), "run.run_id"),
         (lambda document: document["run"].update(campaign="../../evil"), "run.campaign"),
+        (lambda document: document["run"].update(campaign="published"), "run.campaign"),
         (lambda document: document["files"].update({"../../evil": "a" * 64}), "files"),
         (lambda document: document["files"].update({"/etc/passwd": "a" * 64}), "files"),
         (lambda document: document["files"].update({"notebook.ipynb": "short"}), "files.notebook.ipynb"),

@@ -112,6 +112,7 @@ SLIPS = [
     ({"campaign": ""}, "campaign: String should match pattern"),
     ({"campaign": "two words"}, "campaign: String should match pattern"),
     ({"campaign": "demo\n"}, "campaign: String should match pattern"),
+    ({"campaign": "published"}, "campaign: 'published' are the paper's own values"),
     ({"data_dir": None}, "data_dir: Input should be a valid string, found None"),
 ]
 

@@ -20,7 +20,7 @@ from helpers.result_rows import (
     measured_row,
     split_rows,
 )
-from helpers.study import study
+from helpers.study import THE_PAPERS, study
 
 __all__ = [
     "COLUMNS",
@@ -57,7 +57,7 @@ def load_tables(
     sources, refused = _records(committed, live)
     seen = published.observations(published_folder)
     family = {name: model.family for name, model in study().models.items()}
-    seen.insert(0, "source", "published")
+    seen.insert(0, "source", THE_PAPERS)
     seen["family"] = seen["model"].map(family)
     rows = published.published_rows(seen)
     runs = [measured_row(source, file, record) for source, file, record in sources]

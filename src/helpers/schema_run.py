@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from helpers.study import NAME, Family
+from helpers.study import NAME, CampaignName, Family
 from helpers.validation import Strict
 
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
@@ -63,7 +63,7 @@ class Run(Strict):
 
     run_id: str = Field(pattern=NAME)
     """Dataset, model and a hash of the settings; the name of its folder."""
-    campaign: str = Field(pattern=NAME)
+    campaign: CampaignName
     """The list of runs that it belongs to."""
     notebook: Literal["traditional", "llm"]
     """The notebook of `notebooks/measure` that measured it."""

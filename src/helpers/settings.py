@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from helpers.llm.asking import DEFAULT_MAX_TOKENS
-from helpers.study import NAME, PAPER_EMBEDDING
+from helpers.study import PAPER_EMBEDDING, CampaignName
 from helpers.validation import Strict
 
 
@@ -18,7 +18,7 @@ class RunParameters(Strict):
     """A dataset of the catalogue."""
     machine: str = "auto"
     """The machine at hand, or the name of the paper's machine that it is."""
-    campaign: str = Field(default="local", pattern=NAME)
+    campaign: CampaignName = "local"
     """The name that the run is filed under."""
     splits: int = Field(default=10, ge=1, le=10)
     """How many of the 10 fixed splits, from the first."""

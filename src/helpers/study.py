@@ -15,7 +15,9 @@ from helpers.validation import Strict, load_yaml, parse
 __all__ = [
     "NAME",
     "PAPER_EMBEDDING",
+    "THE_PAPERS",
     "Campaign",
+    "CampaignName",
     "Csv",
     "DatasetEntry",
     "EmbeddingCheckpoint",
@@ -52,6 +54,18 @@ def _as_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_as_name)]
 """Of an entry: it becomes a part of names of runs, folders and pages."""
+THE_PAPERS = "published"
+"""Source of the paper's values in the results tables, beside the campaigns."""
+
+
+def _not_the_papers(name: str) -> str:
+    if name == THE_PAPERS:
+        raise ValueError(f"'{THE_PAPERS}' are the paper's own values; give the campaign another name")
+    return name
+
+
+CampaignName = Annotated[str, Field(pattern=NAME), AfterValidator(_not_the_papers)]
+"""Of a campaign; it is a source of the results tables, too."""
 
 
 class Hub(Strict):
