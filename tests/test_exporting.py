@@ -430,7 +430,7 @@ def show(text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("served by node17.example.org", "host name"),
+        ("served by node17.example.org", "host name 'node17.example.org'"),
         ("kept in /home/someone/model", "the path /home/someone/model"),
         (f"logged in with {SECRET}", "a token"),
         (f"from {ROOT}/data", "folder of the project"),

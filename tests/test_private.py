@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import ROOT, refusal
@@ -31,9 +33,12 @@ def words(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("served by node17.cluster.example.org", "host name"),
-        ("on Node17: 3 s", "host name"),
-        ("written by erika.", "user name"),
+        ("served by node17.cluster.example.org", "host name 'node17.cluster.example.org'"),
+        ("on Node17: 3 s", "host name 'node17'"),
+        ("over node17-ib0", "host name 'node17'"),
+        ("written by erika.", "user name 'erika'"),
+        ("torchinductor_erika/x", "user name 'erika'"),
+        ("\x1b[32merika\x1b[0m", "user name 'erika'"),
         ("/elsewhere/erika/models", "home directory"),
         (f"{ROOT}/src/helpers", "folder of the project"),
         ("File /elsewhere/python/lib/x.py", "folder of Python"),
@@ -46,6 +51,15 @@ def words(monkeypatch):
         ('"/scratch/project_1/x"', "the path /scratch/project_1/x"),
         ("file:///tmp/ipykernel_7/1.py", "the path /tmp/ipykernel_7/1.py"),
         ("model=/data/horse/ws/model", "the path /data/horse/ws/model"),
+        ("\x1b[32m/home/someone/proj/x.py\x1b[0m", "the path /home/someone/proj/x.py"),
+        ("&#x2F;home&#x2F;someone&#x2F;x", "the path /home/someone/x"),
+        ("PATH=/bin:/users/someone/bin", "the path /users/someone/bin"),
+        ("in /p/project1/x", "the path /p/project1/x"),
+        ("in /dev/shm/x/y", "the path /dev/shm/x/y"),
+        ("Authorization: Basic bWU6cGFzc3dvcmQ=", "a token"),
+        ("eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSMeKKF2Q", "a token"),
+        ("nvapi-" + "a1B2" * 10, "a token"),
+        ("AIza" + "a1B2c" * 7, "a token"),
         (r"C:\Users\Someone\x", r"the path C:\Users\Someone\x"),
     ],
 )
@@ -59,8 +73,11 @@ def test_it_is_found(words, text, said):
         "<td>1</td></data/x>",
         "https://example.org/data/x and https://example.org/home/x",
         "data/measurements/reference-cpu, runs/tmp/x",
-        "node171, erikas, pre-erika",
+        "node171, erikas, preerika",
         "bearer of responsibilities",
+        "#!/usr/bin/env python, /dev/null and /proc/cpuinfo",
+        "POST /v1/chat/completions, /sys/class/powercap: not there",
+        "tokens/s, text/html, 1 /2/3, <a href='../x/y'/>",
         "12/tmp/3",
         "",
     ],
@@ -69,7 +86,9 @@ def test_what_only_looks_like_it_is_not(words, text):
     assert find_private(text, words) is None
 
 
-@pytest.mark.parametrize("name", ["root", "model", "runs", "vm", "localhost"])
+@pytest.mark.parametrize(
+    "name", ["root", "model", "runs", "vm", "localhost", "Jupyter", "intel", "torch", "gpu"]
+)
 def test_a_name_that_says_nothing_is_no_private_word(monkeypatch, name):
     monkeypatch.setattr(socket, "gethostname", lambda: name)
     monkeypatch.setattr(getpass, "getuser", lambda: name)
@@ -88,7 +107,7 @@ def test_without_words_they_are_those_of_this_machine():
     assert find_private(str(ROOT)) == "folder of the project"
 
 
-@pytest.mark.parametrize("file", COMMITTED[::7], ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.parametrize("file", COMMITTED, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_the_committed_runs_tell_nothing(words, file):
     check_private(file, words, "-")
 
@@ -116,6 +135,19 @@ def test_a_picture_is_no_text(tmp_path, words):
     check_private(written(tmp_path / "n.ipynb", [{"outputs": [{"data": data}]}]), words, "-")
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"data": {"image/svg+xml": ["<svg>", "<text>/home/me/x</text>"]}},
+        {"metadata": {"image/png": {"alt": "/home/me/x"}}},
+    ],
+)
+def test_what_a_picture_says_is_a_text(tmp_path, words, output):
+    assert "the path /home/me/x" in refusal(
+        check_private, written(tmp_path / "n.ipynb", [{"outputs": [output]}]), words, "-"
+    )
+
+
 def test_the_texts_of_a_table_are_read(tmp_path, words):
     file = tmp_path / "predictions.parquet"
     table = pd.DataFrame({"split": [0, 0, 1], "id": ["a", "/home/me/2", None], "x": [0.5, 1, 2]})
@@ -123,6 +155,29 @@ def test_the_texts_of_a_table_are_read(tmp_path, words):
     assert f"{file}: id: the path /home/me/2" in refusal(check_private, file, words, "-")
     table.assign(id="a").to_parquet(file, index=False)
     check_private(file, words, "-")
+
+
+FOUND = "/home/me/x"
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        (pa.table({"a": [[FOUND], None]}), "a"),
+        (pa.table({"a": [{"b": FOUND}]}), "a"),
+        (pa.table({"a": pa.array([[("k", FOUND)]], pa.map_(pa.string(), pa.string()))}), "a"),
+        (pa.table({"a": pa.array([FOUND.encode()])}), "a"),
+        (pa.table({"a": pa.array([FOUND]).dictionary_encode()}), "a"),
+        (pa.table({FOUND: [1]}), "columns"),
+        (pa.table({"a": [1]}).replace_schema_metadata({"made": FOUND}), "metadata made"),
+        (pa.table({"a": [1]}, pa.schema([pa.field("a", pa.int64(), metadata={"of": FOUND})])), "metadata of"),
+        (pa.Table.from_pandas(pd.DataFrame({"a": [1]}, index=pd.Index([FOUND], name="b"))), "b"),
+    ],
+)
+def test_whatever_a_table_holds_is_read(tmp_path, words, table, place):
+    pq.write_table(table, tmp_path / "a.parquet")
+    line = refusal(check_private, tmp_path / "a.parquet", words, "-")
+    assert f"a.parquet: {place}: the path {FOUND}" in line
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import pandas as pd
 import pytest
 
 from helpers import parameters, paths, promote
@@ -14,7 +15,10 @@ from helpers.study import Campaign, study
 from test_record import record_document
 
 CAMPAIGN = "trial"
-SIDECARS = {"predictions.parquet": b"answers", "notebook.ipynb": b"{}"}
+SIDECARS = {
+    "predictions.parquet": pd.DataFrame({"predicted": ["a"]}).to_parquet(index=False),
+    "notebook.ipynb": b"{}",
+}
 _AS = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
@@ -231,3 +235,15 @@ def test_the_command_line_says_what_was_refused_and_what_was_filed(checkout):
     target = missing.replace("runs/", "data/measurements/")
     assert json.loads(done.stdout) == [target]
     assert {file.name for file in (checkout.root / target).iterdir()} == {RECORD, *SIDECARS}
+
+
+def test_what_tells_of_a_person_is_not_filed(root, runs):
+    (runs[1] / "notebook.ipynb").write_text('{"cells": [{"source": "/home/me/x"}]}', encoding="utf-8")
+    document = json.loads((runs[1] / RECORD).read_text(encoding="utf-8"))
+    document["files"]["notebook.ipynb"] = sha256_of(runs[1] / "notebook.ipynb")
+    (runs[1] / RECORD).write_text(json.dumps(document), encoding="utf-8")
+    line = refusal(root)
+    assert (
+        f"{runs[1].name}/notebook.ipynb: cells.0.source: the path /home/me/x, which must not be published"
+        in line
+    )

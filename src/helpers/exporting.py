@@ -16,7 +16,7 @@ from helpers.machine import detect
 from helpers.measurement import RAW_ANSWERS
 from helpers.parameters import CampaignRun, campaign_runs, is_folder
 from helpers.planning.placing import misfit
-from helpers.private import check_private, private_words
+from helpers.private import check_private, check_run, private_words
 from helpers.record import RECORD, Record, read_record
 from helpers.running.schedule import ORDER
 from helpers.standards.archive_texts import Contents, licence_text, readme_text
@@ -236,8 +236,7 @@ def _check(folder: Path, record: Record, words: Mapping[str, str]) -> None:
         )
     for name, expected in record.files.items():
         _check_file(folder / name, expected, f"{where}: files.{name}")
-    for name in (RECORD, *record.files):
-        check_private(folder / name, words, "measure the run again without it")
+    check_run(folder, (RECORD, *record.files), words)
 
 
 def _check_file(file: Path, expected: str, where: str) -> None:

@@ -1,13 +1,14 @@
 """What must not leave this machine with a file: its names, folders of people and projects, tokens."""
 
 import getpass
+import html
 import json
 import os
 import re
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -18,30 +19,57 @@ from helpers.errors import UserError
 
 _SHORTEST_NAME = 3
 _SHORTEST_SECRET = 8
-_OF_EVERYBODY = ("localhost", "localdomain", "root", "user", "runner", "jovyan")
-"""Names of hosts and users that tell nothing."""
+_OF_EVERYBODY = (
+    *(
+        "localhost",
+        "localdomain",
+        "root",
+        "user",
+        "runner",
+        "jovyan",
+        "jupyter",
+        "ipython",
+        "ubuntu",
+        "debian",
+    ),
+    *(
+        "amd",
+        "intel",
+        "nvidia",
+        "linux",
+        "docker",
+        "podman",
+        "apptainer",
+        "singularity",
+        "slurm",
+        "kubernetes",
+    ),
+)
+"""Names of hosts and users that tell nothing, or that records of any machine hold."""
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD)$")
 _TOKEN = re.compile(
     r"\b(hf_[A-Za-z0-9]{20,}|gh[a-z]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{20,}"
-    r"|xox[a-z]-[\w-]{10,}|AKIA[0-9A-Z]{16})|-----BEGIN [A-Z ]*PRIVATE KEY|\b[Bb]earer (?=\S*\d)[\w.~+/-]{16,}"
+    r"|xox[a-z]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{35}|nvapi-[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,})"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|\b[Bb]earer (?=\S*\d)[\w.~+/-]{16,}|\b[Aa]uthorization: *[Bb]asic \S{8,}"
     r"|://[^\s/:@]+:[^\s/@]+@"  # user and password in an address
 )
-_PLACES = (
-    "home|Users|root|tmp|scratch|data|mnt|media|work|workspace|var|srv|opt|gpfs|lustre|beegfs|nfs"
-    "|projects?|private"
-)
 _PATH = re.compile(
-    rf"(?:(?<![\w./<~-])|(?<=file://))/(?:{_PLACES})/[\w.][^\s\"'`<>,;)\]]*|\b[A-Za-z]:\\Users\\[^\s\"'<>]+"
+    r"(?:(?<![\w./<~+-])|(?<=file://))/"
+    r"(?!(?:usr|bin|sbin|lib\d*|etc|proc|sys|v\d+|api)/|dev/(?!shm/))"  # of every machine; routes of a server
+    r"(?=[\w.-]*[A-Za-z])[\w.-]+/[\w.][^\s\"'`<>,;)\]]*"
+    r"|\b[A-Za-z]:\\Users\\[^\s\"'<>]+"
 )
-"""A folder of people or projects, on whichever machine; not the end of an HTML element or part of an address."""
-_PICTURE = "image/"
-"""What a cell shows as a picture is no text: anything can be found in it."""
+"""An absolute path, on whichever machine; not the end of an HTML element or part of an address."""
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""How terminals are told of colours; its last letter would be taken for a part of the word that follows."""
+_SHOWN = ("host name", "user name")
+"""Told in full, since it may be a common word, too."""
 
 
 def private_words() -> dict[str, str]:
     """Return the words that tell of this machine, with what they are.
 
-    Names of hosts and users that the notebooks and the catalogue use as words anyway are no such words.
+    What stands in runs of any machine anyway, such as `jupyter`, is no such word: see `_vocabulary`.
     """
     host = socket.gethostname()
     names = {host: "host name", host.partition(".")[0]: "host name"}
@@ -59,14 +87,10 @@ def private_words() -> dict[str, str]:
         if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
     }
     known = {*_OF_EVERYBODY, *_vocabulary()}
+    telling = {name: what for name, what in names.items() if len(name) >= _SHORTEST_NAME}
     return {
         **{folder: what for folder, what in folders.items() if Path(folder).parent != Path("/")},
-        **{
-            name: what
-            for name, what in names.items()
-            if len(name) >= _SHORTEST_NAME and name.lower() not in known
-        },
-        **secrets,
+        **{word: what for word, what in {**telling, **secrets}.items() if word.lower() not in known},
     }
 
 
@@ -76,12 +100,13 @@ def find_private(text: str, words: Mapping[str, str] | None = None) -> str | Non
     Secrets are never part of what is returned.
 
     Args:
-        text: what shall be given away.
+        text: what shall be given away; colours of a terminal and entities of HTML are seen through.
         words: as `private_words` returns them; saves looking for them for every text.
     """
+    text = html.unescape(_COLOUR.sub("", text))
     for word, what in (private_words() if words is None else words).items():
-        if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text, re.IGNORECASE):
-            return what
+        if re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text, re.IGNORECASE):
+            return f"{what} '{word}'" if what in _SHOWN else what
     if _TOKEN.search(text):
         return "a token"
     if path := _PATH.search(text):
@@ -105,6 +130,16 @@ def check_private(file: Path, words: Mapping[str, str], remedy: str) -> None:
     for place, text in _texts(file, where):
         if found := find_private(text, words):
             raise UserError(f"{where}: {place}: {found}, which must not be published; {remedy}")
+
+
+def check_run(folder: Path, names: Iterable[str], words: Mapping[str, str]) -> None:
+    """Look through files of a run.
+
+    Raises:
+        UserError: one line with file and place for the first find.
+    """
+    for name in names:
+        check_private(folder / name, words, "measure the run again without it")
 
 
 def _texts(file: Path, where: str) -> Iterator[tuple[str, str]]:
@@ -132,30 +167,39 @@ def _of_document(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]
     elif isinstance(value, dict):
         yield ".".join(place) or "document", "\n".join(value)
         for key, item in value.items():
-            if not key.startswith(_PICTURE):
+            if not _is_picture(key, item):
                 yield from _of_document(item, (*place, key))
 
 
-def _of_table(file: Path, where: str) -> Iterator[tuple[str, str]]:
-    import pandas as pd  # noqa: PLC0415  (slow to import, and only here)
+def _is_picture(key: str, value: Any) -> bool:
+    """Say whether a cell shows this as a picture in base64: no text, though anything can be found in it."""
+    return key.startswith("image/") and key != "image/svg+xml" and not isinstance(value, dict)
 
+
+def _of_table(file: Path, where: str) -> Iterator[tuple[str, str]]:
     try:
-        table = pd.read_parquet(file)
+        import pyarrow as pa  # noqa: PLC0415  (slow to import, and only here)
+        import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise UserError(f"{where}: reading it needs pyarrow, found none; pip install '.[measure]'") from None
+    try:
+        table = pq.read_table(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{where}: not valid parquet: {error}") from None
-    yield "columns", "\n".join(map(str, table.columns))
-    for name in table.select_dtypes(include=["object", "string", "category"]).columns:
-        yield str(name), "\n".join(str(value) for value in table[name].dropna().unique())
+    yield "columns", "\n".join(table.column_names)
+    for part in (table.schema, *table.schema):
+        for key, value in (part.metadata or {}).items():
+            yield f"metadata {key.decode(errors='replace')}", value.decode(errors="replace")
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not pa.types.is_primitive(column.type):  # numbers and times
+            yield name, "\n".join({str(value) for value in column.to_pylist()})
 
 
 @cache
 def _vocabulary() -> frozenset[str]:
-    """Return the words of the measurement notebooks and the catalogue, which are in runs of any machine."""
-    files = [*(paths.NOTEBOOKS / "measure").glob("*.ipynb"), *paths.STUDY.rglob("*.yaml")]
-    return frozenset(
-        word.lower()
-        for file in files
-        for word in re.findall(r"[A-Za-z][\w-]*", file.read_text(encoding="utf-8"))
-    )
+    """Return the words of notebooks, catalogue and packages, which are in runs of any machine; compounds in parts, too."""
+    notebooks, packages = (paths.NOTEBOOKS / "measure").glob("*.ipynb"), paths.ROOT.glob("requirements*.txt")
+    files = [*notebooks, *packages, *paths.STUDY.rglob("*.yaml")]
+    texts = [*(file.read_text(encoding="utf-8") for file in files), *(file.stem for file in files)]
+    whole = {word.lower() for text in texts for word in re.findall(r"[A-Za-z][\w.-]*", text)}
+    return frozenset(whole | {part for word in whole for part in re.split(r"[\W_]+", word)})

@@ -7,6 +7,7 @@ from helpers import paths
 from helpers.environment import git_dirty, sha256_of
 from helpers.errors import UserError
 from helpers.parameters import campaign_plans
+from helpers.private import check_run, private_words
 from helpers.record import RECORD, Record, publish, read_record
 from helpers.running.schedule import ORDER, add_calls, read_order
 
@@ -16,7 +17,8 @@ def promote(campaign: str) -> list[Path]:
 
     Raises:
         UserError: one line, with nothing copied, where the working tree is not clean, a run is missing or
-            refused, was made from uncommitted code, or stands there already with other content.
+            refused, was made from uncommitted code, tells of this machine or a person, or stands there already with
+            other content.
     """
     if git_dirty() is not False:
         raise UserError("promote: the working tree has changes (git status); commit or stash them first")
@@ -29,6 +31,9 @@ def promote(campaign: str) -> list[Path]:
         )
     records = {folder: read_record(folder / RECORD) for folder in sources}
     new = [folder for folder, record in records.items() if _is_new(folder, record)]
+    words = private_words()
+    for folder in new:
+        check_run(folder, (RECORD, *records[folder].files), words)
     for folder in new:
         with publish(_target(folder)) as scratch:
             for name in [RECORD, *records[folder].files]:
