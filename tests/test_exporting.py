@@ -20,6 +20,7 @@ from helpers.exporting import export_campaign
 from helpers.machine import detect
 from helpers.parameters import campaign_runs
 from helpers.record import RECORD, read_record
+from helpers.running.schedule import Call, add_calls, read_order
 from helpers.standards.crate import METADATA
 from test_record import record_document
 from test_standards_crate import check_files, entities, ids, validator
@@ -28,6 +29,7 @@ CAMPAIGN = "reference-gpu"
 COMMITTED = paths.MEASUREMENTS / CAMPAIGN
 RUNS = sorted(file.parent.name for file in COMMITTED.glob(f"*/{RECORD}"))
 FILES = (RECORD, "notebook.ipynb", "predictions.parquet")
+CALL = Call(began="2026-11-28T10:00:00Z", seed=7, machine="amd-epyc-2c", runs=RUNS[:1])
 BESIDE = {"README.md", "LICENSE", "CITATION.cff", METADATA, SUMS, "workflow/Snakefile"}
 
 
@@ -130,7 +132,7 @@ def test_its_checksums_hold_for_every_file(project, runs, tmp_path):
 
 
 def test_it_is_a_valid_crate_that_describes_all_of_it(project, runs, tmp_path, monkeypatch):
-    (runs / exporting.ORDER).write_text('{"seed": 7, "order": []}', encoding="utf-8")
+    add_calls(runs / exporting.ORDER, [CALL])
     export_campaign(CAMPAIGN)
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
     validate = validator(monkeypatch)
@@ -190,10 +192,12 @@ def test_raw_answers_that_a_record_lists_are_refused(project, run):
 
 
 def test_the_order_of_the_runs_is_part_of_it(project, runs, tmp_path):
-    (runs / exporting.ORDER).write_text('{"seed": 7}', encoding="utf-8")
+    other = CALL.model_copy(update={"seed": 8})
+    add_calls(runs / exporting.ORDER, [CALL])
+    add_calls(project / "measurements" / CAMPAIGN / exporting.ORDER, [other, CALL])
     export_campaign(CAMPAIGN)
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
-    assert (folder / exporting.ORDER).read_text(encoding="utf-8") == '{"seed": 7}'
+    assert read_order(folder / exporting.ORDER) == [other, CALL]
     assert f"`{exporting.ORDER}`" in (folder / "README.md").read_text(encoding="utf-8")
 
 
@@ -470,6 +474,15 @@ def test_so_is_the_order_of_the_runs(project, runs):
     assert left(project) == []
 
 
+def test_what_is_no_zip_file_is_never_replaced(project, runs, tmp_path):
+    file = tmp_path / "notes.md"
+    file.write_text("mine", encoding="utf-8")
+    assert "is there and no ZIP file; remove it, or give another --to" in refusal(
+        export_campaign, CAMPAIGN, file
+    )
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
 # --- a place that cannot be written -------------------------------------------------------------------------
 
 
@@ -487,7 +500,9 @@ def test_a_folder_in_place_of_the_file_is_one_line(project, runs):
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path):
     target = tmp_path / "out" / "x.zip"
     target.parent.mkdir()
-    target.write_bytes(b"what was there")
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("x", "what was there")
+    before = target.read_bytes()
     limit = 100_000  # bytes of a file: each of a run's is smaller, the archive is larger
     done = subprocess.run(
         [sys.executable, "-m", "helpers", "export", CAMPAIGN, "--to", str(target)],
@@ -503,7 +518,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path):
         f"error: export {CAMPAIGN}: {target} cannot be written: File too large; nothing was left there\n"
     )
     assert [item.name for item in target.parent.iterdir()] == ["x.zip"]
-    assert target.read_bytes() == b"what was there"
+    assert target.read_bytes() == before
 
 
 def test_an_export_that_is_stopped_leaves_nothing(project, runs, monkeypatch):

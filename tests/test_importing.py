@@ -15,7 +15,9 @@ from helpers.cli import main
 from helpers.environment import sha256_of
 from helpers.errors import UserError
 from helpers.importing import import_runs
+from helpers.lock import holding, run_lock
 from helpers.record import RECORD, read_record
+from helpers.running.schedule import ORDER, Call, add_calls, read_order
 from test_record import record_document
 
 CAMPAIGN = "trial"
@@ -102,6 +104,85 @@ def test_a_second_import_tells_duplicates_and_changes_nothing(project, cluster):
     (item,) = import_runs(cluster)
     assert (item.state, item.target) == ("duplicate", f"runs/{CAMPAIGN}/{RUN}")
     assert {file: file.stat().st_mtime_ns for file in project.rglob("*")} == before
+
+
+@pytest.mark.parametrize("spoil", ["change", "remove"])
+@pytest.mark.parametrize("place", ["runs", "data/measurements"])
+def test_of_a_run_that_is_here_already_the_files_are_mended(project, cluster, place, spoil):
+    write_run(cluster)
+    here = write_run(project / place)
+    before = files_in(project)
+    file = here / "notebook.ipynb"
+    file.unlink() if spoil == "remove" else file.write_bytes(b"other")
+    (item,) = import_runs(cluster)
+    assert (item.state, item.target) == ("repaired", f"{place}/{CAMPAIGN}/{RUN}")
+    assert item.message == "notebook.ipynb: missing or changed, now as the record says"
+    assert files_in(project) == before
+
+
+def test_what_is_broken_on_both_sides_is_left_and_told(project, cluster):
+    (write_run(cluster) / "notebook.ipynb").write_bytes(b"other")
+    (write_run(project / "runs") / "notebook.ipynb").unlink()
+    before = files_in(project)
+    (item,) = import_runs(cluster)
+    assert item.state == "refused"
+    assert "files.notebook.ipynb: sha256 is " in item.message
+    assert files_in(project) == before
+
+
+def test_a_run_on_other_data_than_those_here_is_a_conflict(project, cluster):
+    write_run(project / "runs", "fktg-sample-linear-bow-00000000")
+    other = "fktg-sample-xgboost-bow-00000000"
+    write_run(cluster, other, change=lambda document: document["run"].update(dataset_sha256="0" * 64))
+    before = files_in(project)
+    (item,) = import_runs(cluster)
+    assert item.state == "conflict"
+    assert "it is on data of fktg-sample with sha256 000000000000..., the runs here on cccccc" in item.message
+    assert files_in(project) == before
+
+
+def test_a_run_that_is_being_measured_here_is_left_alone(project, cluster):
+    write_run(cluster)
+    target = project / "runs" / CAMPAIGN / RUN
+    target.parent.mkdir(parents=True)
+    half = target.with_name(f".{RUN}.999999999.partial")  # of another node, whose processes nobody here knows
+    half.mkdir()
+    with holding(run_lock(target), "-"):
+        (item,) = import_runs(cluster)
+    assert (item.state, half.is_dir()) == ("refused", True)
+    assert item.message.endswith(": is being measured; import it when that has ended")
+    assert states(import_runs(cluster)) == ["imported"]
+
+
+def test_the_order_of_the_runs_is_added_to_what_is_known_of_it(project, cluster):
+    write_run(cluster)
+    there, here = (Call(began="2026-11-28T10:00:00Z", seed=seed, machine="m", runs=[RUN]) for seed in (1, 2))
+    add_calls(cluster / CAMPAIGN / ORDER, [there])
+    add_calls(project / "runs" / CAMPAIGN / ORDER, [here])
+    assert states(import_runs(cluster)) == ["imported"]
+    assert states(import_runs(cluster)) == ["duplicate"]
+    assert read_order(project / "runs" / CAMPAIGN / ORDER) == [here, there]
+
+
+def test_a_damaged_order_is_told_and_the_runs_are_imported(project, cluster):
+    write_run(cluster)
+    (cluster / CAMPAIGN / ORDER).write_text("{", encoding="utf-8")
+    found = import_runs(cluster)
+    assert states(found) == ["imported", "refused"]
+    assert found[1].source == str(cluster / CAMPAIGN / ORDER)
+    assert not (project / "runs" / CAMPAIGN / ORDER).exists()
+
+
+@pytest.mark.parametrize("name", ["a\nimported   runs/x/y", "a\x1b[31m", "a\udcff"])
+def test_what_a_folder_is_called_forges_no_line(project, cluster, capsys, name):
+    write_run(cluster / name)
+    shutil.copytree(cluster / name, cluster / "copy")
+    (cluster / name / CAMPAIGN / RUN / RECORD).write_text("{", encoding="utf-8")
+    assert main(["import", str(cluster)]) == 1
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 3
+    assert "\x1b" not in out
+    assert out.startswith("refused    ")
 
 
 def test_a_run_that_was_committed_is_a_duplicate(project, cluster):
@@ -314,6 +395,9 @@ def entry(name, mode=0o100644, method=zipfile.ZIP_DEFLATED):
         (entry("/etc/evil"), "no path inside a folder"),
         (entry("//etc/evil"), "no path inside a folder"),
         (entry("..\\evil"), "no path inside a folder"),
+        (entry("a\nimported   runs/x"), "no path inside a folder"),
+        (entry("a\x1b[31m"), "no path inside a folder"),
+        (entry("a" * 300), "cannot be unpacked in "),
         (entry("C:/evil"), "no path inside a folder"),
         (entry("link", 0o120777), "a link or a device"),
         (entry(f"export/{CAMPAIGN}/run-a", 0o120777), "a link or a device"),
@@ -373,8 +457,8 @@ def test_more_than_the_disk_holds_is_refused_before_anything_is_unpacked(
     monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(unpacking, "_unpack", None)
     line = refusal(import_runs, file)
-    assert "unpacked it takes 0.1 GB" in line
-    assert f"{scratch} has 0.1 GB left; set TMPDIR" in line
+    assert "unpacked it takes 60.1 MB" in line
+    assert f"{scratch} has 50.0 MB left; set TMPDIR" in line
 
 
 def test_a_zip_file_that_overstates_what_it_holds_is_refused(project, packed):

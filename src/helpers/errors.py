@@ -13,7 +13,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
+        super().__init__(printable(message))
 
     def _render_traceback_(self) -> list[str]:
         """Show the message alone in a notebook (IPython asks an exception for this)."""
@@ -26,6 +26,14 @@ class PassingError(UserError):
 
 class Terminated(KeyboardInterrupt):
     """The process was told to end, or its terminal is gone: it cleans up, as after Ctrl-C, and does not wait."""
+
+
+def printable(text: str) -> str:
+    """Return a text in one line; what cannot be printed, or would steer the terminal, is escaped."""
+    return "".join(
+        sign if sign.isprintable() or sign.isspace() else sign.encode("unicode_escape").decode("ascii")
+        for sign in " ".join(text.splitlines())
+    )
 
 
 def is_out_of_memory(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from helpers.parameters import CampaignRun, campaign_runs, is_folder
 from helpers.planning.placing import misfit
 from helpers.private import check_private, check_run, private_words
 from helpers.record import RECORD, Record, read_record
-from helpers.running.schedule import ORDER
+from helpers.running.schedule import ORDER, add_calls, read_order
 from helpers.standards.archive_texts import Contents, licence_text, readme_text
 from helpers.standards.crates import describe_campaign
 from helpers.study import entry, study
@@ -65,16 +66,21 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
 
     Args:
         name: the campaign: one of the catalogue, or another one that runs are filed under.
-        file: the archive; `_build/NAME.zip` where None. One that is there is replaced.
+        file: the archive; `_build/NAME.zip` where None. A ZIP file that is there is replaced.
 
     Raises:
         UserError: one line, with nothing written, for the first record that is not valid, in conflict with another
             one, or of another campaign; for a file that is missing, not what its record says, or tells of this
-            machine or a person; and where there is no record, or the archive cannot be written.
+            machine or a person; and where there is no record, or the archive cannot be written, or would replace what
+            is no ZIP file.
     """
     file = file or paths.BUILD / f"{name}.zip"
     if file.is_dir():
         raise UserError(f"export {name}: {paths.relative(file)} is a folder; expected a file: --to FILE.zip")
+    if file.exists() and not zipfile.is_zipfile(file):
+        raise UserError(
+            f"export {name}: {paths.relative(file)} is there and no ZIP file; remove it, or give another --to FILE.zip"
+        )
     known = name in study().campaigns
     filed = filed_under(name, study()) if known else name
     found = _records(filed) if known or _places(filed) else {}
@@ -84,14 +90,14 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
     if not chosen.records:
         looked = " and ".join(paths.relative(base / filed) for base in (paths.RUNS, paths.MEASUREMENTS))
         raise UserError(f"export {name}: no run of it in {looked}; measure it: python -m helpers run {name}")
-    beside = _beside(name, filed, known)
+    beside, orders = _beside(name, filed, known), _orders(filed)
     words = private_words()
     for run, folder in chosen.folders.items():
         _check(folder, chosen.records[run], words)
-    for source in beside.values():
+    for source in (*beside.values(), *orders):
         check_private(source, words, "remove it")
     try:
-        _write(name, filed, chosen, beside, file)
+        _write(name, filed, chosen, beside, orders, file)
     except OSError as error:
         raise UserError(
             f"export {name}: {paths.relative(file)} cannot be written: {error.strerror or error}; nothing was left there"
@@ -218,9 +224,12 @@ def _title(run: CampaignRun) -> str:
 
 def _beside(name: str, filed: str, known: bool) -> dict[str, Path]:
     """Return the files that tell of the campaign as a whole, by their names in the archive."""
-    campaigns = {f"{item}.yaml": paths.CAMPAIGNS / f"{item}.yaml" for item in (name, filed) if known}
-    orders = [place / ORDER for place in reversed(_places(filed)) if (place / ORDER).is_file()]
-    return campaigns | ({ORDER: orders[0]} if orders else {})
+    return {f"{item}.yaml": paths.CAMPAIGNS / f"{item}.yaml" for item in (name, filed) if known}
+
+
+def _orders(filed: str) -> list[Path]:
+    """Return the orders in which the runs were taken: those that were committed, and those of this machine."""
+    return [place / ORDER for place in _places(filed) if (place / ORDER).is_file()]
 
 
 def _check(folder: Path, record: Record, words: Mapping[str, str]) -> None:
@@ -248,7 +257,9 @@ def _check_file(file: Path, expected: str, where: str) -> None:
         )
 
 
-def _write(name: str, filed: str, chosen: _Chosen, beside: Mapping[str, Path], file: Path) -> None:
+def _write(
+    name: str, filed: str, chosen: _Chosen, beside: Mapping[str, Path], orders: Sequence[Path], file: Path
+) -> None:
     """Lay the archive out beside `file` and pack it; a scratch folder is left in no case."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as scratch:
@@ -257,9 +268,10 @@ def _write(name: str, filed: str, chosen: _Chosen, beside: Mapping[str, Path], f
             _copy_run(source, chosen.records[run], folder / run)
         for target, source in beside.items():
             shutil.copyfile(source, folder / target)
-        contents = Contents(
-            name, filed, chosen.records, chosen.present, chosen.of, chosen.missing, list(beside)
-        )
+        for source in orders:
+            add_calls(folder / ORDER, read_order(source))
+        named = [*beside, *([ORDER] if orders else [])]
+        contents = Contents(name, filed, chosen.records, chosen.present, chosen.of, chosen.missing, named)
         texts = {
             "README.md": readme_text(contents),
             "LICENSE": licence_text(),

@@ -1,6 +1,7 @@
 """What is checked of every run before anything expensive starts, whatever the model."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from helpers import paths
@@ -33,19 +34,26 @@ def check_data(plan: Plan, dataset: Dataset) -> None:
     Raises:
         UserError: one line with both hashes.
     """
-    for file in sorted(plan.folder.parent.glob(f"{dataset.name}-*/{RECORD}")):
-        found = _data_of(file)
-        if found is not None and found != (dataset.name, dataset.sha256) and found[0] == dataset.name:
+    for file, sha256 in data_of_runs(plan.folder.parent, dataset.name):
+        if sha256 != dataset.sha256:
             raise UserError(
-                f"{dataset.name}: found data with sha256 {dataset.sha256}, expected {found[1]} as in "
+                f"{dataset.name}: found data with sha256 {dataset.sha256}, expected {sha256} as in "
                 f"{paths.relative(file)}; put the data back, delete the runs on it, or file this one under "
                 "another campaign=NAME"
             )
 
 
-def _data_of(file: Path) -> tuple[object, object] | None:
+def data_of_runs(folder: Path, dataset: str) -> Iterator[tuple[Path, str]]:
+    """Yield the records of a dataset in the folder of a campaign, each with the hash of its data."""
+    for file in sorted(folder.glob(f"{dataset}-*/{RECORD}")):
+        found, sha256 = _data_of(file)
+        if found == dataset:  # another one's name may begin alike
+            yield file, str(sha256)
+
+
+def _data_of(file: Path) -> tuple[object, object]:
     try:
         run = json.loads(file.read_bytes())["run"]
         return run["dataset"], run["dataset_sha256"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
+        return None, None

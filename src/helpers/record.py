@@ -140,8 +140,12 @@ def writing(file: Path) -> Iterator[None]:
         ) from None
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, remedy: str = "make it writable, or give another output=FOLDER") -> None:
     """Make sure that a run can be filed in a folder, before anything expensive starts; the folder is made.
+
+    Args:
+        folder: where the run's folder will be.
+        remedy: what to do where it cannot, for the error.
 
     Raises:
         UserError: one line with the folder and the reason, a read-only disk for example.
@@ -150,10 +154,7 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()  # it has no name: nothing of it can be left
     except OSError as error:
-        raise UserError(
-            f"{paths.relative(folder)}: cannot be written: {_reason(error)}; make it writable, or give another "
-            "output=FOLDER"
-        ) from None
+        raise UserError(f"{paths.relative(folder)}: cannot be written: {_reason(error)}; {remedy}") from None
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
@@ -174,9 +175,10 @@ def publish(target: Path) -> Iterator[Path]:
     Raises:
         UserError: where `target` holds a record already, or cannot be written.
     """
-    check_writable(target.parent)
+    check_writable(target.parent, "make it writable")
     for stale in target.parent.glob(f".{target.name}.*.partial"):
-        if int(stale.name.split(".")[-2]) == os.getpid() or not _alive(int(stale.name.split(".")[-2])):
+        process = stale.name.split(".")[-2]
+        if process.isdecimal() and (int(process) == os.getpid() or not _alive(int(process))):
             shutil.rmtree(stale, ignore_errors=True)
     scratch = target.parent / f".{target.name}.{os.getpid()}.partial"
     scratch.mkdir()

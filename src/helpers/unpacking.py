@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from helpers.errors import UserError, short
+from helpers.errors import UserError, printable, short
 
 MOST_ENTRIES = 200_000
 """More than the runs of a campaign can have."""
@@ -46,14 +46,9 @@ def unpacked(file: Path) -> Iterator[Path]:
                 targets = _targets(file, archive.infolist())
                 _check_size(file, targets.values(), folder)
                 for target, entry in targets.items():
-                    _unpack(archive, entry, folder / target)
+                    _unpack(file, archive, entry, folder / target)
         except _BROKEN as error:
             raise UserError(f"import {file}: not a ZIP file, or damaged: {error}; copy it anew") from None
-        except OSError as error:
-            what = (
-                "damaged" if error.errno == errno.EINVAL else "cannot be unpacked"
-            )  # a place before its beginning
-            raise UserError(f"import {file}: {what}: {error.strerror or error}") from None
         yield folder
 
 
@@ -81,7 +76,7 @@ def _targets(file: Path, entries: list[zipfile.ZipInfo]) -> dict[PurePosixPath, 
 
 def _fault(entry: zipfile.ZipInfo) -> str | None:
     name = entry.orig_filename
-    if name.startswith("/") or "\\" in name or "\0" in name or re.match(r"[A-Za-z]:", name):
+    if name.startswith("/") or "\\" in name or printable(name) != name or re.match(r"[A-Za-z]:", name):
         return "no path inside a folder"
     if ".." in PurePosixPath(name).parts:
         return "leads out of the folder"
@@ -100,15 +95,25 @@ def _check_size(file: Path, entries: Iterable[zipfile.ZipInfo], folder: Path) ->
     free_bytes = shutil.disk_usage(folder).free
     if needed_bytes > free_bytes:
         raise UserError(
-            f"import {file}: unpacked it takes {needed_bytes / 1e9:.1f} GB, and {folder.parent} has "
-            f"{free_bytes / 1e9:.1f} GB left; set TMPDIR to a folder with more"
+            f"import {file}: unpacked it takes {needed_bytes / 1e6:.1f} MB, and {folder.parent} has "
+            f"{free_bytes / 1e6:.1f} MB left; set TMPDIR to a folder with more"
         )
 
 
-def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+def _unpack(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
     """Write one file; no more of it than the archive says, which is what was compared with the disk."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(entry) as packed, target.open("xb") as out:
-        shutil.copyfileobj(packed, out)
-        if out.tell() != entry.file_size:
-            raise zipfile.BadZipFile(f"{short(entry.filename)} has {out.tell()} bytes, not {entry.file_size}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as packed, target.open("xb") as out:
+            shutil.copyfileobj(packed, out)
+            if out.tell() != entry.file_size:
+                raise zipfile.BadZipFile(
+                    f"{short(entry.filename)} has {out.tell()} bytes, not {entry.file_size}"
+                )
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # it is said to begin before the file does
+            raise zipfile.BadZipFile(f"{short(entry.filename)} is not in it") from None
+        raise UserError(
+            f"import {file}: {short(entry.filename)}: cannot be unpacked in {target.parent}: "
+            f"{error.strerror or error}; nothing of it was imported"
+        ) from None

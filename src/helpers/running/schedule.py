@@ -170,11 +170,13 @@ def add_calls(file: Path, calls: Sequence[Call]) -> None:
         UserError: one line with the file where it is not valid (with the field), or the disk is full.
     """
     known = read_order(file) if file.is_file() else []
-    known += [call for call in calls if call not in known]
+    new = [call for call in calls if call not in known]
+    if not new:
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.partial")
     with writing(scratch), scratch.open("w", encoding="utf-8") as out:
-        out.write(json.dumps([call.model_dump() for call in known], indent=1) + "\n")
+        out.write(json.dumps([call.model_dump() for call in [*known, *new]], indent=1) + "\n")
         out.flush()
         os.fsync(out.fileno())
     scratch.replace(file)
