@@ -1,5 +1,6 @@
 """What the tests of the book share: the book, built once, and how a browser looks at it."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -49,10 +50,37 @@ def _write_hostile_records(copy: Checkout) -> None:
     for split in document["splits"]:
         for source in split["sources"]:
             source |= {"source": IMAGE, "problem": MARKDOWN}
+    notebook = json.dumps(_hostile_notebook())
+    document["files"]["notebook.ipynb"] = hashlib.sha256(notebook.encode()).hexdigest()
     for campaign, content in (("hostile", document), ("refused", document | {SCRIPT: 1})):
         folder = copy.root / "runs" / campaign / document["run"]["run_id"]
         shutil.copytree(copy.records()[0].parent, folder)
         (folder / "record.json").write_text(json.dumps(content), encoding="utf-8")
+        (folder / "notebook.ipynb").write_text(notebook, encoding="utf-8")
+
+
+def _hostile_notebook() -> dict[str, Any]:
+    """Return a notebook that tries to run a script, to read a file, and to be executed by who builds the book."""
+    include = "```{include} /etc/passwd\n```"
+    shown = dict.fromkeys(("text/html", "text/markdown", "image/svg+xml", "application/javascript"), SCRIPT)
+    output = {"output_type": "display_data", "metadata": {}, "data": shown | {"text/plain": SCRIPT}}
+    table = {**output, "data": {"text/html": f"<table><tr><td>{SCRIPT}{IMAGE}</td></tr></table>"}}
+    words = {"output_type": "stream", "name": "stdout", "text": SCRIPT}
+    code = {"cell_type": "code", "metadata": {}, "execution_count": 1, "source": "open('/tmp/x', 'w')"}
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 4,
+        "metadata": {"mystnb": {"execution_mode": "force"}},
+        "cells": [
+            {
+                "cell_type": "markdown",
+                "metadata": {},
+                "source": f"{include}\n\n{MARKDOWN}\n\n{SCRIPT}{IMAGE}",
+            },
+            {"cell_type": "raw", "metadata": {"format": "text/html"}, "source": SCRIPT},
+            {**code, "outputs": [output, table, words]},
+        ],
+    }
 
 
 def html(book: Checkout) -> Path:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from conftest import refusal
 from helpers import lock
 
 
@@ -42,3 +43,15 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_rest():
 def test_any_user_of_the_machine_can_note_the_end_of_a_measurement():
     held_after(0.0)
     assert lock.MACHINE_LOCK.stat().st_mode & 0o777 == 0o666
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_place_of_the_lock_is_refused_and_what_it_leads_to_is_left(tmp_path, there):
+    target = tmp_path / "mine"
+    if there:
+        target.write_text("x", encoding="utf-8")
+        target.chmod(0o600)
+    lock.MACHINE_LOCK.symlink_to(target)
+    assert "is a link, expected a lock file; remove it" in refusal(held_after, 0.0)
+    assert target.exists() == there
+    assert not there or target.stat().st_mode & 0o777 == 0o600

@@ -20,7 +20,7 @@ from helpers.metering.collector import About, Samples, write
 from helpers.metering.timeline import read_timeline
 from helpers.record import RECORD, read_record, read_records
 from helpers.results import load_tables
-from helpers.run_pages import page_of
+from helpers.run_pages import cells, page_of
 from helpers.run_pages.page import page
 from helpers.run_pages.power_line import drawing, lines_of, power_lines
 from helpers.run_pages.staging import LIST, stage_pages
@@ -212,7 +212,7 @@ def test_the_executed_notebook_stands_below_with_its_code_and_output_as_they_are
     assert [cell["cell_type"] for cell in staged] == [cell["cell_type"] for cell in executed]
     for before, after in zip(executed, staged, strict=True):
         if before["cell_type"] == "code":
-            assert after["source"] == before["source"]
+            assert after["source"] == "".join(before["source"])
             texts = [[output.get("text") for output in cell["outputs"]] for cell in (before, after)]
             assert texts[0] == texts[1]
     headings = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
@@ -225,13 +225,105 @@ def test_a_search_finds_a_run_by_its_title_and_not_by_the_words_that_all_runs_sh
     assert page(GPU_RUN / RECORD)["metadata"]["nosearch"] is True
 
 
-def test_lines_of_code_in_a_text_of_the_notebook_are_no_headings(run):
-    executed = json.loads((run / "notebook.ipynb").read_text(encoding="utf-8"))
-    executed["cells"] = [
-        {"cell_type": "markdown", "metadata": {}, "source": "# Title\n\n```\n# a comment\n```\n"}
-    ]
-    (run / "notebook.ipynb").write_text(json.dumps(executed), encoding="utf-8")
+def write_notebook(run: Path, *cells: dict[str, Any], **about: Any) -> None:
+    document = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells), **about}
+    (run / "notebook.ipynb").write_text(json.dumps(document), encoding="utf-8")
+
+
+def code(**output: Any) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "metadata": {},
+        "source": "1",
+        "execution_count": 1,
+        "outputs": [{"output_type": "display_data", "metadata": {}, **output}],
+    }
+
+
+def test_lines_of_code_in_a_text_of_the_notebook_are_no_headings(run, monkeypatch):
+    text = "# Title\n\n```\n# a comment\n```\n"
+    monkeypatch.setattr(cells, "_our_texts", lambda: {text})
+    write_notebook(run, {"cell_type": "markdown", "metadata": {}, "source": text})
     assert page(run / RECORD)["cells"][-1]["source"] == "### Title\n\n```\n# a comment\n```\n"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"cell_type": "markdown", "metadata": {}, "source": f"{SCRIPT}\n```{{include}} /etc/passwd\n```"},
+        {"cell_type": "raw", "metadata": {"format": "text/html"}, "source": SCRIPT},
+    ],
+)
+def test_texts_that_are_not_those_of_our_notebook_are_shown_and_not_followed(run, cell):
+    write_notebook(run, cell)
+    last = page(run / RECORD)["cells"][-1]
+    assert last["cell_type"] == "code"
+    (shown_as,) = (output["data"]["text/html"] for output in last["outputs"])
+    found = BeautifulSoup(shown_as, "html.parser")
+    assert found.get_text() == cell["source"]
+    assert not found.find("script")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/html", "text/markdown", "text/latex", "image/svg+xml", "application/javascript"]
+)
+def test_of_an_output_only_text_pictures_and_the_cells_of_tables_are_shown(run, kind):
+    write_notebook(run, code(data={kind: [SCRIPT], "text/plain": "words", "image/png": "iVBOR"}))
+    (output,) = page(run / RECORD)["cells"][-1]["outputs"]
+    assert output["data"] == {"text/plain": "words", "image/png": "iVBOR"}
+
+
+def test_an_output_of_which_nothing_can_be_shown_is_left_out(run):
+    write_notebook(run, code(data={"text/markdown": "x", "text/html": 1, "text/plain": [2]}))
+    assert page(run / RECORD)["cells"][-1]["outputs"] == []
+
+
+def test_a_table_keeps_its_words_and_loses_its_markup(run):
+    markup = (
+        f"<style>x</style><table onclick='alert(1)'><tr><th>a<th>&lt;b&gt;</tr>{SCRIPT}"
+        f"<tr style='color:red'><td>1 <b>2</b></td><td>{SCRIPT}</td></tr></table>"
+    )
+    write_notebook(run, code(data={"text/html": markup}))
+    (output,) = page(run / RECORD)["cells"][-1]["outputs"]
+    found = BeautifulSoup(output["data"]["text/html"], "html.parser")
+    assert [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in found.find_all("tr")] == [
+        ["a", "<b>"],
+        ["1 2", "alert(1)"],
+    ]
+    assert not found.find_all(["script", "style", "b"])
+    assert {name for tag in found.find_all(True) for name in tag.attrs} == {
+        *("class", "tabindex", "role", "aria-label")
+    }
+
+
+def test_a_notebook_cannot_say_how_its_page_is_made(run):
+    write_notebook(run, code(data={}), metadata={"mystnb": {"execution_mode": "force"}})
+    assert set(page(run / RECORD)["metadata"]) == {"kernelspec", "language_info", "nosearch"}
+
+
+NO_NOTEBOOKS = [
+    {"cells": [1]},
+    {"cells": [{}]},
+    {"cells": [], "metadata": []},
+    {"cells": [{"cell_type": "markdown", "metadata": {}, "source": 5}]},
+    {"cells": [{"cell_type": "code", "metadata": {}, "source": "", "execution_count": 1, "outputs": 1}]},
+    {"cells": [code(data=[])]},
+    {"nbformat": 3},
+    {"nbformat": "x"},
+]
+
+
+@pytest.mark.parametrize("about", NO_NOTEBOOKS)
+def test_what_has_not_the_form_of_a_notebook_is_none(run, about):
+    rest = {name: value for name, value in about.items() if name != "cells"}
+    write_notebook(run, *about.get("cells", []), **rest)
+    assert "It is not there, or is no notebook." in shown(run).get_text()
+
+
+@pytest.mark.parametrize("papermill", [1, [], {"parameters": 1}, {"parameters": {"a": [1]}}])
+def test_notes_of_papermill_may_be_anything(run, papermill):
+    write_notebook(run, metadata={"papermill": papermill})
+    assert "It is not there, or is no notebook." not in shown(run).get_text()
 
 
 @pytest.mark.parametrize("text", [None, "no notebook", "[]", '{"cells": 1}'])

@@ -238,6 +238,8 @@ def test_no_string_of_a_record_is_markup_on_any_page(book: Checkout) -> None:
     text = run.read_text(encoding="utf-8")
     for given in ("&lt;script&gt;alert(1)", "&lt;img src=x onerror=alert(1)&gt;", "[x](javascript:alert(1))"):
         assert given in text, given
+    assert "{include} /etc/passwd" in text
+    assert "root:x:0" not in text, "the notebook's words were followed"
 
 
 @pytest.mark.parametrize("field", ["run_id", "campaign", "machine"])

@@ -1,5 +1,6 @@
 """Locks: one measurement at a time on a machine, one workflow at a time in a checkout."""
 
+import errno
 import fcntl
 import os
 import sys
@@ -94,7 +95,16 @@ def _open(file: Path) -> int:
 
 
 def _open_known(file: Path) -> int:
-    """Open a lock for writing, which NFS asks for; another user's for reading, which is enough on a machine."""
-    with suppress(PermissionError):
-        return os.open(file, os.O_RDWR | os.O_CLOEXEC)
-    return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    """Open a lock for writing, which NFS asks for; another user's for reading, which is enough on a machine.
+
+    Raises:
+        UserError: one line where a link stands there: anybody may put one into /tmp, to a file of ours.
+    """
+    try:
+        with suppress(PermissionError):
+            return os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{file}: is a link, expected a lock file; remove it") from None

@@ -225,13 +225,21 @@ def _at(settings: EngineSettings, entry: EngineEntry, checkpoint: str) -> str:
 
 def _environment(settings: EngineSettings, scratch: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
-    compiled = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"  # torch's own default
+    compiled = Path(tempfile.gettempdir()) / f"torchinductor_{_user()}"  # torch's own default
     found = {"TORCHINDUCTOR_CACHE_DIR": str(compiled), **kept, "TMPDIR": scratch, "NO_COLOR": "1"}
     if settings.gpus == 0:
         found["CUDA_VISIBLE_DEVICES"] = ""  # what computes on the CPU shall not find a GPU
     if is_local(settings.checkpoint):
         found |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return found
+
+
+def _user() -> str:
+    """Return the user's name; the number where it has none, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _wait_until_ready(

@@ -1,11 +1,11 @@
 """A measured run as an action of an RO-Crate: what was run, with which settings, where, on what, and what came of it."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from helpers.executed import papermill_of, read_executed
 from helpers.record import RECORD, Environment, Record
 from helpers.standards.crate import Crate
 from helpers.study import study
@@ -95,11 +95,8 @@ def _title(name: str) -> str:
 
 def _started(crate: Crate, folder: str) -> str | None:
     """Return when papermill began to execute the run's notebook; None where that is not beside the record."""
-    notebook = crate.folder / folder / "notebook.ipynb"
-    if not notebook.is_file():
-        return None
-    told = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("papermill", {}).get("start_time")
-    return None if told is None else f"{told[:19]}+00:00"  # without microseconds, as `endTime`
+    told = papermill_of(read_executed(crate.folder / folder / "notebook.ipynb")).get("start_time")
+    return f"{told[:19]}+00:00" if isinstance(told, str) else None  # without microseconds, as `endTime`
 
 
 def _settings(crate: Crate, record: Record) -> Iterator[Any]:
