@@ -13,7 +13,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import paths
+from helpers import datasets, paths
 from helpers.datasets import FOLDER_VARIABLE, SPLITS, Dataset, load_dataset, splits
 from helpers.errors import UserError
 from helpers.study import study
@@ -234,7 +234,7 @@ def test_an_unknown_label_is_refused(tmp_path):
 def test_a_missing_column_is_refused(tmp_path, header, absent):
     line = refusal("news", write_gz(tmp_path, "news", news_rows(), header))
     assert f"news.csv.gz: column {absent!r} not found" in line
-    assert f"found {', '.join(header)}" in line
+    assert f"found {', '.join(map(repr, header))};" in line
 
 
 def damaged(position, value):
@@ -321,9 +321,46 @@ def test_another_number_of_texts_than_the_papers_is_a_warning(tmp_path, n):
     )
 
 
-def test_fktg_as_a_compressed_file_comes_first(tmp_path):
-    write_fktg(tmp_path, [])
+def test_the_file_that_the_entry_names_comes_before_a_compressed_one(tmp_path):
+    write_gz(tmp_path, "fktg", [])
+    assert len(load_dataset("fktg", write_fktg(tmp_path, sample_rows()))) == 378
+    (tmp_path / "fktg.csv").unlink()
     assert len(load_dataset("fktg", write_gz(tmp_path, "fktg", sample_rows()))) == 378
+
+
+def test_a_compressed_file_that_the_entry_names_has_the_columns_of_the_entry(tmp_path, monkeypatch):
+    known = study().datasets["fktg"]
+    named = known.model_copy(update={"csv": known.csv.model_copy(update={"file": "fktg.csv.gz"})})
+    catalogue = study().model_copy(update={"datasets": {**study().datasets, "fktg": named}})
+    monkeypatch.setattr(datasets, "study", lambda: catalogue)
+    write_gz(tmp_path, "fktg", sample_rows(), ("Beitrag", "Themenkomplex"))
+    assert len(load_dataset("fktg", tmp_path)) == 378
+
+
+@pytest.mark.parametrize("line", ["Ticket about invoice, number 0,billing", "a,billing,more"])
+def test_a_comma_in_a_text_without_quotes_loses_nothing_silently(tmp_path, line):
+    (tmp_path / "fktg.csv").write_text("\n".join(["Beitrag,Themenkomplex", *[line] * 20]), encoding="utf-8")
+    said = refusal("fktg", tmp_path)
+    assert said.startswith(
+        f"{tmp_path / 'fktg.csv'}: its lines have more fields than its head; expected UTF-8"
+    )
+
+
+def test_a_line_that_lacks_its_label_is_told(tmp_path):
+    write_gz(tmp_path, "news", news_rows())
+    rows = as_csv(news_rows()) + b"a text alone\r\n"
+    (tmp_path / "news.csv.gz").write_bytes(gzip.compress(rows))
+    assert "news: label '' is not one of its 4 labels" in refusal("news", tmp_path)
+    (tmp_path / "fktg.csv").write_bytes(as_csv(sample_rows(), ("Beitrag", "Themenkomplex")) + b"alone\r\n")
+    assert len(load_dataset("fktg", tmp_path)) == 378
+
+
+def test_what_excel_writes_elsewhere_is_refused_with_the_remedy(tmp_path):
+    text = "Beitrag;Themenkomplex\nÜber Gestein;geoWK\n"
+    for encoding in ("latin-1", "utf-8"):
+        (tmp_path / "fktg.csv").write_text(text, encoding=encoding)
+        assert "(Excel: CSV UTF-8)" in refusal("fktg", tmp_path)
+    assert "found 'Beitrag;Themenkomplex'" in refusal("fktg", tmp_path)
 
 
 def test_fktg_without_a_folder_or_a_file_says_what_to_do(tmp_path):
@@ -337,7 +374,7 @@ def test_fktg_without_a_folder_or_a_file_says_what_to_do(tmp_path):
 def test_fktg_with_another_column_is_refused(tmp_path):
     line = refusal("fktg", write_fktg(tmp_path, sample_rows(), ("Beitrag", "Thema")))
     assert (
-        "fktg.csv: column 'Themenkomplex' not found; expected Beitrag, Themenkomplex, found Beitrag, Thema"
+        "fktg.csv: column 'Themenkomplex' not found; expected 'Beitrag', 'Themenkomplex', found 'Beitrag', 'Thema';"
         in line
     )
 

@@ -277,7 +277,7 @@ REFUSED = {
     ),
     "another column": (
         lambda file: write_texts(file, columns=("text", "topic")),
-        "column 'message' not found; expected message, topic, found text, topic",
+        "column 'message' not found; expected 'message', 'topic', found 'text', 'topic'",
     ),
     "a label that is not in the list": (
         lambda file: write_texts(file, **WORDS, spam=("watches",)),

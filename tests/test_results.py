@@ -489,10 +489,11 @@ def test_a_source_is_selected(load, tmp_path, tables):
 
 def test_an_unknown_source_is_refused_with_the_nearest(tables):
     with pytest.raises(
-        UserError, match=r"^--source publishd: no such source \(nearest: 'published'; known: published\)$"
+        UserError,
+        match=r"^publishd: no such source of the results tables \(nearest: 'published'; known: published\)$",
     ):
         results.select(tables.results, "publishd")
-    with pytest.raises(UserError, match=r"^--source demo: no such source"):
+    with pytest.raises(UserError, match=r"^demo: no such source"):
         results.select(tables.split_results, "demo")
 
 

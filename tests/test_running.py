@@ -138,7 +138,7 @@ def test_after_ctrl_c_what_is_measured_comes_to_its_end_and_nothing_else_begins(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Ctrl-C again stops it at once" in out
-    assert "stopped: 1 runs are left; python -m helpers run trial goes on" in err
+    assert "stopped: 1 run is left; python -m helpers run trial goes on" in err
     assert len(checkout.records()) == 1
     assert len(BEGINS.findall(out)) == 1
     wait_for(lambda: not any(map(alive, started)), 10, "no process is left")
@@ -204,6 +204,8 @@ def test_a_record_that_an_orphan_has_made_meanwhile_is_kept(checkout: Checkout) 
         if "helpers run" in command or "snakemake" in command:
             process.kill()
     first.wait(10)
+    for pipe in (first.stdout, first.stderr):
+        pipe.close()  # the orphan holds them, too: nobody waits for their end
     second = checkout.start("helpers", "run", "trial")
     wait_for(checkout.records, 60, "the orphan publishes")
     made = checkout.records()[0].read_bytes()

@@ -12,11 +12,11 @@ _EXAMPLES = """examples:
   python -m helpers study                        what can be measured: models, datasets, machines, campaigns
   python -m helpers measure traditional -p model=linear-tfidf -p dataset=fktg-sample
   python -m helpers measure llm -p model=qwen2.5-0.5b -p dataset=news
-  python -m helpers plan paper --machine capella what a campaign will take, before anything starts
+  python -m helpers plan paper-capella           what a campaign will take, before anything starts
   python -m helpers fetch paper-capella          its data and checkpoints, for nodes without internet
   python -m helpers run reference-cpu            measure a campaign, or what is left of it
   python -m helpers book                         measure the demo, analyse everything, build the book
-  python -m helpers analyse figure_1_accuracy_energy   rebuild just this figure
+  python -m helpers analyse table_3_regression   rebuild just this table
   python -m helpers results --csv                published and measured values, one row per run
   python -m helpers compare reference-cpu        its accuracies beside those of the paper
   python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
@@ -25,7 +25,11 @@ _EXAMPLES = """examples:
   python -m helpers export reference-cpu         its records in one ZIP file, as for Zenodo
   python -m helpers import from-the-cluster/     records of other machines, checked, into runs
   python -m helpers promote reference-cpu        file a finished campaign under data/measurements
-  python -m helpers describe                     write the descriptions for archives and data portals
+  python -m helpers describe                     write sums and descriptions after a change of data/
+  python -m helpers tiny-model                   a language model without a download, for `run tiny`
+
+status: 0 where all is done; 1 where something asked for is missing or off; 2 after one line about what is wrong with the
+input; 130 where it was stopped
 """
 
 
@@ -59,18 +63,19 @@ def parser() -> argparse.ArgumentParser:
     )
     parsers = parser.add_subparsers(metavar="VERB", required=True)
 
-    verb = parsers.add_parser("study", help="list models, datasets, machines and campaigns")
+    verb = _verb(parsers, "study", "list models, datasets, machines and campaigns")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.study)
 
-    verb = parsers.add_parser(
+    verb = _verb(
+        parsers,
         "doctor",
-        help="what this machine can measure and what not; status 0 where a paper could use it, else 1",
+        "what this machine can measure and what not; status 0 where a paper could use it, else 1",
     )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.doctor)
 
-    verb = parsers.add_parser("measure", help="measure one run with a notebook of notebooks/measure")
+    verb = _verb(parsers, "measure", "measure one run with a notebook of notebooks/measure")
     verb.add_argument("notebook", choices=["traditional", "llm"], help="for which kind of models")
     verb.add_argument(
         "-p",
@@ -89,15 +94,15 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="print the record")
     verb.set_defaults(action=verbs.measure)
 
-    verb = parsers.add_parser(
-        "tiny-model", help="train a tiny language model on invented texts, for tests and demos"
-    )
+    verb = _verb(parsers, "tiny-model", "train a tiny language model on invented texts, for tests and demos")
     verb.add_argument("folder", nargs="?", help="where to write it (default: the catalogue's place)")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.tiny_model)
 
-    verb = parsers.add_parser(
-        "plan", help="what a campaign will take, what of it is done, what cannot run and why; starts nothing"
+    verb = _verb(
+        parsers,
+        "plan",
+        "what a campaign will take, what of it is done, what cannot run and why; starts nothing",
     )
     verb.add_argument("campaign", help="its name in the catalogue")
     where = verb.add_mutually_exclusive_group()
@@ -115,18 +120,20 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts; what is unknown is null")
     verb.set_defaults(action=verbs.plan)
 
-    verb = parsers.add_parser(
+    verb = _verb(
+        parsers,
         "fetch",
-        help="get the data and checkpoints of a campaign into the Hugging Face hub's cache and verify them; status 1 where "
+        "get the data and checkpoints of a campaign into the Hugging Face hub's cache and verify them; status 1 where "
         "something is missing",
     )
     verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts; the lines go to stderr")
     verb.set_defaults(action=verbs.fetch)
 
-    verb = parsers.add_parser(
+    verb = _verb(
+        parsers,
         "run",
-        help="measure a campaign, in random order; finished runs are not repeated; status 1 where some are missing at the end",
+        "measure a campaign, in random order; finished runs are not repeated; status 1 where some are missing at the end",
     )
     verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument(
@@ -140,13 +147,13 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="print the campaign's rows of the results table")
     verb.set_defaults(action=verbs.run)
 
-    verb = parsers.add_parser("book", help="measure a campaign, execute the analyses, build the HTML book")
+    verb = _verb(parsers, "book", "measure a campaign, execute the analyses, build the HTML book")
     verb.add_argument("--campaign", default="demo", help="what to measure first (default: demo)")
     verb.add_argument("--no-measure", action="store_true", help="build from the records that are there")
     verb.add_argument("--zip", metavar="FILE", help="pack the book into FILE, too; it opens without a server")
     verb.set_defaults(action=verbs.book)
 
-    verb = parsers.add_parser("analyse", help="execute one analysis notebook for the book, or all")
+    verb = _verb(parsers, "analyse", "execute one analysis notebook for the book, or all")
     what = verb.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "notebook", metavar="NAME", nargs="?", help="a notebook of notebooks/analysis, without .ipynb"
@@ -159,6 +166,13 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _verb(
+    parsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
+) -> argparse.ArgumentParser:
+    """Add a verb; its own help says what it does, as the list of verbs does."""
+    return parsers.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+
+
 def _from_one(text: str) -> int:
     """Read a whole number from 1 on."""
     if not text.isdecimal() or int(text) < 1:
@@ -168,7 +182,7 @@ def _from_one(text: str) -> int:
 
 def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verbs that read what was measured."""
-    verb = parsers.add_parser("results", help="print the results table")
+    verb = _verb(parsers, "results", "print the results table")
     form = verb.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="as CSV (default)")
     form.add_argument("--json", action="store_true", help="as JSON")
@@ -179,12 +193,12 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     verb.set_defaults(action=verbs.results)
 
-    verb = parsers.add_parser("compare", help="a campaign's accuracies beside the published ones")
-    verb.add_argument("campaign", help="its name in the catalogue")
+    verb = _verb(parsers, "compare", "a campaign's accuracies beside the published ones")
+    verb.add_argument("campaign", help="its name: one that runs are filed under")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.compare)
 
-    verb = parsers.add_parser("fit", help="regression of energy on duration and GPUs (paper, Table 3)")
+    verb = _verb(parsers, "fit", "regression of energy on duration and GPUs (paper, Table 3)")
     verb.add_argument("--machine", required=True, help="capella, paula, clara, or the machine of a campaign")
     verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
     verb.add_argument("--dataset", help="only the runs on this dataset (default: all)")
@@ -196,15 +210,16 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.add_argument("--json", action="store_true", help="with covariance and the points used, for scripts")
     verb.set_defaults(action=verbs.fit)
 
-    verb = parsers.add_parser("claims", help="the paper's claims, recomputed from the results tables")
+    verb = _verb(parsers, "claims", "the paper's claims, recomputed from the results tables")
     verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.claims)
 
-    verb = parsers.add_parser(
+    verb = _verb(
+        parsers,
         "audit",
-        help="verify the built book: data, records, notebooks, figures made again, numbers, pages, links; "
-        "status 0, or 1 and a line for each thing that is off",
+        "verify the built book: data, records, notebooks, figures made again, numbers, pages, links; "
+        "status 1 and a line for each thing that is off",
     )
     verb.add_argument("name", metavar="NAME", nargs="?", help="one figure or table (default: everything)")
     verb.add_argument(
@@ -216,29 +231,33 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.audit)
 
-    verb = parsers.add_parser("promote", help="copy a campaign's records from runs to data/measurements")
+    verb = _verb(parsers, "promote", "copy a campaign's records from runs to data/measurements")
     verb.add_argument("campaign", help="its name in the catalogue")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.promote)
 
-    verb = parsers.add_parser(
-        "describe", help="write the committed descriptions: data package, codecheck.yml, .zenodo.json"
+    verb = _verb(
+        parsers,
+        "describe",
+        "write what is derived from data/ and committed: sums, data packages, codecheck.yml, .zenodo.json",
     )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.describe)
 
-    verb = parsers.add_parser(
+    verb = _verb(
+        parsers,
         "export",
-        help="write a campaign's records with their files into a ZIP file for an archive, checked and described",
+        "write a campaign's records with their files into a ZIP file for an archive, checked and described",
     )
     verb.add_argument("campaign", help="its name in the catalogue, or another one that runs are filed under")
     verb.add_argument("--to", metavar="FILE", help="the ZIP file (default: _build/CAMPAIGN.zip)")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.export)
 
-    verb = parsers.add_parser(
+    verb = _verb(
+        parsers,
         "import",
-        help="copy runs of other machines into runs; status 1 where one was refused or is in conflict",
+        "copy runs of other machines into runs; status 1 where one was refused or is in conflict",
     )
     verb.add_argument(
         "source",

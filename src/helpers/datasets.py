@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import textwrap
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,16 +60,16 @@ class Split:
 def load_dataset(name: str, folder: str | Path | None = None) -> Dataset:
     """Load a dataset of the catalogue.
 
-    `NAME.csv.gz` (columns text, label) in `folder`, or in the folder that COMPANION_DATASETS names,
-    comes first; then the dataset's own place: a CSV that was provided (FKTG), the shipped sample, or
-    the pinned revision on the Hugging Face hub.
+    Its own CSV (FKTG) in `folder`, or in the folder that COMPANION_DATASETS names, comes first; then `NAME.csv.gz`
+    (columns text, label) there; then the shipped sample, or the pinned revision on the Hugging Face hub.
 
     Raises:
         UserError: one line where the name is unknown, or the data is missing or not what it should be.
     """
     item = entry("dataset", study().datasets, name)
     place = _folder(folder)
-    if place and (place / f"{name}.csv.gz").is_file():
+    own = place is not None and item.csv is not None and (place / item.csv.file).is_file()
+    if place and not own and (place / f"{name}.csv.gz").is_file():
         frame, origin = _read_csv(place / f"{name}.csv.gz", "text", "label"), "folder"
     elif item.csv is not None:
         frame, origin = _from_csv(name, item, item.csv, place)
@@ -127,9 +128,10 @@ def _from_csv(name: str, item: DatasetEntry, csv: Csv, place: Path | None) -> tu
     shipped = csv.file == paths.SAMPLE.name
     file = paths.SAMPLE if shipped else place / csv.file if place else None
     if file is None or not file.is_file():
+        found = f"{file} not found" if file else f"{FOLDER_VARIABLE} and data_dir name no folder"
         raise UserError(
-            f"{name}: {file or 'no file'} not found; it is not public as a file: put {csv.file} (columns "
-            f"{csv.text_column}, {csv.label_column}) in a folder and set {FOLDER_VARIABLE} or data_dir to it"
+            f"{name}: {found}; put {csv.file} (columns {csv.text_column}, {csv.label_column}) in a folder and set one of "
+            f"{FOLDER_VARIABLE} and data_dir to it"
             f"{' (book/get_the_data.md says where it comes from)' if item.in_paper else ''}"
         )
     frame = _read_csv(file, csv.text_column, csv.label_column)
@@ -147,7 +149,7 @@ def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
             for part in hub.parts
         ]
     except Exception as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = textwrap.shorten(str(error), 160, placeholder=" ...")
         raise UserError(
             f"{name}: not in a folder, and {hub.repository}@{hub.revision[:8]} could not be had from the hub "
             f"({type(error).__name__}: {reason}); set {FOLDER_VARIABLE} to a folder with {name}.csv.gz, "
@@ -164,18 +166,23 @@ def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
     return _with_text(pd.DataFrame({"text": frame["text"], "label": frame["label"].map(names)}))
 
 
+_FORM = "expected UTF-8, fields separated by commas, texts with commas in quotes (Excel: CSV UTF-8)"
+
+
 def _read_csv(file: Path, text_column: str, label_column: str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
     except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{file}: not a readable CSV: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file}: not a readable CSV: {' '.join(str(error).split())}; {_FORM}") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much for an index
+        raise UserError(f"{file}: its lines have more fields than its head; {_FORM}")
     for column in (text_column, label_column):
         if column not in frame.columns:
             raise UserError(
-                f"{file}: column {column!r} not found; expected {text_column}, {label_column}, "
-                f"found {', '.join(frame.columns)}"
+                f"{file}: column {column!r} not found; expected {text_column!r}, {label_column!r}, "
+                f"found {', '.join(map(repr, frame.columns))}; {_FORM}"
             )
-    return _with_text(pd.DataFrame({"text": frame[text_column], "label": frame[label_column]}))
+    return _with_text(pd.DataFrame({"text": frame[text_column], "label": frame[label_column]}).fillna(""))
 
 
 def _with_text(frame: pd.DataFrame) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def select(table: pd.DataFrame, source: str | None) -> pd.DataFrame:
         return table
     known = sorted(set(table["source"])) if len(table) else []
     if source not in known:
-        raise UserError(f"--source {source}: no such source ({nearest(source, known)})")
+        raise UserError(f"{source}: no such source of the results tables ({nearest(source, known)})")
     return table[table["source"] == source]
 
 

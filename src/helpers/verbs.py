@@ -170,10 +170,9 @@ def _tell_outcome(campaign: str, outcome: "Outcome") -> None:
     for run, reason in outcome.failed.items():
         print(f"error: {run}: {reason}", file=sys.stderr)
     if outcome.left:
-        print(
-            f"stopped: {outcome.left} runs are left; python -m helpers run {campaign} goes on",
-            file=sys.stderr,
-        )
+        left = f"{outcome.left} run{' is' if outcome.left == 1 else 's are'} left"
+        failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
+        print(f"stopped: {left}{failed}; python -m helpers run {campaign} goes on", file=sys.stderr)
 
 
 def book(options: argparse.Namespace) -> int:

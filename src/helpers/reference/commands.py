@@ -24,11 +24,10 @@ def verbs() -> list[Verb]:
     """Return all verbs, in the order of `--help`."""
     parser = cli.parser()
     subparsers = next(item for item in parser._actions if isinstance(item, argparse._SubParsersAction))
-    helps = {item.dest: item.help or "" for item in subparsers._choices_actions}
-    return [_verb(name, helps[name], item) for name, item in subparsers.choices.items()]
+    return [_verb(name, item) for name, item in subparsers.choices.items()]
 
 
-def _verb(name: str, does: str, parser: argparse.ArgumentParser) -> Verb:
+def _verb(name: str, parser: argparse.ArgumentParser) -> Verb:
     rows = [
         {"Argument": _name(action), "Meaning": _meaning(action)}
         for action in parser._actions
@@ -36,7 +35,7 @@ def _verb(name: str, does: str, parser: argparse.ArgumentParser) -> Verb:
     ]
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
     table = html_table(pd.DataFrame(rows, dtype=object), f"Arguments of {name}") if rows else ""
-    return Verb(name, f"{does[0].upper()}{does[1:]}.", usage, table)
+    return Verb(name, parser.description or "", usage, table)
 
 
 def _name(action: argparse.Action) -> Markup:

@@ -15,6 +15,7 @@ from pathlib import Path
 from helpers import attempts, paths
 from helpers.attempts import attempt_file
 from helpers.campaigns import filed_under
+from helpers.environment import git_dirty
 from helpers.errors import PassingError, UserError
 from helpers.lock import is_held, run_lock
 from helpers.planning.campaign import CampaignPlan, plan_campaign
@@ -97,6 +98,8 @@ def run_campaign(
         tell(
             f"{name} on {plan.machine}: {done} of {len(plan.runs)} runs done; {summary(plan)}; order of seed {schedule.seed}"
         )
+        if git_dirty():
+            tell("the working tree has changes (git status): what is measured now cannot be promoted")
         note_order(schedule)
         progress = Progress(plan.filed_under, schedule.runs, done, len(plan.runs), tell)
         stopped = _measure(schedule, lock, progress, tell)
