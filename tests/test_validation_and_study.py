@@ -307,6 +307,26 @@ def test_yaml_anchors_work(tmp_path):
     assert load_yaml(tmp_path / "a.yaml", "a.yaml") == {"a": [1], "b": [1]}
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (r'"\ud800"', "document"),
+        (r'grid: [{model: tiny}, {data_dir: "/tmp/\ud800"}]', "grid.1.data_dir"),
+        (r'grid: [{"\udfff": 1}]', "grid.0"),
+        (r'a: &a [*a, {b: "\ud800"}]', "a.1.b"),
+        ("? 0x" + "f" * 5000 + '\n: "\\ud800"', "<int that is too long to be written>"),
+    ],
+)
+def test_a_text_that_cannot_be_written_again_is_refused_with_its_place(tmp_path, text, place):
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as found:
+        load_yaml(tmp_path / "a.yaml", "a.yaml")
+    line = str(found.value)
+    assert line.startswith(f"a.yaml: {place}: found '")
+    assert "half of a surrogate pair" in line
+    line.encode()
+
+
 KEYS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 
 
