@@ -5,7 +5,7 @@ import sys
 import pynvml
 import pytest
 
-from helpers.machine import GIB, detect, ram_limits_bytes, slurm_memory_bytes
+from helpers.machine import GIB, compute_capabilities, detect, ram_limits_bytes, slurm_memory_bytes
 from replay import UUIDS, Machine
 
 
@@ -28,6 +28,7 @@ def test_a_gpu_that_is_lost_hides_no_other(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pynvml", machine.nvml)
     machine.nvml.gpus[1].error = pynvml.NVML_ERROR_GPU_IS_LOST
     assert [gpu.uuid for gpu in detect().gpus] == [UUIDS[0], UUIDS[2]]
+    assert compute_capabilities() == ((9, 0), (9, 0))
     machine.close()
 
 

@@ -167,7 +167,7 @@ def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
 
 
 def compute_capabilities() -> tuple[tuple[int, int], ...]:
-    """Ask the driver for the compute capability of each GPU; nothing where there is none."""
+    """Ask the driver for the compute capability of each GPU that it opens; nothing where there is none."""
     try:
         import pynvml  # noqa: PLC0415  (absent where only the book is built)
 
@@ -175,8 +175,14 @@ def compute_capabilities() -> tuple[tuple[int, int], ...]:
     except Exception:
         return ()
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        found = [pynvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
-        return tuple((int(major), int(minor)) for major, minor in found)
+        found = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):  # as in `_gpus`
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+                found.append((int(major), int(minor)))
+        return tuple(found)
+    except pynvml.NVMLError:
+        return ()
     finally:
         pynvml.nvmlShutdown()
