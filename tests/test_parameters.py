@@ -338,7 +338,7 @@ def llm(**values):
             for name in ("max_tokens", "thinking_tokens", "max_model_len")
         ),
         ({"quantisation": "--trust-remote-code"}, "quantisation: String should match pattern"),
-        ({"dtype": "a b"}, "dtype: String should match pattern"),
+        ({"dtype": "bfloat17"}, "dtype: unknown value 'bfloat17' (nearest: 'bfloat16'"),
     ],
 )
 def test_a_slip_with_a_language_model_is_one_line_with_its_place(values, expected):

@@ -81,6 +81,11 @@ def test_a_run_of_the_paper_is_expected_as_printed(plan_of):
     assert "Table B1" in run.expected.duration_from
 
 
+@pytest.mark.parametrize("same", [{"dtype": "bfloat16"}, {"language": "de"}, {"thinking_tokens": 100}])
+def test_a_setting_that_changes_nothing_of_the_cost_leaves_it_as_printed(plan_of, same):
+    assert the_only(plan_of(LLAMA | same)).expected == the_only(plan_of(LLAMA)).expected
+
+
 def test_a_run_is_ten_passes_and_what_warms_them_up(plan_of):
     run = the_only(plan_of(LLAMA))
     passes = 10 * (1 + 4 / 189)
@@ -150,6 +155,14 @@ def test_a_card_that_the_paper_has_not_is_scaled_by_bandwidth_where_that_is_know
         (NEWS, with_gpus("NVIDIA A100"), "the paper has no run on this card (NVIDIA A100)"),
         (NEWS | {"gpus": 0}, LAPTOP, "on GPUs only"),
         (NEWS | {"concurrency": 8}, with_gpus("NVIDIA A30"), "no run with concurrency=8"),
+        (NEWS | {"dtype": "float32"}, with_gpus("NVIDIA A30"), "no run with dtype=float32"),
+        (NEWS | {"language": "de"}, with_gpus("NVIDIA A30"), "no run with language=de"),
+        (NEWS | {"max_tokens": 100}, with_gpus("NVIDIA A30"), "no run with max_tokens=100"),
+        (
+            NEWS | {"model": "ds-llama-8b", "thinking_tokens": 100},
+            with_gpus("NVIDIA A30"),
+            "no run with thinking_tokens=100",
+        ),
         (NEWS | {"weights": "dummy"}, with_gpus("NVIDIA A30"), "no run with weights=dummy"),
         (NEWS | {"model": "smollm2-360m"}, with_gpus("NVIDIA A30"), "no run of smollm2-360m"),
         (LLAMA | {"gpus": 8, "machine": "paula"}, LAPTOP, "8 GPUs, 1 nodes of paula"),

@@ -77,8 +77,8 @@ class LlmParameters(RunParameters):
     """A folder with a checkpoint in place of the catalogue's; of an endpoint that runs already, the name it serves."""
     weights: Literal["real", "dummy"] = "real"
     """`dummy`: random weights, which cost as much and answer nothing."""
-    dtype: str = Field(default="auto", pattern=r"^[a-z0-9]+$")
-    """Number format of the weights; auto: the checkpoint's."""
+    dtype: Literal["auto", "bfloat16", "float16", "half", "float32", "float"] = "auto"
+    """Number format of the weights, by vLLM's names; auto: the checkpoint's."""
     quantisation: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9_-]*)?$")
     """Passed to the engine; the default is what the checkpoint itself says."""
     prefix_caching: bool = False

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Literal
 
 from helpers.floor import limits_of
+from helpers.llm.asking import DEFAULT_MAX_TOKENS
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.planning.known import PAPERS_MACHINE, Known, KnownRun
 from helpers.planning.place import Place
@@ -103,7 +104,7 @@ def _stand_in(dataset: str) -> str:
 
 
 def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation:
-    if different := _not_as_in_the_paper(plan.parameters):
+    if different := _not_as_in_the_paper(plan):
         return _unknown(f"the paper has no run with {different}, and no record is there")
     if not plan.gpus:
         return _unknown("the paper served language models on GPUs only, and no record is there")
@@ -133,8 +134,13 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
     )
 
 
-def _not_as_in_the_paper(chosen: LlmParameters) -> str:
+def _not_as_in_the_paper(plan: LlmPlan) -> str:
     """Name the first setting by which a run differs from the paper's in what it takes."""
+    chosen, dataset = plan.parameters, study().datasets[plan.parameters.dataset]
+    if plan.language != dataset.language:
+        return f"language={plan.language}"
+    if chosen.dtype not in _PAPERS_DTYPES:
+        return f"dtype={chosen.dtype}"
     as_in_paper = {
         "concurrency": 1,
         "shots": 0,
@@ -146,11 +152,18 @@ def _not_as_in_the_paper(chosen: LlmParameters) -> str:
         "quantisation": "",
         "prefix_caching": False,
         "checkpoint": "",
+        "max_tokens": DEFAULT_MAX_TOKENS,
     }
+    if plan.model.reasoning:  # of no other model the tokens of thinking are counted
+        as_in_paper["thinking_tokens"] = LlmParameters.model_fields["thinking_tokens"].default
     for name, value in as_in_paper.items():
         if (found := getattr(chosen, name)) != value:
             return f"{name}={found}"
     return ""
+
+
+_PAPERS_DTYPES = ("auto", "bfloat16", "float16", "half")
+"""Of 16 bits: those of the checkpoints, and on Clara float16."""
 
 
 def _other_card(place: Place) -> Factor | None:
