@@ -70,13 +70,19 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     return machine
 
 
+def is_card(card: str, gpu_model: str) -> bool:
+    """Say whether a GPU, by its full name, is a card: `A30` is no part of `RTX A3000`, and no `RTX 3090 Ti` a `RTX 3090`."""
+    other = r"[A-Za-z0-9]| (?:Ti|SUPER|D|Laptop)\b"
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(card)}(?!{other})", gpu_model) is not None
+
+
 def _difference(wanted: Machine, hardware: Hardware) -> str | None:
     """Return by what the machine at hand is another than one of the catalogue; None where it can be that one."""
     found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
     card = wanted.gpu_model
     if card is None and hardware.gpus:
         return f"it has no GPU, found {found}"
-    if card is not None and not (hardware.gpus and all(card in gpu.model for gpu in hardware.gpus)):
+    if card is not None and not (hardware.gpus and all(is_card(card, gpu.model) for gpu in hardware.gpus)):
         return f"it has GPUs of the model {card}, found {found}"
     if wanted.cpu_model is not None and wanted.cpu_model not in hardware.cpu_model:
         return f"it has a CPU of the model {wanted.cpu_model}, found {hardware.cpu_model}"

@@ -157,7 +157,7 @@ class Machine(Strict):
     gpus_per_node: int = Field(ge=0)
     """0: it has none."""
     gpu_model: str | None = Field(default=None, min_length=1)
-    """What the name of its GPUs, as the driver gives it, contains."""
+    """What the name of its GPUs, as the driver gives it, contains as a word."""
     gpu_memory_gb: float | None = Field(default=None, gt=0)
     gpu_max_power_w: float | None = Field(default=None, gt=0)
     gpu_compute_capability: float | None = Field(default=None, gt=0)
