@@ -4,10 +4,11 @@ import json
 import math
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from conftest import refusal
-from helpers import parameters, paths
+from helpers import parameters, paths, published
 from helpers.cli import main
 from helpers.grids import co2e_g, grids
 from helpers.machine import Hardware
@@ -110,6 +111,39 @@ def test_durations_of_tables_b4_and_b5_come_from_table_b6_read_backwards(plan_of
     seconds = (3.30 - 0.536 * 1 + 1.300) / (0.052 + 0.115 * 1)
     assert run.expected.pass_s == pytest.approx(seconds)
     assert run.expected.pass_wh == 3.30
+
+
+EMBEDDING = {"machine": "capella", "device": "cuda"}
+
+
+def test_an_energy_without_a_duration_has_the_duration_of_its_power_on_fktg(plan_of):
+    block = EMBEDDING | {"model": "xgboost-embedding", "dataset": ["news", "fktg"]}
+    news, fktg = (run.expected for run in plan_of(block, notebook="traditional").runs)
+    assert (news.pass_wh, news.energy_from, news.source) == (0.03, "Table B4", "published")
+    assert news.pass_s == pytest.approx(0.03 * fktg.pass_s / fktg.pass_wh)
+    assert news.duration_from.startswith("Table B4 at the power of ")
+
+
+def test_a_printed_limit_is_kept_and_told(plan_of):
+    block = EMBEDDING | {"model": "xgboost-embedding", "dataset": ["emotion", "fktg"]}
+    emotion, fktg = (run.expected for run in plan_of(block, notebook="traditional").runs)
+    assert (emotion.pass_wh, emotion.source) == (0.01, "scaled")
+    assert emotion.energy_from == "at most: Table B5 prints less than 0.01 Wh"
+    assert emotion.pass_s == pytest.approx(0.01 * fktg.pass_s / fktg.pass_wh)
+    bow = {"model": "linear-bow", "dataset": ["emotion", "fktg"], "machine": "capella"}
+    emotion, fktg = (run.expected for run in plan_of(bow, notebook="traditional").runs)
+    assert (emotion.pass_s, emotion.pass_wh) == (fktg.pass_s, fktg.pass_wh)
+    assert emotion.duration_from.endswith(" (fktg), for Table B5 prints less than 0.01 Wh")
+
+
+def test_no_expectation_on_the_papers_machine_is_above_what_the_paper_prints(known):
+    plan = plan_campaign("paper-capella", "capella", known=known, here=LAPTOP)
+    limits = pd.concat(published.files()[name] for name in ("table_b4", "table_b5"))
+    for row in limits.to_dict("records"):
+        (run,) = [item for item in plan.runs if (item.model, item.dataset) == (row["model"], row["dataset"])]
+        limit = row["energy_wh_below"]
+        most = row["energy_wh"] + 0.0051 if math.isnan(limit) else limit
+        assert run.expected.pass_wh <= most, run
 
 
 def test_the_stand_in_is_expected_as_the_dataset_it_stands_for(plan_of):

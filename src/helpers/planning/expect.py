@@ -78,7 +78,8 @@ def _of_traditional(plan: TraditionalPlan, place: Place, known: Known) -> Expect
     # The paper's embeddings are those of its own checkpoint, on a GPU.
     alike = plan.model.features != "embedding" or (device == "cuda" and _papers_embedding(plan))
     if alike and (exact := [run for run in of_model if (run.machine, run.dataset) == (place.name, dataset)]):
-        return _row(exact[0], note=_stand_in(chosen.dataset))
+        source: Source = "published" if exact[0].energy_below_wh is None else "scaled"
+        return _row(exact[0], source, _stand_in(chosen.dataset))
     for item in known.of_model(chosen.model):
         run = item.record.run
         if (run.dataset, run.device, run.checkpoint) == (chosen.dataset, device, plan.checkpoint):
