@@ -284,12 +284,25 @@ def test_a_run_with_a_record_is_done_and_takes_what_it_took(plan_of):
     done = the_only(plan_of(BOW, notebook="traditional"))
     assert (done.state, done.duration_s) == ("done", 15.75)
     assert done.energy_wh == pytest.approx(0.42 + 0.21)
+    both = {"model": ["linear-bow", "linear-tfidf"], "dataset": "fktg-sample"}
+    assert "on top" not in list(text.lines(plan_of(BOW, notebook="traditional")))[-1]
+    assert (
+        "come on top, but are in what is done" in list(text.lines(plan_of(both, notebook="traditional")))[-1]
+    )
 
 
 def test_a_committed_record_alone_is_told_apart(plan_of):
     run = the_only(plan_of(BOW, notebook="traditional"))
     write_record(paths.MEASUREMENTS, run)
-    assert the_only(plan_of(BOW, notebook="traditional")).state == "filed"
+    plan = plan_of(BOW, notebook="traditional")
+    assert (the_only(plan).state, the_only(plan).duration_s) == (
+        "filed",
+        run.duration_s,
+    )  # it is measured again
+    assert any(
+        "filed under data/measurements; run measures them again: 1 run," in line for line in text.lines(plan)
+    )
+    assert list(text.lines(plan))[-1].endswith("; loading and training come on top")
 
 
 @pytest.mark.parametrize(
@@ -399,6 +412,13 @@ def test_a_token_lets_a_gated_model_be_tried_and_offline_nothing_is_downloaded(p
         "data of news: neither in a folder nor in the hub's cache, and HF_HUB_OFFLINE is set",
         "meta-llama/Meta-Llama-3.1-8B-Instruct: not in the hub's cache, and HF_HUB_OFFLINE is set",
     )
+
+
+@pytest.mark.parametrize("name", ["HF_HOME", "HF_HUB_CACHE", "HF_TOKEN_PATH"])
+def test_a_folder_of_a_user_that_is_not_there_holds_nothing(plan_of, monkeypatch, name):
+    monkeypatch.setenv(name, "~nobody-has-this-name/x")
+    block, here = NEWS | {"model": "llama-3.1-8b"}, with_gpus("NVIDIA A30", 24.0)
+    assert "gated; accept its licence on the hub" in the_only(plan_of(block, here=here)).reasons[0]
 
 
 def test_what_is_in_the_cache_is_not_downloaded_again(plan_of, tmp_path, monkeypatch):

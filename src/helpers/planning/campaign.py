@@ -42,9 +42,10 @@ class PlannedRun:
     expected: Expectation
     """Of a pass."""
     duration_s: float | None
-    """Of the run: cooling down, windows, warming up and the idle phases; loading and training are not in it."""
+    """Of the run: cooling down, windows, warming up and the idle phases; loading and training are not in it. Of a run that
+    is done what all its phases took, loading and training included."""
     energy_wh: float | None
-    """Of its windows and of warming up."""
+    """Of its windows and of warming up; of a run that is done of all its phases."""
     co2e_g: float | None
     gpu_hours: float | None
     reasons: tuple[str, ...]
@@ -153,7 +154,7 @@ def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) 
     run, plan = placed.run, placed.plan
     state, reasons, record = state_of(placed, target)
     expected = expect(plan, placed.place, known)
-    if record is not None:
+    if record is not None and state == "done":  # one that is filed is measured again
         duration_s, energy_wh = _taken(record)
     else:
         duration_s, energy_wh = _to_take(plan, expected)
