@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 import helpers.study
-from helpers import cli, paths
+from helpers import cli, paths, units
 from helpers.planning import hub as cache
 from helpers.planning.place import at_hand
 from helpers.planning.placing import place_runs
@@ -33,6 +33,8 @@ TEXTS = 420
 LABELS = ["World", "Sports", "Business", "Sci/Tech"]
 TINY, CLOSED, SENTENCES, NEWS, LARGE = "stub/tiny", "stub/closed", "stub/sentences", "stub/news", "stub/large"
 PART = "data/test.parquet"
+PLACES = ("datasets--stub--news", "models--stub--tiny")
+"""Where the cache keeps two of them."""
 THE_NEWS = HubItem("dataset", NEWS, REVISION, frozenset([PART]))
 THE_TINY = HubItem("model", TINY, REVISION)
 THE_SENTENCES = HubItem("embedding", SENTENCES, REVISION)
@@ -202,8 +204,14 @@ def test_all_that_the_runs_need_is_fetched_and_verified_and_nothing_else(fetch, 
     assert "HF_HUB_OFFLINE=1" in lines[-1]
     assert cli.main(["plan", "checkpoint"]) == 0
     planned = capsys.readouterr().out
-    assert "dataset stub/news: size unknown, in the cache (1 runs)" in planned
-    assert "model stub/tiny: 0.0 GB, in the cache (1 runs)" in planned
+    sizes = [
+        sum(file.stat().st_size for file in snapshot(home, name).rglob("*") if file.is_file())
+        for name in PLACES
+    ]
+    assert (
+        f"dataset stub/news: {units.size(sizes[0])}, in the cache (1 run, which cannot run here)" in planned
+    )
+    assert f"model stub/tiny: {units.size(sizes[1])}, in the cache (1 run, which cannot run here)" in planned
 
 
 def test_a_second_call_asks_the_hub_for_nothing_and_needs_no_network(fetch, hub, monkeypatch):

@@ -13,7 +13,7 @@ from helpers.cli import main
 from helpers.grids import co2e_g, grids
 from helpers.machine import Hardware
 from helpers.planning import campaign as planning
-from helpers.planning import needs, text
+from helpers.planning import hub, needs, text
 from helpers.planning.campaign import plan_campaign
 from helpers.planning.known import load_known
 from helpers.planning.place import Place, of_catalogue
@@ -214,7 +214,7 @@ def test_what_is_unknown_is_named_and_never_zero(plan_of, block, here, why):
     (line,) = [line for line in text.lines(plan) if run.run_id in line]
     assert line.count("unknown") >= 3
     assert why in line
-    (said,) = [line for line in text.lines(plan) if "1 run," in line]
+    (said,) = [line for line in text.lines(plan) if ": 1 run," in line]
     assert "0.0 s" not in said
     assert said.count("unknown") >= 3
 
@@ -438,7 +438,7 @@ def test_what_is_in_the_cache_is_not_downloaded_again(plan_of, tmp_path, monkeyp
         entry.checkpoint: True,
         data.repository: True,
     }
-    assert any(line.startswith("to download: 0.0 GB;") for line in text.lines(plan))
+    assert any(line.startswith("to download: nothing; ") for line in text.lines(plan))
 
 
 def test_downloads_have_the_size_of_the_weights_or_say_that_it_is_unknown(plan_of):
@@ -448,11 +448,47 @@ def test_downloads_have_the_size_of_the_weights_or_say_that_it_is_unknown(plan_o
     assert any(line.startswith("to download: 7.6 GB + 1 unknown; ") for line in text.lines(plan))
 
 
+def test_what_is_needed_only_by_runs_that_cannot_run_is_counted_apart(plan_of, monkeypatch):
+    blocks = NEWS | {"model": ["phi-3.5-mini", "ds-qwen-32b"]}
+    here = with_gpus("NVIDIA A30", 24.0)
+    monkeypatch.setattr(hub, "free_bytes", lambda: 5_000_000_000)
+    plan = plan_of(blocks, here=here)
+    assert [(item.runs, item.runnable) for item in plan.downloads] == [(2, 1), (1, 1), (1, 0)]
+    lines = list(text.lines(plan))
+    assert any(line.endswith("to download (2 runs, 1 of which can run here)") for line in lines)
+    assert any("65.5 GB, to download (1 run, which cannot run here)" in line for line in lines)
+    (said,) = [line for line in lines if line.startswith("to download: ")]
+    assert said.startswith(
+        "to download: 7.6 GB + 1 unknown; 65.5 GB for runs that cannot run here; 5.0 GB free in "
+    )
+    assert said.endswith(": not enough")
+    monkeypatch.setattr(hub, "free_bytes", lambda: 50_000_000_000)
+    assert any(line.endswith(": not enough for all") for line in text.lines(plan_of(blocks, here=here)))
+
+
+def test_sizes_that_nobody_knows_are_no_zero(plan_of):
+    plan = plan_of({"model": "linear-bow", "dataset": ["news", "yelp"]}, notebook="traditional")
+    assert any(line.startswith("to download: unknown (2 without a size); ") for line in text.lines(plan))
+
+
+def test_data_that_the_hub_does_not_have_is_asked_for(plan_of, tmp_path, monkeypatch):
+    blocks = LLAMA | {"machine": "auto", "dataset": ["fktg", "fktg-sample"], "concurrency": [1, 8]}
+    wanted = "dataset fktg: not on the hub; put fktg.csv into a folder and name it in COMPANION_DATASETS or data_dir"
+    for machine, here in (("capella", LAPTOP), (None, with_gpus())):
+        (line,) = [line for line in text.lines(plan_of(blocks, machine=machine, here=here)) if wanted in line]
+        assert line.endswith(", see book/get_the_data.md (2 runs)")
+    (tmp_path / "fktg.csv").touch()
+    monkeypatch.setenv("COMPANION_DATASETS", str(tmp_path))
+    assert not any("not on the hub" in line for line in text.lines(plan_of(blocks, here=with_gpus())))
+
+
 def test_of_another_machine_only_the_hardware_is_looked_at(plan_of, monkeypatch):
     monkeypatch.setattr(needs, "_installed", lambda _: False)
     plan = plan_of(LLAMA | {"machine": "auto"}, machine="capella")
     assert (the_only(plan).machine, the_only(plan).state, plan.here) == ("capella", "to do", False)
-    assert any("its data, packages and access were not looked at" in line for line in text.lines(plan))
+    lines = list(text.lines(plan))
+    assert any("its data, packages and access were not looked at" in line for line in lines)
+    assert any(line.startswith("to do on capella: 1 run, ") for line in lines)
 
 
 # The whole
@@ -484,7 +520,7 @@ def test_the_command_line_gives_a_line_per_run_and_json_the_same(capsys):
     assert main(["plan", "paper-paula", "--machine", "paula"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["state", "run", "machine"]
-    assert sum(line.startswith("to do ") and "paula" in line for line in lines) == 7
+    assert sum(line.startswith("to do  ") and "paula" in line for line in lines) == 7
     assert main(["plan", "paper-paula", "--machine", "paula", "--json", "--grid", "sweden"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [run["run_id"] in lines[i + 1] for i, run in enumerate(document["runs"])] == [True] * 7
