@@ -381,12 +381,31 @@ def test_what_cannot_run_says_why(plan_of, block, here, reason):
     assert any(reason in found for found in run.reasons), run.reasons
 
 
-def test_the_locked_engine_does_not_know_a_card_that_is_too_old(plan_of, monkeypatch):
+@pytest.mark.parametrize("python", [None, "/anywhere/python"])
+def test_an_old_card_of_another_machine_is_a_note_whatever_is_set_here(plan_of, monkeypatch, python):
+    if python is None:
+        monkeypatch.delenv("COMPANION_LLM_PYTHON")
+    else:
+        monkeypatch.setenv("COMPANION_LLM_PYTHON", python)
+    plan = plan_of(LLAMA | {"machine": "clara", "dtype": "float16"}, machine="clara")
+    assert (the_only(plan).state, plan.totals["to do"].runs) == ("to do", 1)
+    note = (
+        "on clara the GPUs have compute capability 7.0, the locked engine needs 7.5: name the Python of a vLLM that is "
+        "built for CUDA 12 in COMPANION_LLM_PYTHON"
+    )
+    assert the_only(plan).reasons == (note,)
+    assert any(note in line for line in text.lines(plan))
+
+
+def test_the_locked_engine_does_not_know_a_card_that_is_too_old(plan_of, monkeypatch, tmp_path):
+    here = with_gpus("Tesla V100", 32.0, capability=(7, 0))
+    monkeypatch.setenv("COMPANION_LLM_PYTHON", str(tmp_path / "absent"))
+    assert "no engine found at " in the_only(plan_of(NEWS, here=here)).reasons[0]
     monkeypatch.delenv("COMPANION_LLM_PYTHON")
-    run = the_only(plan_of(LLAMA | {"machine": "clara", "dtype": "float16"}, machine="clara"))
-    assert run.reasons == (
-        "the GPUs have compute capability 7.0, the locked engine needs 7.5: name the Python of a vLLM that is built for "
-        "CUDA 12 in COMPANION_LLM_PYTHON",
+    run = the_only(plan_of(NEWS, here=here))
+    assert run.state == "cannot run"
+    assert run.reasons[0].startswith(
+        "the GPUs have compute capability 7.0, the locked engine needs 7.5: name"
     )
 
 

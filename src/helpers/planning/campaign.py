@@ -50,7 +50,8 @@ class PlannedRun:
     co2e_g: float | None
     gpu_hours: float | None
     reasons: tuple[str, ...]
-    """Why it cannot run, why the last try failed, or why the record that is there is refused."""
+    """Why it cannot run, why the last try failed, or why the record that is there is refused; of a machine that is not at
+    hand also what has to be seen to."""
     published_in: tuple[str, ...]
     reconstruction: str | None
 
