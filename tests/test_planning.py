@@ -199,7 +199,7 @@ def test_a_card_that_the_paper_has_not_is_scaled_by_bandwidth_where_that_is_know
         ),
         (NEWS | {"weights": "dummy"}, with_gpus("NVIDIA A30"), "no run with weights=dummy"),
         (NEWS | {"model": "smollm2-360m"}, with_gpus("NVIDIA A30"), "no run of smollm2-360m"),
-        (LLAMA | {"gpus": 8, "machine": "paula"}, LAPTOP, "8 GPUs, 1 nodes of paula"),
+        (LLAMA | {"gpus": 8, "machine": "paula"}, LAPTOP, "8 GPUs, 1 node of paula"),
     ],
 )
 def test_what_is_unknown_is_named_and_never_zero(plan_of, block, here, why):
@@ -350,11 +350,11 @@ def test_a_measured_run_is_the_best_expectation(plan_of):
 @pytest.mark.parametrize(
     ("block", "here", "reason"),
     [
-        (NEWS, LAPTOP, "needs 1 GPUs on a node, laptop has 0"),
+        (NEWS, LAPTOP, "needs 1 GPU on a node, laptop has 0"),
         (
             NEWS | {"model": "ds-qwen-32b"},
             with_gpus("NVIDIA A30", 24.0),
-            "GiB on each of 1 GPUs, node has 24.0",
+            "GiB on its GPU, node has 24.0",
         ),
         (NEWS, with_gpus("Tesla V100", 32.0, capability=(6, 0)), None),
         (
@@ -369,7 +369,7 @@ def test_a_measured_run_is_the_best_expectation(plan_of):
         (NEWS | {"dataset": "fktg"}, with_gpus(), "data of fktg: put fktg.csv into a folder"),
         (NEWS | {"data_dir": "/nowhere"}, with_gpus(), "data of news: /nowhere is no folder"),
         (NEWS | {"checkpoint": "/nowhere/model"}, with_gpus(), "no such folder"),
-        (LLAMA, LAPTOP, "a run for capella, this is laptop"),
+        (LLAMA, LAPTOP, "a run for capella, this is laptop: plan it with --machine capella"),
     ],
 )
 def test_what_cannot_run_says_why(plan_of, block, here, reason):
@@ -517,7 +517,7 @@ def test_a_fault_in_the_campaign_is_one_line_with_file_and_block(plan_of):
     where = "data/study/campaigns/trial.yaml: grid.1: "
     for block, expected in (
         ({"model": "phi"}, "model: unknown language model 'phi'"),
-        ({"machine": "capela"}, "unknown machine 'capela' (nearest: 'capella'"),
+        ({"machine": "capela"}, "machine: unknown machine 'capela' (nearest: 'capella'"),
         ({"gpus": "two"}, "gpus: Input should be a valid integer, found 'two'"),
     ):
         line = refusal(lambda block=block: plan_of(NEWS, block))
@@ -543,6 +543,7 @@ def test_the_command_line_gives_a_line_per_run_and_json_the_same(capsys):
     assert main(["plan", "paper-paula", "--machine", "paula", "--json", "--grid", "sweden"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [run["run_id"] in lines[i + 1] for i, run in enumerate(document["runs"])] == [True] * 7
+    assert document["runs"][0]["settings"] == {"max_model_len": 8192}
     total = document["totals"]["to do"]
     assert total["runs"] == 7
     for name in ("duration_s", "energy_wh", "co2e_g", "gpu_hours"):

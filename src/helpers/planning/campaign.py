@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from helpers import paths
 from helpers.campaigns import filed_under
@@ -24,6 +25,8 @@ from helpers.study import entry, study
 GRID = "germany"
 """Where the paper's machines stand."""
 S_PER_HOUR = 3600.0
+_NAMED = {"model", "dataset", "machine", "campaign", "gpus", "nodes", "splits"}
+"""Parameters that a planned run, or the plan, has by itself."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class PlannedRun:
     """On each node."""
     nodes: int
     splits: int
+    settings: Mapping[str, Any]
+    """Parameters that are not as the notebook declares them, beside the above."""
     expected: Expectation
     """Of a pass."""
     duration_s: float | None
@@ -187,6 +192,7 @@ def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) 
         gpus=plan.gpus,
         nodes=plan.nodes,
         splits=plan.parameters.splits,
+        settings=plan.parameters.model_dump(exclude_defaults=True, exclude=_NAMED),
         expected=expected,
         duration_s=duration_s,
         energy_wh=energy_wh,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from helpers import units
 from helpers.floor import limits_of
 from helpers.llm.asking import DEFAULT_MAX_TOKENS
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
@@ -131,7 +132,8 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
         if (factors := _factors(run, wanted, known)) is not None:
             return _scaled(run, wanted, [*factors, *([elsewhere] if elsewhere else [])], known, note)
     return _unknown(
-        f"no run of {model} in the paper leads to {wanted.dataset} on {wanted.gpus} GPUs, {wanted.nodes} nodes of {machine}"
+        f"no run of {model} in the paper leads to {wanted.dataset} on {units.counted(wanted.gpus, 'GPU')}, "
+        f"{units.counted(wanted.nodes, 'node')} of {machine}"
     )
 
 

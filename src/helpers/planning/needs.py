@@ -6,7 +6,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from helpers import paths
+from helpers import paths, units
 from helpers.datasets import FOLDER_VARIABLE
 from helpers.errors import UserError
 from helpers.llm.checkpoint import Checkpoint, find_checkpoint, is_local, loaded_bytes
@@ -63,9 +63,9 @@ _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 def _of_gpus(plan: Plan, place: Place) -> Iterator[str]:
     there = len(place.hardware.gpus)
     if plan.gpus > there:
-        yield f"needs {plan.gpus} GPUs on a node, {place.name} has {there}"
+        yield f"needs {units.counted(plan.gpus, 'GPU')} on a node, {place.name} has {there}"
     if place.nodes is not None and plan.nodes > place.nodes:
-        yield f"needs {plan.nodes} nodes, {place.name} has {place.nodes}"
+        yield f"needs {units.counted(plan.nodes, 'node')}, {place.name} has {place.nodes}"
 
 
 def _of_engine(plan: LlmPlan, place: Place) -> Iterator[str]:
@@ -127,9 +127,10 @@ def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
     need_gib = (weights + cached) / GIB / parts + GPU_WORK_GIB
     least_gib = min(gpu.memory_gb for gpu in place.hardware.gpus)
     if need_gib > GPU_SHARE * least_gib:
+        each = f"each of {parts} GPUs" if parts > 1 else "its GPU"
         yield (
-            f"needs {need_gib:.1f} GiB on each of {parts} GPUs, {place.name} has {least_gib:.1f}, of which the engine "
-            f"uses {GPU_SHARE:.0%}: more gpus, a quantisation, or a smaller max_model_len"
+            f"needs {need_gib:.1f} GiB on {each}, {place.name} has {least_gib:.1f}, of which the engine uses "
+            f"{GPU_SHARE:.0%}: more gpus, a quantisation, or a smaller max_model_len"
         )
 
 

@@ -65,7 +65,7 @@ def place_for(machine: str, here: Place, where: str) -> Place:
         return here
     if machine not in study().machines:
         known = [here.name, *study().machines]
-        raise UserError(f"{where}: unknown machine {short(machine)} ({nearest(machine, known)})")
+        raise UserError(f"{where}: machine: unknown machine {short(machine)} ({nearest(machine, known)})")
     try:
         resolve(machine, here.hardware)
     except UserError:

@@ -78,7 +78,9 @@ def state_of(placed: PlacedRun, target: Place) -> tuple[State, tuple[str, ...], 
         return found
     reasons = obstacles(plan, place)
     if place.name != target.name and not place.here:
-        reasons.insert(0, f"a run for {place.name}, this is {target.name}")
+        reasons.insert(
+            0, f"a run for {place.name}, this is {target.name}: plan it with --machine {place.name}"
+        )
     there = notes(plan, place)
     if reasons:
         return "cannot run", (*reasons, *there), None

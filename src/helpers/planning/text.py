@@ -69,7 +69,7 @@ def _place(plan: CampaignPlan) -> str:
 
 
 def _runs(count: int) -> str:
-    return f"{count} run{'s' * (count != 1)}"
+    return units.counted(count, "run")
 
 
 def as_json(plan: CampaignPlan) -> dict[str, Any]:
