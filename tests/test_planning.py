@@ -184,6 +184,32 @@ def test_a_card_that_the_paper_has_not_is_scaled_by_bandwidth_where_that_is_know
 
 
 @pytest.mark.parametrize(
+    ("card", "bandwidth", "max_power_w"),
+    [
+        ("NVIDIA L4", 0.3, 72),
+        ("NVIDIA GeForce RTX 3090", 0.936, 350),
+        ("NVIDIA GeForce RTX 4090", 1.008, 450),
+    ],
+)
+def test_a_card_of_24_gb_is_scaled_from_the_papers_a30_and_called_rough(
+    plan_of, card, bandwidth, max_power_w
+):
+    on_paula = the_only(plan_of(NEWS | {"machine": "paula"})).expected
+    run = the_only(plan_of(NEWS, here=with_gpus(card, 24.0, capability=(8, 6))))
+    assert (run.state, run.expected.source) == ("to do", "scaled")
+    assert run.expected.pass_s == pytest.approx(on_paula.pass_s * 0.933 / bandwidth)
+    assert f"from the A30's memory bandwidth to that of {card} (rough)" in run.expected.duration_from
+    of_gpus = 0.054 * max_power_w / 165
+    assert run.expected.pass_wh == pytest.approx((0.079 + of_gpus) * run.expected.pass_s)
+    assert run.expected.energy_from.endswith(f"by the maximum power of {card} (rough)")
+
+
+def test_a_card_of_24_gb_has_an_estimate_of_every_language_model_of_its_campaign(known):
+    plan = plan_campaign("one-gpu", known=known, here=with_gpus("NVIDIA GeForce RTX 4090", 24.0))
+    assert all(run.duration_s and run.energy_wh for run in plan.runs if run.notebook == "llm")
+
+
+@pytest.mark.parametrize(
     ("block", "here", "why"),
     [
         (NEWS, with_gpus("NVIDIA A100"), "the paper has no run on this card (NVIDIA A100)"),

@@ -7,14 +7,14 @@ the energy of that duration by Table 3. Where none of these is there, it is unkn
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
 from helpers import units
-from helpers.floor import limits_of
 from helpers.llm.asking import DEFAULT_MAX_TOKENS
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
+from helpers.planning.cards import Factor, OtherCard, other_card
 from helpers.planning.known import PAPERS_MACHINE, Known, KnownRun
 from helpers.planning.place import Place
 from helpers.settings import LlmParameters
@@ -34,14 +34,6 @@ class Expectation:
     pass_wh: float | None
     energy_from: str
     source: Source
-
-
-@dataclass(frozen=True)
-class Factor:
-    """By what a duration changes from one run to another, and where that is seen."""
-
-    value: float
-    why: str
 
 
 def expect(plan: Plan, place: Place, known: Known) -> Expectation:
@@ -114,11 +106,11 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
     of_model = [run for run in known.published if run.model == model and run.duration_s is not None]
     if not of_model:
         return _unknown(f"the paper has no run of {model}, and no record is there")
-    like, elsewhere = place.like, _other_card(place)
+    like, elsewhere = place.like, other_card(place)
     if like is None and elsewhere is None:
         card = place.hardware.gpus[0].model if place.hardware.gpus else "no GPU"
         return _unknown(f"the paper has no run on this card ({card}), and no record is there")
-    machine = like or PAPERS_MACHINE
+    machine = like or (elsewhere.machine if elsewhere else PAPERS_MACHINE)
     wanted = KnownRun(
         model,
         _STANDS_FOR.get(plan.parameters.dataset, plan.parameters.dataset),
@@ -130,7 +122,7 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
     note = _stand_in(plan.parameters.dataset) + (f", as {model}" if plan.model.stands_for else "")
     for run in sorted(of_model, key=lambda run: _distance(run, wanted)):
         if (factors := _factors(run, wanted, known)) is not None:
-            return _scaled(run, wanted, [*factors, *([elsewhere] if elsewhere else [])], known, note)
+            return _scaled(run, wanted, factors, known, note, elsewhere)
     return _unknown(
         f"no run of {model} in the paper leads to {wanted.dataset} on {units.counted(wanted.gpus, 'GPU')}, "
         f"{units.counted(wanted.nodes, 'node')} of {machine}"
@@ -169,17 +161,6 @@ _PAPERS_DTYPES = ("auto", "bfloat16", "float16", "half")
 """Of 16 bits: those of the checkpoints, and on Clara float16."""
 
 
-def _other_card(place: Place) -> Factor | None:
-    """Return the factor to a card that the paper did not use, from the H100 by the bandwidths of their makers."""
-    if place.like is not None or not place.hardware.gpus:
-        return None
-    there, h100 = limits_of(place.hardware.gpus[0].model), limits_of("H100")
-    if there is None or h100 is None:
-        return None
-    value = h100.bandwidth_tb_per_s / there.bandwidth_tb_per_s
-    return Factor(value, f"x {value:.2f} from the H100's memory bandwidth to that of {there.title}")
-
-
 def _distance(run: KnownRun, wanted: KnownRun) -> tuple[int, int, int, int]:
     return (
         int(run.dataset != wanted.dataset) + int(run.machine != wanted.machine),
@@ -190,8 +171,15 @@ def _distance(run: KnownRun, wanted: KnownRun) -> tuple[int, int, int, int]:
 
 
 def _scaled(
-    run: KnownRun, wanted: KnownRun, factors: Sequence[Factor], known: Known, note: str
+    run: KnownRun,
+    wanted: KnownRun,
+    factors: Sequence[Factor],
+    known: Known,
+    note: str,
+    other: OtherCard | None,
 ) -> Expectation:
+    if other is not None:
+        factors = [*factors, other.factor]
     if not factors:
         return _row(run, note=note)
     seconds = math.prod([run.duration_s or 0.0, *(factor.value for factor in factors)])
@@ -200,6 +188,9 @@ def _scaled(
     if power is None:
         return Expectation(seconds, duration_from, None, f"Table 3 has no {wanted.machine}", "scaled")
     energy_from = f"Table 3 ({wanted.machine}) for this duration"
+    if other is not None and other.power_factor != 1:
+        power = replace(power, c_wh_per_s=power.c_wh_per_s * other.power_factor)
+        energy_from += f", its GPUs x {other.power_factor:.2f} by the maximum power of {other.title} (rough)"
     return Expectation(seconds, duration_from, power.energy_wh(seconds, wanted.gpus), energy_from, "scaled")
 
 
