@@ -236,6 +236,11 @@ class FakeNvml:
         """Return its model."""
         return self._alive(gpu).name
 
+    def nvmlDeviceGetCudaComputeCapability(self, gpu: Gpu) -> tuple[int, int]:
+        """Return its compute capability."""
+        self._alive(gpu)
+        return 9, 0
+
     def nvmlDeviceGetMigMode(self, gpu: Gpu) -> list[int]:
         """Return whether it is split, now and after a reset."""
         return [int(self._alive(gpu).in_parts)] * 2

@@ -147,7 +147,7 @@ def test_more_gpus_take_less_time_and_the_same_energy(count):
 def test_a_gpu_is_found_by_its_name_and_an_unknown_one_has_no_floor():
     assert floor.limits_of("NVIDIA H100 80GB HBM3") == H100
     assert floor.limits_of("NVIDIA H200") == floor.gpus()["H200"]
-    assert floor.limits_of("NVIDIA GeForce RTX 3090") is None
+    assert floor.limits_of("NVIDIA GeForce RTX 3090 Ti") is None
     assert floor.limits_of(None) is None
 
 

@@ -369,7 +369,7 @@ def test_a_plan_tells_what_memory_a_language_model_needs(extended: Extended):
     block = {"notebook": "llm", "model": "my-model-30b", "dataset": "mine", "gpus": 1, "machine": "paula"}
     (run,) = extended.plan("large", block, "--machine", "paula")["runs"]
     need_gib = (30.5e9 * 2 + 32768 * 2 * 2 * 48 * 4 * 128) / GIB + GPU_WORK_GIB
-    assert f"needs {need_gib:.1f} GiB on each of 1 GPUs, paula has 24.0" in " ".join(run["reasons"])
+    assert f"needs {need_gib:.1f} GiB on its GPU, paula has 24.0" in " ".join(run["reasons"])
     assert run["state"] == "cannot run"
     (fitting,) = extended.plan("large", block | {"gpus": 4}, "--machine", "paula")["runs"]
     assert (fitting["state"], fitting["reasons"]) == ("to do", [])
@@ -452,7 +452,7 @@ def test_a_campaign_is_planned_for_a_machine_without_gpus(extended: Extended):
     )
     runs = json.loads(extended.printed("plan", "on-lab", "--json", "--machine", "lab"))["runs"]
     reasons = [" ".join(run["reasons"]) for run in runs]
-    assert "needs 1 GPUs on a node, lab has 0" in reasons[1]
+    assert "needs 1 GPU on a node, lab has 0" in reasons[1]
     assert {run["machine"] for run in runs} == {"lab"}
 
 

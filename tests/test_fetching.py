@@ -1,5 +1,6 @@
 """What a campaign needs is fetched from the hub: resumed, verified, once, and found by everything that measures."""
 
+import hashlib
 import io
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 import yaml
 
 import helpers.study
-from helpers import cli, paths
+from helpers import cli, paths, units
 from helpers.planning import hub as cache
 from helpers.planning.place import at_hand
 from helpers.planning.placing import place_runs
@@ -33,6 +34,8 @@ TEXTS = 420
 LABELS = ["World", "Sports", "Business", "Sci/Tech"]
 TINY, CLOSED, SENTENCES, NEWS, LARGE = "stub/tiny", "stub/closed", "stub/sentences", "stub/news", "stub/large"
 PART = "data/test.parquet"
+PLACES = ("datasets--stub--news", "models--stub--tiny")
+"""Where the cache keeps two of them."""
 THE_NEWS = HubItem("dataset", NEWS, REVISION, frozenset([PART]))
 THE_TINY = HubItem("model", TINY, REVISION)
 THE_SENTENCES = HubItem("embedding", SENTENCES, REVISION)
@@ -202,8 +205,14 @@ def test_all_that_the_runs_need_is_fetched_and_verified_and_nothing_else(fetch, 
     assert "HF_HUB_OFFLINE=1" in lines[-1]
     assert cli.main(["plan", "checkpoint"]) == 0
     planned = capsys.readouterr().out
-    assert "dataset stub/news: size unknown, in the cache (1 runs)" in planned
-    assert "model stub/tiny: 0.0 GB, in the cache (1 runs)" in planned
+    sizes = [
+        sum(file.stat().st_size for file in snapshot(home, name).rglob("*") if file.is_file())
+        for name in PLACES
+    ]
+    assert (
+        f"dataset stub/news: {units.size(sizes[0])}, in the cache (1 run, which cannot run here)" in planned
+    )
+    assert f"model stub/tiny: {units.size(sizes[1])}, in the cache (1 run, which cannot run here)" in planned
 
 
 def test_a_second_call_asks_the_hub_for_nothing_and_needs_no_network(fetch, hub, monkeypatch):
@@ -278,7 +287,7 @@ def test_what_is_gated_or_not_public_is_one_line_each_and_the_rest_is_fetched(fe
         "missing: data of fktg: put fktg.csv into a folder and name it in COMPANION_DATASETS or data_dir",
         "missing: model stub/closed@aaaaaaaa: gated, and no token found",
     ]
-    assert lines[-1].startswith("mixed: 2 of 4 missing")
+    assert lines[-1] == f"mixed: 2 of 4 missing; 2 verified, in {home}/hub"
     assert cache.complete(THE_NEWS)
     assert cache.complete(THE_TINY)
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
@@ -326,6 +335,30 @@ def test_what_does_not_fit_on_the_disk_is_refused_before_any_byte(fetch, hub, ho
     )
     assert hub.contents() == []
     assert blobs(home) == []
+
+
+def test_a_disk_that_is_full_after_all_is_told_as_it_is(fetch, hub, home):
+    digest = hashlib.sha256(hub.repositories["datasets", LARGE, REVISION][PART]).hexdigest()
+    incomplete = home / "hub" / "datasets--stub--large" / "blobs" / f"{digest}.incomplete"
+    incomplete.parent.mkdir(parents=True)
+    incomplete.symlink_to("/dev/full")
+    status, lines = fetch("large")
+    assert status == 1
+    assert lines[-2] == (
+        f"missing: dataset stub/large@aaaaaaaa: {home}/hub cannot be written: No space left on device; make room, or name "
+        "a folder on another disk in HF_HOME; what came is kept"
+    )
+    assert lines[-1] == "large: 1 of 1 missing; nothing is there"
+
+
+def test_a_cache_that_cannot_be_a_folder_is_told_with_its_path(fetch, home):
+    home.write_bytes(b"")
+    status, lines = fetch("data")
+    assert status == 1
+    assert lines[0].startswith(f"missing: dataset stub/news@aaaaaaaa: {home}")
+    assert lines[0].endswith(
+        " cannot be written: Not a directory; name a folder in HF_HOME that can be written"
+    )
 
 
 # Interruptions and damage

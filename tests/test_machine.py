@@ -5,7 +5,20 @@ import sys
 import pynvml
 import pytest
 
-from helpers.machine import GIB, detect, ram_limits_bytes, slurm_memory_bytes
+from helpers import floor
+from helpers.errors import UserError
+from helpers.machine import (
+    GIB,
+    Hardware,
+    compute_capabilities,
+    detect,
+    is_card,
+    ram_limits_bytes,
+    resolve,
+    slurm_memory_bytes,
+)
+from helpers.planning.place import Place
+from helpers.record import GpuInfo
 from replay import UUIDS, Machine
 
 
@@ -28,7 +41,34 @@ def test_a_gpu_that_is_lost_hides_no_other(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pynvml", machine.nvml)
     machine.nvml.gpus[1].error = pynvml.NVML_ERROR_GPU_IS_LOST
     assert [gpu.uuid for gpu in detect().gpus] == [UUIDS[0], UUIDS[2]]
+    assert compute_capabilities() == ((9, 0), (9, 0))
     machine.close()
+
+
+@pytest.mark.parametrize(
+    ("card", "gpu_model", "same"),
+    [
+        ("A30", "NVIDIA A30", True),
+        ("A30", "NVIDIA RTX A3000 Laptop GPU", False),
+        ("V100", "Tesla V100-SXM2-32GB", True),
+        ("H100", "NVIDIA H100 80GB HBM3", True),
+        ("H200", "NVIDIA GH200 480GB", False),
+        ("RTX 3090", "NVIDIA GeForce RTX 3090", True),
+        ("RTX 3090", "NVIDIA GeForce RTX 3090 Ti", False),
+        ("RTX 4090", "NVIDIA GeForce RTX 4090 Laptop GPU", False),
+    ],
+)
+def test_a_card_is_a_whole_word_of_the_name_of_a_gpu(card, gpu_model, same):
+    assert is_card(card, gpu_model) is same
+
+
+def test_a_card_whose_name_contains_another_is_taken_for_no_machine_of_the_paper():
+    gpu = GpuInfo(uuid="GPU-0", model="NVIDIA RTX A3000", memory_gb=12.0)
+    here = Hardware("CPU", 8, 32.0, (gpu,), None)
+    assert Place("node", True, here, None, None).like is None
+    with pytest.raises(UserError, match="it has GPUs of the model A30, found NVIDIA RTX A3000"):
+        resolve("paula", here)
+    assert floor.limits_of("NVIDIA GH200 480GB") is None
 
 
 def put(file, text):

@@ -18,6 +18,7 @@ from helpers.attempts import Attempt, attempt_file, fail, read_attempt
 from helpers.errors import UserError
 from helpers.machine import Hardware
 from helpers.planning import campaign as planning
+from helpers.planning import text
 from helpers.planning.campaign import plan_campaign
 from helpers.planning.known import Known
 from helpers.planning.place import Place
@@ -286,10 +287,12 @@ def check_campaign(file):
         else:
             assert len({run.run_id for run in plan.runs}) == len(plan.runs) > 0
             assert sum(total.runs for total in plan.totals.values()) == len(plan.runs)
+            told = [*text.lines(plan), json.dumps(text.as_json(plan), ensure_ascii=False)]
+            assert all(line.encode() for line in told if line)
 
 
 @pytest.mark.parametrize(
-    "text",
+    "document",
     [
         "a: &a [x, x, x, x, x, x, x, x, x]\n"
         + "".join(
@@ -328,9 +331,9 @@ def check_campaign(file):
         "a: {b: 1}\na: 2",
     ],
 )
-def test_a_malicious_campaign_is_refused_at_once(tmp_path, text):
+def test_a_malicious_campaign_is_refused_at_once(tmp_path, document):
     file = tmp_path / "trial.yaml"
-    file.write_text(text, encoding="utf-8")
+    file.write_text(document, encoding="utf-8")
     check_campaign(file)
 
 

@@ -333,8 +333,12 @@ def llm(**values):
         ({"json_fallback": 1}, "json_fallback: Input should be a valid boolean, found 1"),
         ({"temperature": -0.1}, "temperature: Input should be greater than or equal to 0"),
         ({"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
+        *(
+            ({name: 10**400}, f"{name}: Input should be less than or equal to 10000000, found 1000")
+            for name in ("max_tokens", "thinking_tokens", "max_model_len")
+        ),
         ({"quantisation": "--trust-remote-code"}, "quantisation: String should match pattern"),
-        ({"dtype": "a b"}, "dtype: String should match pattern"),
+        ({"dtype": "bfloat17"}, "dtype: unknown value 'bfloat17' (nearest: 'bfloat16'"),
     ],
 )
 def test_a_slip_with_a_language_model_is_one_line_with_its_place(values, expected):

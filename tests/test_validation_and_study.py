@@ -307,6 +307,26 @@ def test_yaml_anchors_work(tmp_path):
     assert load_yaml(tmp_path / "a.yaml", "a.yaml") == {"a": [1], "b": [1]}
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (r'"\ud800"', "document"),
+        (r'grid: [{model: tiny}, {data_dir: "/tmp/\ud800"}]', "grid.1.data_dir"),
+        (r'grid: [{"\udfff": 1}]', "grid.0"),
+        (r'a: &a [*a, {b: "\ud800"}]', "a.1.b"),
+        ("? 0x" + "f" * 5000 + '\n: "\\ud800"', "<int that is too long to be written>"),
+    ],
+)
+def test_a_text_that_cannot_be_written_again_is_refused_with_its_place(tmp_path, text, place):
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as found:
+        load_yaml(tmp_path / "a.yaml", "a.yaml")
+    line = str(found.value)
+    assert line.startswith(f"a.yaml: {place}: found '")
+    assert "half of a surrogate pair" in line
+    line.encode()
+
+
 KEYS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 
 
@@ -401,7 +421,14 @@ def test_every_block_of_a_grid_is_multiplied_out(plans_of):
         ({"device": "gpu"}, "device: unknown value 'gpu'"),
         ({"campaign": "other"}, "'campaign' and 'output' are set by the campaign itself"),
         ({"output": "there"}, "'campaign' and 'output' are set by the campaign itself"),
-        ({"model": ["linear-bow", "linear-bow"]}, "stands in the grid twice"),
+        ({"model": ["linear-bow", "linear-bow"]}, "model: 'linear-bow' stands in the list twice; remove one"),
+        ({"model": "xgboost-bow", "cool_down_s": 3.0}, "stands in the grid twice; remove it here or there"),
+        ({"data_dir": "x/" * 2500}, "data_dir: 'x/x/"),
+        ({"data_dir": "x/" * 2500}, "is no folder: a path of 5000 characters is too long; correct it"),
+        (
+            {"model": "linear-embedding", "checkpoint": "./" + "x" * 300},
+            "is no folder: a path of 302 characters is too long; correct it",
+        ),
     ],
 )
 def test_a_slip_in_a_grid_is_one_line_with_its_file_and_block(plans_of, block, expected):
@@ -410,6 +437,15 @@ def test_a_slip_in_a_grid_is_one_line_with_its_file_and_block(plans_of, block, e
     line = one_line(error)
     assert line.startswith("data/study/campaigns/trial.yaml: grid.1: ")
     assert expected in line
+
+
+def test_a_part_takes_one_value_of_a_parameter():
+    given = {"title": "t", "description": "d", "part_of": "paper", "where": {"gpus": [1, 2]}}
+    with pytest.raises(UserError) as error:
+        parse(Campaign, given, "part.yaml")
+    assert one_line(error).startswith(
+        "part.yaml: where: 'gpus' is [1, 2]; expected one value of it: a text, a number"
+    )
 
 
 def test_the_same_run_in_two_blocks_is_refused(plans_of):

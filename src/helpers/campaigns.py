@@ -61,6 +61,10 @@ def filed_under(name: str, catalogue: Study) -> str:
     where = f"{_file(name)}: part_of: "
     whole = entry("campaign", catalogue.campaigns, campaign.part_of, where)
     if whole.part_of is not None:
+        if campaign.part_of == name:
+            raise UserError(
+                f"{where}found the campaign's own name; expected the campaign whose runs it takes"
+            )
         raise UserError(f"{where}{campaign.part_of} is a part itself; name {whole.part_of}")
     return campaign.part_of
 
@@ -82,6 +86,9 @@ def grid_runs(name: str, catalogue: Study) -> Iterator[GridRun]:
             raise UserError(
                 f"{where}: {given[0]}: 'campaign' and 'output' are set by the campaign itself; remove it"
             )
+        for key, choices in values.items():
+            if isinstance(choices, list) and (again := _again(choices)) is not None:
+                raise UserError(f"{where}: {key}: {short(again)} stands in the list twice; remove one")
         options = {key: value if isinstance(value, list) else [value] for key, value in values.items()}
         count = math.prod(map(len, options.values()))
         if not count:
@@ -106,6 +113,17 @@ def _about(
             f"{where}: notebook: found in neither the block nor the campaign; expected traditional or llm"
         )
     return about, notebook
+
+
+def _again(choices: list[Any]) -> Any:
+    """Return the first plain value that a list has twice; None where there is none."""
+    seen = set()
+    for choice in choices:
+        if isinstance(choice, str | int | float):
+            if (known := (type(choice), choice)) in seen:
+                return choice
+            seen.add(known)
+    return None
 
 
 def _product(options: Mapping[str, list[Any]]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import io
 import logging
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ WORKERS = 4
 """Files at a time: one connection alone does not fill a fast line."""
 _SHA256_DIGITS, _SHA1_DIGITS = 64, 40
 _BLOCK = 1 << 22
+_PROBE_BYTES = 1 << 16
 
 
 def list_files(item: HubItem) -> None:
@@ -42,6 +44,14 @@ def list_files(item: HubItem) -> None:
         ignore_patterns="*",
         endpoint=_endpoint(),
     )
+
+
+def check_writable(item: HubItem) -> None:
+    """Write something into the folder of a repository, and remove it. Raises the OSError where that is not possible."""
+    folder = hub.snapshot_folder(item).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        file.write(bytes(_PROBE_BYTES))
 
 
 def check_access(item: HubItem) -> None:

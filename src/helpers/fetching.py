@@ -1,6 +1,8 @@
 """Get what a campaign needs from the Hugging Face hub, before it goes to nodes without internet, and verify it."""
 
+import errno
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -115,7 +117,9 @@ def summary(done: CampaignFetched) -> str:
     """Return what came of all in one line."""
     lacking = sum(item.missing is not None for item in done.items) + len(done.not_public)
     if lacking:
-        return f"{done.campaign}: {lacking} of {len(done.items) + len(done.not_public)} missing; the rest is in {done.folder}"
+        there = len(done.items) + len(done.not_public) - lacking
+        rest = f"{there} verified, in {done.folder}" if there else "nothing is there"
+        return f"{done.campaign}: {lacking} of {there + lacking} missing; {rest}"
     if not done.items:
         return f"{done.campaign}: nothing to fetch"
     return (
@@ -150,6 +154,8 @@ def _job(item: HubItem, runs: int, campaign: str) -> _Job:
     if listed is None and not hub.offline():
         _asked(item, downloading.list_files)
         listed = hub.listing(item)
+        if listed is None:  # the client does not tell that it could not write it down
+            _asked(item, downloading.check_writable)
     if listed is None:
         listed = hub.linked(item)
         if not hub.complete(item):
@@ -224,10 +230,29 @@ def _asked(item: HubItem, ask: Callable[[HubItem], None]) -> None:
     except (OSError, httpx.HTTPError, ValueError, LookupError) as error:  # the client's own are OSErrors
         if (refusal := hub_refusal(error, item.revision)) is not None:
             raise UserError(refusal) from None
+        if (fault := _of_disk(error)) is not None:
+            raise UserError(fault) from None
         told = " ".join(str(error).split())[:160]
         raise UserError(
             f"not all of it came from the hub ({type(error).__name__}: {told}); what came is kept: try again"
         ) from None
+
+
+def _of_disk(error: Exception) -> str | None:
+    """Say which file this machine cannot write, and what to do; None where the fault is not the disk's."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_FAULTS:
+        return None
+    place = error.filename2 or error.filename or hub.cache_folder()  # a write to an open file names none
+    return f"{place} cannot be written: {os.strerror(error.errno)}; {_DISK_FAULTS[error.errno]}"
+
+
+_MAKE_ROOM = "make room, or name a folder on another disk in HF_HOME; what came is kept"
+_ELSEWHERE = "name a folder in HF_HOME that can be written"
+_DISK_FAULTS = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST), _ELSEWHERE),
+}
 
 
 def _line(done: Fetched) -> str:

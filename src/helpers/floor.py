@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from helpers import paths
+from helpers.machine import is_card
 from helpers.study import LanguageModel
 from helpers.validation import Strict, load_yaml, parse
 
@@ -86,7 +87,7 @@ def gpus() -> Mapping[str, GpuLimits]:
 
 def limits_of(gpu_model: str | None) -> GpuLimits | None:
     """Return what a GPU can do, by its name as the driver or the paper gives it; None where we do not know."""
-    return next((gpu for name, gpu in gpus().items() if gpu_model and name in gpu_model), None)
+    return next((gpu for name, gpu in gpus().items() if gpu_model and is_card(name, gpu_model)), None)
 
 
 def of(

@@ -70,13 +70,19 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     return machine
 
 
+def is_card(card: str, gpu_model: str) -> bool:
+    """Say whether a GPU, by its full name, is a card: `A30` is no part of `RTX A3000`, and no `RTX 3090 Ti` a `RTX 3090`."""
+    other = r"[A-Za-z0-9]| (?:Ti|SUPER|D|Laptop)\b"
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(card)}(?!{other})", gpu_model) is not None
+
+
 def _difference(wanted: Machine, hardware: Hardware) -> str | None:
     """Return by what the machine at hand is another than one of the catalogue; None where it can be that one."""
     found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
     card = wanted.gpu_model
     if card is None and hardware.gpus:
         return f"it has no GPU, found {found}"
-    if card is not None and not (hardware.gpus and all(card in gpu.model for gpu in hardware.gpus)):
+    if card is not None and not (hardware.gpus and all(is_card(card, gpu.model) for gpu in hardware.gpus)):
         return f"it has GPUs of the model {card}, found {found}"
     if wanted.cpu_model is not None and wanted.cpu_model not in hardware.cpu_model:
         return f"it has a CPU of the model {wanted.cpu_model}, found {hardware.cpu_model}"
@@ -167,7 +173,7 @@ def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
 
 
 def compute_capabilities() -> tuple[tuple[int, int], ...]:
-    """Ask the driver for the compute capability of each GPU; nothing where there is none."""
+    """Ask the driver for the compute capability of each GPU that it opens; nothing where there is none."""
     try:
         import pynvml  # noqa: PLC0415  (absent where only the book is built)
 
@@ -175,8 +181,14 @@ def compute_capabilities() -> tuple[tuple[int, int], ...]:
     except Exception:
         return ()
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        found = [pynvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
-        return tuple((int(major), int(minor)) for major, minor in found)
+        found = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):  # as in `_gpus`
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+                found.append((int(major), int(minor)))
+        return tuple(found)
+    except pynvml.NVMLError:
+        return ()
     finally:
         pynvml.nvmlShutdown()

@@ -1,10 +1,11 @@
 """Parameters of the measurement notebooks: checked before anything expensive starts."""
 
+import errno
 import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -250,18 +251,28 @@ def campaign_runs(name: str) -> list[CampaignRun]:
     known = {"notebook", *(key for kind in PARAMETERS.values() for key in kind.model_fields)}
     if unknown := [key for key in where if key not in known]:
         raise UserError(f"{place}: unknown key {short(unknown[0])} ({nearest(unknown[0], known)})")
-    taken = [
-        run
-        for run in runs
-        if (campaign.reconstructed or run.reconstruction is None)
-        and all(
-            getattr(run if key == "notebook" else run.parameters, key, None) == value
-            for key, value in where.items()
-        )
-    ]
+    runs = [run for run in runs if campaign.reconstructed or run.reconstruction is None]
+    taken = [run for run in runs if all(_value(run, key) == value for key, value in where.items())]
     if not taken:
-        raise UserError(f"{place}: no run of {filed} has these values")
+        raise UserError(f"{place}: {_without_run(where, runs, filed)}")
     return taken
+
+
+def _without_run(where: Mapping[str, Any], runs: Sequence[CampaignRun], campaign: str) -> str:
+    """Say which value of a part no run of the whole has, and which there are."""
+    for key, value in where.items():
+        there = {str(_value(run, key)) for run in runs if _value(run, key) is not None}
+        if not any(_value(run, key) == value for run in runs):
+            known = f" ({nearest(value, there)})" if len(there) <= _MOST_NAMED else ""
+            return f"{key}: no run of {campaign} has {short(value)}{known}"
+    return f"no run of {campaign} has these values together; correct one of them"
+
+
+_MOST_NAMED = 30
+
+
+def _value(run: CampaignRun, key: str) -> Any:
+    return getattr(run if key == "notebook" else run.parameters, key, None)
 
 
 def campaign_plans(name: str) -> list[Plan]:
@@ -285,7 +296,10 @@ def add_once(plans: dict[str, Plan], item: Plan, where: str) -> None:
         UserError: one line where it is there already.
     """
     if item.run_id in plans:
-        raise UserError(f"{where}: the run {item.run_id} stands in the grid twice")
+        raise UserError(
+            f"{where}: the run {item.run_id} stands in the grid twice; remove it here or there, or give the two another "
+            "value of a parameter that changes the result"
+        )
     plans[item.run_id] = item
 
 
@@ -362,9 +376,17 @@ def _absolute(folder: str, where: str) -> str:
     if "\0" in folder:
         raise UserError(f"{where}: {short(folder)} is no folder: it holds a null character")
     try:
-        return str(Path(folder).expanduser().absolute()) if folder else ""
+        found = Path(folder).expanduser().absolute()
     except RuntimeError as error:  # ~NAME, and nobody has that name
         raise UserError(f"{where}: {short(folder)} is no folder: {error}") from None
+    try:
+        found.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(
+                f"{where}: {short(folder)} is no folder: a path of {len(folder)} characters is too long; correct it"
+            ) from None
+    return str(found) if folder else ""
 
 
 def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from helpers.llm.asking import DEFAULT_MAX_TOKENS
 from helpers.study import PAPER_EMBEDDING, CampaignName
 from helpers.validation import Strict
 
+MOST_TOKENS = 10_000_000
+"""More than any model reads or writes at once; what is reckoned with tokens stays a number."""
+
 
 class RunParameters(Strict):
     """Parameters that every measurement notebook has."""
@@ -60,9 +63,9 @@ class LlmParameters(RunParameters):
     """Examples before each text, from the training split."""
     output_mode: Literal["free", "constrained"] = "free"
     """Free text as in the paper, or nothing but a category (structured outputs)."""
-    max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1)
+    max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1, le=MOST_TOKENS)
     """Tokens of an answer, at the most."""
-    thinking_tokens: int = Field(default=4096, ge=1)
+    thinking_tokens: int = Field(default=4096, ge=1, le=MOST_TOKENS)
     """Tokens of thinking, at the most, on top of those; for reasoning models only."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     """0 as in the paper: always the likeliest token."""
@@ -74,13 +77,13 @@ class LlmParameters(RunParameters):
     """A folder with a checkpoint in place of the catalogue's; of an endpoint that runs already, the name it serves."""
     weights: Literal["real", "dummy"] = "real"
     """`dummy`: random weights, which cost as much and answer nothing."""
-    dtype: str = Field(default="auto", pattern=r"^[a-z0-9]+$")
-    """Number format of the weights; auto: the checkpoint's."""
+    dtype: Literal["auto", "bfloat16", "float16", "half", "float32", "float"] = "auto"
+    """Number format of the weights, by vLLM's names; auto: the checkpoint's."""
     quantisation: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9_-]*)?$")
     """Passed to the engine; the default is what the checkpoint itself says."""
     prefix_caching: bool = False
     """Whether the engine may keep the beginning that all prompts share."""
-    max_model_len: int = Field(default=0, ge=0)
+    max_model_len: int = Field(default=0, ge=0, le=MOST_TOKENS)
     """Tokens of prompt and answer together; 0: what the checkpoint allows."""
     timeout_s: float = Field(default=600.0, gt=0, le=86400)
     """Longest time of one answer."""

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from helpers import paths
 from helpers.errors import UserError, nearest, short
@@ -157,7 +157,7 @@ class Machine(Strict):
     gpus_per_node: int = Field(ge=0)
     """0: it has none."""
     gpu_model: str | None = Field(default=None, min_length=1)
-    """What the name of its GPUs, as the driver gives it, contains."""
+    """What the name of its GPUs, as the driver gives it, contains as a word."""
     gpu_memory_gb: float | None = Field(default=None, gt=0)
     gpu_max_power_w: float | None = Field(default=None, gt=0)
     gpu_compute_capability: float | None = Field(default=None, gt=0)
@@ -208,6 +208,19 @@ class Campaign(Strict):
     """Of a part: parameters and their values; runs with all of them are taken."""
     reconstructed: bool = True
     """Of a part: whether runs that are a reconstruction belong to it."""
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _one_value_each(cls, where: Any) -> Any:
+        if not isinstance(where, dict):
+            return where
+        several = [key for key, value in where.items() if not isinstance(value, str | int | float)]
+        if several:
+            raise ValueError(
+                f"{short(several[0])} is {short(where[several[0]])}; expected one value of it: a text, a number, or true "
+                "or false"
+            )
+        return where
 
     @model_validator(mode="after")
     def _runs_or_a_part(self) -> Self:

@@ -48,6 +48,11 @@ def size(number_bytes: float) -> str:
     return f"{number_bytes / unit:.1f} {name}" if unit > 1 else f"{number_bytes:.0f} {name}"
 
 
+def counted(number: int, thing: str) -> str:
+    """Return how many there are of something, for example `1 GPU` or `2 GPUs`."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def significant(value: float, digits: int) -> str:
     """Return a number with that many significant digits, without an exponent."""
     if value == 0:

@@ -1,7 +1,7 @@
 """Strict models for everything that comes from outside: study files, parameters, records."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -58,10 +58,10 @@ def load_yaml(path: Path, where: str) -> Any:
     """Read a YAML file with the safe loader; a key given twice is an error.
 
     Raises:
-        UserError: one line with file and place where it is not valid YAML.
+        UserError: one line with file and place where it is not valid YAML, or holds a text that cannot be written again.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: cannot be read: {error}") from None
     except (
@@ -70,6 +70,45 @@ def load_yaml(path: Path, where: str) -> Any:
         RecursionError,
     ) as error:  # a date or number that is none is a ValueError
         raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    _check_texts(document, where)
+    return document
+
+
+def _check_texts(document: Any, where: str) -> None:
+    """Look at every text of a document: an escape can make one that UTF-8 cannot write, half of a surrogate pair.
+
+    Raises:
+        UserError: one line with file and field of the first text that cannot be written.
+    """
+    seen: set[int] = set()  # aliases: a list can stand in many places, also in itself
+    left: list[tuple[str, Any]] = [("", document)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, str):
+            if not _is_writable(value):
+                raise UserError(
+                    f"{where}: {place or 'document'}: found {short(value)}, which holds half of a surrogate pair; expected "
+                    "text that UTF-8 can write; write the character itself"
+                )
+        elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+            seen.add(id(value))
+            left += reversed(list(_parts(value, place)))
+
+
+def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(key, str | tuple):
+            yield place, key
+        step = key[:60] if isinstance(key, str) else short(key)
+        yield f"{place}.{step}".strip("."), part
+
+
+def _is_writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from helpers import paths
 from helpers.campaigns import filed_under
 from helpers.errors import UserError, nearest
 from helpers.grids import Grid, co2e_g, grids
@@ -13,16 +15,18 @@ from helpers.parameters import LlmPlan, Plan
 from helpers.planning import hub
 from helpers.planning.expect import Expectation, expect
 from helpers.planning.known import Known, load_known
-from helpers.planning.needs import stored_bytes
+from helpers.planning.needs import missing_data, stored_bytes
 from helpers.planning.place import Place, at_hand, of_catalogue, place_for
-from helpers.planning.placing import STATES, PlacedRun, State, place_runs, state_of
-from helpers.planning.wanted import HubItem, Kind, needed
+from helpers.planning.placing import MEASURED_BY_RUN, STATES, PlacedRun, State, place_runs, state_of
+from helpers.planning.wanted import HubItem, Kind, needed, wanted_files
 from helpers.record import Record
 from helpers.study import entry, study
 
 GRID = "germany"
 """Where the paper's machines stand."""
 S_PER_HOUR = 3600.0
+_NAMED = {"model", "dataset", "machine", "campaign", "gpus", "nodes", "splits"}
+"""Parameters that a planned run, or the plan, has by itself."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,20 @@ class PlannedRun:
     """On each node."""
     nodes: int
     splits: int
+    settings: Mapping[str, Any]
+    """Parameters that are not as the notebook declares them, beside the above."""
     expected: Expectation
     """Of a pass."""
     duration_s: float | None
-    """Of the run: cooling down, windows, warming up and the idle phases; loading and training are not in it."""
+    """Of the run: cooling down, windows, warming up and the idle phases; loading and training are not in it. Of a run that
+    is done what all its phases took, loading and training included."""
     energy_wh: float | None
-    """Of its windows and of warming up."""
+    """Of its windows and of warming up; of a run that is done of all its phases."""
     co2e_g: float | None
     gpu_hours: float | None
     reasons: tuple[str, ...]
-    """Why it cannot run, why the last try failed, or why the record that is there is refused."""
+    """Why it cannot run, why the last try failed, or why the record that is there is refused; of a machine that is not at
+    hand also what has to be seen to."""
     published_in: tuple[str, ...]
     reconstruction: str | None
 
@@ -65,6 +73,19 @@ class Download:
     present: bool
     gated: bool | None
     runs: int
+    """That need it and are not done."""
+    runnable: int
+    """Of them, those that can run on the machine."""
+
+
+@dataclass(frozen=True)
+class Provision:
+    """Data that the hub does not have, so that somebody has to put it there."""
+
+    dataset: str
+    file: str
+    runs: int
+    """That need it and are not done."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +114,7 @@ class CampaignPlan:
     grid: str
     runs: Sequence[PlannedRun]
     downloads: Sequence[Download]
+    provisions: Sequence[Provision]
     totals: Mapping[State, Total]
     free_bytes: int | None
     """Where the hub's files are kept."""
@@ -123,6 +145,9 @@ def plan_campaign(
     placed = place_runs(name, target)
     known = known or load_known()
     planned = [_planned(item, target, known, electricity) for item in placed]
+    pairs = list(zip(placed, planned, strict=True))
+    left = [item.plan for item, run in pairs if run.state != "done"]
+    runnable = [item.plan for item, run in pairs if run.state in MEASURED_BY_RUN]
     return CampaignPlan(
         campaign=name,
         filed_under=filed_under(name, study()),
@@ -130,9 +155,8 @@ def plan_campaign(
         here=target.here,
         grid=grid,
         runs=planned,
-        downloads=_downloads(
-            item.plan for item, run in zip(placed, planned, strict=True) if run.state != "done"
-        ),
+        downloads=_downloads(left, runnable),
+        provisions=_provisions(left, target),
         totals={state: _total([run for run in planned if run.state == state]) for state in STATES},
         free_bytes=hub.free_bytes() if target.here else None,
     )
@@ -153,7 +177,7 @@ def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) 
     run, plan = placed.run, placed.plan
     state, reasons, record = state_of(placed, target)
     expected = expect(plan, placed.place, known)
-    if record is not None:
+    if record is not None and state == "done":  # one that is filed is measured again
         duration_s, energy_wh = _taken(record)
     else:
         duration_s, energy_wh = _to_take(plan, expected)
@@ -168,6 +192,7 @@ def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) 
         gpus=plan.gpus,
         nodes=plan.nodes,
         splits=plan.parameters.splits,
+        settings=plan.parameters.model_dump(exclude_defaults=True, exclude=_NAMED),
         expected=expected,
         duration_s=duration_s,
         energy_wh=energy_wh,
@@ -221,21 +246,49 @@ def _total(runs: Sequence[PlannedRun]) -> Total:
     )
 
 
-def _downloads(plans: Iterable[Plan]) -> list[Download]:
-    """Return what the runs need from the hub, each thing once, with the number of runs that need it."""
+def _downloads(left: Iterable[Plan], runnable: Iterable[Plan]) -> list[Download]:
+    """Return what the runs that are left need from the hub, each thing once, with how many need it, and how many can run."""
+    able = {(item.kind, item.name, item.revision): runs for item, runs in needed(runnable).items()}
     found = []
-    for item, runs in needed(plans).items():
+    for item, runs in needed(left).items():
+        key = (item.kind, item.name, item.revision)
         size_bytes, gated = _facts(item)
-        found.append(
-            Download(item.kind, item.name, item.revision, size_bytes, hub.complete(item), gated, runs)
-        )
+        found.append(Download(*key, size_bytes, hub.complete(item), gated, runs, able.get(key, 0)))
     return found
 
 
 def _facts(item: HubItem) -> tuple[int | None, bool | None]:
+    """Return the size of what is wanted of a repository, and whether it is gated; None where that is not known."""
+    size_bytes = _listed_bytes(item)
     if item.kind != "model":
-        return None, False
+        return size_bytes, False
     for model in study().models.values():
         if model.family != "Traditional" and model.checkpoint == item.name:
-            return stored_bytes(model) if item.weights else None, model.gated
-    return None, None
+            if size_bytes is None and item.weights:
+                size_bytes = stored_bytes(model)
+            return size_bytes, model.gated
+    return size_bytes, None
+
+
+def _listed_bytes(item: HubItem) -> int | None:
+    """Return the size that the hub's own list of files tells, where the client has written it down."""
+    listed = hub.listing(item)
+    if listed is None:
+        return None
+    try:
+        return sum(listed[name].size_bytes for name in wanted_files(item, listed))
+    except UserError:  # `fetch` says what the repository lacks
+        return None
+
+
+def _provisions(left: Iterable[Plan], target: Place) -> list[Provision]:
+    """Return the data that somebody has to provide; on a machine that is not at hand it cannot be seen whether it is there."""
+    found: dict[str, Provision] = {}
+    for chosen in (plan.parameters for plan in left):
+        csv = study().datasets[chosen.dataset].csv
+        if csv is None or csv.file == paths.SAMPLE.name:
+            continue
+        if not target.here or missing_data(chosen.dataset, chosen.data_dir) is not None:
+            before = found.get(chosen.dataset)
+            found[chosen.dataset] = Provision(chosen.dataset, csv.file, before.runs + 1 if before else 1)
+    return list(found.values())

@@ -7,12 +7,14 @@ the energy of that duration by Table 3. Where none of these is there, it is unkn
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
-from helpers.floor import limits_of
+from helpers import units
+from helpers.llm.asking import DEFAULT_MAX_TOKENS
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
+from helpers.planning.cards import Factor, OtherCard, other_card
 from helpers.planning.known import PAPERS_MACHINE, Known, KnownRun
 from helpers.planning.place import Place
 from helpers.settings import LlmParameters
@@ -32,14 +34,6 @@ class Expectation:
     pass_wh: float | None
     energy_from: str
     source: Source
-
-
-@dataclass(frozen=True)
-class Factor:
-    """By what a duration changes from one run to another, and where that is seen."""
-
-    value: float
-    why: str
 
 
 def expect(plan: Plan, place: Place, known: Known) -> Expectation:
@@ -77,7 +71,8 @@ def _of_traditional(plan: TraditionalPlan, place: Place, known: Known) -> Expect
     # The paper's embeddings are those of its own checkpoint, on a GPU.
     alike = plan.model.features != "embedding" or (device == "cuda" and _papers_embedding(plan))
     if alike and (exact := [run for run in of_model if (run.machine, run.dataset) == (place.name, dataset)]):
-        return _row(exact[0], note=_stand_in(chosen.dataset))
+        source: Source = "published" if exact[0].energy_below_wh is None else "scaled"
+        return _row(exact[0], source, _stand_in(chosen.dataset))
     for item in known.of_model(chosen.model):
         run = item.record.run
         if (run.dataset, run.device, run.checkpoint) == (chosen.dataset, device, plan.checkpoint):
@@ -103,7 +98,7 @@ def _stand_in(dataset: str) -> str:
 
 
 def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation:
-    if different := _not_as_in_the_paper(plan.parameters):
+    if different := _not_as_in_the_paper(plan):
         return _unknown(f"the paper has no run with {different}, and no record is there")
     if not plan.gpus:
         return _unknown("the paper served language models on GPUs only, and no record is there")
@@ -111,11 +106,11 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
     of_model = [run for run in known.published if run.model == model and run.duration_s is not None]
     if not of_model:
         return _unknown(f"the paper has no run of {model}, and no record is there")
-    like, elsewhere = place.like, _other_card(place)
+    like, elsewhere = place.like, other_card(place)
     if like is None and elsewhere is None:
         card = place.hardware.gpus[0].model if place.hardware.gpus else "no GPU"
         return _unknown(f"the paper has no run on this card ({card}), and no record is there")
-    machine = like or PAPERS_MACHINE
+    machine = like or (elsewhere.machine if elsewhere else PAPERS_MACHINE)
     wanted = KnownRun(
         model,
         _STANDS_FOR.get(plan.parameters.dataset, plan.parameters.dataset),
@@ -127,14 +122,20 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
     note = _stand_in(plan.parameters.dataset) + (f", as {model}" if plan.model.stands_for else "")
     for run in sorted(of_model, key=lambda run: _distance(run, wanted)):
         if (factors := _factors(run, wanted, known)) is not None:
-            return _scaled(run, wanted, [*factors, *([elsewhere] if elsewhere else [])], known, note)
+            return _scaled(run, wanted, factors, known, note, elsewhere)
     return _unknown(
-        f"no run of {model} in the paper leads to {wanted.dataset} on {wanted.gpus} GPUs, {wanted.nodes} nodes of {machine}"
+        f"no run of {model} in the paper leads to {wanted.dataset} on {units.counted(wanted.gpus, 'GPU')}, "
+        f"{units.counted(wanted.nodes, 'node')} of {machine}"
     )
 
 
-def _not_as_in_the_paper(chosen: LlmParameters) -> str:
+def _not_as_in_the_paper(plan: LlmPlan) -> str:
     """Name the first setting by which a run differs from the paper's in what it takes."""
+    chosen, dataset = plan.parameters, study().datasets[plan.parameters.dataset]
+    if plan.language != dataset.language:
+        return f"language={plan.language}"
+    if chosen.dtype not in _PAPERS_DTYPES:
+        return f"dtype={chosen.dtype}"
     as_in_paper = {
         "concurrency": 1,
         "shots": 0,
@@ -146,22 +147,18 @@ def _not_as_in_the_paper(chosen: LlmParameters) -> str:
         "quantisation": "",
         "prefix_caching": False,
         "checkpoint": "",
+        "max_tokens": DEFAULT_MAX_TOKENS,
     }
+    if plan.model.reasoning:  # of no other model the tokens of thinking are counted
+        as_in_paper["thinking_tokens"] = LlmParameters.model_fields["thinking_tokens"].default
     for name, value in as_in_paper.items():
         if (found := getattr(chosen, name)) != value:
             return f"{name}={found}"
     return ""
 
 
-def _other_card(place: Place) -> Factor | None:
-    """Return the factor to a card that the paper did not use, from the H100 by the bandwidths of their makers."""
-    if place.like is not None or not place.hardware.gpus:
-        return None
-    there, h100 = limits_of(place.hardware.gpus[0].model), limits_of("H100")
-    if there is None or h100 is None:
-        return None
-    value = h100.bandwidth_tb_per_s / there.bandwidth_tb_per_s
-    return Factor(value, f"x {value:.2f} from the H100's memory bandwidth to that of {there.title}")
+_PAPERS_DTYPES = ("auto", "bfloat16", "float16", "half")
+"""Of 16 bits: those of the checkpoints, and on Clara float16."""
 
 
 def _distance(run: KnownRun, wanted: KnownRun) -> tuple[int, int, int, int]:
@@ -174,8 +171,15 @@ def _distance(run: KnownRun, wanted: KnownRun) -> tuple[int, int, int, int]:
 
 
 def _scaled(
-    run: KnownRun, wanted: KnownRun, factors: Sequence[Factor], known: Known, note: str
+    run: KnownRun,
+    wanted: KnownRun,
+    factors: Sequence[Factor],
+    known: Known,
+    note: str,
+    other: OtherCard | None,
 ) -> Expectation:
+    if other is not None:
+        factors = [*factors, other.factor]
     if not factors:
         return _row(run, note=note)
     seconds = math.prod([run.duration_s or 0.0, *(factor.value for factor in factors)])
@@ -184,6 +188,9 @@ def _scaled(
     if power is None:
         return Expectation(seconds, duration_from, None, f"Table 3 has no {wanted.machine}", "scaled")
     energy_from = f"Table 3 ({wanted.machine}) for this duration"
+    if other is not None and other.power_factor != 1:
+        power = replace(power, c_wh_per_s=power.c_wh_per_s * other.power_factor)
+        energy_from += f", its GPUs x {other.power_factor:.2f} by the maximum power of {other.title} (rough)"
     return Expectation(seconds, duration_from, power.energy_wh(seconds, wanted.gpus), energy_from, "scaled")
 
 

@@ -38,7 +38,8 @@ def offline() -> bool:
 
 def has_token() -> bool:
     """Say whether there is a token; whether it has access is not known."""
-    file = Path(os.environ.get("HF_TOKEN_PATH", _home() / "token")).expanduser()
+    named = os.environ.get("HF_TOKEN_PATH")
+    file = _home() / "token" if named is None else _expanded(named)
     return bool(os.environ.get("HF_TOKEN")) or file.is_file()
 
 
@@ -130,4 +131,5 @@ def _home() -> Path:
 
 
 def _expanded(folder: str) -> Path:
-    return Path(os.path.expandvars(folder)).expanduser()
+    """Return a folder as the client reads it: the `~` of a user that is not there stands for itself."""
+    return Path(os.path.expanduser(os.path.expandvars(folder)))  # noqa: PTH111  (Path's own raises there)

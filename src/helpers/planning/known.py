@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +30,8 @@ class KnownRun:
     duration_from: str
     energy_wh: float | None
     energy_from: str
+    energy_below_wh: float | None = None
+    """The limit, where the paper prints nothing else."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,10 @@ def load_known(published_folder: Path = paths.PUBLISHED, records: Sequence[Path]
         runs.sort(key=lambda item: item.record.created, reverse=True)
     seen = published.observations(published_folder).assign(source="published", family=None)
     rows = published.published_rows(seen)
+    printed = [_published(row, files["table_b6_regression"]) for row in rows]
+    of_model = {run.model: run for run in printed if _is_timed(run)}
     return Known(
-        published=[_published(row, files["table_b6_regression"]) for row in rows],
+        published=[_timed(run, of_model) for run in printed],
         measured=measured,
         power=_power(files["table_3_regression_fktg"]),
     )
@@ -138,6 +142,48 @@ def _published(row: Mapping[str, object], table_b6: pd.DataFrame) -> KnownRun:
         duration_from=duration_from,
         energy_wh=energy_wh,
         energy_from=origin if energy_wh is not None else f"{origin} prints a limit only",
+        energy_below_wh=_number(row.get("energy_wh_below")) if energy_wh is None else None,
+    )
+
+
+def _is_timed(run: KnownRun) -> bool:
+    """Say whether a run of a traditional model has both duration and energy: on FKTG alone the paper prints them."""
+    return bool(run.duration_s and run.energy_wh and not isinstance(study().models[run.model], LanguageModel))
+
+
+def _timed(run: KnownRun, of_model: Mapping[str, KnownRun]) -> KnownRun:
+    """Give a run of a traditional model without duration the one of its energy at the power that the model takes on FKTG.
+
+    Where the paper prints a limit, the energy on FKTG stands in if it keeps to it, and else the limit itself.
+    """
+    like = of_model.get(run.model)
+    if run.duration_s is not None or like is None or not like.duration_s or not like.energy_wh:
+        return run
+    seconds_per_wh = like.duration_s / like.energy_wh
+    at_power = f"at the power of {like.duration_from} ({like.dataset})"
+    if run.energy_wh is not None:
+        return replace(
+            run, duration_s=run.energy_wh * seconds_per_wh, duration_from=f"{run.duration_from} {at_power}"
+        )
+    limit = run.energy_below_wh
+    if limit is None:
+        return run
+    printed = f"{run.duration_from} prints less than {limit:g} Wh"
+    if like.energy_wh < limit:
+        as_there = f"{like.duration_from} ({like.dataset}), for {printed}"
+        return replace(
+            run,
+            duration_s=like.duration_s,
+            duration_from=as_there,
+            energy_wh=like.energy_wh,
+            energy_from=as_there,
+        )
+    return replace(
+        run,
+        duration_s=limit * seconds_per_wh,
+        duration_from=f"at most: {printed}, {at_power}",
+        energy_wh=limit,
+        energy_from=f"at most: {printed}",
     )
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from helpers import paths
+from helpers import paths, units
 from helpers.datasets import FOLDER_VARIABLE
 from helpers.errors import UserError
 from helpers.llm.checkpoint import Checkpoint, find_checkpoint, is_local, loaded_bytes
@@ -43,6 +43,15 @@ def obstacles(plan: Plan, place: Place) -> list[str]:
     return found
 
 
+def notes(plan: Plan, place: Place) -> list[str]:
+    """Return what has to be seen to on a machine that is not at hand: what is set here says nothing of it."""
+    if place.here or not isinstance(plan, LlmPlan) or plan.served.runs_already or not plan.gpus:
+        return []
+    if place.capability is None or place.capability >= CUDA_13:
+        return []
+    return [f"on {place.name} {_too_old(place.capability)}"]
+
+
 def stored_bytes(model: LanguageModel) -> int:
     """Return the size of a checkpoint on disk, from its parameters and their type."""
     return round(model.parameters_b * 1e9 * _BYTES[model.dtype])
@@ -54,9 +63,9 @@ _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 def _of_gpus(plan: Plan, place: Place) -> Iterator[str]:
     there = len(place.hardware.gpus)
     if plan.gpus > there:
-        yield f"needs {plan.gpus} GPUs on a node, {place.name} has {there}"
+        yield f"needs {units.counted(plan.gpus, 'GPU')} on a node, {place.name} has {there}"
     if place.nodes is not None and plan.nodes > place.nodes:
-        yield f"needs {plan.nodes} nodes, {place.name} has {place.nodes}"
+        yield f"needs {units.counted(plan.nodes, 'node')}, {place.name} has {place.nodes}"
 
 
 def _of_engine(plan: LlmPlan, place: Place) -> Iterator[str]:
@@ -74,19 +83,26 @@ def _of_engine(plan: LlmPlan, place: Place) -> Iterator[str]:
     if plan.gpus > 1 and model.heads % plan.gpus:
         yield f"its {model.heads} attention heads cannot be spread evenly over {plan.gpus} GPUs"
     if plan.gpus and place.capability is not None:
-        yield from _of_capability(plan, place.capability)
+        yield from _of_capability(plan, place, place.capability)
     yield from _of_memory(plan, place)
 
 
-def _of_capability(plan: LlmPlan, capability: tuple[int, int]) -> Iterator[str]:
-    said = f"the GPUs have compute capability {capability[0]}.{capability[1]}"
-    if capability < CUDA_13 and PYTHON_VARIABLE not in os.environ:
-        yield (
-            f"{said}, the locked engine needs {CUDA_13[0]}.{CUDA_13[1]}: name the Python of a vLLM that is built for "
-            f"CUDA 12 in {PYTHON_VARIABLE}"
-        )
+def _of_capability(plan: LlmPlan, place: Place, capability: tuple[int, int]) -> Iterator[str]:
+    if place.here and capability < CUDA_13 and PYTHON_VARIABLE not in os.environ:
+        yield _too_old(capability)  # whether the Python that is named is there, `_of_packages` says
     if plan.served.dtype == "bfloat16" and capability < BFLOAT16:
-        yield f"{said}, bfloat16 needs {BFLOAT16[0]}.{BFLOAT16[1]}: dtype=float16"
+        yield f"{_has(capability)}, bfloat16 needs {BFLOAT16[0]}.{BFLOAT16[1]}: dtype=float16"
+
+
+def _too_old(capability: tuple[int, int]) -> str:
+    return (
+        f"{_has(capability)}, the locked engine needs {CUDA_13[0]}.{CUDA_13[1]}: name the Python of a vLLM that is built "
+        f"for CUDA 12 in {PYTHON_VARIABLE}"
+    )
+
+
+def _has(capability: tuple[int, int]) -> str:
+    return f"the GPUs have compute capability {capability[0]}.{capability[1]}"
 
 
 def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
@@ -111,9 +127,10 @@ def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
     need_gib = (weights + cached) / GIB / parts + GPU_WORK_GIB
     least_gib = min(gpu.memory_gb for gpu in place.hardware.gpus)
     if need_gib > GPU_SHARE * least_gib:
+        each = f"each of {parts} GPUs" if parts > 1 else "its GPU"
         yield (
-            f"needs {need_gib:.1f} GiB on each of {parts} GPUs, {place.name} has {least_gib:.1f}, of which the engine "
-            f"uses {GPU_SHARE:.0%}: more gpus, a quantisation, or a smaller max_model_len"
+            f"needs {need_gib:.1f} GiB on {each}, {place.name} has {least_gib:.1f}, of which the engine uses "
+            f"{GPU_SHARE:.0%}: more gpus, a quantisation, or a smaller max_model_len"
         )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from helpers.errors import UserError, nearest, short
-from helpers.machine import Hardware, compute_capabilities, detect, resolve
+from helpers.machine import Hardware, compute_capabilities, detect, is_card, resolve
 from helpers.record import GpuInfo
 from helpers.study import Machine, entry, paper_machines, study
 
@@ -65,7 +65,7 @@ def place_for(machine: str, here: Place, where: str) -> Place:
         return here
     if machine not in study().machines:
         known = [here.name, *study().machines]
-        raise UserError(f"{where}: unknown machine {short(machine)} ({nearest(machine, known)})")
+        raise UserError(f"{where}: machine: unknown machine {short(machine)} ({nearest(machine, known)})")
     try:
         resolve(machine, here.hardware)
     except UserError:
@@ -75,7 +75,12 @@ def place_for(machine: str, here: Place, where: str) -> Place:
 
 def _with_gpu(model: str) -> str | None:
     return next(
-        (name for name, item in paper_machines().items() if item.gpu_model and item.gpu_model in model), None
+        (
+            name
+            for name, item in paper_machines().items()
+            if item.gpu_model and is_card(item.gpu_model, model)
+        ),
+        None,
     )
 
 

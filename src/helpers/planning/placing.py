@@ -8,7 +8,7 @@ from helpers import paths
 from helpers.attempts import read_attempt
 from helpers.errors import UserError
 from helpers.parameters import CampaignRun, Plan, add_once, campaign_runs
-from helpers.planning.needs import obstacles
+from helpers.planning.needs import notes, obstacles
 from helpers.planning.place import Place, place_for
 from helpers.record import RECORD, Record, read_record
 
@@ -72,17 +72,20 @@ def misfit(record: Record, plan: Plan) -> str | None:
 
 
 def state_of(placed: PlacedRun, target: Place) -> tuple[State, tuple[str, ...], Record | None]:
-    """Say what is there of a run, and where nothing is, what keeps it from starting on `target`."""
+    """Say what is there of a run, and where nothing is, what keeps it from starting on `target` or has to be seen to."""
     plan, place = placed.plan, placed.place
     if (found := recorded(plan)) is not None:
         return found
     reasons = obstacles(plan, place)
     if place.name != target.name and not place.here:
-        reasons.insert(0, f"a run for {place.name}, this is {target.name}")
+        reasons.insert(
+            0, f"a run for {place.name}, this is {target.name}: plan it with --machine {place.name}"
+        )
+    there = notes(plan, place)
     if reasons:
-        return "cannot run", tuple(reasons), None
+        return "cannot run", (*reasons, *there), None
     failure = _last_failure(plan)
-    return "failed" if failure else "to do", failure, None
+    return "failed" if failure else "to do", (*failure, *there), None
 
 
 def recorded(plan: Plan) -> tuple[State, tuple[str, ...], Record | None] | None:

@@ -1,22 +1,24 @@
 """The plan of a campaign as lines to read, and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from helpers import units
+from helpers.datasets import FOLDER_VARIABLE
 from helpers.grids import grids
 from helpers.planning.campaign import S_PER_HOUR, CampaignPlan, Download, PlannedRun, Total
 from helpers.planning.hub import cache_folder
+from helpers.planning.placing import State
 
 UNKNOWN = "unknown"
 _STEPS = ((86_400.0, "d"), (S_PER_HOUR, "h"), (60.0, "min"), (0.0, "s"))
 _MEANINGS = {
     "done": "done",
     "filed": "filed under data/measurements; run measures them again",
-    "to do": "to do here",
-    "failed": "failed, to be tried again here",
-    "cannot run": "cannot run here",
+    "to do": "to do {place}",
+    "failed": "failed, to be tried again {place}",
+    "cannot run": "cannot run {place}",
     "refused": "a record is in the way",
 }
 
@@ -31,20 +33,43 @@ def lines(plan: CampaignPlan) -> Iterator[str]:
     yield ""
     for state, total in plan.totals.items():
         if total.runs:
-            yield f"{_MEANINGS[state]}: {_sum(total)}"
+            yield f"{_meaning(state, plan)}: {_sum(total)}"
     yield (
         f"machine {plan.machine}{'' if plan.here else ' (not at hand: its data, packages and access were not looked at)'}; "
-        f"CO2e with the electricity of {grids()[plan.grid].title}; loading and training come on top"
+        f"CO2e with the electricity of {grids()[plan.grid].title}{_on_top(plan)}"
     )
+
+
+def _on_top(plan: CampaignPlan) -> str:
+    """Say what an expectation leaves out; what is done tells all that it took."""
+    done = plan.totals["done"].runs
+    if done == len(plan.runs):
+        return ""
+    return "; loading and training come on top" + (", but are in what is done" if done else "")
 
 
 def summary(plan: CampaignPlan) -> str:
     """Return what is still to be measured, in a few words."""
     return "; ".join(
-        f"{_MEANINGS[state]}: {_sum(plan.totals[state])}"
-        for state in ("to do", "failed", "filed")
+        f"{_meaning(state, plan)}: {_sum(plan.totals[state])}"
+        for state in _TO_MEASURE
         if plan.totals[state].runs
     )
+
+
+_TO_MEASURE: tuple[State, ...] = ("to do", "failed", "filed")
+
+
+def _meaning(state: State, plan: CampaignPlan) -> str:
+    return _MEANINGS[state].format(place=_place(plan))
+
+
+def _place(plan: CampaignPlan) -> str:
+    return "here" if plan.here else f"on {plan.machine}"
+
+
+def _runs(count: int) -> str:
+    return units.counted(count, "run")
 
 
 def as_json(plan: CampaignPlan) -> dict[str, Any]:
@@ -84,19 +109,54 @@ def _said(run: PlannedRun) -> str:
 
 
 def _of_downloads(plan: CampaignPlan) -> Iterator[str]:
-    if not plan.downloads:
-        return
-    yield ""
+    if plan.downloads or plan.provisions:
+        yield ""
+    for given in plan.provisions:
+        yield (
+            f"dataset {given.dataset}: not on the hub; put {given.file} into a folder and name it in {FOLDER_VARIABLE} or "
+            f"data_dir, see book/get_the_data.md ({_runs(given.runs)})"
+        )
     for item in plan.downloads:
-        yield f"{item.kind} {item.name}: {_size(item)}, {_where(item, plan.here)} ({item.runs} runs)"
+        size_text = f"size {UNKNOWN}" if item.size_bytes is None else units.size(item.size_bytes)
+        yield f"{item.kind} {item.name}: {size_text}, {_where(item, plan.here)} ({_runs(item.runs)}{_able(item, plan)})"
+    if plan.downloads:
+        yield _to_download(plan)
+
+
+def _able(item: Download, plan: CampaignPlan) -> str:
+    """Say how many of the runs that need something can run; nothing where all can."""
+    if item.runnable == item.runs:
+        return ""
+    some = f", {item.runnable or 'none'} of which can run"
+    return f"{some if item.runs > 1 else ', which cannot run'} {_place(plan)}"
+
+
+def _to_download(plan: CampaignPlan) -> str:
+    """Return what comes over the network for the runs that can run, what for the others, and whether it fits."""
     absent = [item for item in plan.downloads if not (item.present and plan.here)]
-    sizes = [item.size_bytes for item in absent if item.size_bytes is not None]
-    free = f"; {plan.free_bytes / 1e9:.0f} GB free in {cache_folder()}" if plan.free_bytes is not None else ""
-    yield f"to download: {sum(sizes) / 1e9:.1f} GB{_without(len(absent) - len(sizes))}{free}"
+    wanted = [item for item in absent if item.runnable]
+    others = [item for item in absent if not item.runnable]
+    rest = f"; {_amount(others)} for runs that cannot run {_place(plan)}" if others else ""
+    free = ""
+    if plan.free_bytes is not None:
+        fits = ": not enough" if _known_bytes(wanted) > plan.free_bytes else ""
+        if not fits and _known_bytes(absent) > plan.free_bytes:
+            fits = ": not enough for all"
+        free = f"; {units.size(plan.free_bytes)} free in {cache_folder()}{fits}"
+    return f"to download: {_amount(wanted)}{rest}{free}"
 
 
-def _size(item: Download) -> str:
-    return f"size {UNKNOWN}" if item.size_bytes is None else f"{item.size_bytes / 1e9:.1f} GB"
+def _amount(items: Sequence[Download]) -> str:
+    if not items:
+        return "nothing"
+    unknown = sum(item.size_bytes is None for item in items)
+    if unknown == len(items):
+        return f"{UNKNOWN} ({unknown} without a size)"
+    return f"{units.size(_known_bytes(items))}{_without(unknown)}"
+
+
+def _known_bytes(items: Sequence[Download]) -> int:
+    return sum(item.size_bytes or 0 for item in items)
 
 
 def _where(item: Download, here: bool) -> str:
@@ -106,7 +166,7 @@ def _where(item: Download, here: bool) -> str:
 
 def _sum(total: Total) -> str:
     parts = [
-        f"{total.runs} run{'s' if total.runs != 1 else ''}",
+        _runs(total.runs),
         f"{_known(time_of(total.duration_s), total.runs, total.unknown_durations)}",
         f"{_known(energy(total.energy_wh), total.runs, total.unknown_energies)}",
         f"{_known(_mass(total.co2e_g), total.runs, total.unknown_energies)} CO2e",
