@@ -357,6 +357,33 @@ def test_a_revision_is_asked_for_where_the_checkpoint_is_on_the_hub(folder):
     assert "llm.my-model-30b: a checkpoint on the hub needs 'revision'" in refusal(load_study, folder)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "meant"),
+    [
+        ("revision", "main", "Commit on the hub, 40 hex digits"),
+        (
+            "checkpoint",
+            "https://huggingface.co/owner/my-model-30b",
+            "Repository on the Hugging Face hub, OWNER/NAME",
+        ),
+        ("checkpoint", "my-model-30b", "Repository on the Hugging Face hub, OWNER/NAME"),
+    ],
+)
+def test_a_value_of_another_form_is_refused_with_what_is_meant(folder, key, value, meant):
+    entry = MODEL.partition("\n  my-folder:")[0]
+    append(folder, "models.yaml", changed(entry, key, value), before="embeddings:\n")
+    line = refusal(load_study, folder)
+    assert f"models.yaml: llm.my-model-30b.{key}: String should match pattern" in line
+    assert f"found {value!r} ({meant}" in line
+
+
+def test_gpu_memory_in_mib_is_refused(folder):
+    append(folder, "machines.yaml", changed(GPU_MACHINE, "gpu_memory_gb", "81559"))
+    assert "machines.box.gpu_memory_gb: Input should be less than or equal to 2000" in refusal(
+        load_study, folder
+    )
+
+
 @pytest.mark.parametrize(("head_size", "of_a_head"), [("128", 128), (None, 64)])
 def test_a_head_is_as_large_as_the_configuration_says(folder, head_size, of_a_head):
     append(folder, "models.yaml", changed(MODEL, "head_size", head_size), before="embeddings:\n")

@@ -91,7 +91,7 @@ def test_the_defaults_of_a_language_model_can_be_planned_and_are_those_of_the_pa
 SLIPS = [
     ({"modle": "linear-bow"}, "document: unknown key 'modle' (nearest: 'model'; known: "),
     ({"model": "linear-tfdif"}, "unknown traditional model 'linear-tfdif' (nearest: 'linear-tfidf'"),
-    ({"model": "llama-3.1-8b"}, "unknown traditional model 'llama-3.1-8b'"),
+    ({"model": "llama-3.1-8b"}, "llama-3.1-8b is a language model: it is measured by the notebook llm"),
     ({"model": 7}, "model: Input should be a valid string, found 7"),
     ({"dataset": "new"}, "unknown dataset 'new' (nearest: 'news'"),
     ({"machine": "capela"}, "unknown machine 'capela' (nearest: 'capella'"),
@@ -322,7 +322,10 @@ def llm(**values):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"model": "linear-bow"}, "unknown language model 'linear-bow'"),
+        (
+            {"model": "linear-bow"},
+            "linear-bow is a traditional model: it is measured by the notebook traditional",
+        ),
         ({"device": "cuda"}, "unknown key 'device'"),
         ({"gpus": -1}, "gpus: Input should be greater than or equal to 0, found -1"),
         ({"nodes": 0}, "nodes: Input should be greater than or equal to 1, found 0"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -405,6 +406,20 @@ def test_what_cannot_run_says_why(plan_of, block, here, reason):
         return
     assert run.state == "cannot run"
     assert any(reason in found for found in run.reasons), run.reasons
+
+
+def test_a_csv_that_no_run_would_take_is_told_before_one_starts(plan_of, tmp_path):
+    block = BOW | {"dataset": "fktg", "data_dir": str(tmp_path)}
+    file = tmp_path / "fktg.csv"
+    file.write_text("Beitrag;Themenkomplex\na;geoWK\n", encoding="utf-8")
+    run = the_only(plan_of(block, notebook="traditional"))
+    assert run.state == "cannot run"
+    assert "fktg.csv: column 'Beitrag' not found" in "; ".join(run.reasons)
+    shutil.copy(paths.SAMPLE, file)
+    assert the_only(plan_of(block, notebook="traditional")).state == "to do", "it is looked at again"
+    file.write_bytes(b"\n".join(file.read_bytes().splitlines()[:12]))
+    run = the_only(plan_of(block, notebook="traditional"))
+    assert "texts found, a split needs" in "; ".join(run.reasons)
 
 
 @pytest.mark.parametrize("python", [None, "/anywhere/python"])

@@ -405,7 +405,14 @@ def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 def _model(kind: type[ModelT], name: str, where: str = "") -> ModelT:
     known = {key: model for key, model in study().models.items() if isinstance(model, kind)}
-    return entry(_KINDS[kind], known, name, where)
+    if name not in known and name in study().models:
+        what, notebook = _KINDS[type(study().models[name])]
+        raise UserError(f"{where}{name} is a {what}: it is measured by the notebook {notebook}")
+    return entry(_KINDS[kind][0], known, name, where)
 
 
-_KINDS: dict[type, str] = {TraditionalModel: "traditional model", LanguageModel: "language model"}
+_KINDS: dict[type, tuple[str, str]] = {
+    TraditionalModel: ("traditional model", "traditional"),
+    LanguageModel: ("language model", "llm"),
+}
+"""What a kind of models is called, and which notebook measures it."""

@@ -158,7 +158,7 @@ class Machine(Strict):
     """0: it has none."""
     gpu_model: str | None = Field(default=None, min_length=1)
     """What the name of its GPUs, as the driver gives it, contains as a word."""
-    gpu_memory_gb: float | None = Field(default=None, gt=0)
+    gpu_memory_gb: float | None = Field(default=None, gt=0, le=2000)
     gpu_max_power_w: float | None = Field(default=None, gt=0)
     gpu_compute_capability: float | None = Field(default=None, gt=0)
     """NVIDIA's number for what a GPU can do; the paper does not print it. 8.0 and up compute in bfloat16."""

@@ -45,10 +45,10 @@ class LanguageModel(Strict):
     """The group whose colour and mark it has; Deepseek are the models whose reasoning is DeepSeek's."""
     in_paper: bool = False
     """One of the paper's 11."""
-    checkpoint: str
-    """Repository on the Hugging Face hub; or a folder, from the root of the project and beginning with './'."""
+    checkpoint: str = Field(pattern=r"^(\./.+|[A-Za-z0-9][\w.-]*/[\w.-]+)$")
+    """Repository on the Hugging Face hub, OWNER/NAME; or a folder, from the root of the project and beginning with './'."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    """Commit on the hub; a folder has none."""
+    """Commit on the hub, 40 hex digits; a folder has none."""
     stands_for: str | None = None
     """The paper's model whose name means this checkpoint, but whose link leads to another."""
     note: str | None = None

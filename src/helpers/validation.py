@@ -69,7 +69,8 @@ def load_yaml(path: Path, where: str) -> Any:
         ValueError,
         RecursionError,
     ) as error:  # a date or number that is none is a ValueError
-        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+        said = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+        raise UserError(f"{where}: not valid YAML: {said}") from None
     _check_texts(document, where)
     return document
 
@@ -133,10 +134,10 @@ def _first(error: ValidationError, kind: type[Strict]) -> str:
     if fault["type"] == "literal_error":
         known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         message = f"unknown value {short(found)} ({nearest(found, known)})"
-    elif fault["type"] == "missing" and (meant := _meaning(kind, fault["loc"])):
-        message += f" ({meant})"
     elif fault["type"] not in {"value_error", "missing", "json_invalid"}:
         message += f", found {short(found)}"
+    if fault["type"] in {"missing", "string_pattern_mismatch"} and (meant := _meaning(kind, fault["loc"])):
+        message += f" ({meant})"
     return f"{place}: {message}"
 
 

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
 from helpers import paths, units
-from helpers.datasets import FOLDER_VARIABLE
+from helpers.datasets import FOLDER_VARIABLE, load_dataset, splits
 from helpers.errors import UserError
 from helpers.llm.checkpoint import Checkpoint, find_checkpoint, is_local, loaded_bytes
 from helpers.llm.engine import BFLOAT16, CPU_CACHE_GIB, CPU_WORK_GIB, CUDA_13, GPU_SHARE, GPU_WORK_GIB
@@ -163,7 +163,20 @@ def _installed(package: str) -> bool:
 
 
 def _of_data(plan: Plan) -> str | None:
-    return missing_data(plan.parameters.dataset, plan.parameters.data_dir)
+    name, folder = plan.parameters.dataset, plan.parameters.data_dir
+    item = study().datasets[name]
+    missing = missing_data(name, folder)
+    if missing is not None or item.csv is None or item.csv.file == paths.SAMPLE.name:
+        return missing
+    files = [Path(folder) / file for file in (item.csv.file, f"{name}.csv.gz")]
+    state = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()]
+    return _fault_of_data(name, folder, f"{state} {item!r}")
+
+
+@lru_cache
+def _fault_of_data(name: str, folder: str, state: str) -> str | None:
+    """Look at a CSV of the user's own, which nobody has looked at before; once for each state of it."""
+    return _refused(lambda: splits(load_dataset(name, folder)))
 
 
 def missing_data(dataset: str, folder: str) -> str | None:

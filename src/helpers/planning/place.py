@@ -43,7 +43,7 @@ def at_site(machine: str) -> Place:
     here = at_hand()
     if machine in ("auto", here.name):
         return here
-    entry("machine", study().machines, machine, "machine: ")
+    entry("machine", study().machines, machine, "site: machine: ")
     return replace(of_catalogue(machine), here=True)
 
 
