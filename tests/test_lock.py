@@ -1,7 +1,9 @@
 """Locks: who waits for whom, and how long a machine rests between two measurements."""
 
 import os
+import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -55,3 +57,14 @@ def test_a_link_in_place_of_the_lock_is_refused_and_what_it_leads_to_is_left(tmp
     assert "is a link, expected a lock file; remove it" in refusal(held_after, 0.0)
     assert target.exists() == there
     assert not there or target.stat().st_mode & 0o777 == 0o600
+
+
+def test_who_waits_says_for_what_and_names_no_folder(tmp_path, capsys):
+    """What the kernel says stands in the executed notebook, which is published."""
+    file = tmp_path / "x.lock"
+    with ExitStack() as held:
+        held.enter_context(lock.holding(file, "first"))
+        threading.Timer(0.3, held.pop_all().close).start()
+        with lock.holding(file, "another one runs"):
+            pass
+    assert capsys.readouterr().err == "waiting: another one runs (x.lock)\n"

@@ -23,7 +23,9 @@ def holding(file: Path, occupied: str) -> Iterator[int]:
     """
     descriptor = _open(file)
     try:
-        _wait(descriptor, f"waiting: {occupied} ({file})")
+        _wait(
+            descriptor, f"waiting: {occupied} ({file.name})"
+        )  # it may be told in a notebook, which names no folder
         yield descriptor
     finally:
         os.close(descriptor)
