@@ -355,12 +355,19 @@ def test_a_line_that_lacks_its_label_is_told(tmp_path):
     assert len(load_dataset("fktg", tmp_path)) == 378
 
 
-def test_what_excel_writes_elsewhere_is_refused_with_the_remedy(tmp_path):
-    text = "Beitrag;Themenkomplex\nÜber Gestein;geoWK\n"
-    for encoding in ("latin-1", "utf-8"):
-        (tmp_path / "fktg.csv").write_text(text, encoding=encoding)
-        assert "(Excel: CSV UTF-8)" in refusal("fktg", tmp_path)
-    assert "found 'Beitrag;Themenkomplex'" in refusal("fktg", tmp_path)
+def test_a_csv_as_excel_writes_it_in_german_is_read(tmp_path):
+    rows = [("Beitrag", "Themenkomplex"), *sample_rows()]
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=";").writerows(rows)
+    (tmp_path / "fktg.csv").write_text(out.getvalue(), encoding="utf-8-sig")
+    assert load_dataset("fktg", tmp_path).sha256 == load_dataset("fktg-sample").sha256
+
+
+def test_another_encoding_is_refused_with_the_remedy(tmp_path):
+    (tmp_path / "fktg.csv").write_text("Beitrag,Themenkomplex\nÜber Gestein,geoWK\n", encoding="latin-1")
+    assert "expected UTF-8" in refusal("fktg", tmp_path)
+    (tmp_path / "fktg.csv").write_text("Beitrag\tThemenkomplex\na\tgeoWK\n", encoding="utf-8")
+    assert "found 'Beitrag\\tThemenkomplex'; expected UTF-8" in refusal("fktg", tmp_path)
 
 
 def test_fktg_without_a_folder_or_a_file_says_what_to_do(tmp_path):

@@ -107,16 +107,25 @@ def test_a_second_import_tells_duplicates_and_changes_nothing(project, cluster):
 
 
 @pytest.mark.parametrize("spoil", ["change", "remove"])
-@pytest.mark.parametrize("place", ["runs", "data/measurements"])
-def test_of_a_run_that_is_here_already_the_files_are_mended(project, cluster, place, spoil):
+def test_of_a_run_that_is_here_already_the_files_are_mended(project, cluster, spoil):
     write_run(cluster)
-    here = write_run(project / place)
+    here = write_run(project / "runs")
     before = files_in(project)
     file = here / "notebook.ipynb"
     file.unlink() if spoil == "remove" else file.write_bytes(b"other")
     (item,) = import_runs(cluster)
-    assert (item.state, item.target) == ("repaired", f"{place}/{CAMPAIGN}/{RUN}")
+    assert (item.state, item.target) == ("repaired", f"runs/{CAMPAIGN}/{RUN}")
     assert item.message == "notebook.ipynb: missing or changed, now as the record says"
+    assert files_in(project) == before
+
+
+def test_what_was_committed_is_never_changed(project, cluster):
+    write_run(cluster)
+    (write_run(project / "data" / "measurements") / "notebook.ipynb").unlink()
+    before = files_in(project)
+    (item,) = import_runs(cluster)
+    assert item.state == "duplicate"
+    assert item.message.endswith("where notebook.ipynb are missing or changed; restore them with git")
     assert files_in(project) == before
 
 
@@ -161,7 +170,7 @@ def test_the_order_of_the_runs_is_added_to_what_is_known_of_it(project, cluster)
     add_calls(project / "runs" / CAMPAIGN / ORDER, [here])
     assert states(import_runs(cluster)) == ["imported"]
     assert states(import_runs(cluster)) == ["duplicate"]
-    assert read_order(project / "runs" / CAMPAIGN / ORDER) == [here, there]
+    assert read_order(project / "runs" / CAMPAIGN / ORDER) == [there, here], "by time, then by seed"
 
 
 def test_a_damaged_order_is_told_and_the_runs_are_imported(project, cluster):

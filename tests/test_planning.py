@@ -411,7 +411,7 @@ def test_what_cannot_run_says_why(plan_of, block, here, reason):
 def test_a_csv_that_no_run_would_take_is_told_before_one_starts(plan_of, tmp_path):
     block = BOW | {"dataset": "fktg", "data_dir": str(tmp_path)}
     file = tmp_path / "fktg.csv"
-    file.write_text("Beitrag;Themenkomplex\na;geoWK\n", encoding="utf-8")
+    file.write_text("Beitrag|Themenkomplex\na|geoWK\n", encoding="utf-8")
     run = the_only(plan_of(block, notebook="traditional"))
     assert run.state == "cannot run"
     assert "fktg.csv: column 'Beitrag' not found" in "; ".join(run.reasons)

@@ -55,6 +55,7 @@ def words(monkeypatch):
         ("&#x2F;home&#x2F;someone&#x2F;x", "the path /home/someone/x"),
         ("PATH=/bin:/users/someone/bin", "the path /users/someone/bin"),
         ("in /p/project1/x", "the path /p/project1/x"),
+        ("/home/someone/pytorch/aten/Context.cpp:49", "the path /home/someone/pytorch/aten/Context.cpp:49"),
         ("in /dev/shm/x/y", "the path /dev/shm/x/y"),
         ("Authorization: Basic bWU6cGFzc3dvcmQ=", "a token"),
         ("eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSMeKKF2Q", "a token"),
@@ -77,6 +78,8 @@ def test_it_is_found(words, text, said):
         "bearer of responsibilities",
         "#!/usr/bin/env python, /dev/null and /proc/cpuinfo",
         "POST /v1/chat/completions, /sys/class/powercap: not there",
+        "(Triggered internally at /__w/pytorch/pytorch/aten/src/ATen/Context.cpp:49.)",
+        "[W /workspace/src/engine.cc:12:3] git_commit, lock_sha256",
         "tokens/s, text/html, 1 /2/3, <a href='../x/y'/>",
         "12/tmp/3",
         "",
@@ -87,7 +90,8 @@ def test_what_only_looks_like_it_is_not(words, text):
 
 
 @pytest.mark.parametrize(
-    "name", ["root", "model", "runs", "vm", "localhost", "Jupyter", "intel", "torch", "gpu"]
+    "name",
+    ["root", "model", "runs", "vm", "localhost", "Jupyter", "intel", "torch", "gpu", "git", "lock", "Epyc"],
 )
 def test_a_name_that_says_nothing_is_no_private_word(monkeypatch, name):
     monkeypatch.setattr(socket, "gethostname", lambda: name)

@@ -301,7 +301,21 @@ def test_a_notebook_cannot_say_how_its_page_is_made(run):
     assert set(page(run / RECORD)["metadata"]) == {"kernelspec", "language_info", "nosearch"}
 
 
+def test_markup_that_no_table_can_be_read_from_is_shown_as_text(run):
+    for markup in ("<p>hello</p>", "<![foo[x]]>"):
+        write_notebook(run, code(data={"text/html": markup}))
+        (output,) = page(run / RECORD)["cells"][-1]["outputs"]
+        assert output["data"] == {"text/plain": markup}
+
+
+def test_lines_of_a_cell_stay_apart(run):
+    write_notebook(run, code(data={"text/html": "<table><tr><td>x<br>y<p>z</p></td></tr></table>"}))
+    (output,) = page(run / RECORD)["cells"][-1]["outputs"]
+    assert BeautifulSoup(output["data"]["text/html"], "html.parser").td.get_text() == "x y z"
+
+
 NO_NOTEBOOKS = [
+    {"cells": [{"cell_type": "raw", "metadata": {}, "source": "\ud800"}]},
     {"cells": [1]},
     {"cells": [{}]},
     {"cells": [], "metadata": []},

@@ -166,12 +166,14 @@ def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
     return _with_text(pd.DataFrame({"text": frame["text"], "label": frame["label"].map(names)}))
 
 
-_FORM = "expected UTF-8, fields separated by commas, texts with commas in quotes (Excel: CSV UTF-8)"
+_FORM = "expected UTF-8, fields separated by commas (or semicolons), texts that hold one in quotes (Excel: CSV UTF-8)"
 
 
 def _read_csv(file: Path, text_column: str, label_column: str) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
+        head = list(pd.read_csv(file, nrows=0, encoding="utf-8").columns)
+        separator = ";" if len(head) == 1 and ";" in head[0] else ","  # as Excel writes it in German
+        frame = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8")
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{file}: not a readable CSV: {' '.join(str(error).split())}; {_FORM}") from None
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much for an index

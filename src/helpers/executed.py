@@ -18,6 +18,7 @@ def read_executed(file: Path) -> Mapping[str, Any]:
         if not isinstance(found, dict):
             return {}
         nbformat.validate(found, None, *_VERSION, relax_add_props=True)
+        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written again
     except (OSError, ValueError, RecursionError, nbformat.ValidationError):
         return {}
     return found

@@ -1,4 +1,4 @@
-"""Records of other machines, copied into `runs/`: validated, hashes checked, nothing overwritten."""
+"""Records of other machines, copied into `runs/`: validated, hashes checked; only what is broken there is replaced."""
 
 import errno
 import os
@@ -125,7 +125,7 @@ def _import(file: Path, runs: Path, committed: Path) -> Imported:
         where = paths.relative(target)
         for there in (target, committed / record.run.campaign / record.run.run_id):
             if (there / RECORD).exists():
-                return _beside(file, record, there)
+                return _beside(file, record, there, ours=there == target)
         if other := _on_other_data(record, target.parent):
             return Imported(source, "conflict", where, other)
         try:
@@ -146,8 +146,8 @@ def _said(error: OSError, target: Path) -> str:
     return f"{error.filename or target}: {error.strerror or error}; put that right and import it again"
 
 
-def _beside(file: Path, record: Record, there: Path) -> Imported:
-    """Say what it is that a record of the same name is there already; of the same one mend the files.
+def _beside(file: Path, record: Record, there: Path, ours: bool) -> Imported:
+    """Say what it is that a record of the same name is there already; of the same one mend the files, if it is in `runs`.
 
     Raises:
         UserError: one line where a file is not here as the record says, nor in what was brought.
@@ -163,6 +163,9 @@ def _beside(file: Path, record: Record, there: Path) -> Imported:
             "to another campaign or delete the folder",
         )
     off = [name for name, expected in record.files.items() if not _is(there / name, expected)]
+    if off and not ours:
+        said = f"the same record is in {where}, where {', '.join(off)} are missing or changed; restore them with git"
+        return Imported(source, "duplicate", where, said)
     for name in off:
         _restore(file.parent, there, name, record.files[name])
     if off:

@@ -16,6 +16,7 @@ from typing import Any
 
 from helpers import paths
 from helpers.errors import UserError
+from helpers.record import Record
 
 _SHORTEST_NAME = 3
 _SHORTEST_SECRET = 8
@@ -31,19 +32,10 @@ _OF_EVERYBODY = (
         "ipython",
         "ubuntu",
         "debian",
-    ),
-    *(
-        "amd",
-        "intel",
-        "nvidia",
         "linux",
-        "docker",
-        "podman",
-        "apptainer",
-        "singularity",
-        "slurm",
-        "kubernetes",
     ),
+    *("amd", "epyc", "ryzen", "threadripper", "intel", "xeon", "nvidia", "tesla", "quadro", "titan"),
+    *("docker", "podman", "apptainer", "singularity", "slurm", "kubernetes"),
 )
 """Names of hosts and users that tell nothing, or that records of any machine hold."""
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD)$")
@@ -56,6 +48,7 @@ _TOKEN = re.compile(
 _PATH = re.compile(
     r"(?:(?<![\w./<~+-])|(?<=file://))/"
     r"(?!(?:usr|bin|sbin|lib\d*|etc|proc|sys|v\d+|api)/|dev/(?!shm/))"  # of every machine; routes of a server
+    r"(?!(?:__w|pytorch|workspace)/\S+\.(?:cc|cpp|cu|cuh|h|hpp)\b)"  # where torch and others were compiled, by their warnings
     r"(?=[\w.-]*[A-Za-z])[\w.-]+/[\w.][^\s\"'`<>,;)\]]*"
     r"|\b[A-Za-z]:\\Users\\[^\s\"'<>]+"
 )
@@ -197,9 +190,11 @@ def _of_table(file: Path, where: str) -> Iterator[tuple[str, str]]:
 
 @cache
 def _vocabulary() -> frozenset[str]:
-    """Return the words of notebooks, catalogue and packages, which are in runs of any machine; compounds in parts, too."""
+    """Return the words of notebooks, catalogue, packages and fields, which are in any run; compounds in parts, too."""
     notebooks, packages = (paths.NOTEBOOKS / "measure").glob("*.ipynb"), paths.ROOT.glob("requirements*.txt")
     files = [*notebooks, *packages, *paths.STUDY.rglob("*.yaml")]
     texts = [*(file.read_text(encoding="utf-8") for file in files), *(file.stem for file in files)]
+    schema = Record.model_json_schema()
+    texts += [key for part in (schema, *schema["$defs"].values()) for key in part.get("properties", {})]
     whole = {word.lower() for text in texts for word in re.findall(r"[A-Za-z][\w.-]*", text)}
     return frozenset(whole | {part for word in whole for part in re.split(r"[\W_]+", word)})

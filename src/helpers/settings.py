@@ -30,7 +30,7 @@ class RunParameters(Strict):
     cool_down_s: float = Field(default=10.0, ge=0, le=3600)
     """Seconds that the machine rests after the end of the last measurement on it, before this one begins."""
     data_dir: str = ""
-    """Folder with NAME.csv.gz files; the default is what COMPANION_DATASETS names."""
+    """Folder with NAME.csv.gz files, or the CSV that an entry names; the default is what COMPANION_DATASETS names."""
     output: str = ""
     """Folder that receives CAMPAIGN/RUN/record.json; the default is runs."""
 

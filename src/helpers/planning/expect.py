@@ -106,11 +106,12 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
     of_model = [run for run in known.published if run.model == model and run.duration_s is not None]
     if not of_model:
         return _unknown(f"the paper has no run of {model}, and no record is there")
-    like, elsewhere = place.like, other_card(place)
-    if like is None and elsewhere is None:
+    machine, elsewhere = place.like, other_card(place)
+    if elsewhere is not None:
+        machine = elsewhere.machine
+    if machine is None:
         card = place.hardware.gpus[0].model if place.hardware.gpus else "no GPU"
         return _unknown(f"the paper has no run on this card ({card}), and no record is there")
-    machine = like or (elsewhere.machine if elsewhere else PAPERS_MACHINE)
     wanted = KnownRun(
         model,
         _STANDS_FOR.get(plan.parameters.dataset, plan.parameters.dataset),

@@ -66,6 +66,8 @@ def _shown(output: Mapping[str, Any]) -> dict[str, Any] | None:
             if table := _table(data.get("text/html", "")):
                 return _display({"text/html": table})
             kept = {kind: data[kind] for kind in _AS_THEY_ARE if data.get(kind)}
+            if not kept and (words := data.get("text/html")):
+                kept = {"text/plain": words}
             return _display(kept) if kept else None
 
 
@@ -107,6 +109,8 @@ class _Cells(HTMLParser):
         elif tag in ("th", "td") and self.rows:
             self.rows[-1].append((tag == "th", ""))
             self._inside = True
+        elif tag in ("br", "p", "div", "li"):
+            self.handle_data(" ")
 
     def handle_endtag(self, tag: str) -> None:
         """End a cell."""
@@ -123,8 +127,11 @@ class _Cells(HTMLParser):
 def _table(markup: str) -> str | None:
     """Return a table with the cells of a given one, and nothing else of it; None where there is none."""
     cells = _Cells()
-    cells.feed(markup)
-    cells.close()
+    try:
+        cells.feed(markup)
+        cells.close()
+    except AssertionError:  # how the parser of Python 3.11 refuses a declaration that it does not know
+        return None
     rows = [row for row in cells.rows if row]
     if not rows:
         return None

@@ -164,7 +164,7 @@ def read_order(file: Path) -> list[Call]:
 
 
 def add_calls(file: Path, calls: Sequence[Call]) -> None:
-    """Add the orders of calls to a file; those that are in it stay.
+    """Add the orders of calls to a file, by the time at which they began; those that are in it stay.
 
     Raises:
         UserError: one line with the file where it is not valid (with the field), or the disk is full.
@@ -173,10 +173,11 @@ def add_calls(file: Path, calls: Sequence[Call]) -> None:
     new = [call for call in calls if call not in known]
     if not new:
         return
+    calls_by_time = sorted([*known, *new], key=lambda call: (call.began, call.machine, call.seed))
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.partial")
     with writing(scratch), scratch.open("w", encoding="utf-8") as out:
-        out.write(json.dumps([call.model_dump() for call in [*known, *new]], indent=1) + "\n")
+        out.write(json.dumps([call.model_dump() for call in calls_by_time], indent=1) + "\n")
         out.flush()
         os.fsync(out.fileno())
     scratch.replace(file)
