@@ -125,7 +125,7 @@ def test_what_was_committed_is_never_changed(project, cluster):
     before = files_in(project)
     (item,) = import_runs(cluster)
     assert item.state == "duplicate"
-    assert item.message.endswith("where notebook.ipynb are missing or changed; restore them with git")
+    assert item.message.endswith("missing or changed there: notebook.ipynb; restore that with git")
     assert files_in(project) == before
 
 

@@ -164,7 +164,7 @@ def _beside(file: Path, record: Record, there: Path, ours: bool) -> Imported:
         )
     off = [name for name, expected in record.files.items() if not _is(there / name, expected)]
     if off and not ours:
-        said = f"the same record is in {where}, where {', '.join(off)} are missing or changed; restore them with git"
+        said = f"the same record is in {where}; missing or changed there: {', '.join(off)}; restore that with git"
         return Imported(source, "duplicate", where, said)
     for name in off:
         _restore(file.parent, there, name, record.files[name])

@@ -20,23 +20,12 @@ from helpers.record import Record
 
 _SHORTEST_NAME = 3
 _SHORTEST_SECRET = 8
-_OF_EVERYBODY = (
-    *(
-        "localhost",
-        "localdomain",
-        "root",
-        "user",
-        "runner",
-        "jovyan",
-        "jupyter",
-        "ipython",
-        "ubuntu",
-        "debian",
-        "linux",
-    ),
+_OF_EVERYBODY = {
+    *("localhost", "localdomain", "ubuntu", "debian", "linux"),
+    *("root", "user", "runner", "jovyan", "jupyter", "ipython"),
     *("amd", "epyc", "ryzen", "threadripper", "intel", "xeon", "nvidia", "tesla", "quadro", "titan"),
     *("docker", "podman", "apptainer", "singularity", "slurm", "kubernetes"),
-)
+}
 """Names of hosts and users that tell nothing, or that records of any machine hold."""
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD)$")
 _TOKEN = re.compile(
@@ -79,7 +68,7 @@ def private_words() -> dict[str, str]:
         for name, value in os.environ.items()
         if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
     }
-    known = {*_OF_EVERYBODY, *_vocabulary()}
+    known = _OF_EVERYBODY | _vocabulary()
     telling = {name: what for name, what in names.items() if len(name) >= _SHORTEST_NAME}
     return {
         **{folder: what for folder, what in folders.items() if Path(folder).parent != Path("/")},
