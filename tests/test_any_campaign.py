@@ -46,6 +46,7 @@ class Invented:
     dummy: bool = False
     output_mode: str = "free"
     shots: int = 0
+    protocol: str = "companion"
     language: str = "en"
     failures: tuple[tuple[str, int], ...] = ()
     """Texts without a category, by kind."""
@@ -124,7 +125,8 @@ def served_and_asked(run: Invented) -> dict[str, Any]:
         thinking_tokens=4096 if reasoning else 0,
         temperature=0.0,
         ignore_eos=run.dummy,
-        json_fallback=False,
+        json_fallback=run.protocol == "dspy-2025",
+        protocol=run.protocol,
         timeout_s=600.0,
         dspy_engine="http.client",
     )

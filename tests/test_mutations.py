@@ -216,7 +216,7 @@ def _folder(factory) -> Path:
 
 @pytest.mark.parametrize("depth", [100, 3000, 100_000])
 def test_a_record_that_is_nested_deeply_is_refused_at_once(tmp_path, depth):
-    file = place(tmp_path / "demo", '{"schema_version": 3, "run": ' + "[" * depth + "]" * depth + "}")
+    file = place(tmp_path / "demo", '{"schema_version": 4, "run": ' + "[" * depth + "]" * depth + "}")
     with no_hang():
         (line,) = read_records(tmp_path)[1]
     check_line(line, str(file))

@@ -58,6 +58,7 @@ def split_document(number):
         "tokens_in": None,
         "tokens_out": None,
         "requests_sent": None,
+        "requests_cached": None,
         "requests_answered": None,
         "replies": None,
     }
@@ -66,7 +67,7 @@ def split_document(number):
 def record_document(run_id=RUN_ID, campaign="demo", splits=3):
     """A valid record as the JSON has it; the tests of other modules start from it, too."""
     return {
-        "schema_version": 3,
+        "schema_version": 4,
         "created": "2026-11-20T16:43:32Z",
         "run": {
             "run_id": run_id,
@@ -170,7 +171,7 @@ def test_a_record_of_version_1_is_read_and_what_it_lacks_is_absent(tmp_path):
     folder.mkdir()
     (folder / RECORD).write_text(json.dumps(document), encoding="utf-8")
     record = read_record(folder / RECORD)
-    assert (record.schema_version, record.environment.threads) == (3, None)
+    assert (record.schema_version, record.environment.threads) == (4, None)
     assert {split.idle_energy for split in record.splits} == {None}
     assert [split.sources for split in record.splits] == [[]] * 3
     assert {split.net_wh for split in record.splits} == {None}
@@ -182,7 +183,7 @@ def test_a_record_of_version_2_is_read_and_what_it_lacks_is_absent(tmp_path):
     for split in document["splits"]:
         del split["replies"]
     record = read_record(place(tmp_path, document))
-    assert (record.schema_version, record.run.served, record.run.asked) == (3, None, None)
+    assert (record.schema_version, record.run.served, record.run.asked) == (4, None, None)
     assert {split.replies for split in record.splits} == {None}
 
 
@@ -213,6 +214,8 @@ def of_language_model(document):
             "temperature": 0.0,
             "ignore_eos": False,
             "json_fallback": False,
+            "protocol": "companion",
+            "dspy_cache": False,
             "timeout_s": 600.0,
             "dspy_engine": "http.client",
         },
@@ -249,6 +252,22 @@ def test_a_record_of_a_language_model_reads_back_as_it_was_written(tmp_path):
     write_record(record, folder)
     assert read_record(folder / RECORD) == record
     assert json.loads((folder / RECORD).read_text(encoding="utf-8")) == document
+
+
+def test_a_record_of_version_3_is_of_the_one_protocol_that_there_was_then(tmp_path):
+    document = record_document() | {"schema_version": 3}
+    of_language_model(document)
+    del document["run"]["asked"]["protocol"], document["run"]["asked"]["dspy_cache"]
+    for split in document["splits"]:
+        del split["requests_cached"]
+    record = read_record(place(tmp_path, document))
+    assert record.run.asked is not None
+    assert (record.schema_version, record.run.asked.protocol, record.run.asked.dspy_cache) == (
+        4,
+        "companion",
+        False,
+    )
+    assert {split.requests_cached for split in record.splits} == {None}
 
 
 def test_dummy_weights_have_no_accuracy():
@@ -380,8 +399,8 @@ FAULTS = {
     "NaN": (change("splits", 0, "duration_s", to=math.nan), "splits.0.duration_s:"),
     "infinity": (change("phases", 0, "duration_s", to=math.inf), "phases.0.duration_s:"),
     "other schema version": (
-        change("schema_version", to=4),
-        "schema_version: found 4, this version reads 1, 2, 3",
+        change("schema_version", to=5),
+        "schema_version: found 5, this version reads 1, 2, 3, 4",
     ),
     "schema version as text": (change("schema_version", to="1"), "schema_version: found '1'"),
     "schema version as yes": (change("schema_version", to=True), "schema_version:"),

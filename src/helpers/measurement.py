@@ -59,6 +59,7 @@ class Answers:
     tokens_in: int | None = None
     tokens_out: int | None = None
     requests_sent: int | None = None
+    requests_cached: int | None = None
     requests_answered: int | None = None
     replies: Replies | None = None
     raw: pd.DataFrame | None = None
@@ -216,6 +217,7 @@ def _split_result(item: MeasuredSplit, idle: Sequence[Reading]) -> SplitResult:
         tokens_in=answers.tokens_in,
         tokens_out=answers.tokens_out,
         requests_sent=answers.requests_sent,
+        requests_cached=answers.requests_cached,
         requests_answered=answers.requests_answered,
         replies=answers.replies,
     )

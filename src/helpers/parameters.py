@@ -16,6 +16,7 @@ from helpers.datasets import FOLDER_VARIABLE
 from helpers.errors import UserError, nearest, short
 from helpers.llm.asking import Asking
 from helpers.llm.engine import EngineSettings
+from helpers.llm.protocol import DSPY_2025
 from helpers.machine import Hardware, detect, resolve
 from helpers.settings import LlmParameters, RunParameters, TraditionalParameters
 from helpers.study import LanguageModel, TraditionalModel, entry, study
@@ -166,8 +167,9 @@ class LlmPlan(Plan):
 
     @property
     def asking(self) -> Asking:
-        """How to ask."""
+        """How to ask; the protocol `dspy-2025` counts thinking among the tokens of the answer."""
         chosen, reasoning = self.parameters, self.model.reasoning
+        on_top = reasoning and chosen.protocol == "companion"
         return Asking(
             concurrency=chosen.concurrency,
             timeout_s=chosen.timeout_s,
@@ -175,15 +177,22 @@ class LlmPlan(Plan):
             output_mode=chosen.output_mode,
             json_fallback=chosen.json_fallback,
             reasoning=reasoning,
-            thinking_tokens=chosen.thinking_tokens if reasoning else 0,
+            thinking_tokens=chosen.thinking_tokens if on_top else 0,
             ignore_eos=chosen.weights == "dummy",
             temperature=chosen.temperature,
+            protocol=chosen.protocol,
+            dspy_cache=chosen.dspy_cache,
         )
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Every setting that can change the result; language and thinking as they are used."""
+        """Every setting that can change the result; language and thinking as they are used.
+
+        Runs by the companion's protocol keep the names that they had when there was no other.
+        """
         elsewhere = {"model", "dataset", "machine", "campaign", "data_dir", "output"}
+        if self.parameters.protocol == "companion":
+            elsewhere |= {"protocol", "dspy_cache"}
         chosen = self.parameters.model_dump(
             exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers"}
         )
@@ -325,12 +334,36 @@ def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters
 def _llm(values: Mapping[str, Any], where: str) -> LlmParameters:
     chosen = parse(LlmParameters, dict(values), where)
     _model(LanguageModel, chosen.model, f"{where}: model: ")
-    chosen = _with_folders(chosen, where)
+    chosen = _with_folders(_with_protocol(chosen, where), where)
     if "://" not in chosen.engine:  # an endpoint that runs already serves a name
         chosen = chosen.model_copy(
             update={"checkpoint": _absolute(chosen.checkpoint, f"{where}: checkpoint")}
         )
     return chosen
+
+
+def _with_protocol(chosen: LlmParameters, where: str) -> LlmParameters:
+    """Return the parameters as their protocol sets them.
+
+    Raises:
+        UserError: one line with a parameter that it does not leave to be chosen.
+    """
+    if chosen.protocol == "companion":
+        if chosen.dspy_cache:
+            raise UserError(
+                f"{where}: dspy_cache: found True with protocol 'companion', which sends every request; "
+                "leave it out, or use protocol 'dspy-2025'"
+            )
+        return chosen
+    for name in (*DSPY_2025, "thinking_tokens"):
+        value, default = getattr(chosen, name), LlmParameters.model_fields[name].default
+        if value not in (default, DSPY_2025.get(name, default)):
+            sets = f"sets {DSPY_2025[name]}" if name in DSPY_2025 else "counts thinking among its max_tokens"
+            raise UserError(
+                f"{where}: {name}: found {short(value)}, but protocol 'dspy-2025' {sets}; "
+                "leave it out, or use protocol 'companion'"
+            )
+    return chosen.model_copy(update=dict(DSPY_2025))
 
 
 _CHECKS: dict[Notebook, Callable[[Mapping[str, Any], str], RunParameters]] = {

@@ -55,11 +55,11 @@ __all__ = [
     "writing",
 ]
 
-READABLE = (1, 2, SCHEMA_VERSION)
+READABLE = (1, 2, 3, SCHEMA_VERSION)
 """What an older record lacks is absent.
 
 Version 1 had no sources, no second idle phase, no thread counts and no power time line; version 2 had no
-language models.
+language models; version 3 had one protocol of asking them, the companion's, and no cache.
 """
 RECORD = "record.json"
 

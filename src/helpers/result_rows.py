@@ -28,6 +28,7 @@ COLUMNS = (
     "engine",
     "prefix_caching",
     "concurrency",
+    "protocol",
     "prompt",
     "output_mode",
     "temperature",
@@ -60,6 +61,7 @@ COLUMNS = (
     "tokens_out",
     "tokens_thinking",
     "requests_sent",
+    "requests_cached",
     "requests_answered",
     "parse_failures",
     "latency_p50_s",
@@ -75,7 +77,8 @@ COLUMNS = (
 `energy_kind`: printed or digitised for published values; for runs measured, partly-measured or estimated,
 after how CPU and GPU were got (memory always counts by a rule). `net_wh` is `energy_wh` without what the idle
 machine, everything loaded, would have taken in that time at `idle_power_w`. `train_s` and `train_wh`: training on one split,
-the mean over the splits. `origin`: the published tables and figures, or the record. `prompt`: language of the
+the mean over the splits. `origin`: the published tables and figures, or the record. `protocol`: of asking a language
+model, for our runs; what the paper's was is not known in full. `prompt`: language of the
 instruction, and how many examples stood before a text. Tokens, requests, failures and latencies (per text) are
 those of a pass over a test set, the mean over the splits; runs with dummy weights have no accuracy.
 """
@@ -155,7 +158,14 @@ _FROM_RUN = (
 )
 
 
-_COUNTED = ("tokens_in", "tokens_out", "requests_sent", "requests_answered", "parse_failures")
+_COUNTED = (
+    "tokens_in",
+    "tokens_out",
+    "requests_sent",
+    "requests_cached",
+    "requests_answered",
+    "parse_failures",
+)
 _REPLIES = (
     "tokens_thinking",
     "latency_p50_s",
@@ -174,6 +184,7 @@ def _of_asking(run: Run) -> dict[str, Any]:
         "engine": served and served.engine,
         "quantisation": served and served.quantisation,
         "prefix_caching": served and served.prefix_caching,
+        "protocol": asked and asked.protocol,
         "prompt": asked and (f"{asked.language}, {asked.shots} examples" if asked.shots else asked.language),
         "output_mode": asked and asked.output_mode,
         "temperature": asked and asked.temperature,

@@ -97,11 +97,13 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
 
 
 def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `results` or `split_results` that may stand beside the paper's: published ones, and ours in its way.
+    """Return the rows of `results` or `split_results` that figures, fits and claims compare: published ones, and ours of one way.
 
-    That is one text at a time, the model's own weights as they are, temperature 0, no examples in the prompt, one
-    request for an answer in free text, and an engine that is known to have no prefix cache. The others have their
-    places on the pages on concurrency and of all runs.
+    That is one text at a time, the model's own weights as they are, no examples in the prompt, answers in free text, an
+    engine that is known to have no prefix cache, and the protocol `companion`: temperature 0, one request for an answer,
+    which the companion reads. Where the paper says what it did (weights, no examples, free text), this is its way; the
+    rest is ours. Runs of another protocol never stand beside these; they have their places, as all the others, on the
+    pages on concurrency and of all runs.
     """
     if table.empty:
         return table
@@ -109,6 +111,7 @@ def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
         (table["concurrency"].isna() | (table["concurrency"] == 1))
         & ~table["weights"].eq("dummy")
         & ~table["output_mode"].eq("constrained")
+        & (table["protocol"].isna() | table["protocol"].eq("companion"))
         & ~table["prompt"].astype("string").str.contains("examples")
         & (table["engine"].isna() | table["prefix_caching"].eq(False))
         & table["quantisation"].isna()

@@ -9,7 +9,7 @@ from helpers.llm.answers import Kind
 from helpers.schema_run import Environment, Run, Sha256
 from helpers.validation import Strict
 
-SCHEMA_VERSION: Literal[3] = 3
+SCHEMA_VERSION: Literal[4] = 4
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A file in the run's own folder: a name with a folder in it would lead out of it."""
@@ -155,11 +155,13 @@ class SplitResult(Strict):
     sources: list[Source] = Field(default_factory=list)
     """What each source says about a pass, for the checks and for readers."""
     tokens_in: int | None = Field(ge=0)
-    """Of the first pass, like what follows; null where they are unknown for a text that was answered."""
+    """Of the first pass, like what follows, and of requests that were sent; null where one of them was not counted."""
     tokens_out: int | None = Field(ge=0)
     """Generated tokens, thinking included."""
     requests_sent: int | None = Field(ge=0)
-    """Requests of the first pass."""
+    """Requests of the first pass; a text can take two (`json_fallback`)."""
+    requests_cached: int | None = Field(default=None, ge=0)
+    """Requests of the first pass that were not sent, for the cache had the answer; null where there was no cache."""
     requests_answered: int | None = Field(ge=0)
     """Those of them that were answered."""
     replies: Replies | None = None
@@ -210,7 +212,7 @@ class Check(Strict):
 class Record(Strict):
     """One run, complete."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     """A change of the fields is a new version; older ones are read."""
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
     """When the run ended, UTC."""

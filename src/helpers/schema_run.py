@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from helpers.llm.protocol import Protocol
 from helpers.study import NAME, CampaignName, Family
 from helpers.validation import Strict
 
@@ -39,19 +40,23 @@ class Asked(Strict):
     shots: int = Field(ge=0)
     """Examples before each text: the first of the training set."""
     output_mode: Literal["free", "constrained"]
-    """Free text as in the paper, or held to the categories."""
+    """Free text, or held to the categories."""
     max_tokens: int = Field(ge=1)
-    """Of an answer, thinking not counted."""
+    """Of an answer; thinking not counted unless `protocol` is `dspy-2025`."""
     reasoning: bool
     """Whether the model thinks before it answers."""
     thinking_tokens: int = Field(ge=0)
     """Tokens of thinking, at the most, on top of `max_tokens`."""
     temperature: float = Field(ge=0)
-    """Of sampling; 0 as in the paper."""
+    """Of sampling; 0 is always the likeliest token."""
     ignore_eos: bool
     """Whether each answer had exactly `max_tokens` tokens."""
     json_fallback: bool
     """Whether an answer without the format was asked for a second time, as JSON."""
+    protocol: Protocol = "companion"
+    """Who read the answers: the companion, or DSPy (`dspy-2025`, with DSPy's defaults of the time of the paper's runs)."""
+    dspy_cache: bool = False
+    """Whether an answer of an earlier split was taken for the same request."""
     timeout_s: float = Field(gt=0)
     """Longest time of one answer."""
     dspy_engine: str
@@ -98,7 +103,7 @@ class Run(Strict):
     nodes: int = Field(ge=1)
     """Computers that the model was spread over."""
     concurrency: int = Field(ge=1)
-    """Texts asked at the same time; 1 as in the paper."""
+    """Texts asked at the same time; 1 is sequential."""
     splits: int = Field(ge=1, le=10)
     """Train/test splits that were measured, from the first."""
     window_s: float = Field(gt=0)

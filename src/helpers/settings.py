@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from helpers.llm.asking import DEFAULT_MAX_TOKENS
+from helpers.llm.protocol import Protocol
 from helpers.study import PAPER_EMBEDDING, CampaignName
 from helpers.validation import Strict
 
@@ -56,21 +57,27 @@ class LlmParameters(RunParameters):
     nodes: int = Field(default=1, ge=1, le=64)
     """Nodes over which the layers are spread, with Ray."""
     concurrency: int = Field(default=1, ge=1, le=4096)
-    """Texts asked at the same time; 1 is paper mode."""
+    """Texts asked at the same time; 1 is sequential. The paper does not say; its durations on Capella fit 1."""
+    protocol: Protocol = "companion"
+    """How the model is asked and its answer read: the companion's way, or DSPy's defaults of the time of the paper's runs
+    (`dspy-2025`: 1000 tokens, thinking included, a second request for JSON, DSPy's own reading), which the paper, silent
+    about its settings, may have used."""
+    dspy_cache: bool = False
+    """With `dspy-2025` only: take the answer of an earlier split for the same text. DSPy's cache was on by default."""
     language: Literal["", "de", "en"] = ""
     """Of the instruction; the default is the dataset's."""
     shots: int = Field(default=0, ge=0, le=100)
     """Examples before each text, from the training split."""
     output_mode: Literal["free", "constrained"] = "free"
-    """Free text as in the paper, or nothing but a category (structured outputs)."""
+    """Free text, or nothing but a category (structured outputs), which the paper does not mention."""
     max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1, le=MOST_TOKENS)
-    """Tokens of an answer, at the most."""
+    """Tokens of an answer, at the most; the paper does not say."""
     thinking_tokens: int = Field(default=4096, ge=1, le=MOST_TOKENS)
-    """Tokens of thinking, at the most, on top of those; for reasoning models only."""
+    """Tokens of thinking, at the most, on top of those; for reasoning models only. The paper does not say."""
     temperature: float = Field(default=0.0, ge=0, le=2)
-    """0 as in the paper: always the likeliest token."""
+    """0: always the likeliest token. The paper does not say; DSPy's default was 0 at its time."""
     json_fallback: bool = False
-    """Ask a second time, for JSON, where an answer has not the format."""
+    """Ask a second time, for JSON, where an answer has not the format. The paper does not say; DSPy did so by default."""
     engine: str = "vllm"
     """An engine of data/study/engines.yaml, or the URL of an endpoint that runs already."""
     checkpoint: str = ""
@@ -82,7 +89,7 @@ class LlmParameters(RunParameters):
     quantisation: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9_-]*)?$")
     """Passed to the engine; the default is what the checkpoint itself says."""
     prefix_caching: bool = False
-    """Whether the engine may keep the beginning that all prompts share."""
+    """Whether the engine may keep the beginning that all prompts share. The paper does not say."""
     max_model_len: int = Field(default=0, ge=0, le=MOST_TOKENS)
     """Tokens of prompt and answer together; 0: what the checkpoint allows."""
     timeout_s: float = Field(default=600.0, gt=0, le=86400)

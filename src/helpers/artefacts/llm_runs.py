@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers import units
 from helpers.artefacts import parts
-from helpers.record import Record, SplitResult
+from helpers.record import Asked, Record, SplitResult
 from helpers.show import html_table
 from helpers.study import model_title, study
 
@@ -56,12 +56,17 @@ def _settings(record: Record) -> dict[str, object]:
         "Engine": " ".join(filter(None, (served.engine, served.engine_version))) if served else None,
         "Prefix cache": served and _on(served.prefix_caching),
         "Texts at a time": run.concurrency,
+        "Protocol": asked and _protocol(asked),
         "Prompt": asked and asked.language,
         "Examples": asked and asked.shots,
         "Answer": asked and asked.output_mode,
         "Most tokens": asked and asked.max_tokens + asked.thinking_tokens,
         "Client": asked and f"DSPy, {asked.dspy_engine}",
     }
+
+
+def _protocol(asked: Asked) -> str:
+    return f"{asked.protocol}, cache on" if asked.dspy_cache else asked.protocol
 
 
 def _outcome(record: Record) -> dict[str, object]:
@@ -76,6 +81,8 @@ def _outcome(record: Record) -> dict[str, object]:
         "Latency, median (s)": _text(_of_replies(splits, "latency_p50_s")),
         "95 % (s)": _text(_of_replies(splits, "latency_p95_s")),
         "First token (s)": _text(_of_replies(splits, "ttft_s")),
+        "Requests sent": _text(_mean([item.requests_sent for item in splits])),
+        "from the cache": _text(_mean([item.requests_cached for item in splits])),
         "Passes agree": _share(_of_replies(splits, "agreement")),
         "Parse failures": None
         if any(item.parse_failures is None for item in splits)

@@ -11,6 +11,7 @@ SETTINGS = [
     "quantisation",
     "engine",
     "prefix_caching",
+    "protocol",
     "prompt",
     "output_mode",
     "temperature",
@@ -20,7 +21,7 @@ SETTINGS = [
 
 
 def said(row: "pd.Series[Any]") -> Iterator[str]:
-    """Yield what is unlike the paper in the settings of a run, for its label."""
+    """Yield what is unlike the default in the settings of a run, for its label."""
     if row["weights"] == "dummy":
         yield "dummy weights"
     if pd.notna(row["quantisation"]):
@@ -31,3 +32,5 @@ def said(row: "pd.Series[Any]") -> Iterator[str]:
         yield "constrained"
     if row["prefix_caching"] is True:
         yield "prefix cache"
+    if pd.notna(row["protocol"]) and row["protocol"] != "companion":
+        yield f"protocol {row['protocol']}"

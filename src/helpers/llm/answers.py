@@ -107,6 +107,21 @@ def read_value(value: str, labels: Sequence[str]) -> tuple[str | None, Kind]:
     return _read(_Section(value.splitlines()), labels, [])
 
 
+def read_exactly(value: str | None, labels: Sequence[str], by_the_rule: Kind) -> tuple[str | None, Kind]:
+    """Read what DSPy's own parser found: it has to be a category, letter by letter.
+
+    Args:
+        value: the field `category` by DSPy's parser; None where it could not parse the answer.
+        labels: the categories.
+        by_the_rule: the kind by the rule of this module, which is more lenient in most ways; it stands where both fail.
+    """
+    if value in labels:
+        return value, "category"
+    if by_the_rule != "category":
+        return None, by_the_rule
+    return None, "bad-format" if value is None else "off-list"
+
+
 def cut_thinking(content: str, finish_reason: str | None, reasoning: bool) -> tuple[str | None, str | None]:
     """Return the answer without its thinking, and the thinking; the answer is None where the thinking has no end."""
     opened = content.lstrip().startswith(OPEN)

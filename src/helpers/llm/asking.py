@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from helpers.errors import UserError
-from helpers.llm.answers import REQUEST_FAILURES, Kind, read_answer, read_value
+from helpers.llm.answer_cache import AnswerCache
+from helpers.llm.answers import REQUEST_FAILURES, Kind, read_answer, read_exactly, read_value
 from helpers.llm.client import NAME, Client, Completion, Exchange
 from helpers.llm.endpoint import Endpoint
 from helpers.llm.prompts import demonstrations, signature
+from helpers.llm.protocol import Protocol
 
 OutputMode = Literal["free", "constrained"]
 DEFAULT_MAX_TOKENS = 128
@@ -27,7 +29,7 @@ class Asking:
     """How texts are asked; recorded."""
 
     concurrency: int
-    """Requests under way at the same time; 1 is paper mode."""
+    """Requests under way at the same time; 1 is sequential."""
     timeout_s: float
     """Longest time of one request, from its sending to the end of its answer."""
     max_tokens: int = DEFAULT_MAX_TOKENS
@@ -35,8 +37,8 @@ class Asking:
     output_mode: OutputMode = "free"
     """`constrained`: the whole answer is one of the categories in DSPy's format (vLLM's structured outputs)."""
     json_fallback: bool = False
-    """Ask a second time, for JSON, where an answer has not the format (on in DSPy by default, which it is like except
-    that the server is not told to force JSON; it costs energy)."""
+    """Ask a second time, for JSON, where an answer has not the format (on in DSPy by default; it costs energy). The server
+    is told to force JSON under the protocol `dspy-2025` only."""
     reasoning: bool = False
     """The model thinks before it answers."""
     thinking_tokens: int = 0
@@ -44,6 +46,10 @@ class Asking:
     ignore_eos: bool = False
     """Generate exactly `max_tokens` (dummy weights: the model never stops by itself)."""
     temperature: float = 0.0
+    protocol: Protocol = "companion"
+    """Who reads the answer: `helpers.llm.answers`, or DSPy's own parser."""
+    dspy_cache: bool = False
+    """Whether an answer of an earlier split is taken for the same request (`helpers.llm.answer_cache`)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Reply:
     """As the catalogue writes it; None unless `kind` is `category`."""
     kind: Kind
     tokens_in: int | None
-    """As the server counts them, over all requests of this text; None where it did not tell."""
+    """As the server counts them, over all requests of this text that were sent; None where it did not tell."""
     tokens_out: int | None
     """Generated tokens, thinking included."""
     tokens_thinking: int | None
@@ -63,6 +69,8 @@ class Reply:
     """From the start of the first request to the end of the last one; waiting for a free place not included."""
     requests: int
     """Requests sent for this text."""
+    cached: int
+    """Requests that were not sent, for the cache had their answer; no tokens count for them."""
     answer: str | None = field(repr=False)
     """What the model wrote, thinking included unless the server splits it off; never stored by default."""
     answer_sha256: str | None
@@ -102,6 +110,7 @@ class Asker:
                 temperature=asking.temperature,
                 max_tokens=asking.max_tokens + asking.thinking_tokens,
             ),
+            # explicit: the installed DSPy has other defaults than that of the paper's time
             "adapter": dspy.ChatAdapter(use_json_adapter_fallback=asking.json_fallback),
             "disable_history": True,  # otherwise DSPy keeps every text of the dataset
             "trace": None,
@@ -176,16 +185,20 @@ class Asker:
             category, kind, thinking = self._read(answered[0])
             if len(exchanges) > 1 and value is not None:
                 category, kind = read_value(value, self._labels)
+            if self._asking.protocol == "dspy-2025":
+                category, kind = read_exactly(value, self._labels, kind)
+        fresh = [exchange.completion for exchange in exchanges if exchange.completion and not exchange.cached]
         answer = answered[-1].content if answered else None
         complete = len(answered) == len(exchanges)
         return Reply(
             category=category,
             kind=kind,
-            tokens_in=_sum(item.tokens_in for item in answered) if complete else None,
-            tokens_out=_sum(item.tokens_out for item in answered) if complete else None,
-            tokens_thinking=_sum(item.tokens_thinking for item in answered) if complete else None,
+            tokens_in=_sum(item.tokens_in for item in fresh) if complete else None,
+            tokens_out=_sum(item.tokens_out for item in fresh) if complete else None,
+            tokens_thinking=_sum(item.tokens_thinking for item in fresh) if complete else None,
             latency_s=last.end_s - first.start_s,
             requests=sum(exchange.sent for exchange in exchanges),
+            cached=sum(exchange.cached for exchange in exchanges),
             answer=answer,
             answer_sha256=None if answer is None else hashlib.sha256(answer.encode()).hexdigest(),
             thinking=thinking,
@@ -210,6 +223,7 @@ def open_asker(
     labels: Sequence[str],
     asking: Asking,
     examples: Sequence[tuple[str, str]] = (),
+    cache: AnswerCache | None = None,
 ) -> Iterator[Asker]:
     """Make an asker whose connections are closed when the block ends.
 
@@ -219,12 +233,20 @@ def open_asker(
         labels: the categories.
         asking: the settings.
         examples: text and category of each example (k-shot, from the training split); none is zero-shot.
+        cache: of the run, where one is wanted.
 
     Raises:
         UserError: one line where the settings contradict each other.
     """
     check_asking(asking)
-    client = Client(endpoint, asking.timeout_s, _extra(asking, labels), reasoning=asking.reasoning)
+    client = Client(
+        endpoint,
+        asking.timeout_s,
+        _extra(asking, labels),
+        reasoning=asking.reasoning,
+        dspy_reads=asking.protocol == "dspy-2025",
+        cache=cache,
+    )
     asker = Asker(client, instruction, labels, asking, examples)
     try:
         yield asker
@@ -247,7 +269,7 @@ def check_asking(asking: Asking) -> None:
             asking.thinking_tokens != 0 and not asking.reasoning
         ),
         f"thinking_tokens is {asking.thinking_tokens}, but the model thinks; expected at least 1": (
-            asking.thinking_tokens < 1 and asking.reasoning
+            asking.thinking_tokens < 1 and asking.reasoning and asking.protocol == "companion"
         ),
         "output_mode 'constrained' forbids the thinking of a reasoning model; use 'free'": (
             constrained and asking.reasoning
@@ -284,6 +306,7 @@ def _unsent(problem: str | None, latency_s: float) -> Reply:
         tokens_thinking=None,
         latency_s=latency_s,
         requests=0,
+        cached=0,
         answer=None,
         answer_sha256=None,
         thinking=None,

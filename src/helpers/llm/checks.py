@@ -23,17 +23,21 @@ class Counted:
     """Requests without an answer."""
     client: Counts | None
     engine: EngineCounters | None
+    cached: int = 0
+    """Texts that the cache answered, so that nothing was sent for them."""
 
 
 def no_cache(windows: Sequence[Counted], prefix_caching: bool) -> Check:
-    """Show that every text reached the engine and that nothing of it was known there before (`concurrency` 1: paper)."""
+    """Show that every text reached the engine and that nothing of it was known there before, unless that was chosen."""
     engines = [window.engine for window in windows if window.engine is not None]
     if len(engines) < len(windows):
         return _unknown("no_cache")
-    asked = sum(window.texts - window.unanswered for window in windows)
+    asked = sum(window.texts - window.unanswered - window.cached for window in windows)
     reached = sum(engine.requests for engine in engines)
     hits, looked_up = (sum(getattr(e, name) for e in engines) for name in ("prefix_hits", "prefix_queries"))
     said = f"{reached} requests reached the engine for {asked} texts that were answered"
+    if cached := sum(window.cached for window in windows):
+        said += f"; {cached} more were answered by dspy_cache, which is on by choice"
     if prefix_caching:
         share = hits / looked_up if looked_up else 0.0
         return _check(

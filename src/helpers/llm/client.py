@@ -18,10 +18,12 @@ import json
 import re
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from helpers.llm.answer_cache import AnswerCache
 from helpers.llm.answers import Kind, cut_thinking
 from helpers.llm.connections import Connections, NoAnswerError
 from helpers.llm.endpoint import Endpoint
@@ -58,14 +60,37 @@ class Exchange:
     kind: Kind | None
     """Why there is no completion; None where there is one."""
     error: str | None
+    cached: bool = False
+    """The answer came out of the cache, and nothing was sent."""
 
 
 class Client:
     """DSPy's engine for one endpoint; may be called from many threads."""
 
     def __init__(
-        self, endpoint: Endpoint, timeout_s: float, extra: dict[str, Any], *, reasoning: bool
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        extra: dict[str, Any],
+        *,
+        reasoning: bool,
+        dspy_reads: bool = False,
+        cache: AnswerCache | None = None,
     ) -> None:
+        """Make a client.
+
+        Args:
+            endpoint: where the model answers.
+            timeout_s: longest time of a request.
+            extra: fields of each request that only vLLM knows.
+            reasoning: whether the model thinks before it answers.
+            dspy_reads: give DSPy the whole answer, thinking included, and send the JSON schema of its second request.
+            cache: answers that are not asked for again; None: each request is sent.
+        """
+        self.supports_response_schema = dspy_reads
+        self.supported_params = ("response_format",) if dspy_reads else ()
+        self._dspy_reads = dspy_reads
+        self._cache = cache
         self._model = endpoint.model
         self._path = urlsplit(endpoint.url).path.rstrip("/")
         self._connections = Connections(endpoint, timeout_s)
@@ -74,15 +99,18 @@ class Client:
         self._thread = threading.local()
 
     def complete(self, request: Request) -> Response:
-        """Send a request of DSPy's, keep the exchange, and return the answer without its thinking."""
+        """Send a request of DSPy's, keep the exchange, and return the answer, without its thinking unless DSPy reads it."""
         from dspy import lm15  # noqa: PLC0415  (absent where only the book is built)
 
-        exchange = self._exchange(self._payload(request))
+        payload = self._payload(request)
+        exchange = self._cached(payload) or self._exchange(payload)
         self._thread.exchanges.append(exchange)
         if exchange.completion is None:
             raise lm15.TransportError(exchange.error or "")
         said = exchange.completion
-        answer, _ = cut_thinking(said.content or "", said.finish_reason, self._reasoning)
+        answer: str | None = said.content or ""
+        if not self._dspy_reads:
+            answer, _ = cut_thinking(said.content or "", said.finish_reason, self._reasoning)
         return lm15.Response(
             id=None,
             model=request.model,
@@ -123,8 +151,16 @@ class Client:
             "messages": system + turns,
             "temperature": request.config.temperature,
             "max_tokens": request.config.max_tokens,
+            **_response_format(request.config.response_format),
             **self._extra,
         }
+
+    def _cached(self, payload: dict[str, Any]) -> Exchange | None:
+        """Return the exchange of an answer that is cached; None where there is none."""
+        if self._cache is None or (completion := self._cache.get(payload)) is None:
+            return None
+        now_s = time.perf_counter()
+        return Exchange(now_s, now_s, False, completion, None, None, cached=True)
 
     def _exchange(self, payload: dict[str, Any]) -> Exchange:
         start_s = time.perf_counter()
@@ -132,7 +168,17 @@ class Client:
             completion = _completion(*self._connections.post(f"{self._path}/chat/completions", payload))
         except NoAnswerError as fault:
             return Exchange(start_s, time.perf_counter(), fault.sent, None, fault.kind, str(fault))
+        if self._cache is not None:
+            self._cache.put(payload, completion)
         return Exchange(start_s, time.perf_counter(), True, completion, None, None)
+
+
+def _response_format(wanted: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the field of a request that asks for JSON, as OpenAI's protocol has it; nothing where any text will do."""
+    if wanted is None:
+        return {}
+    schema = {key: value for key, value in wanted.items() if key != "type"}
+    return {"response_format": {"type": wanted["type"], **({"json_schema": schema} if schema else {})}}
 
 
 def _completion(status: int, body: bytes) -> Completion:

@@ -4,7 +4,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,7 @@ from helpers.datasets import Dataset, Split, load_dataset, pick, splits
 from helpers.environment import sha256_of_weights
 from helpers.errors import UserError
 from helpers.llm import checks, prompts, replies
+from helpers.llm.answer_cache import AnswerCache
 from helpers.llm.answers import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.llm.asking import Asker, Reply, check_asking, open_asker
 from helpers.llm.checkpoint import is_local
@@ -66,7 +67,8 @@ def measure(plan: LlmPlan, dataset: Dataset) -> Record:
     """Serve the model, measure all splits and publish the record; prints a line per split.
 
     Starting the server and loading the model is the phase `load`. Per split: some training texts to warm up,
-    then passes over the test texts, `concurrency` at a time, until `window_s` seconds are over.
+    then passes over the test texts, `concurrency` at a time, until `window_s` seconds are over. With `dspy_cache` each of
+    these passes begins with the answers that earlier splits left, and warming up has no part in it.
 
     Raises:
         UserError: one line where the server cannot be started, or is gone before the end.
@@ -108,6 +110,7 @@ class _Loaded:
         self._dspy_engine = ""
         self._shown: list[tuple[str, str]] = []
         self._counted: list[Counted] = []
+        self._cache = AnswerCache() if plan.asking.dspy_cache else None
 
     def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
         """Ask for the test texts."""
@@ -118,7 +121,7 @@ class _Loaded:
         self._shown += examples
         passes: list[list[Reply]] = []
         with open_asker(
-            self._server.endpoint, self._instruction, labels, self._plan.asking, examples
+            self._server.endpoint, self._instruction, labels, self._plan.asking, examples, self._cache
         ) as asker:
             self._dspy_engine = asker.engine
             _, warm_up = meter.measure(lambda: self._warm_up(asker, split))
@@ -129,6 +132,8 @@ class _Loaded:
             self._server.check_alive()
             counted = self._count(before, passes)
             first = asker.count_thinking(passes[0])
+        if self._cache is not None:
+            self._cache.end_split()
         self._counted.append(counted)
         measured = MeasuredSplit(
             split, None, warm_up, window, self._answers(split, [first, *passes[1:]], counted)
@@ -187,7 +192,8 @@ class _Loaded:
         asker.ask(pick(self._dataset.texts, split.train[:many]))
 
     def _ask(self, asker: Asker, texts: Sequence[str]) -> list[Reply]:
-        asked = asker.ask(texts)
+        with nullcontext() if self._cache is None else self._cache.one_pass():
+            asked = asker.ask(texts)
         if any(reply.kind in REQUEST_FAILURES for reply in asked):
             self._server.check_alive()  # a fault of one text is counted, the end of the server ends the run
         return asked
@@ -199,6 +205,7 @@ class _Loaded:
         return Counted(
             texts=len(asked),
             unanswered=sum(reply.kind in REQUEST_FAILURES for reply in asked),
+            cached=sum(reply.cached > 0 and reply.requests == 0 for reply in asked),
             client=replies.client_counts(asked),
             engine=None if before is None or after is None else after - before,
         )
@@ -216,6 +223,7 @@ class _Loaded:
             tokens_in=replies.tokens(first, "tokens_in"),
             tokens_out=replies.tokens(first, "tokens_out"),
             requests_sent=sum(reply.requests for reply in first),
+            requests_cached=None if self._cache is None else sum(reply.cached for reply in first),
             requests_answered=sum(map(replies.answered_requests, first)),
             replies=replies.summary(passes, counted),
             raw=replies.raw_answers(split, first) if self._plan.parameters.keep_answers else None,
@@ -254,6 +262,8 @@ class _Loaded:
             temperature=asking.temperature,
             ignore_eos=asking.ignore_eos,
             json_fallback=asking.json_fallback,
+            protocol=asking.protocol,
+            dspy_cache=asking.dspy_cache,
             timeout_s=asking.timeout_s,
             dspy_engine=self._dspy_engine,
         )

@@ -13,6 +13,7 @@ from typing import Literal
 
 from helpers import units
 from helpers.llm.asking import DEFAULT_MAX_TOKENS
+from helpers.llm.protocol import DSPY_2025
 from helpers.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.planning.cards import Factor, OtherCard, other_card
 from helpers.planning.known import PAPERS_MACHINE, Known, KnownRun
@@ -131,7 +132,11 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
 
 
 def _not_as_in_the_paper(plan: LlmPlan) -> str:
-    """Name the first setting by which a run differs from the paper's in what it takes."""
+    """Name the first setting by which a run takes something else than the paper's rows can stand for.
+
+    They stand for both protocols, one request for a text: which of them the paper's is nearer to, it does not say. A
+    cache is another matter: it answers for part of the texts.
+    """
     chosen, dataset = plan.parameters, study().datasets[plan.parameters.dataset]
     if plan.language != dataset.language:
         return f"language={plan.language}"
@@ -143,6 +148,7 @@ def _not_as_in_the_paper(plan: LlmPlan) -> str:
         "output_mode": "free",
         "temperature": 0.0,
         "json_fallback": False,
+        "dspy_cache": False,
         "engine": "vllm",
         "weights": "real",
         "quantisation": "",
@@ -150,7 +156,9 @@ def _not_as_in_the_paper(plan: LlmPlan) -> str:
         "checkpoint": "",
         "max_tokens": DEFAULT_MAX_TOKENS,
     }
-    if plan.model.reasoning:  # of no other model the tokens of thinking are counted
+    if chosen.protocol == "dspy-2025":
+        as_in_paper |= DSPY_2025
+    elif plan.model.reasoning:  # of no other model the tokens of thinking are counted
         as_in_paper["thinking_tokens"] = LlmParameters.model_fields["thinking_tokens"].default
     for name, value in as_in_paper.items():
         if (found := getattr(chosen, name)) != value:
