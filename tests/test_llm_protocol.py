@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from conftest import refusal
@@ -12,20 +11,17 @@ from helpers import compare, datasets, lock, measurement, parameters, results
 from helpers.artefacts.concurrency import swept_rows
 from helpers.artefacts.figure_1 import figure_1
 from helpers.artefacts.runs import runs
+from helpers.claims.evidence import Evidence
 from helpers.claims.source import source_of
-from helpers.errors import UserError
+from helpers.claims.values import Untestable
 from helpers.llm import prompts
 from helpers.llm.answer_cache import AnswerCache
 from helpers.llm.asking import Asking, Reply, open_asker
 from helpers.llm.protocol import DSPY_2025
-from helpers.planning.expect import expect
-from helpers.planning.known import load_known
-from helpers.record import Record
 from helpers.settings import LlmParameters
-from helpers.study import study
+from helpers.study import Campaign, study
 from stub_server import COMPLETIONS, END, VALUE, Completion, Stub, stub
-from test_any_campaign import Invented
-from test_llm_measure import LABELS as TINY
+from test_any_campaign import Invented, record_of
 from test_llm_measure import measure_stub, write_texts
 
 DATASET = study().datasets["news"]
@@ -85,9 +81,7 @@ def test_what_ours_reads_and_dspy_takes_for_another_category(
 
 
 @pytest.mark.parametrize("name", READ_BY_DSPY_ALONE)
-def test_what_dspy_reads_and_ours_refuses(
-    server: Stub, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_what_dspy_reads_and_ours_refuses(server: Stub, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     completion, kind = READ_BY_DSPY_ALONE[name]
     text = answering(monkeypatch, completion)
     ours, theirs = ask(server, text, **OURS), ask(server, text, **THEIRS)
@@ -195,9 +189,7 @@ def test_answers_of_other_settings_are_other_answers_and_failures_are_none(serve
 
 def test_a_run_counts_what_the_cache_answered_across_its_splits(server: Stub, tmp_path: Path) -> None:
     write_texts(tmp_path, lambda _, label: f"say: {label}")
-    record, _ = measure_stub(
-        server, tmp_path, protocol="dspy-2025", dspy_cache=True, splits=3, window_s=0.5
-    )
+    record, _ = measure_stub(server, tmp_path, protocol="dspy-2025", dspy_cache=True, splits=3, window_s=0.5)
     splits = datasets.splits(datasets.load_dataset("tiny", tmp_path))[:3]
     known: set[int] = set()
     for item, split in zip(record.splits, splits, strict=True):
@@ -297,8 +289,6 @@ def test_no_help_calls_the_papers_what_the_paper_does_not_say() -> None:
 
 
 def test_a_campaign_can_name_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
-    from helpers.study import Campaign
-
     grid = [
         {"model": "tiny", "dataset": "tiny", "protocol": ["companion", "dspy-2025"]},
         {"model": "tiny", "dataset": "tiny", "protocol": "dspy-2025", "dspy_cache": True},
@@ -309,3 +299,75 @@ def test_a_campaign_can_name_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = parameters.campaign_plans("trial")
     assert [item.parameters.protocol for item in planned] == ["companion", "dspy-2025", "dspy-2025"]
     assert len({item.run_id for item in planned}) == 3
+
+
+# Kept apart
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> results.Tables:
+    """The tables with the same run by both protocols, the second one with another accuracy."""
+    return invented_tables(
+        tmp_path,
+        Invented("qwen-2.5-7b", "fktg", correct=90),
+        Invented("qwen-2.5-7b", "fktg", correct=30, seconds=20.0, protocol="dspy-2025"),
+    )
+
+
+def invented_tables(folder: Path, *chosen: Invented) -> results.Tables:
+    for number, run in enumerate(chosen):
+        file = folder / "runs" / "invented" / f"run-{number}" / "record.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(record_of(run, number).model_dump_json(), encoding="utf-8")
+    loaded = results.load_tables(committed=folder / "none", live=folder / "runs")
+    assert loaded.refused == []
+    return loaded
+
+
+def test_figures_fits_and_claims_take_the_companions_protocol_alone(tables: results.Tables) -> None:
+    ours = tables.results[tables.results["source"] == "invented"]
+    assert list(ours["protocol"]) == ["companion", "dspy-2025"]
+    kept = results.in_paper_mode(tables.results)
+    assert list(kept.loc[kept["source"] == "invented", "protocol"]) == ["companion"]
+    assert (kept["source"] == "published").sum() == (tables.results["source"] == "published").sum()
+    drawn = figure_1(tables).data
+    assert len(drawn[drawn["source"] == "invented"]) == 1
+    of_claims = source_of(tables, "invented", "total_as_published")
+    assert [row["duration_s"] for row in of_claims.rows] == [ours["duration_s"].iloc[0]]
+    assert {row["protocol"] for row in of_claims.splits} == {"companion"}
+
+
+def test_the_list_of_runs_names_the_protocol(tables: results.Tables) -> None:
+    body = runs(tables).body
+    assert "companion" in body
+    assert "dspy-2025" in body
+
+
+def test_a_comparison_of_concurrencies_is_within_one_protocol(tmp_path: Path) -> None:
+    mixed = invented_tables(
+        tmp_path / "mixed",
+        Invented("qwen-2.5-7b"),
+        Invented("qwen-2.5-7b", concurrency=8, protocol="dspy-2025"),
+    )
+    assert swept_rows(mixed.results).empty
+    alike = invented_tables(
+        tmp_path / "alike",
+        *(Invented("qwen-2.5-7b", concurrency=number, protocol="dspy-2025") for number in (1, 8)),
+    )
+    assert list(swept_rows(alike.results)["concurrency"]) == [1, 8]
+
+
+def test_a_source_of_another_protocol_alone_is_said_to_be_one(tmp_path: Path) -> None:
+    alone = invented_tables(tmp_path, Invented("qwen-2.5-7b", "fktg", "capella", protocol="dspy-2025"))
+    evidence = Evidence(source_of(alone, "invented"))
+    with pytest.raises(Untestable, match="by the companion's protocol, only by dspy-2025"):
+        evidence.model("qwen-2.5-7b", "fktg")
+
+
+def test_accuracies_are_compared_protocol_by_protocol(tables: results.Tables) -> None:
+    table = compare.compare(tables.results, "invented")
+    assert list(table["protocol"]) == ["companion", "dspy-2025"]
+    table["comparable"] = True
+    said = compare.summary(table)
+    assert said.count("1 comparable cells") == 2
+    assert "; protocol dspy-2025: 1 comparable" in said

@@ -77,6 +77,15 @@ NEWS = {"model": "phi-3.5-mini", "dataset": "news", "gpus": 1, "max_model_len": 
 # What is expected
 
 
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "ds-llama-8b"])
+def test_the_papers_rows_stand_for_both_protocols(plan_of, model):
+    block = LLAMA | {"model": model}
+    ours, theirs = (the_only(plan_of(block | {"protocol": name})) for name in ("companion", "dspy-2025"))
+    assert ours.expected == theirs.expected
+    assert theirs.expected.source == "published"
+    assert ours.run_id != theirs.run_id
+
+
 def test_a_run_of_the_paper_is_expected_as_printed(plan_of):
     run = the_only(plan_of(LLAMA))
     assert (run.expected.pass_s, run.expected.pass_wh, run.expected.source) == (36.88, 5.86, "published")
@@ -223,6 +232,11 @@ def test_a_card_of_24_gb_has_an_estimate_of_every_language_model_of_its_campaign
             NEWS | {"model": "ds-llama-8b", "thinking_tokens": 100},
             with_gpus("NVIDIA A30"),
             "no run with thinking_tokens=100",
+        ),
+        (
+            NEWS | {"protocol": "dspy-2025", "dspy_cache": True},
+            with_gpus("NVIDIA A30"),
+            "no run with dspy_cache=True",
         ),
         (NEWS | {"weights": "dummy"}, with_gpus("NVIDIA A30"), "no run with weights=dummy"),
         (NEWS | {"model": "smollm2-360m"}, with_gpus("NVIDIA A30"), "no run of smollm2-360m"),

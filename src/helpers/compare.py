@@ -15,8 +15,9 @@ def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
     """Return one row per model and dataset that both have: published and measured accuracy, difference.
 
     A live campaign of the name of a committed one stands beside it, as another source. `comparable` is
-    whether the model is the paper's, and asked as there: it is not where another checkpoint was used, or a
-    language model was quantised, constrained or shown examples.
+    whether the model is the paper's, and asked as there as far as the paper says: it is not where another checkpoint was
+    used, or a language model was quantised, constrained or shown examples. `protocol`: how a language model was asked
+    (`helpers.llm.protocol`).
 
     Raises:
         UserError: one line where the campaign has no such run.
@@ -33,12 +34,13 @@ def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
             "source": both["source"],
             "dataset": both["dataset"],
             "model": both["model"],
+            "protocol": both["protocol"],
             "published": both["accuracy_published"],
             "measured": both["accuracy"].round(4),
             "difference": (both["accuracy"] - both["accuracy_published"]).round(4),
             "comparable": [_comparable(row) for _, row in both.iterrows()],
         }
-    ).sort_values(["source", "dataset", "model"], ignore_index=True)
+    ).sort_values(["source", "dataset", "model", "protocol"], ignore_index=True)
 
 
 def _comparable(row: "pd.Series[Any]") -> bool:
@@ -50,7 +52,15 @@ def _comparable(row: "pd.Series[Any]") -> bool:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Say how many of the comparable cells agree, and how closely."""
+    """Say how many of the comparable cells agree, and how closely; each protocol beside the companion's for itself."""
+    protocols = table["protocol"].fillna("companion")
+    return "; ".join(
+        ("" if name == "companion" else f"protocol {name}: ") + _summary(rows)
+        for name, rows in table.groupby(protocols)
+    )
+
+
+def _summary(table: pd.DataFrame) -> str:
     apart = table.loc[table["comparable"], "difference"].abs()
     others = len(table) - len(apart)
     note = f"; {others} rows use another checkpoint or other settings and are not counted" if others else ""

@@ -172,7 +172,10 @@ class Evidence:
 
 
 def _at_a_time(batched: Sequence[Row]) -> str:
-    """Say that there are runs, but with several texts at a time, where the paper classifies one by one."""
+    """Say that there are runs, but with several texts at a time or by another protocol; statements take neither."""
+    protocols = sorted({text(row["protocol"]) or "companion" for row in batched} - {"companion"})
+    if protocols:
+        return f" by the companion's protocol, only by {names(protocols)}"
     counts = sorted({whole(row["concurrency"]) or 0 for row in batched})
     return f" with one text at a time, only with {names(map(str, counts))}" if counts else ""
 
