@@ -76,13 +76,13 @@ def test_every_parameter_is_described(notebook):
     assert [name for name, field in fields.items() if not field.description] == []
 
 
-def test_the_defaults_of_a_language_model_can_be_planned_and_are_those_of_the_paper():
+def test_the_defaults_of_a_language_model_can_be_planned_and_are_the_companions_protocol():
     planned = plan({}, "parameters", "llm")
     assert planned.parameters == LlmParameters()
     assert planned.folder == paths.RUNS / "local" / planned.run_id
     asking, served = planned.asking, planned.served
     assert (asking.concurrency, asking.output_mode, asking.temperature) == (1, "free", 0.0)
-    assert (asking.json_fallback, asking.ignore_eos) == (False, False)
+    assert (asking.json_fallback, asking.ignore_eos, asking.protocol) == (False, False, "companion")
     assert (served.prefix_caching, served.weights, served.quantisation) == (False, "checkpoint", "")
 
 

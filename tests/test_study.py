@@ -176,10 +176,15 @@ def test_the_campaign_of_a_machine_is_every_run_that_the_paper_shows_for_it(plan
 
 
 @pytest.mark.parametrize("machine", ["capella", "paula", "clara"])
-def test_the_papers_runs_are_asked_in_the_papers_way(plans, machine):
+def test_the_papers_runs_are_asked_by_the_companions_protocol(plans, machine):
     for plan in plans(f"paper-{machine}", machine):
         asked, served = plan.asking, plan.served
-        assert (asked.concurrency, asked.output_mode, asked.temperature) == (1, "free", 0.0)
+        assert (asked.protocol, asked.concurrency, asked.output_mode, asked.temperature) == (
+            "companion",
+            1,
+            "free",
+            0.0,
+        )
         assert (plan.parameters.splits, plan.parameters.shots, asked.json_fallback) == (10, 0, False)
         assert (served.weights, served.prefix_caching, served.quantisation) == ("checkpoint", False, "")
         assert (served.checkpoint, served.revision) == (plan.model.checkpoint, plan.model.revision)
@@ -207,6 +212,15 @@ def test_the_laptop_needs_no_gpu_and_the_sweep_goes_from_one_to_all_texts(plans)
     assert {plan.gpus for plan in sweep} == {1}
     asked = {plan.asking.concurrency for plan in sweep}
     assert (min(asked), max(asked)) == (1, study().datasets["news"].split.test)
+
+
+def test_a_campaign_compares_the_protocols_on_the_same_runs(plans):
+    found = [
+        (plan.parameters.model, plan.asking.protocol, plan.asking.dspy_cache)
+        for plan in plans("protocols", "capella")
+    ]
+    ways = [("companion", False), ("dspy-2025", False), ("dspy-2025", True)]
+    assert sorted(found) == sorted((model, *way) for model in ("phi-3.5-mini", "ds-llama-8b") for way in ways)
 
 
 def test_the_tiny_model_is_looked_for_where_it_is_built(plans, monkeypatch):

@@ -10,7 +10,9 @@ from helpers import units
 from helpers.artefacts.claims import plain
 from helpers.claims import ledger
 from helpers.claims.source import PUBLISHED
+from helpers.llm.protocol import DSPY_2025
 from helpers.results import Tables
+from helpers.settings import LlmParameters
 from helpers.statistics import accuracy_gaps, diagnostics, power, regression
 from helpers.study import model_title, paper_models, study
 
@@ -21,7 +23,7 @@ class Number:
 
     text: str
     see: str = ""
-    """Without one the number comes from the catalogue (`data/study`)."""
+    """Without one the number comes from the catalogue (`data/study`), or is a setting of runs (`helpers.settings`)."""
 
 
 def numbers(tables: Tables) -> dict[str, Number]:
@@ -200,6 +202,14 @@ def _study(_tables: Tables) -> Iterator[tuple[str, Number]]:
             yield f"{name}.min-per-label", Number(str(dataset.csv.min_per_label))
 
 
+def _settings(_tables: Tables) -> Iterator[tuple[str, Number]]:
+    for name in ("max_tokens", "thinking_tokens", "temperature"):
+        value = LlmParameters.model_fields[name].default
+        yield f"asking.{name.replace('_', '-')}", Number(f"{value:,g}")
+    for name in ("max_tokens", "temperature"):
+        yield f"asking.dspy-2025.{name.replace('_', '-')}", Number(f"{DSPY_2025[name]:,g}")
+
+
 _PARTS: tuple[Part, ...] = (
     _figure_1,
     _cells,
@@ -211,5 +221,6 @@ _PARTS: tuple[Part, ...] = (
     _equation_2,
     _ledger,
     _runs,
+    _settings,
     _study,
 )

@@ -65,7 +65,7 @@ class LlmParameters(RunParameters):
     dspy_cache: bool = False
     """With `dspy-2025` only: take the answer of an earlier split for the same text. DSPy's cache was on by default."""
     language: Literal["", "de", "en"] = ""
-    """Of the instruction; the default is the dataset's."""
+    """Of the instruction; the default is the dataset's. The paper says German for FKTG, and of the others nothing."""
     shots: int = Field(default=0, ge=0, le=100)
     """Examples before each text, from the training split."""
     output_mode: Literal["free", "constrained"] = "free"

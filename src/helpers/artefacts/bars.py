@@ -169,7 +169,7 @@ def bar(
 
 
 def language_models(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of LLMs that were asked as in the paper, with known GPUs."""
+    """Return the rows of LLMs that are compared (`in_paper_mode`), with known GPUs."""
     rows = in_paper_mode(results)
     return rows[(rows["family"] != "Traditional") & rows["gpus"].notna()]
 

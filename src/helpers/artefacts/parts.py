@@ -28,7 +28,7 @@ MEASURED = {
 def measured(
     results: pd.DataFrame, datasets: Collection[str], models: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """Return the measured rows of these datasets, and of these models where some are named, asked as in the paper."""
+    """Return the measured rows of these datasets, and of these models where some are named, that are compared."""
     rows = in_paper_mode(results)
     rows = rows[(rows["source"] != "published") & rows["dataset"].isin(datasets)]
     if models is not None:

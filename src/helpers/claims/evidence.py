@@ -69,7 +69,7 @@ class Evidence:
     ) -> list[Run]:
         """Return all runs on a dataset (None: on any of the paper's) and a machine (None: the source's own; ANY).
 
-        Only runs that take one text at a time, as the paper's do.
+        Only runs that take one text at a time, by the companion's protocol.
 
         Raises:
             Untestable: where the source has none on the dataset, on the machine, of the families or the nodes.

@@ -34,7 +34,7 @@ class Source:
     mode: str
     """Accounting of energy, see `helpers.accounting`."""
     rows: Sequence[Row]
-    """Rows of `results` with one text at a time, as in the paper, with `energy` under the accounting."""
+    """Rows of `results` with one text at a time, by the companion's protocol, with `energy` under the accounting."""
     batched: Sequence[Row]
     """The other rows of `results`: no claim uses them, but what they lack for it is told."""
     splits: Sequence[Row]

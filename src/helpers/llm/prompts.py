@@ -24,6 +24,9 @@ class _Prompts(Strict):
 def instruction(dataset: DatasetEntry, language: Language | None = None) -> str:
     """Return the paper's instruction with the categories of a dataset, in the catalogue's order.
 
+    The paper prints it in English and used it in German on FKTG; the German one is translated back. In which language the
+    other datasets were asked about, it does not say.
+
     Args:
         dataset: the dataset's entry.
         language: of the sentence above the list; None: that of the dataset.
@@ -51,7 +54,7 @@ def prompt_sha256(instruction: str, examples: Sequence[tuple[str, str]] = ()) ->
 def signature(instruction: str) -> Any:
     """Return the paper's DSPy signature, text -> category, both of them strings.
 
-    A `Literal` of the categories would tell the model more than the paper did.
+    Appendix A prints `category` as a string; a `Literal` of the categories would tell the model more than that.
     """
     import dspy  # noqa: PLC0415  (absent where only the book is built)
 

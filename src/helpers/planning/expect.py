@@ -99,8 +99,8 @@ def _stand_in(dataset: str) -> str:
 
 
 def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation:
-    if different := _not_as_in_the_paper(plan):
-        return _unknown(f"the paper has no run with {different}, and no record is there")
+    if different := _beyond_the_papers_rows(plan):
+        return _unknown(f"the paper's rows stand for no run with {different}, and no record is there")
     if not plan.gpus:
         return _unknown("the paper served language models on GPUs only, and no record is there")
     model = plan.model.stands_for or plan.parameters.model
@@ -131,7 +131,7 @@ def _of_language_model(plan: LlmPlan, place: Place, known: Known) -> Expectation
     )
 
 
-def _not_as_in_the_paper(plan: LlmPlan) -> str:
+def _beyond_the_papers_rows(plan: LlmPlan) -> str:
     """Name the first setting by which a run takes something else than the paper's rows can stand for.
 
     They stand for both protocols, one request for a text: which of them the paper's is nearer to, it does not say. A
@@ -142,7 +142,7 @@ def _not_as_in_the_paper(plan: LlmPlan) -> str:
         return f"language={plan.language}"
     if chosen.dtype not in _PAPERS_DTYPES:
         return f"dtype={chosen.dtype}"
-    as_in_paper = {
+    stands_for = {
         "concurrency": 1,
         "shots": 0,
         "output_mode": "free",
@@ -157,10 +157,10 @@ def _not_as_in_the_paper(plan: LlmPlan) -> str:
         "max_tokens": DEFAULT_MAX_TOKENS,
     }
     if chosen.protocol == "dspy-2025":
-        as_in_paper |= DSPY_2025
+        stands_for |= DSPY_2025
     elif plan.model.reasoning:  # of no other model the tokens of thinking are counted
-        as_in_paper["thinking_tokens"] = LlmParameters.model_fields["thinking_tokens"].default
-    for name, value in as_in_paper.items():
+        stands_for["thinking_tokens"] = LlmParameters.model_fields["thinking_tokens"].default
+    for name, value in stands_for.items():
         if (found := getattr(chosen, name)) != value:
             return f"{name}={found}"
     return ""

@@ -95,7 +95,8 @@ def points(
 ) -> pd.DataFrame:
     """Return the runs whose duration, GPUs and energy are known; of all datasets where none is named.
 
-    Texts one at a time, as in the paper. Runs on invented texts are left out unless their dataset is named.
+    One text at a time, by the companion's protocol (`in_paper_mode`).
+    Runs on invented texts are left out unless their dataset is named.
 
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
