@@ -1,12 +1,15 @@
 """Two protocols of asking: what DSPy read in early 2025 and ours does not, its second request, its cache; kept apart."""
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from conftest import refusal
+from conftest import ROOT, refusal
 from helpers import compare, datasets, lock, measurement, parameters, results
 from helpers.artefacts.concurrency import swept_rows
 from helpers.artefacts.figure_1 import figure_1
@@ -18,6 +21,7 @@ from helpers.llm import prompts
 from helpers.llm.answer_cache import AnswerCache
 from helpers.llm.asking import Asking, Reply, open_asker
 from helpers.llm.protocol import DSPY_2025
+from helpers.numbers import numbers
 from helpers.settings import LlmParameters
 from helpers.study import Campaign, study
 from stub_server import COMPLETIONS, END, VALUE, Completion, Stub, stub
@@ -371,3 +375,90 @@ def test_accuracies_are_compared_protocol_by_protocol(tables: results.Tables) ->
     said = compare.summary(table)
     assert said.count("1 comparable cells") == 2
     assert "; protocol dspy-2025: 1 comparable" in said
+
+
+# What the pages say
+
+
+def table_of_protocols() -> dict[str, list[str]]:
+    """The rows of the table on Methods by their first cell: the paper, here, a deviation, a conclusion."""
+    page = (ROOT / "book" / "methods.md").read_text(encoding="utf-8")
+    table = page.partition(":class: protocols\n")[2].partition("\n:::")[0]
+    rows = [
+        [" ".join(cell.split()) for cell in re.split(r"\n  - ", row)]
+        for row in re.split(r"^\* - ", table, flags=re.MULTILINE)[2:]
+    ]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_each_row_says_what_the_paper_does_what_we_do_and_what_hangs_on_it() -> None:
+    table = table_of_protocols()
+    assert len(table) == 17
+    assert {len(cells) for cells in table.values()} == {4}
+    assert all(all(cells) for cells in table.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "then", "here"),
+    [
+        ("Second request, for JSON, where an answer has not the format", "default then: on", "Off. "),
+        ("Tokens of an answer", "asking.dspy-2025.max-tokens", "asking.thinking-tokens"),
+        ("Temperature", "asking.dspy-2025.temperature", "asking.temperature"),
+        ("Reading of an answer", "all that stands behind the marker", "Our own rule"),
+        ("DSPy's cache of answers", "default then: on", "Off. "),
+        ("vLLM's prefix cache", "Its default differed", "Off"),
+        ("Its language on the four public sets", "Not stated", "English"),
+        ("Texts at a time", "Not stated", "One"),
+    ],
+)
+def test_where_the_paper_is_silent_the_table_says_so(row: str, then: str, here: str) -> None:
+    paper, ours, *_ = table_of_protocols()[row]
+    assert paper.startswith("Not stated")
+    assert then in paper
+    assert here in ours
+
+
+def test_methods_says_who_reads_the_answers() -> None:
+    page = " ".join((ROOT / "book" / "methods.md").read_text(encoding="utf-8").split())
+    assert "DSPy writes the prompt and reads the answer" not in page
+    assert "our own rule reads the answer" in page
+
+
+def test_the_numbers_of_the_table_are_the_settings() -> None:
+    known = numbers(results.load_tables())
+    names = ("max-tokens", "thinking-tokens", "temperature", "dspy-2025.max-tokens", "dspy-2025.temperature")
+    assert [known[f"asking.{name}"].text for name in names] == ["128", "4,096", "0", "1,000", "0"]
+
+
+def test_with_the_cache_each_test_set_of_fktgs_size_would_ask_for_half_of_the_one_before() -> None:
+    seen: set[int] = set()
+    new = []
+    sets = [set(split.test) for split in datasets.splits(datasets.load_dataset("fktg-sample"))]
+    for test in sets:
+        new.append(len(test - seen))
+        seen |= test
+    assert {len(test) for test in sets} == {study().datasets["fktg"].split.test} == {189}
+    assert all(0.35 < after / before < 0.65 for before, after in pairwise(new[:5]))
+    assert sum(new) / sum(map(len, sets)) == pytest.approx(0.2, abs=0.005)
+    assert 1 - new[1] / 189 == pytest.approx(0.5, abs=0.1)
+    assert np.std(np.log10(new[:5]), ddof=1) > 0.2  # dex: more than the paper's durations vary
+
+
+SETTINGS_NOT_STATED = re.compile(
+    r"(temperature|max_tokens|thinking_tokens|json_fallback|prefix_caching|concurrency)[^\n]*\n?[^\n]*as in the paper"
+)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "src/helpers/settings.py",
+        "src/helpers/schema_run.py",
+        "src/helpers/llm/asking.py",
+        "notebooks/measure/llm.ipynb",
+    ],
+)
+def test_no_setting_is_called_the_papers(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert SETTINGS_NOT_STATED.findall(text) == []
+    assert "paper mode" not in text
