@@ -42,9 +42,10 @@ def below_chance(published: pd.DataFrame, ours: pd.DataFrame, datasets: Sequence
         meaning = "" if trained else " This points to answers that were not read as labels."
         noise = Z * standard_error(row["accuracy"], _effective_texts(row))
         within = row["chance"] - row["accuracy"] <= noise
+        doubt = f", but within the noise of ten test sets (± {noise:.2f})" if within else ""
         yield (
-            f"{model_title(row['model'])} has an accuracy of {row['accuracy']:.2f} on {row['dataset']}{source}, below that"
-            f"{f', but within the noise of ten test sets (± {noise:.2f})' if within else ''}.{others}{meaning}"
+            f"{model_title(row['model'])} has an accuracy of {row['accuracy']:.2f} on {row['dataset']}{source}, below the "
+            f"{row['chance']:.2f} of always naming the most frequent label{doubt}.{others}{meaning}"
         )
 
 

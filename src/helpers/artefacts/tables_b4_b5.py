@@ -165,8 +165,8 @@ def _beside(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     values = published[[*keys, *columns, "splits", "texts"]].rename(columns=columns)
     pairs = rows[_COLUMNS].assign(chance=rows["dataset"].map(chance))
     pairs = pairs.merge(values, on=keys, how="left", suffixes=("", "_published"))
-    agrees = [differs_by_noise(row) for _, row in pairs.iterrows()]
-    return pairs.drop(columns=["splits_published", "texts_published"]).assign(differs_by_noise=agrees)
+    by_noise = pd.Series([differs_by_noise(row) for _, row in pairs.iterrows()], pairs.index, object)
+    return pairs.drop(columns=["splits_published", "texts_published"]).assign(differs_by_noise=by_noise)
 
 
 def _finding(published: pd.DataFrame, datasets: Sequence[str]) -> str:
