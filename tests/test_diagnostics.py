@@ -100,19 +100,6 @@ def test_summary_by_decade_names_the_worst():
     ]
 
 
-def test_nodes_as_a_factor_finds_the_power_of_a_second_node():
-    duration = np.tile([10.0, 100.0, 300.0, 1000.0], 6)
-    gpus = np.repeat([1, 2, 4, 2, 2, 2], 4)
-    nodes = np.repeat([1, 1, 1, 2, 2, 2], 4)
-    noise = np.tile([0.01, -0.01], 12)
-    energy = (0.1 + 0.09 * gpus + 0.05 * (nodes - 1)) * duration + 2 + noise
-    found = diagnostics.nodes_as_factor(regression.fit(runs(duration, gpus, energy).assign(nodes=nodes)))
-    assert found.node_wh_per_s == pytest.approx(0.05, abs=1e-4)
-    assert found.p_value < 1e-6
-    alike = regression.fit(runs(duration, gpus, energy).assign(nodes=1))
-    assert diagnostics.nodes_as_factor(alike) is None
-
-
 def test_equation_2_is_the_printed_one(capella):
     table = diagnostics.equation_2(capella).set_index("name")
     assert table.loc["DS Qwen 32B, 1 GPU", "predicted_wh"] == pytest.approx(0.19 * 2255.99)

@@ -281,12 +281,27 @@ def test_table_2_says_where_a_run_was_on_a_machine_of_the_paper(with_reference):
 # Table 4
 
 
-def test_table_4_gives_one_by_the_number_of_labels_as_chance(published):
-    data = table_4(published).data.set_index("dataset")
+def test_table_4_gives_the_share_of_the_most_frequent_label(published):
+    artefact = table_4(published)
+    data = artefact.data.set_index("dataset")
+    assert dict(data["chance"].round(3)) == {
+        "fktg": 0.071,
+        "fktg-sample": 0.146,
+        "news": 0.25,
+        "yelp": 0.2,
+        "tomatoes": 0.5,
+        "emotion": 0.339,
+        "tiny": 0.2,
+    }
+    assert data.loc["emotion", "most_frequent"] == "joy"
+    assert pd.isna(data.loc["fktg", "most_frequent"])
     for name, entry in study().datasets.items():
-        assert data.loc[name, "chance"] * len(entry.labels) == pytest.approx(1)
         assert data.loc[name, "train_texts"] == entry.split.train
-    assert "0.07 (FKTG) and 0.50 (tomatoes)" in table_4(published).finding
+    assert (
+        "0.20 (yelp) to 0.50 (tomatoes); for FKTG, whose shares are not published, at least 0.07"
+        in artefact.finding
+    )
+    assert column(grids(artefact)[1], "Best guess")[0] == "at least 0.07"
 
 
 def test_table_4_prints_the_papers_columns_and_compares_the_repositories(published, tmp_path):
@@ -476,7 +491,7 @@ def test_energies_come_from_figure_7_where_the_table_has_too_few_digits(table, n
 
 
 def test_table_b4_finds_the_accuracy_below_chance(published, tmp_path):
-    sentence = "Qwen 2.5 7B has an accuracy of 0.01 on news, where guessing gives 0.25."
+    sentence = "Qwen 2.5 7B has an accuracy of 0.01 on news, below the 0.25 of always naming the most frequent label."
     others = [
         float(row["accuracy"])
         for row in read("table_b4")
@@ -490,9 +505,26 @@ def test_table_b4_finds_the_accuracy_below_chance(published, tmp_path):
     body = table_b4(better).body
     assert sentence not in body
     assert (
-        "No accuracy, published or measured, lies below that of guessing (0.25 on news and 0.20 on yelp)."
+        "gives 0.25 on news (4 equally frequent labels) and 0.20 on yelp (5 equally frequent labels); "
+        "no accuracy, published or measured, lies below that."
+    ) in body
+
+
+def test_table_b5_finds_the_models_below_the_share_of_joy(published, tmp_path):
+    body = table_b5(published).body
+    assert "0.50 on tomatoes (2 equally frequent labels) and 0.34 on emotion (joy)." in body
+    joy = "below the 0.34 of always naming the most frequent label"
+    assert f"XGBoost BoW has an accuracy of 0.30 on emotion, {joy}. The other" in body
+    assert (
+        f"XGBoost Tf-idf has an accuracy of 0.33 on emotion, {joy}, but within the noise of ten test sets (± 0.03)."
         in body
     )
+    assert body.count(joy) == 2
+    assert "not read as labels" not in body  # they are trained
+    better = with_cell(
+        tmp_path, "table_b5", {"dataset": "emotion", "model": "xgboost-bow"}, "accuracy", "0.34"
+    )
+    assert table_b5(better).body.count(joy) == 1
 
 
 def test_table_b4_finds_the_energy_that_is_out_of_line(published, tmp_path):
@@ -526,14 +558,23 @@ def test_our_accuracies_are_compared_with_the_published_ones(with_reference):
         (row["dataset"], row["model"]): float(row["accuracy"]) for row in read("table_b4") + read("table_b5")
     }
     ours = with_reference.results[with_reference.results["source"] != "published"]
-    for table, datasets in ((table_b4, ("news", "yelp")), (table_b5, ("tomatoes", "emotion"))):
+    tables = {"b4": (table_b4, ("news", "yelp")), "b5": (table_b5, ("tomatoes", "emotion"))}
+    for name, (table, datasets) in tables.items():
         rows = ours[ours["dataset"].isin(datasets)]
         near = [
-            abs(row["accuracy"] - printed[row["dataset"], row["model"]]) <= 2 * row["accuracy_sd"]
-            for _, row in rows.iterrows()
+            differs_by_noise_alone(row, printed[row["dataset"], row["model"]]) for _, row in rows.iterrows()
         ]
-        assert f"{sum(near)} of {len(near)} measured accuracies lie within" in table(with_reference).body
-        assert table(with_reference).body.count("embedding all-minilm-l6-v2") == (0 if all(near) else 3)
+        assert f"{sum(near)} of {len(near)} measured accuracies differ from" in table(with_reference).body
+        assert table(with_reference).body.count("embedding all-minilm-l6-v2") == (0 if name == "b4" else 4)
+
+
+def differs_by_noise_alone(row, published):
+    """Two means over ten splits: the published one of the smallest part, ours of the texts that its splits share."""
+    pools = {"news": (7600, 5.0), "yelp": (50_000, 302 / 30), "tomatoes": (1066, 4.8), "emotion": (2000, 5.4)}
+    pool, shared = pools[row["dataset"]]
+    variance = published * (1 - published) * (1 / pool + (1 / 200 - 1 / pool) / 10)
+    variance += row["accuracy"] * (1 - row["accuracy"]) / 200 * (0.1 + 0.9 * shared / 200)
+    return abs(row["accuracy"] - published) - 0.005 <= 1.96 * variance**0.5
 
 
 def test_the_finding_names_the_best_model_and_its_price(published, tmp_path):

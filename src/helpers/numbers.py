@@ -10,11 +10,12 @@ from helpers import units
 from helpers.artefacts.claims import plain
 from helpers.claims import ledger
 from helpers.claims.source import PUBLISHED
+from helpers.datasets import SPLITS
 from helpers.llm.protocol import DSPY_2025
 from helpers.results import Tables
 from helpers.settings import LlmParameters
-from helpers.statistics import accuracy_gaps, diagnostics, power, regression
-from helpers.study import model_title, paper_models, study
+from helpers.statistics import accuracy_noise, diagnostics, power, regression
+from helpers.study import model_title, paper_datasets, paper_models, study
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,13 @@ def _families(tables: Tables) -> Iterator[tuple[str, Number]]:
 
 
 def _noise(_tables: Tables) -> Iterator[tuple[str, Number]]:
-    """Standard error of an accuracy of one half, on one test set."""
-    for name in ("fktg", "news"):
-        error = accuracy_gaps.standard_error(0.5, study().datasets[name].split.test)
-        yield f"noise.{name}", Number(f"{error:.3f}", "accuracy_differences")
+    """95 % noise of the difference of two accuracies near one half, means over the published splits."""
+    for name in paper_datasets():
+        dataset = study().datasets[name]
+        overlap = accuracy_noise.expected_overlap(dataset.split.test, dataset.pool)
+        texts = accuracy_noise.effective_texts(dataset.split.test, SPLITS, overlap)
+        half_width = accuracy_noise.Z * accuracy_noise.gap_error(0.5, 0.5, texts)
+        yield f"noise.{name}", Number(f"{half_width:.3f}", "accuracy_differences")
 
 
 def _power(tables: Tables) -> Iterator[tuple[str, Number]]:

@@ -76,6 +76,8 @@ class Hub(Strict):
     parts: list[str] = Field(min_length=1)
     labels: list[str]
     """Names of the integer labels, in the hub's order."""
+    smallest_part: int | None = Field(default=None, gt=0)
+    """Texts of its smallest part: which one the paper drew from is not printed, and few texts mean more noise."""
 
 
 class Csv(Strict):
@@ -100,6 +102,16 @@ class SplitSizes(Strict):
     """Halve the dataset, whatever its size; the sizes are then those of the paper's data."""
 
 
+class LargestClass(Strict):
+    """The most frequent label of a dataset: always to name it is the best guess without reading."""
+
+    label: str
+    share: float = Field(gt=0, le=1)
+    """Of the texts that have it."""
+    source: str
+    """Where it was counted."""
+
+
 class DatasetEntry(Strict):
     """A dataset of the study."""
 
@@ -120,6 +132,8 @@ class DatasetEntry(Strict):
     synthetic: bool = False
     texts: int | None = Field(default=None, gt=0)
     """Expected number of texts, where it is known."""
+    largest_class: LargestClass | None = None
+    """Absent where the shares of the labels are not known."""
     hub: Hub | None = None
     csv: Csv | None = None
 
@@ -131,7 +145,20 @@ class DatasetEntry(Strict):
             raise ValueError("'labels' has a name twice")
         if self.hub is not None and (unknown := set(self.hub.labels) ^ set(self.labels)):
             raise ValueError(f"'hub.labels' and 'labels' differ: {', '.join(sorted(unknown))}")
+        if self.largest_class is not None and self.largest_class.label not in self.labels:
+            raise ValueError(f"'largest_class' has no label of the dataset: {self.largest_class.label}")
         return self
+
+    @property
+    def pool(self) -> int:
+        """Texts that test sets are drawn from: all of the dataset, or the least that its parts or splits allow."""
+        part = None if self.hub is None else self.hub.smallest_part
+        return self.texts or part or self.split.train + self.split.test
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of always naming the most frequent label; the least that it can be where shares are not known."""
+        return self.largest_class.share if self.largest_class is not None else 1 / len(self.labels)
 
 
 class Machine(Strict):

@@ -11,7 +11,9 @@ from helpers.artefacts import accuracy_tables, parts
 from helpers.results import Tables
 from helpers.show import Artefact, Panel
 from helpers.statistics import accuracy_gaps as gaps
+from helpers.statistics.accuracy_noise import Z
 from helpers.study import PAPER_EMBEDDING, model_title, study
+from helpers.test_sets import overlap_of_run
 
 _OFFSET = 0.17
 """Published above, measured below the line of a model."""
@@ -20,9 +22,9 @@ _OFFSET = 0.17
 def accuracy_differences(tables: Tables) -> Artefact:
     """Set every accuracy gap beside its noise.
 
-    Published accuracies are means over 10 splits without a spread: the standard error of a difference is bounded
-    by that of one test set and of all texts that ten splits can hold, unpaired. Our runs are compared over the
-    same splits: paired t, corrected for overlap (Nadeau and Bengio 2003), Holm, and a mixed model.
+    Published accuracies are means over 10 splits without a spread: the standard error of a difference follows from
+    the texts that ten overlapping test sets stand for, unpaired (`accuracy_noise.effective_texts`). Our runs are
+    compared over the same splits: paired t that allows for the overlap of the test sets, Holm, and a mixed model.
     """
     published = _published(tables.results)
     measured = _measured(tables.split_results)
@@ -31,19 +33,19 @@ def accuracy_differences(tables: Tables) -> Artefact:
         name="accuracy_differences",
         label="Accuracy gaps and their noise",
         finding=(
-            f"Of {len(published)} published gaps to the best model of a dataset, {told.get(gaps.YES, 0)} are larger than the "
-            f"noise of one test set, {told.get(gaps.NO, 0)} are within the noise even of all ten, and for "
-            f"{told.get(gaps.UNSURE, 0)} the published values cannot tell."
+            f"Of {len(published)} published gaps to the best model of a dataset, {told.get(gaps.CLEAR, 0)} are larger than "
+            f"the noise of the test texts, {told.get(gaps.NOISE, 0)} are within it, and {told.get(gaps.ROUNDING, 0)} hang on "
+            "rounding."
         ),
         note=(
-            "Accuracy below the best model of the dataset. Hollow: published, thin whisker 95 % with the texts of one split, "
-            "thick with those of ten splits; ten splits that overlap lie between. Unpaired, as no values per split are "
-            "published; on the same texts the noise is usually smaller. Filled: our runs, paired over the splits, thick "
-            "whisker if the splits are independent, thin if they overlap (corrected). Each whisker is for one comparison."
-            + _other_embedding(tables.split_results)
+            "Accuracy below the best model of the dataset. Hollow: published; thick whisker 95 % noise of a difference of two "
+            "means over ten test sets, thin whisker with rounding added. Unpaired, as no values per split are published: on "
+            "the same texts the noise is usually smaller. The paper does not say from which part of a public dataset it drew; "
+            f"the smallest is assumed. {_larger_pool(published)} Filled: our runs, paired over the splits. Each whisker is for "
+            "one comparison." + _other_embedding(tables.split_results)
         ),
         data=pd.concat(
-            [published.assign(source="published"), measured.rename(columns={"p_holm": "plain_p_holm"})],
+            [published.assign(source="published"), measured],
             ignore_index=True,
         ),
         function="helpers.artefacts.accuracy_differences.accuracy_differences",
@@ -58,6 +60,18 @@ def accuracy_differences(tables: Tables) -> Artefact:
             + accuracy_tables.paired(tables.split_results, measured)
         ),
         inputs=parts.inputs(published["origin"], _records(tables.split_results)),
+    )
+
+
+def _larger_pool(published: pd.DataFrame) -> str:
+    """Say how many verdicts another part of a dataset could change: the larger the pool, the smaller the noise."""
+    assumed = published[published["dataset"].map(lambda name: study().datasets[name].texts is None)]
+    least = assumed["std_error"] * (assumed["effective_texts"] / assumed["effective_texts_at_most"]) ** 0.5
+    values = zip(assumed["gap"], assumed["rounding"], least, strict=True)
+    moved = sum(gaps.verdict(*item) != found for item, found in zip(values, assumed["verdict"], strict=True))
+    return (
+        "A larger part would make the noise smaller: what is larger than the noise stays so, and at most "
+        f"{moved} of {len(assumed)} verdicts would change."
     )
 
 
@@ -78,29 +92,28 @@ def _published(results: pd.DataFrame) -> pd.DataFrame:
     for dataset in study().datasets:
         rows = gaps.published_accuracies(results, dataset)
         found += [
-            gaps.gap_between(rows.iloc[0], rows.iloc[i], accuracy_tables.available(dataset))
+            gaps.gap_between(rows.iloc[0], rows.iloc[i], study().datasets[dataset].pool)
             for i in range(1, len(rows))
         ]
     return pd.DataFrame([asdict(gap) for gap in found], columns=list(gaps.Gap.__annotations__))
 
 
 def _measured(split_results: pd.DataFrame) -> pd.DataFrame:
-    """Return all pairs of models of each campaign and dataset, with `source`, `dataset` and `origin`."""
+    """Return all pairs of models of each campaign and dataset, with `source`, `dataset`, `overlap` and `origin`."""
     parts = []
     for source, dataset in accuracy_tables.sets(split_results):
-        split = study().datasets[dataset].split
-        pairs = gaps.paired_gaps(gaps.by_split(split_results, source, dataset), split.test / split.train)
         rows = split_results[(split_results["source"] == source) & (split_results["dataset"] == dataset)]
         files = rows.groupby("model")["origin"].first()
-        parts.append(
-            pairs.assign(source=source, dataset=dataset, origin=pairs["better"].map(files).astype(object))
-        )
+        overlap = overlap_of_run(str(files.iloc[0]), dataset)
+        pairs = gaps.paired_gaps(gaps.by_split(split_results, source, dataset), overlap)
+        origins = pairs["better"].map(files).astype(object)
+        parts.append(pairs.assign(source=source, dataset=dataset, overlap=overlap, origin=origins))
     return pd.concat(parts, ignore_index=True) if parts else _NO_PAIRS
 
 
 _WIDE = "fktg"
 """The panel that takes the whole width, and has the legend for all."""
-_NO_PAIRS = pd.DataFrame(columns=[*gaps.PAIR_COLUMNS, "source", "dataset", "origin"])
+_NO_PAIRS = pd.DataFrame(columns=[*gaps.PAIR_COLUMNS, "source", "dataset", "overlap", "origin"])
 
 
 def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Panel:
@@ -114,13 +127,12 @@ def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Pan
     figure = go.Figure()
     style.layout(figure, height=110 + 27 * len(models))
     if len(published):
-        most, least = (
-            gaps.Z * published[f"error_{name}_split{s}"] for name, s in (("one", ""), ("ten", "s"))
-        )
-        _add(figure, published, (most, least), place, _OFFSET if len(to_best) else 0.0, True)
+        noise = Z * published["std_error"]
+        whiskers = (noise + published["rounding"], noise)
+        _add(figure, published, whiskers, place, _OFFSET if len(to_best) else 0.0, True)
     for i, (_, rows) in enumerate(to_best.groupby("source", sort=False)):
-        wide = rows["corrected_high"] - rows["gap"]
-        _add(figure, rows, (wide, rows["high"] - rows["gap"]), place, -_OFFSET * (1 + i), False)
+        half = rows["high"] - rows["gap"]
+        _add(figure, rows, (half, half), place, -_OFFSET * (1 + i), False)
     best = [(str(name), _OFFSET if len(to_best) else 0.0, True) for name in published["better"].unique()]
     best += [(name, -_OFFSET * (1 + i), False) for i, name in enumerate(_best_measured(to_best))]
     for name, offset, is_published in best:
@@ -157,8 +169,8 @@ def _said(rows: pd.DataFrame, who: str, best: str) -> str:
     told = rows["verdict"].value_counts()
     names = ", ".join(dict.fromkeys(model_title(name) for name in rows[best]))
     return (
-        f"{who}: best {names}; {told.get(gaps.YES, 0)} gaps larger than the noise, "
-        f"{told.get(gaps.UNSURE, 0)} cannot be told, {told.get(gaps.NO, 0)} within it. "
+        f"{who}: best {names}; {told.get(gaps.CLEAR, 0)} gaps larger than the noise, {told.get(gaps.NOISE, 0)} within it"
+        f"{f', {rounding} hanging on rounding' if (rounding := told.get(gaps.ROUNDING, 0)) else ''}. "
     )
 
 
@@ -229,12 +241,19 @@ def _marker(look: style.FamilyStyle, published: bool) -> dict[str, object]:
 
 
 def _hover(rows: pd.DataFrame, published: bool, whiskers: tuple[pd.Series, pd.Series]) -> Sequence[str]:
-    thin, thick = (half[rows.index] for half in whiskers)
+    with_rounding, noise = (half[rows.index] for half in whiskers)
     who = ["published"] * len(rows) if published else list(rows["source"])
     return [
         f"<b>{model_title(worse)}</b> ({source})<br>{gap:.3f} below {model_title(better)}<br>"
-        f"95 %: ± {short:.3f} (thick), ± {long:.3f} (thin)<br>{said}"
-        for worse, source, gap, better, short, long, said in zip(
-            rows["worse"], who, rows["gap"], rows["better"], thick, thin, rows["verdict"], strict=True
+        f"95 %: ± {own:.3f}{f', with rounding ± {wide:.3f}' if published else ''}<br>{said}"
+        for worse, source, gap, better, own, wide, said in zip(
+            rows["worse"],
+            who,
+            rows["gap"],
+            rows["better"],
+            noise,
+            with_rounding,
+            rows["verdict"],
+            strict=True,
         )
     ]

@@ -4,6 +4,7 @@ import pandas as pd
 
 from helpers.show import html_table
 from helpers.statistics import accuracy_gaps as gaps
+from helpers.statistics.accuracy_noise import Z, smallest_gap, split_variance
 from helpers.study import model_title, study
 
 NAMED = (
@@ -18,11 +19,6 @@ NAMED = (
     ("emotion", "ds-llama-70b", "linear-embedding", "5.1: among the top"),
 )
 """Comparisons of the paper: dataset, the model it sees ahead or on top, the other one, place and word."""
-
-
-def available(dataset: str) -> int | None:
-    """Return how many texts a dataset has in all, where the study says so."""
-    return study().datasets[dataset].texts
 
 
 def sets(split_results: pd.DataFrame) -> list[tuple[str, str]]:
@@ -41,20 +37,22 @@ def named(results: pd.DataFrame) -> str:
             str(row["model"]): row for _, row in gaps.published_accuracies(results, dataset).iterrows()
         }
         if {better, worse} <= set(rows_of):
-            gap = gaps.gap_between(rows_of[better], rows_of[worse], available(dataset))
+            gap = gaps.gap_between(rows_of[better], rows_of[worse], study().datasets[dataset].pool)
             rows.append(
                 {
                     "Dataset": study().datasets[dataset].title,
                     "Models": f"{model_title(better)} and {model_title(worse)}",
                     "Gap": f"{gap.gap:.2f}",
-                    "Noise, ten splits": f"{gaps.Z * gap.error_ten_splits:.3f}",
-                    "Noise, one split": f"{gaps.Z * gap.error_one_split:.3f}",
+                    "Noise (95 %)": f"{Z * gap.std_error:.3f}",
+                    "Gap by standard error": f"{gap.gap / gap.std_error:.1f}",
                     "The gap is": gap.verdict,
                     "Section": place,
                 }
             )
-    caption = "Comparisons that the paper makes: the gap and the 95 % noise of a difference, unpaired"
-    return html_table(pd.DataFrame(rows), caption, ("Gap", "Noise, ten splits", "Noise, one split"))
+    caption = (
+        "Comparisons that the paper makes: the gap and the 95 % noise of a difference of two means, unpaired"
+    )
+    return html_table(pd.DataFrame(rows), caption, ("Gap", "Noise (95 %)", "Gap by standard error"))
 
 
 def noise(results: pd.DataFrame, published: pd.DataFrame) -> str:
@@ -62,24 +60,21 @@ def noise(results: pd.DataFrame, published: pd.DataFrame) -> str:
     rows = []
     for dataset, of_set in published.groupby("dataset", sort=False):
         best = gaps.published_accuracies(results, str(dataset)).iloc[0]
-        texts = int(best["texts"])
-        most = gaps.most_texts(texts, available(str(dataset)))
+        entry = study().datasets[str(dataset)]
+        effective = float(of_set["effective_texts"].iloc[0])
         rows.append(
             {
-                "Dataset": study().datasets[str(dataset)].title,
+                "Dataset": entry.title,
+                "Drawn from": f"{entry.pool:,}" + ("" if entry.texts else " (assumed)"),
+                "Texts that count": f"{effective:,.0f}",
                 "Best": f"{model_title(best['model'])} ({best['accuracy']:.2f})",
-                "Standard error, one split": f"{gaps.standard_error(best['accuracy'], texts):.3f}",
-                "Texts": f"{texts} to {most}",
-                "Smallest gap to tell": f"{gaps.smallest_gap(best['accuracy'], most):.3f} to "
-                f"{gaps.smallest_gap(best['accuracy'], texts):.3f}",
-                "Within the noise of the best": _names(of_set, gaps.NO),
-                "Cannot be told from the best": _names(of_set, gaps.UNSURE),
+                "Smallest gap to tell": f"{smallest_gap(best['accuracy'], effective):.3f}",
+                "Within the noise of the best": _names(of_set, gaps.NOISE),
+                "Hanging on rounding": _names(of_set, gaps.ROUNDING),
             }
         )
-    caption = "Which models are as good as the best? Bounds: ten independent splits, or all texts of the dataset, and one split"
-    return html_table(
-        pd.DataFrame(rows), caption, ("Standard error, one split", "Texts", "Smallest gap to tell")
-    )
+    caption = "Which models are as good as the best? The mean over ten test sets tells as much as so many independent texts"
+    return html_table(pd.DataFrame(rows), caption, ("Drawn from", "Texts that count", "Smallest gap to tell"))
 
 
 def _names(rows: pd.DataFrame, said: str) -> str:
@@ -97,8 +92,11 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
         if pairs.empty:
             continue
         told = pairs["verdict"].value_counts()
+        overlap = float(pairs["overlap"].iloc[0])
         mixed = (
-            gaps.mixed_model(wide, str(pairs["better"].iloc[0])) if len(wide) >= gaps.MIXED_SPLITS else None
+            gaps.mixed_model(wide, str(pairs["better"].iloc[0]), overlap)
+            if len(wide) >= gaps.MIXED_SPLITS
+            else None
         )
         rows.append(
             {
@@ -107,9 +105,10 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
                 "Models": wide.shape[1],
                 "Splits": len(wide),
                 "Pairs": len(pairs),
-                "Larger than the noise": told.get(gaps.YES, 0),
-                "Only if splits are independent": told.get(gaps.UNSURE, 0),
-                "Within the noise": told.get(gaps.NO, 0),
+                "Texts that two test sets share": f"{overlap:.1%}",
+                "Larger than the noise": told.get(gaps.CLEAR, 0),
+                "Within the noise": told.get(gaps.NOISE, 0),
+                "Variance over splits by that of test texts": f"{_variance_ratio(wide, dataset, overlap):.1f}",
                 "Standard error of a gap, mixed model": None
                 if mixed is None
                 else f"{mixed.effects['std_error'].mean():.3f}",
@@ -119,9 +118,21 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
             }
         )
     caption = (
-        "Our runs, all pairs of models over the same splits, Holm-corrected: paired t-test with the variance corrected for "
-        "overlapping splits (strict) and without (right where splits are drawn from a large pool), and a mixed model with a "
-        "random intercept per split"
+        "Our runs, all pairs of models over the same splits, Holm-corrected: paired t-test whose variance allows for the "
+        "texts that test sets share, and a mixed model with a random intercept per split. Where accuracies vary more over "
+        "splits than test texts alone make them, training sets add to their noise, also to that of published values"
     )
-    numbers = ("Standard error of a gap, mixed model", "Variance that splits share")
+    numbers = (
+        "Texts that two test sets share",
+        "Variance over splits by that of test texts",
+        "Standard error of a gap, mixed model",
+        "Variance that splits share",
+    )
     return html_table(pd.DataFrame(rows), caption, numbers)
+
+
+def _variance_ratio(accuracies: pd.DataFrame, dataset: str, overlap: float) -> float:
+    """Return the variance of accuracies over splits, by what the choice of test texts explains; mean over models."""
+    texts = study().datasets[dataset].split.test
+    explained = [split_variance(accuracy, texts, overlap) for accuracy in accuracies.mean()]
+    return float(accuracies.var().sum() / sum(explained))

@@ -9,9 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style, units
+from helpers.artefacts.table_b2 import node_power, pairs
 from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel, html_table
-from helpers.statistics import diagnostics, regression
+from helpers.statistics import diagnostics, regression, robustness
 from helpers.statistics.diagnostics import FORMS, LONG_S, WRONG_PERCENT
 from helpers.statistics.regression import Fit
 
@@ -327,13 +328,17 @@ def _robustness(fitted: Fit) -> str:
         rows, "Coefficients, robust errors, and the fit without its most influential point", rows.columns[1:]
     )
     table += f"<p>{_robust_sentence(fitted)}</p>"
-    nodes = diagnostics.nodes_as_factor(fitted)
-    if nodes is None:
-        return table
-    differs = "do not follow" if nodes.p_value < 0.05 else "follow"
-    return table + (
-        f"<p>Nodes as a factor: runs on two nodes {differs} the same line (F test, p = {nodes.p_value:.2g}); a second node "
-        f"changes the power by {3600 * nodes.node_wh_per_s:+.0f} ± {3600 * 1.96 * nodes.node_wh_per_s_error:.0f} W.</p>"
+    return table + _two_nodes(fitted)
+
+
+def _two_nodes(fitted: Fit) -> str:
+    """Compare the mean power of pairs of runs; a factor of the regression would rest on its longest run."""
+    found, leverage = pairs(fitted.points), robustness.highest_nodes_leverage(fitted.points)
+    if found.empty or leverage is None:
+        return ""
+    return (
+        f"<p>{node_power(found)} With the nodes as a factor of the regression, {leverage[0]} would have a leverage of "
+        f"{leverage[1]:.3f}: one run would decide the factor, so it is not tested.</p>"
     )
 
 

@@ -9,7 +9,7 @@ from helpers import units
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.results import in_paper_mode
 from helpers.show import html_table
-from helpers.study import model_title, study
+from helpers.study import model_title
 
 MEASURED = {
     "dataset": "Dataset",
@@ -83,8 +83,3 @@ def times(factor: float) -> str:
 def inputs(*origins: Iterable[str]) -> list[str]:
     """Return each file once that is named in `origin` values; a value may name several, with blanks between."""
     return sorted({name for values in origins for value in values for name in value.split()})
-
-
-def chance(dataset: str) -> float:
-    """Return the accuracy of guessing: one by the number of labels."""
-    return 1 / len(study().datasets[dataset].labels)

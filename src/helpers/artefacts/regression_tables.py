@@ -10,7 +10,7 @@ from helpers.accounting import TITLES as ACCOUNTING
 from helpers.errors import UserError
 from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, html_table
-from helpers.statistics import regression
+from helpers.statistics import regression, robustness
 from helpers.statistics.diagnostics import estimates, negative_below_s
 from helpers.statistics.regression import TITLES, Fit, PrintedFit
 from helpers.study import study
@@ -45,7 +45,7 @@ def table_3(tables: Tables) -> Artefact:
         note=(
             "Energy ~ Duration x GPUs, ordinary least squares; energy in Wh, duration in s, GPUs over all nodes. Standard "
             "errors in parentheses; * p < 0.1, ** p < 0.05, *** p < 0.01. Distance: refitted minus printed, in printed "
-            f"standard errors. {_shortage(fits, printed, titles)}"
+            f"standard errors. {_hanging(fits, titles)}{_shortage(fits, printed, titles)}"
         ),
         data=_tidy(fits, printed, "machine"),
         function="helpers.artefacts.regression_tables.table_3",
@@ -116,6 +116,20 @@ def _shortage(fits: Mapping[str, Fit], printed: Mapping[str, PrintedFit], titles
         f"No verdict where the published points do not allow one ({'; '.join(short)}"
         + ("; GPU counts inferred, not printed" if inferred else "")
         + "): the refits are shown for the record."
+    )
+
+
+def _hanging(fits: Mapping[str, Fit], titles: Mapping[str, str]) -> str:
+    """Say which stars of the refits a single run decides."""
+    said = []
+    for name, fit in fits.items():
+        terms = robustness.hanging_on_one_run(fit)
+        which = " and ".join(TITLES[term] for term in TITLES if term in terms)
+        said.append(f"on {titles[name]}, {which or 'none'}")
+    if not said:
+        return ""
+    return (
+        f"Whether a refitted coefficient is significant at 5 % hangs on a single run for: {'; '.join(said)}. "
     )
 
 

@@ -54,7 +54,7 @@ def table_b2(tables: Tables) -> Artefact:
 def pairs(results: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run on two nodes that has its like on one node, with both values and their ratios.
 
-    Durations in s, energies in Wh; a ratio is two nodes to one, without a unit.
+    Durations in s, energies in Wh, mean power in W; a ratio is two nodes to one, without a unit.
     """
     values = ["duration_s", "energy_wh", "origin"]
     rows = results[[*_RUN, "nodes", *values]].assign(
@@ -72,10 +72,22 @@ def pairs(results: pd.DataFrame) -> pd.DataFrame:
     return found.assign(
         duration_ratio=found["duration_s_2"] / found["duration_s_1"],
         energy_ratio=found["energy_wh_2"] / found["energy_wh_1"],
+        power_w_1=3600 * found["energy_wh_1"] / found["duration_s_1"],
+        power_w_2=3600 * found["energy_wh_2"] / found["duration_s_2"],
         origin=[
             " ".join(parts.inputs(both)) for both in zip(found["origin_1"], found["origin_2"], strict=True)
         ],
     ).drop(columns=["origin_1", "origin_2"])
+
+
+def node_power(found: pd.DataFrame) -> str:
+    """Say by how much the mean power is higher on two nodes, for the rows of `pairs`, the least first."""
+    rows = found.assign(more=found["power_w_2"] - found["power_w_1"]).sort_values("more")
+    told = [
+        f"{more:+.0f} W ({model_title(model)})"
+        for model, more in zip(rows["model"], rows["more"], strict=True)
+    ]
+    return f"Mean power on two nodes against one, with as many GPUs: {parts.listed(told)}."
 
 
 def _with_printed(published: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +122,8 @@ def _remarks(rows: pd.DataFrame) -> list[str]:
     return [
         f"Energy grows more than duration for {more} of {len(rows)} models; the two ratios lie farthest apart for "
         f"{model_title(far['model'])} ({far['duration_ratio']:.2f} and {far['energy_ratio']:.2f}, "
-        f"{100 * far['gap']:+.0f} %)."
+        f"{100 * far['gap']:+.0f} %).",
+        node_power(rows),
     ]
 
 

@@ -7,17 +7,16 @@ import pandas as pd
 
 from helpers import units
 from helpers.artefacts import parts
-from helpers.artefacts.parts import chance, times
+from helpers.artefacts.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
+from helpers.artefacts.parts import times
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
-from helpers.study import PAPER_EMBEDDING, TraditionalModel, model_title, study
+from helpers.study import TraditionalModel, model_title, study
 
 OTHER_DATASETS = ("news", "yelp", "tomatoes", "emotion")
 RUN_ON = 2.0
 """An LLM that takes more than this many times its energy on every other dataset gets a remark."""
-SPREADS = 2.0
-"""Standard deviations over splits by which a measured accuracy may differ from the published one."""
 
 
 def table_b4(tables: Tables) -> Artefact:
@@ -43,10 +42,10 @@ def _table(tables: Tables, name: str, label: str, datasets: Sequence[str]) -> Ar
     where = parts.listed(list(datasets))
     body += parts.remarks(
         [
-            *_below_chance(published, ours, datasets),
+            *below_chance(published, ours, datasets),
             *_energy_against_other_datasets(results, datasets),
             *_embedding(results, tables.observations, datasets),
-            *_agreement(ours),
+            *agreement(ours),
         ]
     )
     body += parts.block(
@@ -85,6 +84,8 @@ _COLUMNS = [
     "accuracy",
     "accuracy_uncertainty",
     "accuracy_sd",
+    "splits",
+    "texts",
     "duration_s",
     "checkpoint",
     "origin",
@@ -158,11 +159,14 @@ _BESIDE = {
 
 
 def _beside(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return our runs with the published values beside them, and whether the accuracies differ by noise alone."""
     keys = ["dataset", "model"]
-    values = published[[*keys, "energy_wh", "accuracy"]].rename(
-        columns={"energy_wh": "published_energy_wh", "accuracy": "published_accuracy"}
-    )
-    return rows[_COLUMNS].assign(chance=rows["dataset"].map(chance)).merge(values, on=keys, how="left")
+    columns = {name: f"published_{name}" for name in ("energy_wh", "accuracy", "accuracy_uncertainty")}
+    values = published[[*keys, *columns, "splits", "texts"]].rename(columns=columns)
+    pairs = rows[_COLUMNS].assign(chance=rows["dataset"].map(chance))
+    pairs = pairs.merge(values, on=keys, how="left", suffixes=("", "_published"))
+    by_noise = pd.Series([differs_by_noise(row) for _, row in pairs.iterrows()], pairs.index, object)
+    return pairs.drop(columns=["splits_published", "texts_published"]).assign(differs_by_noise=by_noise)
 
 
 def _finding(published: pd.DataFrame, datasets: Sequence[str]) -> str:
@@ -182,29 +186,6 @@ def _finding(published: pd.DataFrame, datasets: Sequence[str]) -> str:
         sentences.append(text)
     text = "; ".join(sentences)
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _below_chance(published: pd.DataFrame, ours: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
-    """Name every model that a guess would beat."""
-    rows = pd.concat([published, ours], ignore_index=True)
-    below = rows[rows["accuracy"] + rows["accuracy_uncertainty"].fillna(0) < rows["chance"]]
-    if below.empty:
-        levels = parts.listed([f"{chance(name):.2f} on {name}" for name in datasets])
-        yield f"No accuracy, published or measured, lies below that of guessing ({levels})."
-    for _, row in below.iterrows():
-        peers = rows[
-            (rows["dataset"] == row["dataset"])
-            & (rows["source"] == row["source"])
-            & ((rows["family"] == "Traditional") == (row["family"] == "Traditional"))
-            & (rows["model"] != row["model"])
-        ]["accuracy"]
-        kind = "traditional models" if row["family"] == "Traditional" else "LLMs"
-        source = "" if row["source"] == "published" else f" ({row['source']})"
-        others = f" The other {kind} reach {peers.min():.2f} to {peers.max():.2f}." if len(peers) else ""
-        yield (
-            f"{model_title(row['model'])} has an accuracy of {row['accuracy']:.2f} on {row['dataset']}{source}, where guessing "
-            f"gives {row['chance']:.2f}.{others} An accuracy below chance points to answers that were not read as labels."
-        )
 
 
 def _energy_against_other_datasets(results: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
@@ -264,24 +245,3 @@ def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequ
                 f"Both embedding models have to embed the same texts. {model_title(other)} takes as many times the energy of "
                 f"{model_title(one)}: {parts.listed(factors)}."
             )
-
-
-def _agreement(ours: pd.DataFrame) -> Iterator[str]:
-    """Say which measured accuracies are away from the published ones."""
-    known = ours[ours["published_accuracy"].notna() & ours["accuracy_sd"].notna()]
-    if known.empty:
-        return
-    away = known[(known["accuracy"] - known["published_accuracy"]).abs() > SPREADS * known["accuracy_sd"]]
-    named = [
-        f"{model_title(str(model))} on {dataset} ({', '.join(part['source'])}{_other_embedding(part['checkpoint'])})"
-        for (dataset, model), part in away.groupby(["dataset", "model"], sort=False)
-    ]
-    yield (
-        f"{len(known) - len(away)} of {len(known)} measured accuracies lie within {SPREADS:.0f} standard deviations over "
-        f"splits of the published one" + (f"; not {parts.listed(named)}." if named else ".")
-    )
-
-
-def _other_embedding(checkpoints: pd.Series) -> str:
-    other = sorted(set(checkpoints.dropna()) - {PAPER_EMBEDDING})
-    return f"; embedding {', '.join(other)}" if other else ""

@@ -1,12 +1,14 @@
 """What the choice of test texts and the size of an energy leave open, as the end of a claim's reason."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
 from helpers.claims.wording import dataset_title, energy, number
 from helpers.statistics import accuracy_gaps
-from helpers.study import study
+from helpers.statistics.accuracy_noise import Z, effective_texts, gap_error
+from helpers.test_sets import overlap_of_run
 
 _TOO_LITTLE = 0.01
 """An embedding that took less than this share of its time on FKTG was not inside the measured window."""
@@ -15,24 +17,30 @@ Pair = tuple[Run, Run]
 
 
 def noise(one: Run, other: Run) -> str:
-    """Say whether the gap between two accuracies on a dataset is larger than the noise of its test texts."""
-    texts, most = _texts(one)
+    """Say whether the gap between two accuracies on a dataset is larger than the noise of their test texts."""
+    gap = _gap(one, other)
+    sets = f"{gap.splits} test sets of {gap.texts} texts (95 %: {number(Z * gap.std_error, 2)})"
     return {
-        accuracy_gaps.YES: f"; the gap is larger than the noise of {texts} texts",
-        accuracy_gaps.UNSURE: f"; the gap is perhaps within the noise of {texts} texts",
-        accuracy_gaps.NO: f"; the gap is within the noise of {texts} texts, and of the {most} that ten test sets can hold",
-    }[_verdict(one, other)]
+        accuracy_gaps.CLEAR: f"; the gap is larger than the noise of {sets}",
+        accuracy_gaps.ROUNDING: f"; whether the gap is larger than the noise of {sets} hangs on rounding",
+        accuracy_gaps.NOISE: f"; the gap is within the noise of {sets}",
+    }[gap.verdict]
 
 
 def noise_of_pairs(pairs: Sequence[Pair]) -> str:
     """Say how many of these gaps are larger than the noise of their test texts; nothing where there are none."""
     if len(pairs) < 2:
         return noise(*pairs[0]) if pairs else ""
-    clear = sum(_verdict(one, other) == accuracy_gaps.YES for one, other in pairs)
-    texts = sorted({_texts(one)[0] for one, _ in pairs})
+    gaps = [_gap(one, other) for one, other in pairs]
+    clear, hanging = (
+        sum(gap.verdict == verdict for gap in gaps)
+        for verdict in (accuracy_gaps.CLEAR, accuracy_gaps.ROUNDING)
+    )
+    splits, texts = (sorted(found) for found in ({gap.splits for gap in gaps}, {gap.texts for gap in gaps}))
+    sets = f"{' or '.join(map(str, splits))} test sets of {' or '.join(map(str, texts))} texts"
     return (
-        f"; {clear} of these {len(pairs)} gaps {'is' if clear == 1 else 'are'} larger than the noise of "
-        f"{' or '.join(map(str, texts))} texts"
+        f"; {clear} of these {len(pairs)} gaps {'is' if clear == 1 else 'are'} larger than the noise of {sets}"
+        + (f", {hanging} {'hangs' if hanging == 1 else 'hang'} on rounding" if hanging else "")
     )
 
 
@@ -57,17 +65,27 @@ def too_little(evidence: Evidence, run: Run) -> str:
     )
 
 
-def _verdict(one: Run, other: Run) -> str:
+@dataclass(frozen=True)
+class _Gap:
+    std_error: float
+    """Of the difference of two means over test sets, unpaired: on the safe side for models tested on the same texts."""
+    verdict: str
+    splits: int
+    texts: int
+    """Of a test set."""
+
+
+def _gap(one: Run, other: Run) -> _Gap:
     first, second = one.accuracy(), other.accuracy()
     gap = first - second
-    texts, most = _texts(one)
-    least_error, most_error = (
-        accuracy_gaps.gap_error(first.value, second.value, count) for count in (most, texts)
-    )
-    return accuracy_gaps.verdict(abs(gap.value), gap.high - gap.value, (least_error, most_error))
+    texts, splits, effective = _texts(one)
+    error = gap_error(first.value, second.value, effective)
+    verdict = accuracy_gaps.verdict(abs(gap.value), gap.high - gap.value, error)
+    return _Gap(error, verdict, splits, texts)
 
 
-def _texts(run: Run) -> tuple[int, int]:
-    """Return the texts of a test set, and the most different ones that ten of them can hold."""
-    texts = int(run.row["texts"])
-    return texts, accuracy_gaps.most_texts(texts, study().datasets[str(run.row["dataset"])].texts)
+def _texts(run: Run) -> tuple[int, int, float]:
+    """Return texts of a test set, test sets, and how many independent texts their mean stands for."""
+    texts, splits = int(run.row["texts"]), int(run.row["splits"])
+    overlap = overlap_of_run(str(run.row["origin"]), str(run.row["dataset"]))
+    return texts, splits, effective_texts(texts, splits, overlap)

@@ -7,7 +7,6 @@ from helpers.claims.noise import noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import NOISE, largest, not_positive, positive, smallest
 from helpers.claims.wording import LLM, OTHER, REASONING, accuracy, dataset_title, energy, names, number
-from helpers.statistics.accuracy_gaps import standard_error
 
 _SAME_SIZE = (("ds-llama-8b", "llama-3.1-8b"), ("ds-llama-70b", "llama-3.1-70b"))
 """A reasoning model and the Llama 3.1 model of the same size; the distilled checkpoints are built on other releases."""
@@ -86,12 +85,10 @@ def emotion_linear(evidence: Evidence) -> Recomputed:
     """Return how far Linear Embedding is behind the best LLM on emotion."""
     own, top = evidence.model("linear-embedding", "emotion"), best(evidence.models("emotion", LLM))
     ahead = [run for run in evidence.models("emotion") if run.accuracy().value > own.accuracy().value + NOISE]
-    texts = int(own.row["texts"])
-    share = own.accuracy().value
     return recomputed(
         top.accuracy() - own.accuracy(),
-        f"{top.title} {accuracy(top.accuracy().value)}, Linear Embedding {number(share)}, rank {len(ahead) + 1}; the "
-        f"standard error of an accuracy on {texts} texts is {number(standard_error(share, texts), 2)}{noise(top, own)}",
+        f"{top.title} {accuracy(top.accuracy().value)}, Linear Embedding {number(own.accuracy().value)}, rank "
+        f"{len(ahead) + 1}{noise(top, own)}",
     )
 
 

@@ -10,62 +10,29 @@ import pandas as pd
 from scipy.stats import t as student
 
 from helpers.results import in_paper_mode
+from helpers.statistics.accuracy_noise import (
+    Z,
+    effective_texts,
+    expected_overlap,
+    gap_error,
+    variance_of_mean,
+)
 
-Z = 1.959963984540054
-"""Two-sided 95 % of the normal distribution."""
 LEVEL = 0.05
-SPLITS = 10
-"""Test sets behind every published accuracy."""
 MIXED_SPLITS = 3
 """The fewest splits for a mixed model."""
-YES, UNSURE, NO = "larger than the noise", "cannot be told", "within the noise"
+CLEAR, ROUNDING, NOISE = "larger than the noise", "hanging on rounding", "within the noise"
 
 
-def standard_error(accuracy: float, texts: float) -> float:
-    """Return the standard error of an accuracy on that many independent texts: sqrt(p (1 - p) / n).
+def verdict(gap: float, rounding: float, std_error: float) -> str:
+    """Say whether a gap that rounding moves by at most `rounding` is larger than its noise (95 %), before rounding.
 
-    Raises:
-        ValueError: for an accuracy outside 0 to 1, or without texts.
+    Where one of the values that round to the gap is and another is not, the verdict hangs on rounding.
     """
-    if not 0 <= accuracy <= 1 or texts <= 0:
-        raise ValueError(f"accuracy {accuracy} on {texts} texts: expected 0 to 1 on at least one text")
-    return math.sqrt(accuracy * (1 - accuracy) / texts)
-
-
-def gap_error(first: float, second: float, texts: float) -> float:
-    """Return the standard error of the difference of two accuracies, as if on different texts.
-
-    On the same texts it is smaller wherever models tend to err on the same ones, which the paper's values
-    do not tell.
-    """
-    return math.hypot(standard_error(first, texts), standard_error(second, texts))
-
-
-def smallest_gap(accuracy: float, texts: float) -> float:
-    """Return how far below `accuracy` another one must lie to be told apart (95 %, unpaired).
-
-    The d that solves d = z sqrt((p (1 - p) + (p - d)(1 - p + d)) / n).
-    """
-    k = Z**2 / texts
-    b = k * (2 * accuracy - 1)
-    return (b + math.sqrt(b**2 + 8 * k * (1 + k) * accuracy * (1 - accuracy))) / (2 * (1 + k))
-
-
-def most_texts(texts: int, available: int | None) -> int:
-    """Return the independent texts that ten splits hold at the most: ten test sets, or the whole dataset."""
-    return min(SPLITS * texts, available or SPLITS * texts)
-
-
-def verdict(gap: float, rounding: float, errors: tuple[float, float]) -> str:
-    """Say whether a gap is noise; `errors` are its standard errors with the most and the least texts.
-
-    It is larger than the noise if it passes that of one split, and within it if it does not pass that of
-    all texts that ten splits can hold; between the two, what is published does not tell.
-    """
-    least, most = errors
-    if gap - rounding > Z * most:
-        return YES
-    return NO if gap + rounding <= Z * least else UNSURE
+    noise = Z * std_error
+    if gap - rounding > noise:
+        return CLEAR
+    return NOISE if gap + rounding <= noise else ROUNDING
 
 
 @dataclass(frozen=True)
@@ -78,17 +45,25 @@ class Gap:
     gap: float
     rounding: float
     """Bound of what rounding or reading off a figure adds."""
-    error_one_split: float
-    error_ten_splits: float
+    effective_texts: float
+    effective_texts_at_most: float
+    """The same of test sets without a text in common, as from a pool without end."""
+    std_error: float
+    """Of the difference of the two means over ten splits, unpaired."""
     verdict: str
     origin: str
 
 
-def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", available: int | None) -> Gap:
-    """Return the gap between two rows of `results`; `available` is the number of texts of the dataset, if known."""
+def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", pool: int) -> Gap:
+    """Return the gap between two rows of `results`; `pool` is the number of texts that test sets are drawn from.
+
+    Raises:
+        ValueError: where a test set has more texts than the pool.
+    """
     first, second, texts = better["accuracy"], worse["accuracy"], int(better["texts"])
-    most = gap_error(first, second, texts)
-    least = gap_error(first, second, most_texts(texts, available))
+    splits = int(better["splits"])
+    effective = effective_texts(texts, splits, expected_overlap(texts, pool))
+    error = gap_error(first, second, effective)
     rounding = float(better["accuracy_uncertainty"] + worse["accuracy_uncertainty"])
     return Gap(
         dataset=str(better["dataset"]),
@@ -96,9 +71,10 @@ def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", available: in
         worse=str(worse["model"]),
         gap=float(first - second),
         rounding=rounding,
-        error_one_split=most,
-        error_ten_splits=least,
-        verdict=verdict(abs(first - second), rounding, (least, most)),
+        effective_texts=effective,
+        effective_texts_at_most=effective_texts(texts, splits, 0.0),
+        std_error=error,
+        verdict=verdict(abs(first - second), rounding, error),
         origin=f"{better['origin']} {worse['origin']}",
     )
 
@@ -126,22 +102,23 @@ class Interval:
     p_value: float
 
 
-def paired_t(differences: Sequence[float], test_to_train: float = 0.0) -> Interval:
-    """Compare two models by their differences on the same splits.
+def paired_t(differences: Sequence[float], overlap: float) -> Interval:
+    """Compare two models by their differences on the same splits, whose test sets share the part `overlap`.
 
-    The variance of the mean is s^2 (1/k + test/train). With 0 this is the plain paired t-test, right for
-    independent splits; with the ratio of test to training texts it is the corrected resampled t-test of
-    Nadeau and Bengio (2003), for splits of one small dataset, which overlap.
+    Differences on two splits are taken to be correlated by that part: exactly so as far as they come from the test
+    texts; as far as they come from the training sets, where these share no larger part (true of sets that are no
+    larger and from the same pool) and their texts act independently. What a text does in training is taken to be
+    independent of whether models are right on it, which matters where the texts of one test set are those that
+    others train on (halves), and hardly in a large pool. Then the mean by its standard error follows Student's t.
 
     Raises:
-        ValueError: for fewer than two splits.
+        ValueError: for fewer than two splits, or an overlap outside 0 to 1.
     """
     count = len(differences)
-    if count < 2:
-        raise ValueError(f"{count} split: expected at least two")
+    factor = variance_of_mean(count, overlap)
     mean = math.fsum(differences) / count
     variance = math.fsum((d - mean) ** 2 for d in differences) / (count - 1)
-    error = math.sqrt(variance * (1 / count + test_to_train))
+    error = math.sqrt(variance * factor)
     if error == 0:
         return Interval(mean, 0.0, mean, mean, float(mean == 0))
     half = float(student.ppf(1 - LEVEL / 2, count - 1)) * error
@@ -157,39 +134,26 @@ def by_split(split_results: pd.DataFrame, source: str, dataset: str) -> pd.DataF
     return first.pivot(index="split", columns="model", values="accuracy").dropna()
 
 
-def paired_gaps(accuracies: pd.DataFrame, test_to_train: float) -> pd.DataFrame:
-    """Compare every pair of models over the same splits, plain and corrected, with Holm's correction for all pairs.
+PAIR_COLUMNS = ["better", "worse", "gap", "std_error", "low", "high", "p_holm", "verdict"]
 
-    `accuracies` comes from `by_split`. Columns `better`, `worse`, `gap`, `low`, `high`, `corrected_low`,
-    `corrected_high` (95 % intervals of the single comparison), `p_holm`, `corrected_p_holm`, `verdict`.
+
+def paired_gaps(accuracies: pd.DataFrame, overlap: float) -> pd.DataFrame:
+    """Compare every pair of models over the same splits by `paired_t`, with Holm's correction for all pairs.
+
+    `accuracies` comes from `by_split`. Columns `better`, `worse`, `gap`, `std_error`, `low`, `high` (95 % interval
+    of the single comparison), `p_holm`, `verdict`.
     """
     order = accuracies.mean().sort_values(ascending=False, kind="stable").index
     pairs = list(combinations(order, 2))
     if not pairs or len(accuracies) < 2:
         return pd.DataFrame(columns=PAIR_COLUMNS)
-    differences = [list(accuracies[better] - accuracies[worse]) for better, worse in pairs]
-    plain = [paired_t(values) for values in differences]
-    corrected = [paired_t(values, test_to_train) for values in differences]
-    p_plain, p_corrected = (holm([found.p_value for found in tests]) for tests in (plain, corrected))
+    tests = [paired_t(list(accuracies[better] - accuracies[worse]), overlap) for better, worse in pairs]
+    corrected = holm([found.p_value for found in tests])
     rows = [
-        (*pair, a.mean, a.low, a.high, b.low, b.high, p, q, _paired_verdict(p, q))
-        for pair, a, b, p, q in zip(pairs, plain, corrected, p_plain, p_corrected, strict=True)
+        (*pair, found.mean, found.std_error, found.low, found.high, p, CLEAR if p < LEVEL else NOISE)
+        for pair, found, p in zip(pairs, tests, corrected, strict=True)
     ]
     return pd.DataFrame(rows, columns=PAIR_COLUMNS)
-
-
-PAIR_COLUMNS = [
-    "better",
-    "worse",
-    "gap",
-    "low",
-    "high",
-    "corrected_low",
-    "corrected_high",
-    "p_holm",
-    "corrected_p_holm",
-    "verdict",
-]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -205,10 +169,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _paired_verdict(plain_p: float, corrected_p: float) -> str:
-    return YES if corrected_p < LEVEL else NO if plain_p >= LEVEL else UNSURE
-
-
 @dataclass(frozen=True)
 class MixedFit:
     """accuracy ~ model + (1 | split): differences to a reference model and where the scatter comes from."""
@@ -219,15 +179,16 @@ class MixedFit:
     """Part of the variance that all models of a split have in common; None where nothing varies."""
 
 
-def mixed_model(accuracies: pd.DataFrame, reference: str) -> MixedFit:
-    """Fit the mixed model by REML; `accuracies` comes from `by_split`.
+def mixed_model(accuracies: pd.DataFrame, reference: str, overlap: float) -> MixedFit:
+    """Fit the mixed model by REML; `accuracies` comes from `by_split`, `overlap` is that of its test sets.
 
     The design is balanced (each model on each split), so the estimates are those of the two-way analysis of
     variance; where the splits scatter less than chance alone would make them, their variance is 0 and their
-    sum of squares goes to the residual (Searle, Casella and McCulloch, Variance Components, section 4.5).
+    sum of squares goes to the residual (Searle, Casella and McCulloch, Variance Components, section 4.5). The
+    residuals of two splits are correlated as in `paired_t`, which widens the standard errors.
 
     Raises:
-        ValueError: for fewer than two models or three splits.
+        ValueError: for fewer than two models or three splits, or an overlap outside 0 to 1.
     """
     splits, models = accuracies.shape
     if models < 2 or splits < MIXED_SPLITS:
@@ -241,7 +202,7 @@ def mixed_model(accuracies: pd.DataFrame, reference: str) -> MixedFit:
     if between < 0:
         scale, between = (of_splits + of_residual) / (free + splits - 1), 0.0
     means = pd.Series(per_model, index=accuracies.columns)
-    error = math.sqrt(2 * scale / splits)
+    error = math.sqrt(2 * scale * variance_of_mean(splits, overlap))
     effects = pd.DataFrame({"estimate": means.drop(reference) - means[reference], "std_error": error})
     total = between + scale
     return MixedFit(effects, float(between / total) if total > 0 else None)

@@ -1,7 +1,6 @@
 """Is duration a good proxy for energy? What the paper's regression (section 4.2) does not say about itself."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -133,36 +132,6 @@ def by_decade(errors: pd.DataFrame) -> pd.DataFrame:
             "worst": worst,
         }
     ).reset_index()
-
-
-@dataclass(frozen=True)
-class NodesTest:
-    """The regression with nodes as a factor, against the paper's."""
-
-    node_wh: float
-    """What a second node adds at no duration."""
-    node_wh_per_s: float
-    """What a second node adds per second."""
-    node_wh_per_s_error: float
-    p_value: float
-    """F test: do the two terms improve the fit?"""
-
-
-def nodes_as_factor(fitted: Fit) -> NodesTest | None:
-    """Test whether runs on two nodes follow the same line; None with fewer than two runs on two nodes."""
-    rows = fitted.points.assign(two_nodes=(fitted.points["nodes"] > 1).astype(int))
-    base_formula = regression.formula(rows)
-    if rows["two_nodes"].sum() < 2 or len(rows) <= len(fitted.terms) + 2:
-        return None  # one run on two nodes decides both terms alone
-    base = smf.ols(base_formula, rows).fit()
-    full = smf.ols(f"{base_formula} + two_nodes + duration_s:two_nodes", rows).fit()
-    _, p_value, _ = full.compare_f_test(base)
-    return NodesTest(
-        node_wh=float(full.params["two_nodes"]),
-        node_wh_per_s=float(full.params["duration_s:two_nodes"]),
-        node_wh_per_s_error=float(full.bse["duration_s:two_nodes"]),
-        p_value=float(p_value),
-    )
 
 
 def equation_2(points: pd.DataFrame, coefficients: tuple[float, float] = EQUATION_2) -> pd.DataFrame:
