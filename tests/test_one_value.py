@@ -83,7 +83,7 @@ def test_best_models_and_accuracies_in_the_prose_are_those_of_the_results_table(
         for place in page.select("[class*='number-']"):
             (name,) = [part[7:] for part in place["class"] if part.startswith("number-")]
             seen += _compared(name, place.get_text(), table)
-    assert seen >= 25
+    assert seen >= 20
 
 
 def _compared(name: str, text: str, table: pd.DataFrame) -> bool:
@@ -164,6 +164,10 @@ def test_the_most_accurate_language_model_of_a_dataset_is_the_same_on_the_page_o
     assert set(found) <= expected
 
 
+_NAMING = ("story", "at_a_glance", "claims", "break_even", "energy_per_correct", "frontier")
+"""Pages on which a number right after a model is its accuracy, and not an energy or a gap."""
+
+
 @one_book
 def test_an_accuracy_beside_a_model_is_one_that_the_results_table_has(every, table) -> None:
     """`XGBoost Embedding 0.47`, in brackets or not: anywhere in the words of a page."""
@@ -176,13 +180,10 @@ def test_an_accuracy_beside_a_model_is_one_that_the_results_table_has(every, tab
     )
     found = []
     for name, page in every.items():
-        if (
-            name.endswith(("claims.html", "at_a_glance.html", "errata.html"))
-            or "figure_1" in name
-            or "table_b" in name
-        ):
-            found += [(name, *pair) for pair in pattern.findall(article(page))]
-    assert len(found) >= 40
+        if name.rpartition("/")[2].removesuffix(".html") in _NAMING:
+            text = re.sub("times the energy of .*? in the median", "", article(page))  # ratios after models
+            found += [(name, *pair) for pair in pattern.findall(text)]
+    assert len(found) >= 200
     assert [item for item in found if item[2] not in known.get(item[1], set())] == []
 
 
@@ -238,7 +239,7 @@ def test_the_share_of_the_gpu_is_the_same_on_every_page(every, table) -> None:
     places = {
         "notebooks/analysis/figure_2_components.html": rf"models whose bars can be read, {expected} of the energy",
         "notebooks/analysis/other_studies.html": rf"the GPU alone is {expected} of the paper's energy",
-        "notebooks/analysis/claims.html": rf"the GPU takes {expected} of the energy of {len(shares)} runs",
+        "notebooks/analysis/claims.html": rf"The GPU takes {expected} of the energy of {len(shares)} runs",
         "book/beyond.html": rf"the GPU alone is {expected}",
     }
     for name, sentence in places.items():
@@ -291,7 +292,7 @@ def test_the_inferred_energy_is_marked_wherever_it_is_drawn_or_named(book, every
     for name in ("index.html", "book/index.html", "book/story.html"):
         file = html(book) / name
         if file.is_file() and "least-energy.energy" in file.read_text(encoding="utf-8"):
-            assert "(inferred)" in article(every[name]), name
+            assert re.search(r"\( ?inferred ?\)", article(every[name])), name
     alt = article(every["notebooks/analysis/figure_1_accuracy_energy.html"])
     assert "decades; the least energy, of Linear Tf-idf, is inferred" in alt
 

@@ -117,7 +117,9 @@ def test_figures_and_the_list_say_which_version_took_our_runs(tables: Tables) ->
         "All 32 runs of ours here were taken by an earlier version of the meter (records of schema 1;" in said
     )
     assert "It made 5 or 6 of the 16 or 17 checks" in said
-    assert "no idle power after the run" in said
+    assert (
+        "What the records lack: idle power after the run, the energy of the idle machine by component" in said
+    )
     artefact = runs(tables)
     assert "32 had 5 or 6 of the 16 or 17 checks that the present meter makes" in artefact.finding
     assert set(artefact.data["schema_version"]) == {1}

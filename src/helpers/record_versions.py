@@ -90,7 +90,7 @@ def about_records(records: Sequence[Record]) -> str:
     return (
         f"{which} taken by an earlier version of the meter (records of schema {versions}; the present one writes "
         f"{SCHEMA_VERSION}). It made {made} of the {present} checks that the present one makes of such a run"
-        + (f", and these records hold no {_or(lacks)}." if lacks else ".")
+        + (f". What the records lack: {', '.join(lacks)}." if lacks else ".")
     )
 
 

@@ -99,7 +99,7 @@ def _column(intervals: list[Interval | None], name: str, rows: pd.DataFrame) -> 
 def _finding(data: pd.DataFrame) -> str:
     published = data[data["source"] == "published"]
     fktg = published[(published["dataset"] == "fktg") & published["wh_per_correct"].notna()]
-    best, most = selection.most_accurate(fktg), fktg.loc[fktg["wh_per_correct"].idxmax()]
+    best, most = selection.most_accurate(fktg), fktg.iloc[int(fktg["wh_per_correct"].argmax())]
     swapped, pairs = _reordered(published)
     accuracies = fktg["accuracy"].max() / fktg["accuracy"].min()
     energy = fktg["energy_wh"].max() / fktg["energy_wh"].min()

@@ -1,6 +1,7 @@
 """Figure 1: accuracy against energy, one panel per dataset (paper, Figure 1 and Tables B1, B4, B5)."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -55,7 +56,7 @@ def figure_1(tables: Tables) -> Artefact:
     )
 
 
-def _span(decades: float, least: "pd.Series[float]") -> str:
+def _span(decades: float, least: "pd.Series[Any]") -> str:
     """Say how many decades lie between most and least energy, and how the least one was got, if it is not printed."""
     how = f"; the least energy, of {model_title(str(least['model']))}, is {least['energy_kind']}"
     return f"The energies span {decades:.1f} decades{how if least['energy_kind'] != 'printed' else ''}."

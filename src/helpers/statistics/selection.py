@@ -4,6 +4,7 @@ Accuracies are those of `results`: the printed one where a table and a figure of
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ def most_accurate_positions(accuracies: Sequence[float]) -> list[int]:
     return [place for place, value in enumerate(accuracies) if value > top - TIE]
 
 
-def most_accurate(rows: pd.DataFrame) -> "pd.Series[float]":
+def most_accurate(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the row of the most accurate run; of several that are equally accurate, the one with the least energy.
 
     Args:
@@ -43,22 +44,24 @@ def tied_for_best(rows: pd.DataFrame) -> pd.DataFrame:
     return tied.loc[_energy_or_limit(tied).sort_values(kind="stable").index]
 
 
-def least_energy(rows: pd.DataFrame) -> "pd.Series[float]":
+def least_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the row of the run with the least energy, among those whose energy is known.
 
     Raises:
         ValueError: where none is.
     """
-    return rows.loc[_known_energy(rows).idxmin()]
+    known = _with_energy(rows)
+    return known.iloc[int(known["energy_wh"].astype(float).argmin())]
 
 
-def most_energy(rows: pd.DataFrame) -> "pd.Series[float]":
+def most_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
     """Return the row of the run with the most energy, among those whose energy is known.
 
     Raises:
         ValueError: where none is.
     """
-    return rows.loc[_known_energy(rows).idxmax()]
+    known = _with_energy(rows)
+    return known.iloc[int(known["energy_wh"].astype(float).argmax())]
 
 
 def shares(energies_wh: Mapping[Hashable, float | None]) -> dict[Hashable, float | None]:
@@ -89,8 +92,8 @@ def _energy_or_limit(rows: pd.DataFrame) -> "pd.Series[float]":
     return rows["energy_wh"].astype(float).fillna(rows["energy_wh_below"].astype(float))
 
 
-def _known_energy(rows: pd.DataFrame) -> "pd.Series[float]":
-    known = rows["energy_wh"].astype(float).dropna()
+def _with_energy(rows: pd.DataFrame) -> pd.DataFrame:
+    known = rows[rows["energy_wh"].notna()]
     if known.empty:
         raise ValueError("no run has an energy")
     return known
