@@ -66,12 +66,18 @@ def test_each_published_point_lies_where_the_printed_figure_has_it(published, pr
         assert symbol.endswith("-open")
 
 
-def test_models_that_the_tables_round_to_one_accuracy_are_told_apart(published):
-    rows = figure_7(published).data
+def test_models_that_the_tables_round_to_one_accuracy_are_drawn_apart_and_named_as_printed(published):
+    artefact = figure_7(published)
+    rows = artefact.data
     tomatoes = rows[(rows["dataset"] == "tomatoes") & (rows["family"] == "Other LLM")].set_index("model")
-    assert tomatoes.loc["llama-3.1-70b", "accuracy"] == pytest.approx(0.9145)
-    assert tomatoes.loc["qwen-2.5-72b", "accuracy"] == pytest.approx(0.909)
+    assert tomatoes.loc["llama-3.1-70b", "accuracy_read"] == pytest.approx(0.9145)
+    assert tomatoes.loc["qwen-2.5-72b", "accuracy_read"] == pytest.approx(0.909)
+    assert set(tomatoes["accuracy"]) == {0.91}
     assert "figure_7" in tomatoes.loc["llama-3.1-70b", "origin"]
+    (panel,) = [panel for panel in artefact.panels if panel.name == "tomatoes"]
+    assert "best Jamba Mini 1.5 with accuracy 0.91" in panel.alt
+    hovers = [text for trace in panel.figure.data for text in trace.hovertext if "Llama 3.1 70B" in text]
+    assert "accuracy 0.910 ± 0.005<br>drawn at 0.9145" in hovers[0]
 
 
 def test_our_runs_of_the_same_models_stand_beside_filled(with_reference):

@@ -171,7 +171,7 @@ def test_a_record_of_version_1_is_read_and_what_it_lacks_is_absent(tmp_path):
     folder.mkdir()
     (folder / RECORD).write_text(json.dumps(document), encoding="utf-8")
     record = read_record(folder / RECORD)
-    assert (record.schema_version, record.environment.threads) == (4, None)
+    assert (record.schema_version, record.environment.threads) == (1, None)
     assert {split.idle_energy for split in record.splits} == {None}
     assert [split.sources for split in record.splits] == [[]] * 3
     assert {split.net_wh for split in record.splits} == {None}
@@ -183,7 +183,7 @@ def test_a_record_of_version_2_is_read_and_what_it_lacks_is_absent(tmp_path):
     for split in document["splits"]:
         del split["replies"]
     record = read_record(place(tmp_path, document))
-    assert (record.schema_version, record.run.served, record.run.asked) == (4, None, None)
+    assert (record.schema_version, record.run.served, record.run.asked) == (2, None, None)
     assert {split.replies for split in record.splits} == {None}
 
 

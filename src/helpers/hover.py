@@ -21,6 +21,9 @@ def _lines(row: "pd.Series[Any]") -> Iterator[str]:
         plus = f" ± {row['accuracy_uncertainty']:.4g}" if pd.notna(row["accuracy_uncertainty"]) else ""
         sd = f", SD over splits {row['accuracy_sd']:.3f}" if pd.notna(row["accuracy_sd"]) else ""
         yield f"accuracy {row['accuracy']:.3f}{plus}{sd}"
+        read = _known(row, "accuracy_read")
+        if read is not None and read != row["accuracy"]:
+            yield f"drawn at {read:.4g}, as the paper's figure shows it"
     yield from _energy_lines(row)
     if pd.notna(row["duration_s"]):
         told = units.duration(_number(row["duration_s"]), 3, _known(row, "duration_uncertainty_s"))
@@ -56,7 +59,8 @@ def _energy_lines(row: "pd.Series[Any]") -> Iterator[str]:
     if pd.notna(row["energy_wh"]):
         energy, texts = _number(row["energy_wh"]), _number(row["texts"])
         told = units.energy(energy, 3, _known(row, "energy_uncertainty_wh"))
-        yield f"energy {told}{_sd(_known(row, 'energy_sd_wh'), units.energy)} ({row['energy_kind']})"
+        kind = _KINDS.get(row["energy_kind"], row["energy_kind"])
+        yield f"energy {told}{_sd(_known(row, 'energy_sd_wh'), units.energy)} ({kind})"
         yield f"{units.energy(energy / texts, 2)} per text"
         if pd.notna(row["accuracy"]) and row["accuracy"] > 0:
             yield f"{units.energy(energy / texts / _number(row['accuracy']), 2)} per correct answer"
@@ -64,6 +68,10 @@ def _energy_lines(row: "pd.Series[Any]") -> Iterator[str]:
         yield f"energy below {units.energy(_number(row['energy_wh_below']))} (printed as a limit)"
     else:
         yield "energy missing"
+
+
+_KINDS = {"inferred": "inferred from the limits of the printed panel; its mark is hidden"}
+"""Kinds of energy that need more than their word."""
 
 
 def _known(row: "pd.Series[Any]", name: str) -> float | None:

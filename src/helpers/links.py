@@ -23,6 +23,11 @@ def page_link(analysis: str, text: str) -> Markup:
     return link(f"notebooks/analysis/{analysis}.html", text)
 
 
+def external(address: str, text: str) -> Markup:
+    """Return a link to a page elsewhere."""
+    return Markup(f'<a href="{html.escape(address)}">{html.escape(text)}</a>')
+
+
 def code(text: str) -> Markup:
     """Return a name as code."""
     return Markup(f"<code>{html.escape(text)}</code>")

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from helpers import units
+from helpers import paths, record_versions, units
 from helpers.artefacts.claims import plain
 from helpers.claims import ledger
 from helpers.claims.source import PUBLISHED
 from helpers.datasets import SPLITS
 from helpers.llm.protocol import DSPY_2025
+from helpers.record import SCHEMA_VERSION, read_record
 from helpers.results import Tables
 from helpers.settings import LlmParameters
-from helpers.statistics import accuracy_noise, diagnostics, power, regression
+from helpers.statistics import accuracy_noise, diagnostics, power, regression, selection
 from helpers.study import model_title, paper_datasets, paper_models, study
+from helpers.study_literature import load_other_studies
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,18 @@ def _figure_1(tables: Tables) -> Iterator[tuple[str, Number]]:
     see = "figure_1_accuracy_energy"
     published = tables.results[tables.results["source"] == "published"]
     fktg = published[(published["dataset"] == "fktg") & published["accuracy"].notna()]
-    best = fktg.sort_values("accuracy").iloc[-1]
-    cheapest, dearest = (fktg.sort_values("energy_wh").iloc[place] for place in (0, -1))
+    best, least, most = (
+        pick(fktg) for pick in (selection.most_accurate, selection.least_energy, selection.most_energy)
+    )
     yield "best.model", Number(model_title(best["model"]), see)
     yield "best.accuracy", Number(f"{best['accuracy']:.2f}", see)
     yield "best.energy", Number(units.energy(best["energy_wh"]), see)
-    yield "dearest.model", Number(model_title(dearest["model"]), see)
-    yield "dearest.energy", Number(units.energy(dearest["energy_wh"]), see)
-    yield "cheapest.model", Number(model_title(cheapest["model"]), see)
-    yield "cheapest.energy", Number(units.energy(cheapest["energy_wh"]), see)
-    yield "decades", Number(f"{math.log10(dearest['energy_wh'] / cheapest['energy_wh']):.1f}", see)
+    yield "most-energy.model", Number(model_title(most["model"]), see)
+    yield "most-energy.energy", Number(units.energy(most["energy_wh"]), see)
+    yield "least-energy.model", Number(model_title(least["model"]), see)
+    yield "least-energy.energy", Number(units.energy(least["energy_wh"]), see)
+    yield "least-energy.kind", Number(str(least["energy_kind"]), see)
+    yield "decades", Number(f"{math.log10(most['energy_wh'] / least['energy_wh']):.1f}", see)
 
 
 def _regression(tables: Tables) -> Iterator[tuple[str, Number]]:
@@ -90,15 +94,15 @@ _PAGES = {
 def _best(tables: Tables) -> Iterator[tuple[str, Number]]:
     """The most accurate model of each dataset, `best.news.model`, and of the language models on FKTG, `best.llm.model`.
 
-    Of models that are printed as equally accurate it is the one that takes less energy.
+    Of models that are printed as equally accurate it is the one that takes the least energy.
     """
     rows = tables.results
     rows = rows[(rows["source"] == PUBLISHED) & (rows["machine"] == "capella") & (rows["nodes"] == 1)]
-    rows = rows[rows["accuracy"].notna()].sort_values(["accuracy", "energy_wh"], ascending=[False, True])
+    rows = rows[rows["accuracy"].notna()]
     groups = {str(name): group for name, group in rows.groupby("dataset")}
     groups["llm"] = groups["fktg"][groups["fktg"]["family"] != "Traditional"]
     for name, group in groups.items():
-        best, see = group.iloc[0], _PAGES.get(name, _PAGES["fktg"])
+        best, see = selection.most_accurate(group), _PAGES.get(name, _PAGES["fktg"])
         yield f"best.{name}.model", Number(model_title(best["model"]), see)
         yield f"best.{name}.accuracy", Number(f"{best['accuracy']:.2f}", see)
         yield f"best.{name}.energy", Number(units.energy(best["energy_wh"]), see)
@@ -136,6 +140,17 @@ def _power(tables: Tables) -> Iterator[tuple[str, Number]]:
         yield f"power.{name}", Number(f"{units.significant(constant.mean_w, 2)}{units.THIN}W", see)
     memory = units.significant(power.implied_gb(found.ram_llm.mean_w), 2)
     yield "power.llm-ram-gb", Number(f"{memory}{units.THIN}GB", see)
+
+
+def _other_studies(_tables: Tables) -> Iterator[tuple[str, Number]]:
+    """The constants that CodeCarbon wrote in another study, and the range of zero-shot energies on the shared dataset."""
+    found = load_other_studies()
+    constants, see = found.constants[0], "power_decomposition"
+    yield "elsewhere.cpu", Number(f"{constants.cpu_power_w:g}{units.THIN}W", see)
+    yield "elsewhere.ram", Number(f"{constants.ram_power_w:.1f}{units.THIN}W", see)
+    yield "elsewhere.ram-gb", Number(f"{constants.ram_gb:,.0f}{units.THIN}GB", see)
+    yield "elsewhere.w-per-gb", Number(f"{constants.ram_power_w / constants.ram_gb:.3f}", see)
+    yield "elsewhere.codecarbon", Number(constants.codecarbon, see)
 
 
 def _equation_2(tables: Tables) -> Iterator[tuple[str, Number]]:
@@ -190,6 +205,24 @@ def _runs(tables: Tables) -> Iterator[tuple[str, Number]]:
         yield f"runs.{source}", Number(str((tables.results["source"] == source).sum()), "runs")
 
 
+def _records(tables: Tables) -> Iterator[tuple[str, Number]]:
+    """Which version of the meter took the committed runs, and how many checks it made of those of the present one."""
+    origins = tables.results.loc[tables.results["source"].isin(study().campaigns), "origin"]
+    files = [
+        file for origin in origins if (file := paths.ROOT / str(origin)).is_relative_to(paths.MEASUREMENTS)
+    ]
+    records = [read_record(file) for file in files]
+    older = [record for record in records if record_versions.is_older(record)]
+    yield "records.all", Number(str(len(records)), "runs")
+    yield "records.older", Number(str(len(older)), "runs")
+    yield "records.schema", Number(str(SCHEMA_VERSION), "runs")
+    if older:
+        made, present = record_versions.checks_in_words(older)
+        yield "records.older-schema", Number(str(max(record.schema_version for record in older)), "runs")
+        yield "records.older-checks", Number(made, "runs")
+        yield "records.checks", Number(present, "runs")
+
+
 def _study(_tables: Tables) -> Iterator[tuple[str, Number]]:
     models = [study().models[name] for name in paper_models()]
     yield "models.all", Number(str(len(models)))
@@ -221,10 +254,12 @@ _PARTS: tuple[Part, ...] = (
     _families,
     _noise,
     _power,
+    _other_studies,
     _regression,
     _equation_2,
     _ledger,
     _runs,
     _settings,
+    _records,
     _study,
 )

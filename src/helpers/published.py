@@ -38,7 +38,7 @@ class Observation:
 
     origin: str
     kind: str
-    """`printed` or `digitised`."""
+    """`printed`, `digitised`, or `inferred`: from the limits of a panel in which the mark is hidden."""
     run: PublishedRun
     quantity: str
     value: float | None
@@ -105,7 +105,7 @@ def _published_row(run: list[dict[Hashable, Any]]) -> dict[str, Any]:
 def _preferred(places: list[dict[Hashable, Any]]) -> dict[Hashable, Any]:
     """Choose among the places that give one quantity of one run.
 
-    A printed value comes before one read off a figure, except an energy that is printed as a limit or
+    A printed value comes before one read off a figure or inferred from its limits, except an energy that is printed as a limit or
     with two decimals below 1 Wh; among figures the most precise reading wins.
     """
 
@@ -166,10 +166,12 @@ def _figure(folder: Path, name: str, gpus_b3: dict[tuple[str, str], int]) -> Ite
         if not row["source"].startswith("digitised"):
             continue  # a marker that cannot be seen: the file repeats the table's value
         run = _run(name, row, gpus_b3)
+        hidden = row["source"] == "digitised_panel_limits"
         for quantity in PRINTED:
-            if text := row.get(quantity):
+            if (text := row.get(quantity)) and not (hidden and quantity == "accuracy"):  # it is Table B1's
+                kind = "inferred" if hidden else "digitised"
                 yield Observation(
-                    name, "digitised", run, quantity, float(text), float(row[f"{quantity}_uncertainty"])
+                    name, kind, run, quantity, float(text), float(row[f"{quantity}_uncertainty"])
                 )
 
 

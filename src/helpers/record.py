@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 READABLE = (1, 2, 3, SCHEMA_VERSION)
-"""What an older record lacks is absent.
+"""What an older record lacks is absent; `helpers.record_versions` says what that is.
 
 Version 1 had no sources, no second idle phase, no thread counts and no power time line; version 2 had no
 language models; version 3 had one protocol of asking them, the companion's, and no cache.
@@ -95,7 +95,7 @@ def _parsed(text: bytes, where: str) -> Record:
             f"{', '.join(map(str, READABLE))}; "
             "use the version of the companion that wrote it"
         )
-    return parse_json(Record, text if version in (None, SCHEMA_VERSION) else _upgraded(text), where)
+    return parse_json(Record, text, where)
 
 
 def read_records(folder: Path) -> tuple[dict[Path, Record], list[str]]:
@@ -192,11 +192,6 @@ def publish(target: Path) -> Iterator[Path]:
             raise UserError(f"{paths.relative(target)}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _upgraded(text: bytes) -> bytes:
-    """Return an older record as one of the version now; what it lacks is absent."""
-    return json.dumps(json.loads(text) | {"schema_version": SCHEMA_VERSION}).encode()
 
 
 def _schema_version(text: bytes) -> object:

@@ -74,7 +74,7 @@ COLUMNS = (
 )
 """Columns of `results`. `energy_wh` adds up CPU, GPU and RAM as the paper does (total_as_published).
 
-`energy_kind`: printed or digitised for published values; for runs measured, partly-measured or estimated,
+`energy_kind`: printed, digitised or inferred for published values; for runs measured, partly-measured or estimated,
 after how CPU and GPU were got (memory always counts by a rule). `net_wh` is `energy_wh` without what the idle
 machine, everything loaded, would have taken in that time at `idle_power_w`. `train_s` and `train_wh`: training on one split,
 the mean over the splits. `origin`: the published tables and figures, or the record. `protocol`: of asking a language

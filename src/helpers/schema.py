@@ -212,8 +212,8 @@ class Check(Strict):
 class Record(Strict):
     """One run, complete."""
 
-    schema_version: Literal[4]
-    """A change of the fields is a new version; older ones are read."""
+    schema_version: Literal[1, 2, 3, 4]
+    """Of what took the run. A change of the fields is a new version; older ones are read."""
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
     """When the run ended, UTC."""
     run: Run

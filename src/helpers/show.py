@@ -20,7 +20,9 @@ from IPython.display import HTML, display
 from helpers import figure_json, paths
 from helpers.environment import git_commit, git_dirty, sha256_of
 from helpers.links import ROOT_LINK, Markup
-from helpers.source_panel import source_panel
+from helpers.record import read_record
+from helpers.record_versions import about_records
+from helpers.source_panel import is_record, source_panel
 from helpers.style import NOT_MEASURED
 
 METADATA = "companion"
@@ -78,7 +80,7 @@ class Artefact:
         for panel in self.panels:
             if panel.figure.data:
                 panel.figure.show()
-        display(HTML(_without_book_links(f"{self.body}{self._caption()}")))  # type: ignore[no-untyped-call]
+        display(HTML(_without_book_links(f"{self.body}{self._about_runs()}{self._caption()}")))  # type: ignore[no-untyped-call]
 
     def html(self) -> str:
         """Return the fragment."""
@@ -86,7 +88,7 @@ class Artefact:
         return (
             f'<figure class="artefact" id="{self.name}">{self._head()}{_legend(self.panels)}'
             f'<div class="panels">{panels}</div>'
-            f"<!-- body -->{self.body}<!-- end of body -->{self._caption()}</figure>"
+            f"<!-- body -->{self.body}<!-- end of body -->{self._about_runs()}{self._caption()}</figure>"
         )
 
     def metadata(self) -> dict[str, Any]:
@@ -134,6 +136,12 @@ class Artefact:
 
     def _head(self) -> str:
         return f'<p class="finding">{html.escape(self.finding)}</p>{_note(self.note)}'
+
+    def _about_runs(self) -> str:
+        """Say which version of the meter took our runs, where an earlier one did."""
+        records = [read_record(paths.ROOT / name) for name in self.sources() if is_record(name)]
+        said = about_records(records)
+        return f'<p class="note meter-version">{html.escape(said)}</p>' if said else ""
 
     def _caption(self) -> str:
         source = source_panel(self.name, self.kind, self.function, self.rebuild, self.sources())

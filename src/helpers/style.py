@@ -47,8 +47,16 @@ COMPONENTS = {
     "gpu": ComponentStyle("GPU", "#56B4E9", "#7CC8F2"),
     "ram": ComponentStyle("Memory", "#E69F00", "#F2B83D"),
 }
-SYMBOLS = {"measured": "", "partly-measured": "-dot", "estimated": "-x", "missing": "-x"}
-"""What is added to the marker of a run of ours, by how its energy was got; with CPU and GPU missing, memory's rule is left."""
+SYMBOLS = {
+    "printed": "-open",
+    "digitised": "-open",
+    "inferred": "-open-dot",
+    "measured": "",
+    "partly-measured": "-dot",
+    "estimated": "-x",
+    "missing": "-x",
+}
+"""What is added to a marker by how the energy of its run was got; with CPU and GPU missing, memory's rule is left."""
 HATCH = "/"
 """Pattern of everything that was estimated, not measured."""
 NOT_MEASURED = "not measured on this machine"

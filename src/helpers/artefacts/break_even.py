@@ -11,14 +11,15 @@ from helpers.artefacts import parts
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.results import Tables
 from helpers.show import Artefact, Panel, html_table
+from helpers.statistics import selection
 from helpers.statistics.break_even import Interval
 from helpers.statistics.break_even import break_even as texts_to_pay
 from helpers.study import PAPER_EMBEDDING, model_title, study
 
-RIVALS = {"cheapest": "star-triangle-up", "most accurate": "hexagram"}
+RIVALS = {"least energy": "star-triangle-up", "most accurate": "hexagram"}
 """The language models of a dataset to compare with, and their markers."""
-_PLACES = {"cheapest": "middle right", "most accurate": "middle left"}
-"""Sides of the labels: the cheapest LLM never lies left of another."""
+_PLACES = {"least energy": "middle right", "most accurate": "middle left"}
+"""Sides of the labels: the LLM with the least energy never lies left of another."""
 _OFFSET = 0.2
 
 
@@ -37,8 +38,8 @@ def break_even(tables: Tables) -> Artefact:
         note=(
             "Training measured in our runs, the LLM's energy per text as published: two machines in one comparison, so read "
             "the order of magnitude. Training on the texts of one split counts; labelling them, loading, and idle "
-            "time do not. Texts until training pays, against the cheapest LLM (triangle) and the most accurate (star); the "
-            "number beside a mark is the LLM's accuracy less the trained model's."
+            "time do not. Texts until training pays, against the LLM with the least energy (triangle) and the most accurate one "
+            "(star); the number beside a mark is the LLM's accuracy less the trained model's."
         ),
         data=data,
         function="helpers.artefacts.break_even.break_even",
@@ -96,7 +97,7 @@ def _comparisons(results: pd.DataFrame) -> pd.DataFrame:
         (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
     ]
     chosen = {
-        dataset: [llms.iloc[llms["energy_wh"].argmin()], llms.iloc[llms["accuracy"].argmax()]]
+        dataset: [selection.least_energy(llms), selection.most_accurate(llms)]
         for dataset, llms in results[_rivals(results)].groupby("dataset")
     }
     rows = []
@@ -238,7 +239,7 @@ def _trace(rows: pd.DataFrame, rival: str, place: dict[str, int], offset: float)
         x=rows["texts"],
         y=rows["model"].map(place) + offset,
         mode="markers+text",
-        name=f"against the {rival} LLM",
+        name=f"against the LLM: {rival}",
         showlegend=False,
         text=labels["text"],
         textposition=_PLACES[rival],
@@ -312,6 +313,6 @@ def _table(data: pd.DataFrame) -> str:
 
 def _texts(middle: float, low: float, high: float) -> str:
     if pd.isna(middle):
-        return "never: the LLM is cheaper per text"
+        return "never: the LLM takes less energy per text"
     upper = "never" if math.isinf(high) else units.significant(high, 2)
     return f"{units.significant(middle, 2)} ({units.significant(low, 2)} to {upper})"

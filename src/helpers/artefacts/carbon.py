@@ -6,8 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers import style, units
-from helpers.artefacts import parts
-from helpers.artefacts.scatter import in_the_studys_order
+from helpers.artefacts import parts, scatter
 from helpers.grids import GRIDS, Grid, co2e_g, grids
 from helpers.paths import relative
 from helpers.results import Tables, in_paper_mode
@@ -36,7 +35,7 @@ def carbon(tables: Tables) -> Artefact:
         note=(
             f"Energy per text x carbon intensity of the grid, for {TEXTS} texts. Marks: {known[HOME].title}; whiskers: from "
             "the cleanest to the dirtiest of the grids below. CPU, GPU and memory as the meter adds them up; without cooling, "
-            "making the hardware, and training."
+            f"making the hardware, and training. {scatter.INFERRED} {scatter.MARKS}"
         ),
         data=data,
         function="helpers.artefacts.carbon.carbon",
@@ -71,7 +70,7 @@ def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
 def _rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the published runs of Table B1 and all measured ones, with a column of g CO2e for each grid."""
     published = (results["source"] == "published") & results["origin"].str.contains("table_b1")
-    rows = in_the_studys_order(results[published | (results["source"] != "published")])
+    rows = scatter.in_the_studys_order(results[published | (results["source"] != "published")])
     columns = [
         "source",
         "dataset",
@@ -158,7 +157,7 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
         mode="markers",
         name=f"{look.title}, {'published' if published else 'measured'}",
         marker={
-            "symbol": f"{look.symbol}{'-open' if published else ''}",
+            "symbol": [f"{look.symbol}{style.SYMBOLS[kind]}" for kind in rows["energy_kind"]],
             "size": 10,
             "color": look.light,
             "line": {"width": 2 if published else 1, "color": look.light if published else style.PAPER},

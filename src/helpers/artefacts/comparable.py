@@ -12,20 +12,22 @@ _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
 def comparable(tables: Tables) -> pd.DataFrame:
     """Return the measured runs, and of the published ones those with an accuracy: Tables B1, B4 and B5, one node.
 
-    Rows of `results` that have an energy or a limit for it. A published accuracy is the most precise
-    reading that agrees with the printed one (Figures 1 and 7). Added columns: `accuracy_low`, `accuracy_high`,
+    Rows of `results` that have an energy or a limit for it. Added columns: `accuracy_low`, `accuracy_high`,
     `energy_low_wh`, `energy_high_wh`, the bounds of rounding and reading; an energy printed as a limit lies
-    between zero and the limit. For measured runs they are the value itself.
+    between zero and the limit. `accuracy_read` is where a mark is drawn: the most precise reading that agrees with the
+    printed accuracy (Figures 1 and 7), and `read_low`, `read_high` are the bounds that print and readings leave
+    together. For measured runs all of them are the value itself.
     """
     rows = scatter.side_by_side(tables.results)
     rows = rows[scatter.drawable(rows)].reset_index(drop=True)
     precise = rows.merge(_readings(tables.observations), on=_RUN, how="left", validate="many_to_one")
     use = (rows["source"] == "published") & precise["best"].notna()
     margin = rows["accuracy_uncertainty"].astype(float).fillna(0)
-    rows["accuracy_low"] = precise["low"].where(use, (rows["accuracy"] - margin).clip(lower=0))
-    rows["accuracy_high"] = precise["high"].where(use, rows["accuracy"] + margin)
-    rows["accuracy"] = precise["best"].where(use, rows["accuracy"])
-    rows["accuracy_uncertainty"] = precise["best_uncertainty"].where(use, rows["accuracy_uncertainty"])
+    rows["accuracy_low"] = (rows["accuracy"] - margin).clip(lower=0)
+    rows["accuracy_high"] = rows["accuracy"] + margin
+    rows["accuracy_read"] = precise["best"].where(use, rows["accuracy"])
+    rows["read_low"] = precise["low"].where(use, rows["accuracy_low"])
+    rows["read_high"] = precise["high"].where(use, rows["accuracy_high"])
     rows["origin"] = [
         " ".join(sorted({*origin.split(), *more.split()})) if used else origin
         for origin, more, used in zip(rows["origin"], precise["origins"].fillna(""), use, strict=True)
@@ -50,7 +52,6 @@ def _readings(observations: pd.DataFrame) -> pd.DataFrame:
         low=("low", "max"),
         high=("high", "min"),
         best=("value", "first"),
-        best_uncertainty=("uncertainty", "first"),
         origins=("origin", " ".join),
     )
     runs["best"] = runs["best"].clip(runs["low"], runs["high"])

@@ -13,7 +13,7 @@ from helpers.artefacts import dots, parts, scatter
 from helpers.artefacts.comparable import comparable, folded
 from helpers.results import Tables
 from helpers.show import Artefact, Panel, html_table
-from helpers.statistics import bootstrap
+from helpers.statistics import bootstrap, selection
 from helpers.statistics.bootstrap import Interval
 from helpers.study import model_title, paper_models, study
 
@@ -43,11 +43,12 @@ def energy_per_correct(tables: Tables) -> Artefact:
         finding=_finding(data),
         note=(
             "Energy of one pass divided by the number of correct answers. Hollow: published, one Capella node; its bar is "
-            f"what rounding and reading leave open, a triangle an upper limit. {scatter.MARKS} Their bars are 95 % "
-            f"bootstrap intervals over the splits (percentiles of {bootstrap.DRAWS:,} resamples, fixed seed). The splits "
-            "overlap, so the interval is about other splits of the same texts, not about new texts; at 10 splits it is "
-            f"about 5 % too narrow. {scatter.ACCOUNTING} Published and measured runs are different machines: compare models "
-            "within one of them."
+            "what rounding and reading leave open, a triangle an upper limit. "
+            f"{scatter.INFERRED} {scatter.MARKS} "
+            f"Their bars are 95 % bootstrap intervals over the splits (percentiles of {bootstrap.DRAWS:,} resamples, fixed "
+            "seed). The splits overlap, so the interval is about other splits of the same texts, not about new texts; at 10 "
+            f"splits it is about 5 % too narrow. {scatter.ACCOUNTING} Published and measured runs are different machines: "
+            "compare models within one of them."
         ),
         data=data,
         function="helpers.artefacts.energy_per_correct.energy_per_correct",
@@ -98,15 +99,14 @@ def _column(intervals: list[Interval | None], name: str, rows: pd.DataFrame) -> 
 def _finding(data: pd.DataFrame) -> str:
     published = data[data["source"] == "published"]
     fktg = published[(published["dataset"] == "fktg") & published["wh_per_correct"].notna()]
-    best = fktg.sort_values("accuracy").iloc[-1]
-    dearest = fktg.sort_values("wh_per_correct").iloc[-1]
+    best, most = selection.most_accurate(fktg), fktg.iloc[int(fktg["wh_per_correct"].argmax())]
     swapped, pairs = _reordered(published)
     accuracies = fktg["accuracy"].max() / fktg["accuracy"].min()
     energy = fktg["energy_wh"].max() / fktg["energy_wh"].min()
     return (
         f"On FKTG a correct answer costs {units.energy(best['wh_per_correct'])} with the most accurate model, "
-        f"{model_title(best['model'])}, and {units.energy(dearest['wh_per_correct'])} with "
-        f"{model_title(dearest['model'])}: accuracies differ by a factor of {parts.times(accuracies)} there and energies "
+        f"{model_title(best['model'])}, and {units.energy(most['wh_per_correct'])} with "
+        f"{model_title(most['model'])}: accuracies differ by a factor of {parts.times(accuracies)} there and energies "
         f"by one of {parts.times(energy)}, and over all datasets counting correct answers instead of texts reorders "
         f"{swapped} of {pairs} pairs of models."
     )
@@ -166,11 +166,7 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
     limit = rows["wh_per_correct"].isna()
     cost = rows["wh_per_correct"].fillna(rows["high_wh_per_correct"])
     symbols = [
-        "triangle-left-open"
-        if below
-        else f"{look.symbol}-open"
-        if published
-        else f"{look.symbol}{style.SYMBOLS[kind]}"
+        "triangle-left-open" if below else f"{look.symbol}{style.SYMBOLS[kind]}"
         for below, kind in zip(limit, rows["energy_kind"], strict=True)
     ]
     return dots.dots(
@@ -223,12 +219,7 @@ def _published_table(rows: pd.DataFrame, caption: str) -> str:
     shown = pd.DataFrame(
         {
             "Model": rows["model"].map(model_title),
-            "Accuracy": [
-                f"{value:.3f}" if high - low < 0.005 else f"{value:.2f}"
-                for value, low, high in zip(
-                    rows["accuracy"], rows["accuracy_low"], rows["accuracy_high"], strict=True
-                )
-            ],
+            "Accuracy": rows["accuracy"].map("{:.2f}".format),
             "mWh per text": _milli(
                 rows["wh_per_text"], rows["energy_wh_below"] / rows["texts"].astype(float)
             ),

@@ -1,6 +1,7 @@
 """Figure 1: accuracy against energy, one panel per dataset (paper, Figure 1 and Tables B1, B4, B5)."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -8,6 +9,7 @@ from helpers import units
 from helpers.artefacts import scatter
 from helpers.results import Tables
 from helpers.show import Artefact, Panel
+from helpers.statistics import selection
 from helpers.study import model_title
 
 REAL = ("news", "yelp", "tomatoes", "emotion")
@@ -26,13 +28,14 @@ def figure_1(tables: Tables) -> Artefact:
     """
     chosen = scatter.in_the_studys_order(scatter.side_by_side(tables.results))
     fktg = chosen[(chosen["dataset"] == "fktg") & (chosen["source"] == "published")]
-    best = fktg.sort_values("accuracy").iloc[-1]
-    cheapest, dearest = (fktg.sort_values("energy_wh").iloc[i] for i in (0, -1))
-    decades = math.log10(dearest["energy_wh"] / cheapest["energy_wh"])
+    best, least, most = (
+        pick(fktg) for pick in (selection.most_accurate, selection.least_energy, selection.most_energy)
+    )
+    decades = math.log10(most["energy_wh"] / least["energy_wh"])
     finding = (
         f"The most accurate model, {model_title(best['model'])}, needs {units.energy(best['energy_wh'])} for 189 texts; "
-        f"the dearest, {model_title(dearest['model'])}, needs {units.energy(dearest['energy_wh'])} "
-        f"{'and is less accurate' if dearest['accuracy'] < best['accuracy'] else 'and is as accurate'}."
+        f"the one with the most energy, {model_title(most['model'])}, needs {units.energy(most['energy_wh'])} "
+        f"{'and is less accurate' if most['accuracy'] < best['accuracy'] else 'and is as accurate'}."
     )
     return Artefact(
         name="figure_1_accuracy_energy",
@@ -41,16 +44,22 @@ def figure_1(tables: Tables) -> Artefact:
         note=(
             "Energy of one pass over a test set (189 texts of FKTG and the sample, 200 of the others) against "
             "accuracy, whose axis differs from dataset to dataset. Hollow: published, Capella, one node; a triangle is "
-            "an upper limit. A mark bears its name where there is room. "
+            f"an upper limit. {scatter.INFERRED} A mark bears its name where there is room. "
             f"{scatter.MARKS} {scatter.ACCOUNTING}"
         ),
         data=chosen[scatter.DATA_COLUMNS],
         function="helpers.artefacts.figure_1.figure_1",
         panels=[
-            _panel(chosen, "fktg", f"{finding} The energies span {decades:.1f} decades.", wide=True),
+            _panel(chosen, "fktg", f"{finding} {_span(decades, least)}", wide=True),
             *(_panel(chosen, name, "") for name in (*REAL, "fktg-sample")),
         ],
     )
+
+
+def _span(decades: float, least: "pd.Series[Any]") -> str:
+    """Say how many decades lie between most and least energy, and how the least one was got, if it is not printed."""
+    how = f"; the least energy, of {model_title(str(least['model']))}, is {least['energy_kind']}"
+    return f"The energies span {decades:.1f} decades{how if least['energy_kind'] != 'printed' else ''}."
 
 
 def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Panel:

@@ -11,7 +11,7 @@ from helpers.artefacts import bars
 from helpers.record import Method
 from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel
-from helpers.statistics import power
+from helpers.statistics import power, selection
 from helpers.study import TraditionalModel, model_title, study
 
 _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
@@ -84,7 +84,7 @@ _COLUMNS = [
 
 def _component(run: "pd.Series[Any]", name: str, bounds: dict[Any, float]) -> dict[str, Any]:
     energy = run[f"{name}_wh"]
-    known = pd.to_numeric(run[[f"{part}_wh" for part in _STACK]]).sum(min_count=1)
+    share = selection.shares({part: run[f"{part}_wh"] for part in _STACK})[name]
     published = run["source"] == "published"
     columns = ("source", "dataset", "synthetic", "machine", "model", "family", "gpus", "origin")
     return {
@@ -93,7 +93,7 @@ def _component(run: "pd.Series[Any]", name: str, bounds: dict[Any, float]) -> di
         "method": _PUBLISHED[name] if published else run[f"{name}_method"],
         "energy_wh": energy,
         "energy_uncertainty_wh": bounds.get((*run[_RUN], f"{name}_wh")) if published else None,
-        "share": energy / known if known > 0 else None,
+        "share": share,
         "power_w": 3600 * energy / run["duration_s"],
         "total_wh": run["energy_wh"],
     }

@@ -162,10 +162,7 @@ def _add_points(figure: go.Figure, points: pd.DataFrame, published: bool, legend
         rows = points[points["family"] == family]
         if rows.empty:
             continue
-        mark = "-open" if published else ""
-        symbols = [
-            look.symbol + (mark or ("-x" if kind == "estimated" else "")) for kind in rows["energy_kind"]
-        ]
+        symbols = [look.symbol + style.SYMBOLS[kind] for kind in rows["energy_kind"]]
         bars = {"thickness": 1, "width": 0, "color": look.light}
         figure.add_trace(
             go.Scatter(

@@ -9,6 +9,7 @@ from helpers.artefacts.comparable import comparable
 from helpers.artefacts.parts import times
 from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel
+from helpers.statistics import selection
 from helpers.study import model_title, study
 
 DATASETS = ("news", "yelp", "tomatoes", "emotion")
@@ -23,7 +24,7 @@ def figure_7(tables: Tables) -> Artefact:
 
     The rule is applied to the published accuracies as printed (Tables B4 and B5, Capella, one node). Every
     measured row of the same models stands beside them. Points lie where the printed figure has them, which
-    tells accuracies apart that the tables round to one number.
+    tells accuracies apart that the tables round to one number; what is said of a model is its printed accuracy.
     """
     printed = _rows(tables.results)
     published = printed[printed["source"] == "published"]
@@ -40,11 +41,11 @@ def figure_7(tables: Tables) -> Artefact:
             "Energy of one pass over a test set of 200 texts against accuracy, for the models with the three highest "
             f"accuracies as printed, ties included, and {model_title(COMPARED)}. "
             f"{_as_drawn(published, tables.printed['figure_7'])} Circle: traditional; square: LLM; diamond: reasoning "
-            "LLM. Hollow: published, Capella, one node; accuracies, and energies below 1 Wh, are read off the printed "
-            "figure where it shows them. "
+            "LLM. Hollow: published, Capella, one node; marks lie at the accuracies, and energies below 1 Wh, that are "
+            "read off the printed figure where it shows them. "
             f"{scatter.MARKS} {scatter.ACCOUNTING} {_spread(chosen)}"
         ).strip(),
-        data=chosen[scatter.DATA_COLUMNS],
+        data=chosen[[*scatter.DATA_COLUMNS, "accuracy_read"]],
         function="helpers.artefacts.figure_7.figure_7",
         panels=[_panel(chosen, name, axes) for name in DATASETS],
     )
@@ -89,15 +90,15 @@ def _finding(published: pd.DataFrame) -> str:
     gain, factor = {}, {}
     for dataset, rows in published.groupby("dataset"):
         name = study().datasets[str(dataset)].title
-        best = rows.sort_values(["accuracy", "energy_wh"], ascending=[False, True]).iloc[0]
+        best = selection.most_accurate(rows)
         compared = rows[rows["model"] == COMPARED].iloc[0]
         gain[name] = best["accuracy"] - compared["accuracy"]
         factor[name] = best["energy_wh"] / compared["energy_wh"]
     least, most = (f"{gain[name]:.2f} ({name})" for name in _ends(gain))
     low, high = (f"{times(factor[name])} ({name})" for name in _ends(factor))
     return (
-        f"The most accurate model, the cheapest where several tie in print, is ahead of {model_title(COMPARED)} by {least} to "
-        f"{most} in accuracy and needs {low} to {high} times its energy."
+        "The most accurate model, the one with the least energy where several tie in print, is ahead of "
+        f"{model_title(COMPARED)} by {least} to {most} in accuracy and needs {low} to {high} times its energy."
     )
 
 

@@ -34,7 +34,7 @@ def frontier(tables: Tables) -> Artefact:
     Membership of published runs is `certain` or `possible`, after rounding and limits; that of measured ones
     is the share of bootstrap resamples of the splits in which a run is on the frontier.
     """
-    rows = _judged(comparable(tables), tables.split_results)
+    rows = _judged(_as_read(comparable(tables)), tables.split_results)
     published, measured = (rows[(rows["source"] == "published") == flag] for flag in (True, False))
     return Artefact(
         name="frontier",
@@ -43,17 +43,18 @@ def frontier(tables: Tables) -> Artefact:
         note=(
             "A run is on the frontier if no other run of the same dataset has at least its accuracy for at most its "
             "energy. Published and measured runs never compete: each has panels of its own, and a line joins runs of one "
-            "machine. Accuracy axes differ from dataset to dataset. Strong marks are on the frontier; faint ones are "
+            "machine. A published mark lies where the paper's figure shows it, if it does, which tells apart what its tables "
+            "round to one number. Accuracy axes differ from dataset to dataset. Strong marks are on the frontier; faint ones are "
             "beaten, or may be: a triangle is a limit (printed as less than 0.01 Wh), so whether its model lies on the "
             'frontier is open unless accuracy decides it. "Certain" means for all values that rounding, reading and limits '
             "allow; it does not mean that another draw of texts would give the same. "
-            f"{scatter.MARKS} For measured runs the share says in how many of "
+            f"{scatter.INFERRED} {scatter.MARKS} For measured runs the share says in how many of "
             f"{bootstrap.DRAWS:,} resamples of the splits a run is on the frontier. {scatter.ACCOUNTING}"
         ),
         data=rows[
             [
                 *scatter.DATA_COLUMNS[:-1],
-                *("accuracy_low", "accuracy_high", "energy_low_wh", "energy_high_wh"),
+                *("accuracy_read", "accuracy_low", "accuracy_high", "energy_low_wh", "energy_high_wh"),
                 *("on_frontier", "share_of_resamples", "origin"),
             ]
         ],
@@ -66,6 +67,11 @@ def frontier(tables: Tables) -> Artefact:
             else parts.paragraph(f"Runs of ours: {style.NOT_MEASURED}.")
         ),
     )
+
+
+def _as_read(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take the bounds that print and readings of an accuracy leave together, which decide more than the print alone."""
+    return rows.assign(accuracy_low=rows["read_low"], accuracy_high=rows["read_high"])
 
 
 def _judged(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
@@ -122,8 +128,8 @@ def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:
 def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]) -> Panel:
     published = kind == PUBLISHED
     members = rows[rows["on_frontier"] == CERTAIN]
-    ends = [members["energy_high_wh"].idxmin(), members["accuracy"].idxmax()] if len(members) else []
-    low, high = rows["accuracy"].min(), rows["accuracy"].max()
+    ends = [members["energy_high_wh"].idxmin(), scatter.drawn_at(members).idxmax()] if len(members) else []
+    low, high = scatter.drawn_at(rows).min(), scatter.drawn_at(rows).max()
     room = max(high - low, 0.1)
     axes = scatter.Axes(
         (low - 0.05 * room, high + 0.25 * room), decades
@@ -194,21 +200,21 @@ def _said(members: pd.DataFrame) -> str:
         + parts.titles(group.sort_values("energy_high_wh")["model"])
         for (source, machine), group in members.groupby(["source", "machine"], sort=False)
     ]
-    return f"On the frontier for certain, cheapest first: {'; '.join(groups) or 'none'}."
+    return f"On the frontier for certain, from the least energy on: {'; '.join(groups) or 'none'}."
 
 
 def _corners(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the runs on the frontier by their best values, by accuracy; a limit counts as the energy."""
     energy = rows["energy_wh"].astype(float).fillna(rows["energy_high_wh"])
-    kept = rows.assign(energy_wh=energy)[on_frontier(rows["accuracy"].to_list(), energy.to_list())]
-    return kept.sort_values("accuracy")
+    kept = rows.assign(energy_wh=energy)[on_frontier(scatter.drawn_at(rows).to_list(), energy.to_list())]
+    return kept.sort_values("accuracy_read")
 
 
 def _steps(rows: pd.DataFrame, dash: str) -> go.Scatter:
     """Draw the least energy at which an accuracy is to be had."""
     corners, (light, dark) = _corners(rows), _LINE
     return go.Scatter(
-        x=corners["accuracy"],
+        x=scatter.drawn_at(corners),
         y=corners["energy_wh"],
         mode="lines",
         line={"shape": "vh", "width": 1.5, "color": light, "dash": dash},

@@ -20,16 +20,17 @@ def published(rows: pd.DataFrame) -> str:
         {
             "Dataset": [study().datasets[name].title for name in certain["dataset"]],
             "Model": certain["model"].map(model_title),
-            "Accuracy": [
+            "Accuracy": certain["accuracy"].map("{:.2f}".format),
+            "Figure and table leave": [
                 f"{low:.3f} to {high:.3f}"
                 for low, high in zip(certain["accuracy_low"], certain["accuracy_high"], strict=True)
             ],
             "Energy (Wh)": _energies(certain, 1.0),
-            "Accuracy gained": _gains(certain),
+            "Gained": _gains(certain),
             "for energy times": _factors(certain),
         }
     )
-    caption = "Published runs on the frontier for certain, from the cheapest on; energy of one pass"
+    caption = "Published runs on the frontier for certain, from the least energy on; energy of one pass"
     body = html_table(shown, caption, list(shown.columns[2:]))
     sentences = [
         f"{study().datasets[str(dataset)].title}: {parts.titles(group['model'])} "
@@ -76,13 +77,17 @@ def _energies(rows: pd.DataFrame, per_wh: float) -> list[str]:
 
 
 def _gains(rows: pd.DataFrame) -> list[str | None]:
-    """Return what each run adds in accuracy to the next cheaper one of its dataset."""
+    """Return what each run adds in printed accuracy to the one of its dataset with the next less energy."""
     gains = rows.groupby("dataset", sort=False)["accuracy"].diff()
-    return [None if pd.isna(gain) else f"{gain:+.3f}" for gain in gains]
+    return [None if pd.isna(gain) else "below 0.01" if gain < _CENT / 2 else f"{gain:+.2f}" for gain in gains]
+
+
+_CENT = 0.01
+"""A unit of the last printed digit of an accuracy; what figures alone tell apart differs by less."""
 
 
 def _factors(rows: pd.DataFrame) -> list[str | None]:
-    """Return how many times the energy of the next cheaper one each run takes; at least that, after a limit."""
+    """Return how many times the energy of the run before it each run takes; at least that, after a limit."""
     before = rows.groupby("dataset", sort=False)["energy_high_wh"].shift()
     factors = rows["energy_low_wh"].astype(float) / before
     exact = rows["energy_wh"].astype(float) / rows.groupby("dataset", sort=False)["energy_wh"].shift().astype(

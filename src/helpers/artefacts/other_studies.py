@@ -2,71 +2,28 @@
 
 import html
 import math
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from pydantic import Field
 
 from helpers import paths, style, units
 from helpers.accounting import energies
-from helpers.artefacts import dots, scatter
+from helpers.artefacts import dots, parts, scatter
 from helpers.artefacts.comparable import comparable
-from helpers.links import Markup
+from helpers.links import external
 from helpers.results import Tables
 from helpers.show import Artefact, Panel, html_table
+from helpers.statistics import selection
 from helpers.study import PAPER_EMBEDDING, model_title, study
-from helpers.validation import Strict, load_yaml, parse
+from helpers.study_literature import OTHER_STUDIES, StudyEnergy, load_other_studies
 
-FILE = paths.STUDY / "other_studies.yaml"
 ACCOUNTING = {"total": "CPU, GPU and memory", "gpu": "GPU only"}
 PAPER = "The paper (Capella)"
 _GREY = ("#57606a", "#9aa4ae")
 _GPU_ONLY = "triangle-up"
 _ROW_PX = 21
-
-
-class Source(Strict):
-    """Where a figure stands."""
-
-    title: str
-    url: str = Field(pattern=r"^https://\S+$")
-    doi: str | None = Field(default=None, pattern=r"^10\.\d{4,}/\S+$")
-
-
-class Figure(Strict):
-    """What another study gives for 1000 texts."""
-
-    study: str
-    what: str = Field(max_length=22)
-    """Model or group of models, short enough for the axis."""
-    task: str
-    dataset: str | None = None
-    """Our id of the dataset, where it is one of the study's."""
-    wh_per_1000_texts: float = Field(gt=0)
-    accounting: Literal["total", "gpu"]
-    """`total`: CPU, GPU and memory; `gpu`: GPU only."""
-    hardware: str
-    basis: Literal["printed", "recomputed", "secondary source"]
-    source: Source
-    note: str | None = None
-
-
-class OtherStudies(Strict):
-    """The file `data/study/other_studies.yaml`."""
-
-    figures: list[Figure] = Field(min_length=1)
-
-
-def load_other_studies(file: Path = FILE) -> list[Figure]:
-    """Read and check the figures of other studies.
-
-    Raises:
-        UserError: one line with file, key and fault of the first one found.
-    """
-    where = paths.relative(file)
-    return parse(OtherStudies, load_yaml(file, where), where).figures
 
 
 def other_studies(tables: Tables) -> Artefact:
@@ -75,7 +32,7 @@ def other_studies(tables: Tables) -> Artefact:
     Each mark says what is counted: CPU, GPU and memory, or the GPU only; the GPU alone is shown for
     published runs where Figure 2 gives it and for measured ones where it was measured.
     """
-    figures = load_other_studies()
+    figures = load_other_studies().figures
     ours = _runs(comparable(tables))
     data = pd.concat([ours, _others(figures)], ignore_index=True)
     finding = _finding(data)
@@ -86,9 +43,9 @@ def other_studies(tables: Tables) -> Artefact:
         note=(
             "One pass scaled to 1000 texts; one mark per dataset. A triangle counts the GPU only, every other mark CPU, GPU "
             "and memory; a triangle that points to the left is an upper limit. Hollow: published. "
-            f"{scatter.MARKS} Tasks, hardware, batch sizes and memory rules differ from study to study, so "
-            "orders of magnitude can be compared, not ranks. Where a figure of another study is recomputed or comes from a "
-            "secondary source, the table says so."
+            f"{scatter.INFERRED} {scatter.MARKS} Tasks, hardware, batch sizes and memory rules differ from study to study, so "
+            "orders of magnitude can be compared, not ranks. Inference only: loading a model counts in none of them. The "
+            "table says how each figure was taken from its source, and which are drafts or come from a secondary one."
         ),
         data=data,
         function="helpers.artefacts.other_studies.other_studies",
@@ -120,11 +77,12 @@ def _runs(rows: pd.DataFrame) -> pd.DataFrame:
         wh_per_1000_texts=energies(rows, "total_as_published") * per_1000,
         below_wh=rows["energy_wh_below"].astype(float) * per_1000,
     )
+    total["gpu_share"] = selection.gpu_shares(rows)
     gpu = common.assign(accounting="gpu", wh_per_1000_texts=energies(rows, "gpu_only") * per_1000)
     return pd.concat([total, gpu[gpu["wh_per_1000_texts"].notna()]], ignore_index=True)
 
 
-def _others(figures: list[Figure]) -> pd.DataFrame:
+def _others(figures: Sequence[StudyEnergy]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -136,9 +94,10 @@ def _others(figures: list[Figure]) -> pd.DataFrame:
                 "accounting": item.accounting,
                 "wh_per_1000_texts": float(item.wh_per_1000_texts),
                 "basis": item.basis,
+                "derivation": item.derivation,
                 "source_url": item.source.url,
                 "note": item.note,
-                "origin": paths.relative(FILE),
+                "origin": paths.relative(OTHER_STUDIES),
             }
             for item in figures
         ]
@@ -150,24 +109,17 @@ def _finding(data: pd.DataFrame) -> str:
     same = data[(data["dataset"] == "tomatoes") & (data["accounting"] == "total")]
     paper = same[(same["block"] == PAPER) & (same["family"] != "Traditional")]["wh_per_1000_texts"].dropna()
     theirs = same[same["family"].isna()]["wh_per_1000_texts"]
-    shares = _gpu_shares(data)
+    shares = data[data["block"] == PAPER]["gpu_share"].dropna()
+    others = parts.listed(list(dict.fromkeys(same[same["family"].isna()]["block"])))
     return (
-        f"For 1000 film reviews of the set that the paper calls tomatoes, its LLMs take {_span(paper)} and the zero-shot "
-        f"models of other studies {_span(theirs)}, both with CPU, GPU and memory; the GPU alone is "
-        f"{100 * shares.min():.0f} to {100 * shares.max():.0f} % of the paper's total where Figure 2 shows it."
+        f"For 1000 film reviews of the set that the paper calls tomatoes, its LLMs take {_span(paper)}, against "
+        f"{_span(theirs)} for the zero-shot models of {others}, both with CPU, GPU and memory and without loading; "
+        f"the GPU alone is {100 * shares.min():.0f} to {100 * shares.max():.0f} % of the paper's energy where Figure 2 shows it."
     )
-
-
-def _gpu_shares(data: pd.DataFrame) -> pd.Series:
-    of_paper = data[data["block"] == PAPER]
-    by = of_paper.pivot_table(
-        index=["model", "dataset"], columns="accounting", values="wh_per_1000_texts", observed=True
-    )
-    return (by["gpu"] / by["total"]).dropna()
 
 
 def _span(values: pd.Series) -> str:
-    return f"{units.energy(values.min())} to {units.energy(values.max())}"
+    return f"{units.energy(values.min(), 3)} to {units.energy(values.max(), 3)}"
 
 
 def _panel(data: pd.DataFrame, finding: str) -> Panel:
@@ -223,7 +175,7 @@ def _places(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.Scatter:
     limit = rows["wh_per_1000_texts"].isna()
-    ending = ["-open" if published else style.SYMBOLS[kind] for kind in rows["energy_kind"]]
+    ending = [style.SYMBOLS.get(kind, "-open") for kind in rows["energy_kind"]]
     symbols = [
         "triangle-left-open"
         if below
@@ -247,7 +199,11 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
 def _hover(row: "pd.Series[Any]") -> str:
     value = row["wh_per_1000_texts"]
     said = f"below {units.energy(row['below_wh'])}" if pd.isna(value) else units.energy(value, 3)
-    details = [row[name] for name in ("dataset", "task", "hardware", "basis", "note") if _known(row[name])]
+    details = [
+        row[name]
+        for name in ("dataset", "task", "hardware", "basis", "derivation", "note")
+        if _known(row[name])
+    ]
     lines = [
         f"<b>{row['what']}</b> ({row['block']})",
         f"{said} per 1000 texts, {ACCOUNTING[row['accounting']]}",
@@ -261,7 +217,7 @@ def _known(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _table(figures: list[Figure]) -> str:
+def _table(figures: Sequence[StudyEnergy]) -> str:
     shown = pd.DataFrame(
         {
             "Study": [item.study for item in figures],
@@ -270,13 +226,11 @@ def _table(figures: list[Figure]) -> str:
             "Counted": [ACCOUNTING[item.accounting] for item in figures],
             "Hardware": [item.hardware for item in figures],
             "Basis": [item.basis for item in figures],
-            "Source": pd.Series([_link(item.source) for item in figures], dtype=object),  # or it is no markup
+            "Source": pd.Series(
+                [external(item.source.address, item.source.title) for item in figures], dtype=object
+            ),  # or it is no markup
+            "How it was taken": [item.derivation for item in figures],
             "Task and remarks": [". ".join(filter(None, (item.task, item.note))) for item in figures],
         }
     )
     return html_table(shown, "Figures of other studies", ["Wh per 1000 texts"])
-
-
-def _link(source: Source) -> Markup:
-    target = f"https://doi.org/{source.doi}" if source.doi else source.url
-    return Markup(f'<a href="{html.escape(target)}">{html.escape(source.title)}</a>')

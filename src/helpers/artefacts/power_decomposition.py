@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from helpers import style
-from helpers.artefacts import power_claims, power_tables
+from helpers import paths, style
+from helpers.artefacts import parts, power_claims, power_tables
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, Panel
 from helpers.statistics import power
 from helpers.statistics.power import Constants, RankChange
 from helpers.study import model_title, study
+from helpers.study_literature import OTHER_STUDIES
 
 CONSTANT_P = 0.05
 """Below this probability the powers of a component are not called one constant."""
@@ -37,6 +38,7 @@ def power_decomposition(tables: Tables) -> Artefact:
     minimal = runs.sort_values("gpus", kind="stable").drop_duplicates("model").set_index("model")
     change = power.rank_change(minimal["total"], minimal["gpu_inferred"])
     measured = power.measured_under_rules(in_paper_mode(tables.results))
+    data = _data(read, per_gpu, runs, measured)
     return Artefact(
         name="power_decomposition",
         label="Power behind Figure 2",
@@ -44,23 +46,10 @@ def power_decomposition(tables: Tables) -> Artefact:
         note=(
             "Our reading of Figure 2, not a statement of the paper. A power that is the same whatever runs is a "
             "constant of the software, most likely an estimate; where it is one, only the GPU's part was measured. What follows "
-            "from subtracting it is inferred. Whiskers are bounds (about 95 %) of reading the figure."
+            "from subtracting it is inferred. Another study's public files hold the same CPU power and the same rule "
+            "for memory. Whiskers are bounds (about 95 %) of reading the figure."
         ),
-        data=pd.concat(
-            [
-                read.rename(columns={"power_w": "value_w"}).assign(source="published"),
-                per_gpu.drop(columns=["duration_s", "energy_wh"])
-                .rename(columns={"power_w": "value_w"})
-                .assign(source="published", quantity="w_per_gpu_inferred"),
-                in_the_studys_order(runs)
-                .rename(columns={rule: f"{rule}_wh" for rule in power.RULES})
-                .assign(quantity="energy"),
-                measured.rename(columns={r: f"{r}_wh" for r in power.MEASURED_RULES}).assign(
-                    quantity="energy"
-                ),
-            ],
-            ignore_index=True,
-        ),
+        data=data,
         function="helpers.artefacts.power_decomposition.power_decomposition",
         panels=[
             _constants_panel(read, found),
@@ -72,6 +61,26 @@ def power_decomposition(tables: Tables) -> Artefact:
             ),
         ],
         body=power_tables.body(found, runs, minimal, measured) + power_claims.claims(tables, runs),
+        inputs=parts.inputs(data["origin"], [paths.relative(OTHER_STUDIES)]),
+    )
+
+
+def _data(
+    read: pd.DataFrame, per_gpu: pd.DataFrame, runs: pd.DataFrame, measured: pd.DataFrame
+) -> pd.DataFrame:
+    """Return powers and energies under all rules, one row each."""
+    return pd.concat(
+        [
+            read.rename(columns={"power_w": "value_w"}).assign(source="published"),
+            per_gpu.drop(columns=["duration_s", "energy_wh"])
+            .rename(columns={"power_w": "value_w"})
+            .assign(source="published", quantity="w_per_gpu_inferred"),
+            in_the_studys_order(runs)
+            .rename(columns={rule: f"{rule}_wh" for rule in power.RULES})
+            .assign(quantity="energy"),
+            measured.rename(columns={r: f"{r}_wh" for r in power.MEASURED_RULES}).assign(quantity="energy"),
+        ],
+        ignore_index=True,
     )
 
 

@@ -1,13 +1,17 @@
 """The tables under the power decomposition: constants, memory rules, energies and rankings under other rules."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from helpers import units
+from helpers.links import external
 from helpers.metering.ram import RAM_W_PER_GB
 from helpers.show import html_table
 from helpers.statistics import power
 from helpers.statistics.power import Constant, Constants
 from helpers.study import model_title, paper_machines, study
+from helpers.study_literature import MeterConstants, load_other_studies
 
 RATIOS = (
     ("qwen-2.5-72b", "qwen-2.5-7b"),
@@ -16,7 +20,7 @@ RATIOS = (
     ("ds-llama-70b", "llama-3.1-70b"),
     ("qwen-2.5-72b", "linear-embedding"),
 )
-"""Dearer and cheaper model of the comparisons that the paper makes, or that its figures invite."""
+"""Models with more and with less energy in the comparisons that the paper makes, or that its figures invite."""
 
 
 def body(found: Constants, runs: pd.DataFrame, minimal: pd.DataFrame, measured: pd.DataFrame) -> str:
@@ -24,6 +28,7 @@ def body(found: Constants, runs: pd.DataFrame, minimal: pd.DataFrame, measured: 
     return "".join(
         (
             _constants(found),
+            _elsewhere(load_other_studies().constants),
             _memory_rules(found),
             _energies(minimal),
             _ranks(minimal),
@@ -64,6 +69,27 @@ def _constants(found: Constants) -> str:
     return html_table(frame, caption, ("Weighted mean (W)", "chi2/dof", "p"))
 
 
+def _elsewhere(constants: Sequence[MeterConstants]) -> str:
+    """Return the powers that CodeCarbon wrote on machines of other studies, whose files are public."""
+    frame = pd.DataFrame(
+        {
+            "Study": [item.study for item in constants],
+            "CodeCarbon": [item.codecarbon for item in constants],
+            "Machine": [item.hardware for item in constants],
+            "CPU (W)": [f"{item.cpu_power_w:g}" for item in constants],
+            "Memory (W)": [f"{item.ram_power_w:.2f}" for item in constants],
+            "Memory (GB)": [f"{item.ram_gb:.1f}" for item in constants],
+            "W per GB": [f"{item.ram_power_w / item.ram_gb:.3f}" for item in constants],
+            "Tracking": [item.tracking_mode for item in constants],
+            "Taken from": pd.Series(
+                [external(item.source.address, item.source.title) for item in constants], dtype=object
+            ),
+        }
+    )
+    caption = "The same constants as CodeCarbon itself wrote them, in the public files of another study"
+    return html_table(frame, caption, ("CPU (W)", "Memory (W)", "Memory (GB)", "W per GB"))
+
+
 def _memory(ram: Constant) -> str:
     return f"{power.implied_gb(ram.mean_w):.0f} ± {power.implied_gb(ram.bound_w):.0f} GB at 0.375 W/GB"
 
@@ -102,7 +128,7 @@ def _energies(minimal: pd.DataFrame) -> str:
         ranks = shown[rule].where(ranked).rank()
         frame[title] = [_with_rank(wh, rank) for wh, rank in zip(shown[rule], ranks, strict=True)]
     caption = (
-        "Energy in Wh for 189 texts of FKTG and, in brackets, the rank from the cheapest among the models that have a "
+        "Energy in Wh for 189 texts of FKTG and, in brackets, the rank from the least energy on among the models that have a "
         "value under every rule. Models without embeddings show no component in Figure 2 and use no GPU"
     )
     return html_table(frame, caption, tuple(power.RULES.values()))

@@ -1,4 +1,8 @@
-"""What the meter is worth on the machines where its benches ran: errors by length of the task, and overhead."""
+"""What the meter is worth on the machines where its benches ran: errors by length of the task, and overhead.
+
+Two ratios to the long run of the same task: of the energy of a pass, and of the mean power, that is energy by duration. The
+machine's speed differs from run to run, which is in the first and not in the second.
+"""
 
 from collections.abc import Sequence
 
@@ -43,7 +47,7 @@ def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str,
     """Show the benches of the meter (`helpers.bench`), each with the path of its file.
 
     What each tool reports of a pass, by the length of the task, relative to the long run of the same task by
-    the same tool: energy per pass in the table, energy per second of work in the figure.
+    the same tool: energy of a pass in the table, mean power (energy per second of work) in table and figure.
     """
     data = pd.DataFrame(
         [_row(file, bench, cell) for file, bench in meters for cell in bench.cells], columns=list(_COLUMNS)
@@ -58,9 +62,10 @@ def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str,
         finding=_finding([bench for _, bench in meters]),
         note=(
             "One is right. Each tool measured each task in a process of its own and was then given the same task repeated "
-            "for long; its energy of a pass, per second of work, is divided by that of the long run, so that neither what "
-            "the tool counts nor the speed of the machine matters, only what it loses or adds. Bars: lowest and highest of "
-            "the repeats."
+            "for long; its mean power, the energy of a pass per second of work, is divided by that of the long run, so that "
+            "neither what the tool counts nor the speed of the machine matters, only what it loses or adds. Ratios of the "
+            "energy of a pass, which the speed of the machine changes, stand in the table. Bars: lowest and highest of the "
+            "repeats."
         ),
         data=data,
         function="helpers.artefacts.protocol.protocol",
@@ -109,16 +114,23 @@ def _row(file: str, bench: MeterBench, cell: Cell) -> dict[str, object]:
 
 def _finding(benches: Sequence[MeterBench]) -> str:
     cells = [cell for bench in benches for cell in bench.cells]
-    ours = _span([cell for cell in cells if cell.tool == OURS])
+    ours = _ratios([cell for cell in cells if cell.tool == OURS])
     if ours is None:
         return _NONE
-    naive = _span([cell for cell in cells if cell.tool in NAIVE])
+    naive = _ratios([cell for cell in cells if cell.tool in NAIVE])
     lengths = [cell.length_s for cell in cells]
     span = (
-        f"Of tasks from {units.duration(min(lengths))} to {units.duration(max(lengths))}, windows give {ours}"
+        f"Of tasks from {units.duration(min(lengths))} to {units.duration(max(lengths))}, windows give {ours} of the same "
+        "work in a long run"
     )
-    theirs = "" if naive is None else f", CodeCarbon's start and stop {naive}"
-    return f"{span}{theirs} times the energy of the same work in a long run{_overhead_words(benches)}."
+    theirs = "" if naive is None else f"; CodeCarbon's start and stop, {naive}"
+    return f"{span}{theirs}{_overhead_words(benches)}."
+
+
+def _ratios(cells: Sequence[Cell]) -> str | None:
+    """Name both ratios of a tool's tasks; None where it gave no energy."""
+    power, energy = _span([cell.power_ratio for cell in cells]), _span([cell.energy_ratio for cell in cells])
+    return power and energy and f"{power} times the mean power and {energy} times the energy"
 
 
 def _overhead_words(benches: Sequence[MeterBench]) -> str:
@@ -132,11 +144,11 @@ def _overhead_words(benches: Sequence[MeterBench]) -> str:
     )
 
 
-def _span(cells: Sequence[Cell]) -> str | None:
-    known = [cell.power_ratio for cell in cells if cell.power_ratio is not None]
+def _span(ratios: Sequence[float | None]) -> str | None:
+    known = [ratio for ratio in ratios if ratio is not None]
     if not known:
         return None
-    return f"{units.significant(min(known), 2)} to {units.significant(max(known), 2)}"
+    return f"{units.significant(min(known), 3)} to {units.significant(max(known), 3)}"
 
 
 def _panel(bench: MeterBench) -> Panel:
@@ -158,21 +170,25 @@ def _panel(bench: MeterBench) -> Panel:
         ticktext=[units.duration(length, 1) for length in lengths],
         minor={"ticks": ""},
     )
-    figure.update_yaxes(title="Energy, relative to a long run", range=[0, _TOP * 1.03])
+    figure.update_yaxes(title="Mean power, relative to a long run", range=[0, _TOP * 1.03])
     figure.add_hline(y=1, line={"color": "#8a9099", "width": 1, "dash": "dot"}, layer="below")
     return Panel(
         name=bench.where.machine,
         title=bench.where.machine,
         note=load_sentence(bench),
         figure=figure,
-        alt=f"Energy per pass by length of the task, relative to a long run, on {bench.where.machine}. "
+        alt=f"Mean power by length of the task, relative to a long run, on {bench.where.machine}. "
         + "; ".join(
             f"{tool.title}: {span}"
             for tool in bench.tools
-            if (span := _span([cell for cell in bench.cells if cell.tool == tool.name]))
+            if (span := _span([cell.power_ratio for cell in bench.cells if cell.tool == tool.name]))
         ),
         wide=True,
     )
+
+
+def _times(ratio: float | None) -> str:
+    return "unknown" if ratio is None else units.significant(ratio, 3)
 
 
 def _trace(name: str, title: str, cells: Sequence[Cell], beside: float) -> go.Scatter:
@@ -184,6 +200,7 @@ def _trace(name: str, title: str, cells: Sequence[Cell], beside: float) -> go.Sc
             "low": cell.power_range[0],
             "high": cell.power_range[1],
             "hover": f"{title}<br>task of {units.duration(cell.length_s)}, {cell.passes} passes<br>"
+            f"mean power {_times(cell.power_ratio)} and energy {_times(cell.energy_ratio)} times the long run's<br>"
             f"{units.energy(cell.energy_wh, 3)} per pass, long run {units.energy(cell.long_energy_wh, 3)}",
         }
         for cell in sorted(cells, key=lambda cell: cell.length_s)

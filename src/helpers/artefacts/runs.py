@@ -1,5 +1,6 @@
 """The audit's list of runs: every record behind the book, with its checks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,7 @@ from helpers import paths
 from helpers.artefacts import llm_runs
 from helpers.links import link
 from helpers.record import Environment, Record, read_record
+from helpers.record_versions import check_counts, checks_in_words, is_older
 from helpers.results import Tables
 from helpers.run_pages import page_of
 from helpers.show import Artefact, html_table
@@ -29,9 +31,12 @@ def runs(tables: Tables) -> Artefact:
         label="List of runs",
         finding=(
             f"{len(data)} measured runs stand behind this book, {asked or 'none'} of them of language models; "
-            f"{failed} of them failed a check."
+            f"{failed} of them failed a check{_of_how_many(records)}."
         ),
-        note="A failed check does not remove a run; it is shown wherever the run is.",
+        note=(
+            "A failed check does not remove a run; it is shown wherever the run is. Checks: how many the run's version of the "
+            "meter made, of how many the present one makes of such a run."
+        ),
         data=data,
         function="helpers.artefacts.runs.runs",
         body=_body(data) + llm_runs.body(rows, records) + _refused(tables.refused),
@@ -52,6 +57,8 @@ _COLUMNS = (
         "concurrency",
     ),
     *(
+        "schema_version",
+        "checks",
         "weights",
         "tokens_in",
         "tokens_out",
@@ -62,7 +69,29 @@ _COLUMNS = (
         "origin",
     ),
 )
-_SHOWN = ("run", "synthetic", "campaign", "created", "machine", "gpus", "nodes", "commit", "checks_failed")
+_METER = ("schema_version", "checks")
+"""Of the version of the meter: schema of the record, and how many checks it made of how many."""
+_SHOWN = (
+    "run",
+    "synthetic",
+    "campaign",
+    "created",
+    "machine",
+    "gpus",
+    "nodes",
+    "commit",
+    *_METER,
+    "checks_failed",
+)
+
+
+def _of_how_many(records: Sequence[Record]) -> str:
+    """Say how many checks the runs of an earlier version of the meter had."""
+    older = [record for record in records if is_older(record)]
+    if not older:
+        return ""
+    made, present = checks_in_words(older)
+    return f", and {len(older)} had {made} of the {present} checks that the present meter makes"
 
 
 def _row(row: "pd.Series[Any]", record: Record) -> dict[str, object]:
@@ -75,6 +104,8 @@ def _row(row: "pd.Series[Any]", record: Record) -> dict[str, object]:
         "created": record.created,
         "machine": record.run.machine,
         "commit": _commit(record.environment),
+        "schema_version": record.schema_version,
+        "checks": " of ".join(map(str, check_counts(record))),
         "checks_failed": row["checks_failed"],
         "messages": "; ".join(check.message for check in record.checks if not check.passed),
         "origin": row["origin"],

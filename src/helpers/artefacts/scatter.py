@@ -11,6 +11,7 @@ from helpers import style
 from helpers.hover import hover_text
 from helpers.results import in_paper_mode
 from helpers.show import Panel
+from helpers.statistics import selection
 from helpers.study import PAPER_EMBEDDING, model_title, study
 
 _FRAME_PX = 57
@@ -44,6 +45,11 @@ DATA_COLUMNS = [
 ]
 """Columns of `results` that a figure of this kind offers as CSV."""
 MARKS = "Filled: our runs, with a cross where CPU and GPU were estimated, with a dot where one of them was measured."
+INFERRED = (
+    "Hollow with a dot: inferred from the limits of the printed panel, which hides the mark; the paper prints only that the "
+    "energy is below 0.01 Wh."
+)
+"""What is said of the one published energy that was neither printed nor read off a mark (`energy_kind`: inferred)."""
 ACCOUNTING = "CPU, GPU and memory are added up as in the paper; memory always counts by a rule."
 
 
@@ -145,11 +151,15 @@ def extremes(rows: pd.DataFrame) -> list[object]:
     published = rows[rows["source"] == "published"]
     named = rows if published.empty else published
     energy = named["energy_wh"].dropna()
-    return (
-        [named["accuracy"].idxmax(), named["accuracy"].idxmin(), energy.idxmax(), energy.idxmin()]
-        if len(energy)
-        else []
-    )
+    if energy.empty:
+        return []
+    picked = (selection.most_accurate(named), selection.most_energy(named), selection.least_energy(named))
+    return [*(row.name for row in picked), named["accuracy"].idxmin()]
+
+
+def drawn_at(rows: pd.DataFrame) -> pd.Series:
+    """Return the accuracies at which rows are drawn: read off the paper's figure where that is known (`comparable`)."""
+    return rows["accuracy_read"] if "accuracy_read" in rows else rows["accuracy"]
 
 
 def pixels(rows: pd.DataFrame, axes: Axes, size: style.Size) -> list[tuple[float, float]]:
@@ -162,7 +172,7 @@ def pixels(rows: pd.DataFrame, axes: Axes, size: style.Size) -> list[tuple[float
             (x - left) / (right - left) * width,
             (high - math.log10(y)) / (high - low) * height,
         )
-        for x, y in zip(rows["accuracy"], rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
+        for x, y in zip(drawn_at(rows), rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
     ]
 
 
@@ -177,16 +187,12 @@ def _trace(
     below = rows["energy_wh"].isna()
     energy = rows["energy_wh"].fillna(rows["energy_wh_below"])
     symbols = [
-        "triangle-down-open"
-        if limit
-        else f"{look.symbol}-open"
-        if published
-        else f"{look.symbol}{style.SYMBOLS[kind]}"
+        "triangle-down-open" if limit else f"{look.symbol}{style.SYMBOLS[kind]}"
         for limit, kind in zip(below, rows["energy_kind"], strict=True)
     ]
     spread = {"thickness": 1, "width": 0, "color": look.light}
     return go.Scatter(
-        x=rows["accuracy"],
+        x=drawn_at(rows),
         y=energy,
         mode="markers+text",
         name=f"{look.title}, {'published' if published else 'measured'}",
@@ -247,7 +253,7 @@ def _alt(rows: pd.DataFrame, title: str) -> str:
         return f"{title}: not measured on this machine."
     parts = []
     for published, part in rows.groupby(rows["source"] == "published", sort=False):
-        best = part.sort_values("accuracy").iloc[-1]
+        best = selection.most_accurate(part)
         kind, count = "Published" if published else "Measured here", part["model"].nunique()
         parts.append(
             f"{kind}: {count} model{'s' if count > 1 else ''}, best {model_title(best['model'])} with accuracy "

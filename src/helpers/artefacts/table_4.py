@@ -7,6 +7,7 @@ from helpers.artefacts import parts
 from helpers.record import read_record
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
+from helpers.statistics import selection
 from helpers.study import DatasetEntry, model_title, paper_datasets, study
 
 
@@ -45,7 +46,8 @@ def _catalogue(results: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
             (results["source"] == "published") & (results["dataset"] == name) & results["accuracy"].notna()
         ]
         linked_in = ["table_4_datasets"] if name in set(printed["dataset"]) else []
-        best = published.sort_values("accuracy", kind="stable").iloc[-1] if len(published) else None
+        tied = selection.tied_for_best(published) if len(published) else published
+        best = tied.iloc[0] if len(tied) else None
         rows.append(
             {
                 "source": "catalogue",
@@ -63,7 +65,7 @@ def _catalogue(results: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
                 "data_from": _place(entry),
                 "best_accuracy": None if best is None else best["accuracy"],
                 "best_model": None if best is None else best["model"],
-                "best_tied": int((published["accuracy"] == published["accuracy"].max()).sum()),
+                "best_tied": len(tied),
                 "origin": " ".join(
                     parts.inputs(["data/study/datasets.yaml"], linked_in, published["origin"])
                 ),

@@ -12,6 +12,7 @@ from helpers.artefacts.parts import times
 from helpers.artefacts.scatter import in_the_studys_order
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
+from helpers.statistics import selection
 from helpers.study import TraditionalModel, model_title, study
 
 OTHER_DATASETS = ("news", "yelp", "tomatoes", "emotion")
@@ -173,13 +174,13 @@ def _finding(published: pd.DataFrame, datasets: Sequence[str]) -> str:
     sentences = []
     for dataset in datasets:
         rows = published[published["dataset"] == dataset]
-        order = rows.sort_values(["accuracy", "energy_wh"], ascending=[False, True])
-        best = order.iloc[0]
-        tied = int((rows["accuracy"] == best["accuracy"]).sum())
-        which = model_title(best["model"]) + (f", the cheapest of {tied} that reach it" if tied > 1 else "")
+        tied = selection.tied_for_best(rows)
+        best = tied.iloc[0]
+        least = f", the one with the least energy of {len(tied)} that reach it" if len(tied) > 1 else ""
+        which = f"{model_title(best['model'])}{least}"
         text = f"on {dataset} the best accuracy is {best['accuracy']:.2f} ({which})"
         if best["family"] != "Traditional":
-            small = order[order["family"] == "Traditional"].iloc[0]
+            small = selection.most_accurate(rows[rows["family"] == "Traditional"])
             factor = best["energy_wh"] / small["energy_wh"]
             text += f", {best['accuracy'] - small['accuracy']:.2f} above {model_title(small['model'])}"
             text += f" at {times(factor)} times its energy" if pd.notna(factor) else ""

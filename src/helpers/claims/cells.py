@@ -113,6 +113,8 @@ class Run:
         found = self._cell("energy", "gpu_wh" if self.source.mode == "gpu_only" else "energy_wh")
         if not total:
             self.log.notes.add(TITLES[self.source.mode])
+        if self.row["energy_kind"] == "inferred":
+            self.log.notes.add(f"energy of {self.title} inferred from the limits of a panel")
         return found
 
     def component(self, name: str) -> Value:

@@ -9,9 +9,9 @@ from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise, too_little
 from helpers.claims.registry import Recomputed, recomputed
-from helpers.claims.values import NOISE, Untestable, Value, median, one_at_a_time
+from helpers.claims.values import Untestable, Value, median, one_at_a_time
 from helpers.claims.wording import OTHER, REASONING, TRADITIONAL, accuracy, dataset_title, energy, number
-from helpers.statistics import regression
+from helpers.statistics import regression, selection
 
 LARGER = ("qwen-2.5-72b", "phi-3.5-moe", "llama-3.1-70b", "jamba-mini-1.5", "ds-llama-70b")
 """The LLMs that the paper calls larger, because they need two GPUs (section 4.1.1)."""
@@ -22,8 +22,8 @@ _FEWEST_RUNS = 5
 
 def best(runs: Sequence[Run]) -> Run:
     """Return the most accurate run; of several as accurate, the one with the least energy."""
-    top = max(run.accuracy().value for run in runs)
-    level = [run for run in runs if run.accuracy().value > top - NOISE]
+    accuracies = [run.accuracy().value for run in runs]
+    level = [runs[place] for place in selection.most_accurate_positions(accuracies)]
     return level[0] if len(level) == 1 else min(level, key=lambda run: run.energy().value)
 
 

@@ -9,6 +9,7 @@ from helpers.claims.evidence import ANY, Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, largest, misses, not_positive, positive, smallest
 from helpers.claims.wording import EVERYONE, LLM, TRADITIONAL, energy, machine_title, names, number
+from helpers.statistics import selection
 
 
 @claim("gpu-has-largest-share")
@@ -201,7 +202,7 @@ def _gpu_share(evidence: Evidence, runs: Sequence[Run]) -> Recomputed:
                 f"all components of {run.title} in {evidence.source.label} are 0, which leaves no share"
             )
         margins.append(parts["gpu"] - largest([parts["cpu"], parts["ram"]]))
-        shares.append(parts["gpu"].value / total)
+        shares.append(selection.shares({name: part.value for name, part in parts.items()})["gpu"] or 0.0)
     on = names(machine_title(name) for name in sorted({str(run.row["machine"]) for run in known}))
     return recomputed(
         not_positive(margins),

@@ -82,7 +82,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
     for row in _records(_of(tables.observations, name), None):
         value = number(row["value"])
         if value is not None:
-            item = Observed(value, number(row["uncertainty"]), str(row["origin"]), row["kind"] == "digitised")
+            item = Observed(value, number(row["uncertainty"]), str(row["origin"]), row["kind"] != "printed")
             observed.setdefault((*run_key(row), row["quantity"]), []).append(item)
     return Source(
         name=name,

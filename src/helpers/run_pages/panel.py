@@ -13,7 +13,8 @@ from helpers.environment import sha256_of
 from helpers.errors import UserError
 from helpers.links import ROOT_LINK, Markup, link
 from helpers.metering.timeline import FILE as POWER
-from helpers.record import RECORD, Component, Energy, Record
+from helpers.record import RECORD, SCHEMA_VERSION, Component, Energy, Record
+from helpers.record_versions import check_counts, is_older, lacking
 from helpers.result_rows import measured_row
 from helpers.run_pages.power_line import power_lines
 from helpers.show import html_table
@@ -35,8 +36,10 @@ _DIGITS = 3
 def summary(file: Path, record: Record, command: str) -> str:
     """Return what the run gave, in words, and where to go from here."""
     failed = [check.name for check in record.checks if not check.passed]
-    held = f"All {len(record.checks)} checks passed."
-    checks = f"{len(failed)} of {len(record.checks)} checks failed: {', '.join(failed)}." if failed else held
+    made, present = check_counts(record)
+    of_how_many = f" ({made} of the {present} that the present meter makes)" if is_older(record) else ""
+    held = f"All {made} checks passed{of_how_many}."
+    checks = f"{len(failed)} of {made} checks{of_how_many} failed: {', '.join(failed)}." if failed else held
     committed = file.is_relative_to(paths.MEASUREMENTS)
     kind = "Committed with the study" if committed else "Measured on this machine and not committed"
     synthetic = " The texts are invented: this is a demo, no result." if record.run.synthetic else ""
@@ -44,9 +47,21 @@ def summary(file: Path, record: Record, command: str) -> str:
     return (
         f'<p class="finding">{html.escape(_gave(record))}</p>'
         f'<p class="{"warning-text" if failed else "note"}">{html.escape(checks)}</p>'
+        f'<p class="note">{html.escape(_version(record))}</p>'
         f"<p>{kind}, in the campaign {html.escape(record.run.campaign)}; finished {record.created}.{synthetic} "
         f'<a href="{ROOT_LINK}notebooks/analysis/runs.html">All runs</a>. '
         f'<a href="{ROOT_LINK}{SCHEMA_PAGE}">What each field of a record means</a>.</p>{again}'
+    )
+
+
+def _version(record: Record) -> str:
+    """Say which version of the meter took the run, and what an older one lacks."""
+    if not is_older(record):
+        return f"Taken by the present version of the meter (record of schema {record.schema_version})."
+    lacks = lacking(record)
+    return (
+        f"Taken by an earlier version of the meter: this record is of schema {record.schema_version}, the present one writes "
+        f"{SCHEMA_VERSION}." + (f" It lacks: {', '.join(lacks)}." if lacks else "")
     )
 
 
@@ -109,7 +124,8 @@ def checks(record: Record) -> str:
 def power(file: Path, record: Record) -> str:
     """Return the power time line, or why there is none."""
     if POWER not in record.files:
-        return "<p>This run took no power time line.</p>"
+        why = ": the version of the meter that took it had none" if is_older(record) else ""
+        return f"<p>This run took no power time line{why}.</p>"
     try:
         return power_lines(file.parent / POWER)
     except UserError as error:

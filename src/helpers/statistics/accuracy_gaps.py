@@ -82,12 +82,14 @@ def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", pool: int) ->
 def published_accuracies(results: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Return the published rows of a dataset that have an accuracy, indexed by model; the best one first.
 
+    Of equally accurate ones that is the one with the least energy, as in `selection.most_accurate`.
+
     A model that has several stands with its best.
     """
     rows = results[
         (results["source"] == "published") & (results["dataset"] == dataset) & results["accuracy"].notna()
     ]
-    best_first = rows.sort_values("accuracy", ascending=False, kind="stable")
+    best_first = rows.sort_values(["accuracy", "energy_wh"], ascending=[False, True], kind="stable")
     return best_first.drop_duplicates("model").set_index("model", drop=False)
 
 
