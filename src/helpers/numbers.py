@@ -11,7 +11,7 @@ from helpers.artefacts.claims import plain
 from helpers.claims import ledger
 from helpers.claims.source import PUBLISHED
 from helpers.results import Tables
-from helpers.statistics import accuracy_gaps, diagnostics, power, regression
+from helpers.statistics import accuracy_gaps, bandwidth_bound, diagnostics, power, regression
 from helpers.study import model_title, paper_models, study
 
 
@@ -132,6 +132,13 @@ def _power(tables: Tables) -> Iterator[tuple[str, Number]]:
     yield "power.llm-ram-gb", Number(f"{memory}{units.THIN}GB", see)
 
 
+def _bound(tables: Tables) -> Iterator[tuple[str, Number]]:
+    """How many published durations leave too little time for one text at a time in DSPy's template."""
+    runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
+    lacking = runs["verdict"] != bandwidth_bound.POSSIBLE
+    yield "bound.lacking", Number(str(lacking.sum()), "one_text_at_a_time")
+
+
 def _equation_2(tables: Tables) -> Iterator[tuple[str, Number]]:
     points = regression.points(tables.results, PUBLISHED, "capella", "fktg")
     errors = diagnostics.equation_2(points)["error_percent"].abs()
@@ -209,6 +216,7 @@ _PARTS: tuple[Part, ...] = (
     _power,
     _regression,
     _equation_2,
+    _bound,
     _ledger,
     _runs,
     _study,

@@ -97,11 +97,11 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
 
 
 def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `results` or `split_results` that may stand beside the paper's: published ones, and ours in its way.
+    """Return the rows of `results` or `split_results` that may stand beside the paper's: published ones, and ours if alike.
 
-    That is one text at a time, the model's own weights as they are, temperature 0, no examples in the prompt, one
-    request for an answer in free text, and an engine that is known to have no prefix cache. The others have their
-    places on the pages on concurrency and of all runs.
+    That is one text at a time, which the paper does not print and which fits its durations on Capella; the model's own weights
+    as they are, temperature 0, no examples in the prompt, one request for an answer in free text, and an engine that is
+    known to have no prefix cache. The others have their places on the pages on concurrency and of all runs.
     """
     if table.empty:
         return table

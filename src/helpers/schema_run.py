@@ -98,7 +98,7 @@ class Run(Strict):
     nodes: int = Field(ge=1)
     """Computers that the model was spread over."""
     concurrency: int = Field(ge=1)
-    """Texts asked at the same time; 1 as in the paper."""
+    """Texts asked at the same time."""
     splits: int = Field(ge=1, le=10)
     """Train/test splits that were measured, from the first."""
     window_s: float = Field(gt=0)

@@ -56,7 +56,7 @@ class LlmParameters(RunParameters):
     nodes: int = Field(default=1, ge=1, le=64)
     """Nodes over which the layers are spread, with Ray."""
     concurrency: int = Field(default=1, ge=1, le=4096)
-    """Texts asked at the same time; 1 is paper mode."""
+    """Texts asked at the same time; 1: one after the other, which fits the paper's durations on Capella."""
     language: Literal["", "de", "en"] = ""
     """Of the instruction; the default is the dataset's."""
     shots: int = Field(default=0, ge=0, le=100)

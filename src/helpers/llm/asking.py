@@ -27,7 +27,7 @@ class Asking:
     """How texts are asked; recorded."""
 
     concurrency: int
-    """Requests under way at the same time; 1 is paper mode."""
+    """Requests under way at the same time; 1: one after the other."""
     timeout_s: float
     """Longest time of one request, from its sending to the end of its answer."""
     max_tokens: int = DEFAULT_MAX_TOKENS

@@ -95,7 +95,7 @@ def points(
 ) -> pd.DataFrame:
     """Return the runs whose duration, GPUs and energy are known; of all datasets where none is named.
 
-    Texts one at a time, as in the paper. Runs on invented texts are left out unless their dataset is named.
+    Measured runs are those with one text at a time. Runs on invented texts are left out unless their dataset is named.
 
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
