@@ -62,16 +62,17 @@ def _finding(runs: pd.DataFrame) -> str:
     for name, machine in paper_machines().items():
         (short if name in set(lacking["machine"]) else full).append((name, machine.title))
     of_full, of_short = (runs[runs["machine"].isin([name for name, _ in part])] for part in (full, short))
-    said = "One text at a time, answered in DSPy's template, fits"
+    said = "One text at a time fits"
     if full:
         said += f" {bars.share(len(of_full), len(of_full))} published durations on {bars.listed([title for _, title in full])}"
     if not short:
         return f"{said}."
     first = lacking.sort_values(["most_tokens", "model"]).iloc[0]
+    inferred = " (inferred)" if first["gpus_origin"] == "inferred" else ""
     return (
-        f"{said}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])}, "
-        f"with the numbers of cards inferred: {model_title(str(first['model']))} on {_cards(first)} has time for at most "
-        f"{first['most_tokens']} tokens a text, and its shortest answer takes {first['complete_tokens']}."
+        f"{said}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])}: "
+        f"{model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most {first['most_tokens']} tokens a "
+        f"text, and the shortest answer in DSPy's template takes {first['complete_tokens']}."
     )
 
 
@@ -113,18 +114,17 @@ def _compared(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
         {
             "Model": rows["model"].map(model_title),
             "Card": rows["gpu_model"],
-            "Printed (s)": rows["duration_s"].map("{:.2f}".format),
-            "A text (s)": rows["text_s"].map("{:.3f}".format),
-            "Weights a token (GB)": rows["gb_per_token"].map("{:.1f}".format),
-            "A token (s)": rows["token_s"].map("{:.4f}".format),
-            "Most tokens": rows["most_tokens"],
-            "Shortest answer": rows["complete_tokens"],
-            "Lower bound with it (s)": rows["least_duration_s"].map("{:.1f}".format),
             "One text at a time": rows["verdict"],
+            "Most tokens": rows["most_tokens"],
+            "Needed": rows["complete_tokens"],
+            "A text (s)": rows["text_s"].map("{:.3f}".format),
+            "Read a token (GB)": rows["gb_per_token"].map("{:.1f}".format),
+            "Pass, printed (s)": rows["duration_s"].map("{:.2f}".format),
+            "At least (s)": rows["least_duration_s"].map("{:.1f}".format),
         }
     )
-    caption = f"{parts.titles(same['model'])} on one card: what the printed durations have time for"
-    return html_table(shown, caption, list(shown.columns[2:-1])) + _below(runs, lacking)
+    caption = "The models whose durations are too short, on one card of each kind"
+    return html_table(shown, caption, list(shown.columns[3:])) + _below(runs, lacking)
 
 
 def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
@@ -137,10 +137,11 @@ def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
         if (bound_s := _with_prompt_s(row)) is not None
     ]
     return one_text_reasons.paragraph(
-        f"With {floor.TOKENS_IN} tokens of prompt and {floor.TOKENS_OUT} of answer, as assumed for Many texts at a time, the "
-        f"lower bounds on an A30 are {parts.listed(told)}. The other {len(rest)} runs all have time: nearest to its shortest "
-        f"answer is {model_title(str(nearest['model']))} on {_cards(nearest)}, with {nearest['most_tokens']} tokens where "
-        f"{nearest['complete_tokens']} are needed. The data below the figure have all of them."
+        "Needed: tokens of the shortest answer in full, with the one that ends it; at least: the lower bound of the duration "
+        f"with it. With {floor.TOKENS_IN} tokens of prompt and {floor.TOKENS_OUT} of answer, as assumed for Many texts at a "
+        f"time, the lower bounds on an A30 are {parts.listed(told)}. The other {len(rest)} runs all have time: nearest to its "
+        f"shortest answer is {model_title(str(nearest['model']))} on {_cards(nearest)}, with {nearest['most_tokens']} tokens "
+        f"where {nearest['complete_tokens']} are needed. The data below the figure have all of them."
     )
 
 
@@ -160,7 +161,7 @@ def _by_gpus(lacking: pd.DataFrame) -> str:
     shown = pd.DataFrame({"Model": lacking["model"].map(model_title), "Card": lacking["gpu_model"]})
     for count in tokens.columns:
         shown[bars.several(int(count), "card")] = tokens[count].astype("Int64")
-    shown["Shortest answer"] = lacking["complete_tokens"]
+    shown["Needed"] = lacking["complete_tokens"]
     shown["Possible from"] = [
         None if pd.isna(count) else bars.several(int(count), "card") for count in enough
     ]

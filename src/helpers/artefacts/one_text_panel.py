@@ -20,9 +20,7 @@ _CARDS = {
     "H100": style.FamilyStyle("H100", "#0072B2", "#6BB5F0", "square"),
 }
 """Colour (Okabe-Ito) and marker of a card, both, for readers who see colours differently."""
-_TEMPLATE = style.FamilyStyle(
-    "Shortest answer, without and with closing marker", "#6b7280", "#9aa3ae", "line-ns"
-)
+_TEMPLATE = style.FamilyStyle("Shortest answer", "#6b7280", "#9aa3ae", "line-ns")
 
 
 def panel(runs: pd.DataFrame, alt: str) -> Panel:
@@ -40,7 +38,7 @@ def panel(runs: pd.DataFrame, alt: str) -> Panel:
         range=list(_LOG_TOKENS),
         tickvals=list(_TICKS),
         ticktext=[str(tick) for tick in _TICKS],
-        title="Most tokens of an answer that fit, one text at a time",
+        title="Most tokens that fit, one text at a time",
         minor={"ticks": ""},
     )
     dots.model_axis(figure, set(runs["model"]))

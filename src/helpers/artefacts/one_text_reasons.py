@@ -55,7 +55,7 @@ _OPEN = (
 def _shorter(lacking: pd.DataFrame) -> str:
     shortest = ANSWER.format(category="geoWK").replace("\n\n", " ").replace("\n", " ")
     return (
-        f"The shortest one in full, {shortest}, has {ANSWER_TOKENS.complete} tokens with the token that ends it "
+        f"The shortest in full, {shortest}, has {ANSWER_TOKENS.complete} tokens with the one that ends it "
         f"({PHI_ANSWER_TOKENS.complete} for Phi), the longest {ANSWER_TOKENS.longest} ({PHI_ANSWER_TOKENS.longest}). DSPy also "
         f"reads an answer without its closing marker, which has {ANSWER_TOKENS.readable} tokens or more "
         f"({PHI_ANSWER_TOKENS.readable}). There is time for that in {_named(lacking, SHORTENED)}, if most categories were short "
