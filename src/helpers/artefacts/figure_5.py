@@ -34,17 +34,17 @@ def figure_5(tables: Tables) -> Artefact:
         label="Figure 5",
         finding=finding,
         note=(
-            "One pass over the test set on one node, mean over the splits. Open bars: published (Table B3). Filled "
-            "bars: our runs. An asterisk marks the models of the printed figure. How many GPUs were used is inferred: "
-            "Table B3 does not print it; the H100 runs equal runs of Table B1 and Figures 3 and 6, and the other cards "
-            f"are assumed to have been as many. {one_text_reasons.caveat(tables.results)} {bars.ACCOUNTING} "
+            f"Open bars: published (Table B3). Filled bars: our runs. {one_text_reasons.caveat(tables.results)}"
+            "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
+            "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and Figures 3 and 6, and the other cards "
+            f"are assumed to have been as many. {bars.ACCOUNTING} "
             f"{_against_the_paper(rows)}"
         ),
         data=bars.data(rows, "in_printed_figure"),
         function="helpers.artefacts.figure_5.figure_5",
         panels=bars.panels(rows, finding),
         body=_evidence(compared),
-        inputs=[*rows["origin"], "table_b3", "figure_5", "inferred_b3_gpu_counts"],
+        inputs=[*rows["origin"], "table_b3", "figure_5", "inferred_b3_gpu_counts", "data/study/gpus.yaml"],
     )
 
 

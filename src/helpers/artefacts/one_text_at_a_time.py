@@ -118,8 +118,8 @@ def _compared(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
             "Most tokens": rows["most_tokens"],
             "Needed": rows["complete_tokens"],
             "A text (s)": rows["text_s"].map("{:.3f}".format),
-            "Read a token (GB)": rows["gb_per_token"].map("{:.1f}".format),
-            "Pass, printed (s)": rows["duration_s"].map("{:.2f}".format),
+            "GB a token": rows["gb_per_token"].map("{:.1f}".format),
+            "Pass (s)": rows["duration_s"].map("{:.2f}".format),
             "At least (s)": rows["least_duration_s"].map("{:.1f}".format),
         }
     )
@@ -137,8 +137,9 @@ def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
         if (bound_s := _with_prompt_s(row)) is not None
     ]
     return one_text_reasons.paragraph(
-        "Needed: tokens of the shortest answer in full, with the one that ends it; at least: the lower bound of the duration "
-        f"with it. With {floor.TOKENS_IN} tokens of prompt and {floor.TOKENS_OUT} of answer, as assumed for Many texts at a "
+        "Needed: tokens of the shortest answer in full, with the one that ends it. Only without its end: DSPy would read an "
+        "answer that lacks the closing marker. At least: the lower bound of the pass with the tokens needed. "
+        f"With {floor.TOKENS_IN} tokens of prompt and {floor.TOKENS_OUT} of answer, as assumed for Many texts at a "
         f"time, the lower bounds on an A30 are {parts.listed(told)}. The other {len(rest)} runs all have time: nearest to its "
         f"shortest answer is {model_title(str(nearest['model']))} on {_cards(nearest)}, with {nearest['most_tokens']} tokens "
         f"where {nearest['complete_tokens']} are needed. The data below the figure have all of them."

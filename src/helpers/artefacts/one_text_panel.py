@@ -38,13 +38,13 @@ def panel(runs: pd.DataFrame, alt: str) -> Panel:
         range=list(_LOG_TOKENS),
         tickvals=list(_TICKS),
         ticktext=[str(tick) for tick in _TICKS],
-        title="Most tokens that fit, one text at a time",
+        title="Most tokens that fit",
         minor={"ticks": ""},
     )
     dots.model_axis(figure, set(runs["model"]))
     return Panel(
         name="tokens",
-        title="Tokens that fit into the printed time of a text",
+        title="Tokens that fit into the time of a text, one at a time",
         note="Hollow: published, FKTG. Several marks of a card: different numbers of cards. Bar: from the shortest answer "
         "that DSPy reads to the shortest in full.",
         figure=figure,

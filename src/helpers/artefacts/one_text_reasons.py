@@ -143,9 +143,9 @@ def caveat(results: pd.DataFrame) -> str:
         return ""
     cards = parts.listed(list(lacking["gpu_model"].drop_duplicates()))
     return (
-        "Whether the cards did the same work is open for short answers: of the runs of "
+        "Whether the cards did the same work is open for short answers. Of the runs of "
         f"{parts.titles(lacking['model'].unique())} on {cards}, {len(lacking)} have too little time for one text at a time in "
-        "DSPy's template, with the numbers of cards inferred (see Could these durations be one text at a time?)."
+        "DSPy's template, with the numbers of cards inferred (Could these durations be one text at a time?). "
     )
 
 

@@ -48,8 +48,8 @@ GPU_COUNTS = (1, 2, 4, 8)
 """Numbers of GPUs that a model may have been split over."""
 
 POSSIBLE = "possible"
-SHORTENED = "without closing marker only"
-IMPOSSIBLE = "not with DSPy's template"
+SHORTENED = "only without its end"
+IMPOSSIBLE = "not in the template"
 VERDICTS = (POSSIBLE, SHORTENED, IMPOSSIBLE)
 """What a run's duration allows, one text at a time: the shortest answer in full, one that only DSPy's reader accepts, neither."""
 
