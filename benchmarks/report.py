@@ -101,7 +101,7 @@ def llm_markdown(bench: LlmBench) -> str:
 
 
 def gpu_llm_markdown(bench: GpuLlmBench) -> str:
-    """Return the table of a bench of dummy weights on a GPU, beside the paper and the floors."""
+    """Return the table of a bench of dummy weights on a GPU, beside the paper and the bounds."""
     results = load_tables().results
     papers = {model: published(results, model) for model in dict.fromkeys(run.model for run in bench.runs)}
     parts = [
@@ -109,7 +109,7 @@ def gpu_llm_markdown(bench: GpuLlmBench) -> str:
         f"{_where(bench.where)} Driver {bench.driver}, engine {bench.engine}.",
         "Architectures of two of the paper's models with dummy weights: they cost what the real ones cost and answer "
         "nothing. One pass over 189 texts; tokens per text. The GPU's energy is by NVML's counter where the records say so, "
-        "the other adds up CPU, GPU and memory as the paper does. The floor is arithmetic (`helpers.floor`), not a "
+        "the other adds up CPU, GPU and memory as the paper does. The bound is arithmetic (`helpers.floor`), not a "
         "measurement.",
         _table(gpu_llm_table(bench, papers)),
         gpu_llm_verdict(bench),

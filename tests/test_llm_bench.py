@@ -256,7 +256,7 @@ def test_the_bench_measures_each_model_with_each_concurrency_through_the_measure
     assert {item.tokens_out for item in bench.runs} == {22.0}
 
 
-def test_the_table_has_the_paper_and_the_floors_beside_the_runs(scripts, tmp_path):
+def test_the_table_has_the_paper_and_the_bounds_beside_the_runs(scripts, tmp_path):
     bench = of_gpu(gpu_run(1, 30.0, 3.0), gpu_run(64, 3.0, 0.5), gpu_run(189, 2.5, 0.4))
     file = scripts.report.write(bench, tmp_path)
     assert file.name == "gpu-llm-box.json"
@@ -267,8 +267,8 @@ def test_the_table_has_the_paper_and_the_floors_beside_the_runs(scripts, tmp_pat
     assert table.loc[("the paper, 1 x H100", "1 (inferred)"), "Texts/s"] == "5.21"
     assert table.loc[("measured, dummy weights", "64"), "times"] == "10"
     assert table.loc[("measured, dummy weights", "64"), "times less"] == "6.0"
-    assert ("floor, NVIDIA H200 SXM", "189") in table.index
-    assert ("floor, NVIDIA H100 SXM", "1") in table.index
+    assert ("bound, NVIDIA H200 SXM", "189") in table.index
+    assert ("bound, NVIDIA H100 SXM", "1") in table.index
     assert not re.search(r"\b(nan|None)\b", file.with_suffix(".md").read_text(encoding="utf-8"))
 
 
@@ -290,5 +290,5 @@ def test_any_result_gives_a_table_and_a_verdict(found):
     bench = of_gpu(*(gpu_run(*item) for item in found))
     paper = Paper(texts=189, duration_s=36.28, energy_wh=5.58, gpus=1, gpu_model="H100")
     table = bench_llm.gpu_llm_table(bench, {"qwen-2.5-7b": paper})
-    assert len(table) == len(found) + 5  # the paper, and two floors of two GPUs
+    assert len(table) == len(found) + 5  # the paper, and two bounds of two GPUs
     assert bench_llm.gpu_llm_verdict(bench).endswith(".")

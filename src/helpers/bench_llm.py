@@ -182,7 +182,7 @@ def client_verdict(bench: LlmBench) -> str:
 
 
 def gpu_llm_table(bench: GpuLlmBench, papers: dict[str, Paper]) -> pd.DataFrame:
-    """Return Wh per 189 texts and texts per second beside the paper's and the computed floors, as text."""
+    """Return Wh per 189 texts and texts per second beside the paper's and the computed bounds, as text."""
     rows = []
     for model in dict.fromkeys(run.model for run in bench.runs):
         runs = sorted((run for run in bench.runs if run.model == model), key=lambda run: run.concurrency)
@@ -242,7 +242,7 @@ def _gpu_row(run: GpuRun, single: GpuRun | None) -> dict[str, object]:
 
 
 def _beside(run: GpuRun, bench: GpuLlmBench, paper: Paper) -> list[dict[str, object]]:
-    """Return the rows of the paper and of the floors of a model; `run` says its texts and tokens."""
+    """Return the rows of the paper and of the bounds of a model; `run` says its texts and tokens."""
     title = model_title(run.model)
     rows: list[dict[str, object]] = [
         {
@@ -265,7 +265,7 @@ def _beside(run: GpuRun, bench: GpuLlmBench, paper: Paper) -> list[dict[str, obj
             rows.append(
                 {
                     "Model": title,
-                    "What": f"floor, {limits.title}",
+                    "What": f"bound, {limits.title}",
                     "Texts at a time": at_a_time,
                     "Tokens in": _significant(work.tokens_in),
                     "Tokens out": _significant(work.tokens_out),

@@ -25,7 +25,7 @@ TOKENS_OUT = 22
 FLOP_PER_PARAMETER = 2
 """A multiplication and an addition for each parameter and token."""
 BYTES_PER_PARAMETER = 2
-"""In bfloat16."""
+"""In bfloat16, and in float16, which cards without bfloat16 compute in."""
 
 
 class GpuLimits(Strict):
@@ -33,7 +33,7 @@ class GpuLimits(Strict):
 
     title: str
     bf16_tflops: float = Field(gt=0)
-    """Dense, in 10**12 floating-point operations per second."""
+    """Dense, in 10**12 floating-point operations per second; in float16 of a card without bfloat16."""
     bandwidth_tb_per_s: float = Field(gt=0)
     """Of its memory, in 10**12 bytes per second."""
     max_power_w: float = Field(gt=0)
@@ -108,8 +108,8 @@ def one_by_one(work: Work, gpu: GpuLimits, count: int) -> Floor:
 
     The first token comes with the prompt. A prompt uses all experts of a mixture, a token some of them.
     """
-    prompt_s = max(_compute_s(work, work.tokens_in, gpu, count), _read_s(work.parameters, gpu, count))
-    token_s = _read_s(work.active_parameters, gpu, count)
+    prompt_s = max(_compute_s(work, work.tokens_in, gpu, count), read_s(work.parameters, gpu, count))
+    token_s = read_s(work.active_parameters, gpu, count)
     return _floor(work, work.texts * (prompt_s + (work.tokens_out - 1) * token_s), gpu, count)
 
 
@@ -119,15 +119,16 @@ def together(work: Work, gpu: GpuLimits, count: int) -> Floor:
     Reading and computing may overlap: the longer of both counts.
     """
     compute_s = work.texts * _compute_s(work, work.tokens_in + work.tokens_out - 1, gpu, count)
-    return _floor(work, max(compute_s, work.tokens_out * _read_s(work.parameters, gpu, count)), gpu, count)
+    return _floor(work, max(compute_s, work.tokens_out * read_s(work.parameters, gpu, count)), gpu, count)
+
+
+def read_s(parameters: float, gpu: GpuLimits, count: int) -> float:
+    """Return the seconds in which `count` GPUs, each with its share, read this many parameters from their memory once."""
+    return BYTES_PER_PARAMETER * parameters / (gpu.bandwidth_tb_per_s * 1e12 * count)
 
 
 def _compute_s(work: Work, tokens: float, gpu: GpuLimits, count: int) -> float:
     return FLOP_PER_PARAMETER * work.active_parameters * tokens / (gpu.bf16_tflops * 1e12 * count)
-
-
-def _read_s(parameters: float, gpu: GpuLimits, count: int) -> float:
-    return BYTES_PER_PARAMETER * parameters / (gpu.bandwidth_tb_per_s * 1e12 * count)
 
 
 def _floor(work: Work, duration_s: float, gpu: GpuLimits, count: int) -> Floor:

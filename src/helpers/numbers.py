@@ -15,7 +15,7 @@ from helpers.llm.protocol import DSPY_2025
 from helpers.record import SCHEMA_VERSION, read_record
 from helpers.results import Tables
 from helpers.settings import LlmParameters
-from helpers.statistics import accuracy_noise, diagnostics, power, regression, selection
+from helpers.statistics import accuracy_noise, bandwidth_bound, diagnostics, power, regression, selection
 from helpers.study import model_title, paper_datasets, paper_models, study
 from helpers.study_literature import load_other_studies
 
@@ -153,6 +153,13 @@ def _other_studies(_tables: Tables) -> Iterator[tuple[str, Number]]:
     yield "elsewhere.codecarbon", Number(constants.codecarbon, see)
 
 
+def _bound(tables: Tables) -> Iterator[tuple[str, Number]]:
+    """How many published durations leave too little time for one text at a time in DSPy's template."""
+    runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
+    lacking = runs["verdict"] != bandwidth_bound.POSSIBLE
+    yield "bound.lacking", Number(str(lacking.sum()), "one_text_at_a_time")
+
+
 def _equation_2(tables: Tables) -> Iterator[tuple[str, Number]]:
     points = regression.points(tables.results, PUBLISHED, "capella", "fktg")
     errors = diagnostics.equation_2(points)["error_percent"].abs()
@@ -257,6 +264,7 @@ _PARTS: tuple[Part, ...] = (
     _other_studies,
     _regression,
     _equation_2,
+    _bound,
     _ledger,
     _runs,
     _settings,

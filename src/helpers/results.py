@@ -99,11 +99,11 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
 def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `results` or `split_results` that figures, fits and claims compare: published ones, and ours of one way.
 
-    That is one text at a time, the model's own weights as they are, no examples in the prompt, answers in free text, an
-    engine that is known to have no prefix cache, and the protocol `companion`: temperature 0, one request for an answer,
-    which the companion reads. Where the paper says what it did (weights, no examples, free text), this is its way; the
-    rest is ours. Runs of another protocol never stand beside these; they have their places, as all the others, on the
-    pages on concurrency and of all runs.
+    That is one text at a time, which the paper does not print and which fits its durations on Capella, the model's own
+    weights as they are, no examples in the prompt, answers in free text, an engine that is known to have no prefix cache,
+    and the protocol `companion`: temperature 0, one request for an answer, which the companion reads. Where the paper says
+    what it did (weights, no examples, free text), this is its way; the rest is ours. Runs of another protocol never stand
+    beside these; they have their places, as all the others, on the pages on concurrency and of all runs.
     """
     if table.empty:
         return table

@@ -42,15 +42,15 @@ _COLUMNS = (
         "gpu_wh",
     ),
     *("accuracy", "accuracy_sd", "tokens_in", "tokens_out", "parse_failures"),
-    *("floor_texts_per_s", "floor_wh_per_text", "checks_failed", "origin"),
+    *("bound_texts_per_s", "bound_wh_per_text", "checks_failed", "origin"),
 )
 
 
 def concurrency(tables: Tables) -> Artefact:
     """Show energy per text, texts per second and accuracy against concurrency, published and measured.
 
-    The paper's runs are sequential, so they stand at 1; beside them stands what the hardware allows at best with
-    all texts together. Runs of ours are drawn where a campaign asked the same model with several concurrencies.
+    The paper prints no concurrency; its runs stand beside what the hardware allows at best with all texts together.
+    Runs of ours are drawn where a campaign asked the same model with several concurrencies.
     """
     rows = with_rates(tables.results[tables.results["family"] != "Traditional"])
     published, swept = published_rows(rows), swept_rows(rows)
@@ -76,29 +76,30 @@ def concurrency(tables: Tables) -> Artefact:
 
 
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add texts per second, energy per text and the floor of both with all texts together to rows of `results`.
+    """Add texts per second, energy per text and the bound of each with all texts together to rows of `results`.
 
-    The floor is absent where the catalogue does not know the model's size, or we do not know the GPU.
+    `bound_texts_per_s` is an upper bound, `bound_wh_per_text` a lower one. They are absent where the
+    catalogue does not know the model's size, or we do not know the GPU.
     """
     texts, duration = rows["texts"].astype(float), rows["duration_s"].astype(float)
-    floors = [_floor(row) for _, row in rows.iterrows()]
+    bounds = [_bound(row) for _, row in rows.iterrows()]
     return rows.assign(
         texts_per_s=texts / duration,
         wh_per_text=rows["energy_wh"].astype(float) / texts,
-        floor_texts_per_s=pd.Series([item and item.texts_per_s for item in floors], rows.index, dtype=float),
-        floor_wh_per_text=[
+        bound_texts_per_s=pd.Series([item and item.texts_per_s for item in bounds], rows.index, dtype=float),
+        bound_wh_per_text=[
             math.nan if item is None else item.energy_wh / count
-            for item, count in zip(floors, texts, strict=True)
+            for item, count in zip(bounds, texts, strict=True)
         ],
     )
 
 
 def published_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of Table B1, whose durations and GPUs are printed; each asked one text after the other."""
+    """Return the runs of Table B1, whose durations and GPUs are printed; how many texts were asked at a time is not."""
     chosen = rows[
         (rows["source"] == "published") & rows["origin"].str.contains("table_b1") & (rows["nodes"] == 1)
     ]
-    return scatter.in_the_studys_order(chosen.assign(concurrency=1))
+    return scatter.in_the_studys_order(chosen)
 
 
 def swept_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -127,12 +128,12 @@ def _name(row: "pd.Series[Any]", telling: Sequence[str]) -> str:
     return ", ".join([model_title(row["model"]), *(names[name] for name in telling), *said(row)])
 
 
-def _floor(row: "pd.Series[Any]") -> floor.Floor | None:
-    """Return the floor of a row with all texts together; of a reasoning model only where its tokens are known."""
+def _bound(row: "pd.Series[Any]") -> floor.Floor | None:
+    """Return the bound of a row with all texts together; of a reasoning model only where its tokens are known."""
     model = study().models[str(row["model"])]
     limits = floor.limits_of(None if pd.isna(row["gpu_model"]) else str(row["gpu_model"]))
     if pd.notna(row["quantisation"]) or row["prefix_caching"] is True:
-        return None  # fewer bytes to read, or fewer tokens to compute, than the floor counts
+        return None  # fewer bytes to read, or fewer tokens to compute, than the bound counts
     if not isinstance(model, LanguageModel) or limits is None or pd.isna(row["gpus"]) or not row["gpus"]:
         return None
     known = pd.notna(row["tokens_in"]) and pd.notna(row["tokens_out"])
@@ -146,13 +147,13 @@ def _floor(row: "pd.Series[Any]") -> floor.Floor | None:
 def _finding(published: pd.DataFrame, swept: pd.DataFrame) -> str:
     fastest = published.sort_values("texts_per_s").iloc[-1]
     told = (
-        f"The paper's client asked, by its durations, for one text after the other: its fastest LLM, "
+        "One text after the other fits the paper's durations on Capella: its fastest LLM there, "
         f"{model_title(fastest['model'])}, classifies "
         f"{units.significant(fastest['texts_per_s'], 2)} texts per second on {bars.several(fastest['gpus'], 'GPU')} "
         f"({fastest['gpu_model']}) and takes {units.energy(fastest['energy_wh'], 3)} for {fastest['texts']} texts"
     )
-    if pd.notna(fastest["floor_texts_per_s"]):
-        gain = fastest["floor_texts_per_s"] / fastest["texts_per_s"]
+    if pd.notna(fastest["bound_texts_per_s"]):
+        gain = fastest["bound_texts_per_s"] / fastest["texts_per_s"]
         told += f", where the hardware allows up to {parts.times(gain)} times as many texts per second"
     return f"{told}. {_gain(swept)}"
 
@@ -182,16 +183,18 @@ def _gain(swept: pd.DataFrame) -> str:
 def _note(published: pd.DataFrame) -> str:
     gpu = floor.limits_of(str(published["gpu_model"].iloc[0]))
     return (
-        "Hollow: published runs on one Capella node (Table B1), one text at a time. Filled: our runs. "
+        "Hollow: published runs on one Capella node (Table B1), whose durations fit one text at a time. Filled: our runs. "
         f"{scatter.ACCOUNTING} "
     ) + (
         ""
         if gpu is None
         else (
-            "Dashes: what the hardware allows at best with all texts together, the GPUs alone at their full power. It "
+            "Dashes: what the hardware allows at best with all texts together, the GPUs alone at their full power: a lower "
+            "bound of the energy, an upper bound of the speed. It "
             f"takes {floor.FLOP_PER_PARAMETER} operations per parameter and token at {gpu.bf16_tflops:g} TFLOP/s, and all "
             f"weights ({floor.BYTES_PER_PARAMETER} bytes each) read once per token at {gpu.bandwidth_tb_per_s:g} TB/s, "
-            f"whichever lasts longer, at {gpu.max_power_w:g} W ({gpu.title}, data sheet); {floor.TOKENS_IN} tokens in and "
+            f"whichever lasts longer, at {gpu.max_power_w:g} W ({gpu.title}, data sheet of the card with 80 GB; Capella has "
+            f"the one with 94 GB, whose bandwidth the paper does not print); {floor.TOKENS_IN} tokens in and "
             f"{floor.TOKENS_OUT} out are assumed, since the paper prints no token counts, and so the reasoning models have "
             "none. Runs with quantised weights or a prefix cache need less, and have none here."
         )

@@ -1,4 +1,4 @@
-"""The plots of the page on concurrency: published runs beside their floor, and what we measured."""
+"""The plots of the page on concurrency: published runs beside their bounds, and what we measured."""
 
 import math
 from dataclasses import dataclass
@@ -22,17 +22,19 @@ class Quantity:
     name: str
     column: str
     axis: str
+    bound: str = ""
+    """What the hardware allows is a `lower` or an `upper` bound of it; empty where it bounds nothing."""
     logarithmic: bool = True
 
 
-ENERGY = Quantity("energy", "wh_per_text", "Energy per text")
-SPEED = Quantity("speed", "texts_per_s", "Texts per second")
+ENERGY = Quantity("energy", "wh_per_text", "Energy per text", "lower")
+SPEED = Quantity("speed", "texts_per_s", "Texts per second", "upper")
 ACCURACY = Quantity("accuracy", "accuracy", "Accuracy", logarithmic=False)
 
 Series = list[tuple[str, pd.DataFrame]]
 """Runs that differ in their concurrency only, with the name of their line."""
 
-_FLOOR = style.FamilyStyle("Floor, all texts together", "#6b7280", "#9aa3ae", "line-ns")
+_BOUND = style.FamilyStyle("Bound, all texts together", "#6b7280", "#9aa3ae", "line-ns")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _HEIGHT_PX = 250.0
 """Of a measured plot without its axes, for placing the labels."""
@@ -43,11 +45,11 @@ _BESIDE = 0.75
 
 
 def published(rows: pd.DataFrame, quantity: Quantity, alt: str) -> Panel:
-    """Draw the published runs, a row per model, and the floor with all texts together where it is known."""
+    """Draw the published runs, a row per model, and the bound with all texts together where it is known."""
     figure = go.Figure()
     style.layout(figure, height=430)
     known = rows[rows[quantity.column].notna()]
-    bounded = known[known[f"floor_{quantity.column}"].notna()]
+    bounded = known[known[f"bound_{quantity.column}"].notna()]
     dots.model_axis(figure, set(known["model"]))
     for family, look in style.FAMILIES.items():
         part = known[known["family"] == family]
@@ -56,18 +58,18 @@ def published(rows: pd.DataFrame, quantity: Quantity, alt: str) -> Panel:
                 _marks(part, quantity.column, f"{look.symbol}-open", look, f"{look.title}, published")
             )
     if len(bounded):
-        floor = f"floor_{quantity.column}"
+        bound = f"bound_{quantity.column}"
         figure.add_trace(
-            _marks(bounded, floor, f"{_FLOOR.symbol}-open", _FLOOR, _FLOOR.title).update(marker_size=14)
+            _marks(bounded, bound, f"{_BOUND.symbol}-open", _BOUND, _BOUND.title).update(marker_size=14)
         )
-    values = pd.concat([known[quantity.column], bounded[f"floor_{quantity.column}"]])
+    values = pd.concat([known[quantity.column], bounded[f"bound_{quantity.column}"]])
     _value_axis(figure, quantity, values, "x")
     return Panel(
         name=f"published-{quantity.name}",
-        title=f"{quantity.axis}: published, and the floor",
-        note="FKTG on one Capella node, one text at a time; the floor has all texts together.",
+        title=f"{quantity.axis}: published, and the {quantity.bound} bound",
+        note=f"FKTG on one Capella node. The {quantity.bound} bound has all texts together.",
         figure=figure,
-        alt=f"{quantity.axis} of {len(known)} published runs and the floor of {len(bounded)}. {alt}",
+        alt=f"{quantity.axis} of {len(known)} published runs and the {quantity.bound} bound of {len(bounded)}. {alt}",
         wide=True,
     )
 
@@ -232,9 +234,9 @@ def _value_axis(figure: go.Figure, quantity: Quantity, values: pd.Series, axis: 
 
 def _hover(row: "pd.Series[Any]") -> str:
     lines = [hover_text(row), f"{units.significant(row['texts_per_s'], 3)} texts per second"]
-    if pd.notna(row["floor_texts_per_s"]):
+    if pd.notna(row["bound_texts_per_s"]):
         lines.append(
-            f"floor with all {row['texts']} texts together: {units.energy(row['floor_wh_per_text'])} per text, "
-            f"{units.significant(row['floor_texts_per_s'], 2)} texts per second"
+            f"bounds with all {row['texts']} texts together: at least {units.energy(row['bound_wh_per_text'])} per text, at most "
+            f"{units.significant(row['bound_texts_per_s'], 2)} texts per second"
         )
     return "<br>".join(lines)

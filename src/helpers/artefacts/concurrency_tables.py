@@ -11,7 +11,7 @@ from helpers.study import model_title, study
 
 
 def published(rows: pd.DataFrame) -> str:
-    """Return a table of the published runs beside the floor with all texts together."""
+    """Return a table of the published runs beside the bounds with all texts together."""
     shown = pd.DataFrame(
         {
             "Model": rows["model"].map(model_title),
@@ -20,14 +20,14 @@ def published(rows: pd.DataFrame) -> str:
             "Texts per second": _significant(rows["texts_per_s"]),
             "Energy of a pass (Wh)": _significant(rows["energy_wh"]),
             "mWh per text": _significant(1e3 * rows["wh_per_text"]),
-            "Floor: texts per second": _significant(rows["floor_texts_per_s"], 2),
-            "Floor: GPU energy of a pass (Wh)": _significant(
-                rows["floor_wh_per_text"] * rows["texts"].astype(float), 2
+            "At most: texts per second": _significant(rows["bound_texts_per_s"], 2),
+            "At least: GPU energy of a pass (Wh)": _significant(
+                rows["bound_wh_per_text"] * rows["texts"].astype(float), 2
             ),
         }
     )
     texts = ", ".join(str(count) for count in sorted(set(rows["texts"])))
-    caption = f"Published runs, one after the other, and the floor with all {texts} texts together"
+    caption = f"Published runs, and the bounds with all {texts} texts together"
     return html_table(shown, caption, list(shown.columns[1:]))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from helpers.artefacts import parts
+from helpers.artefacts import one_text_reasons, parts
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
 from helpers.study import model_title, study
@@ -44,14 +44,18 @@ def table_b3(tables: Tables) -> Artefact:
         label="Table B3",
         finding=_finding(origin),
         note=(
-            "Inference on 189 texts of FKTG, energy and duration by GPU card. The table prints no number of GPUs: the "
+            "Inference on 189 texts of FKTG, energy and duration by GPU card. "
+            f"{one_text_reasons.caveat(tables.results)}The table prints no number of GPUs: the "
             "counts shown are inferred. The last columns name the run of Table B1 or of a figure that has the duration "
             f"and the energy of the H100 columns, to within {100 * SAME:.0f} %."
         ),
         data=pd.concat([rows.merge(origin, on="model", how="left"), ours[columns]], ignore_index=True),
         function="helpers.artefacts.table_b3.table_b3",
         body=body,
-        inputs=parts.inputs(rows["origin"], origin["run_origin"].dropna(), ["table_b1"], ours["origin"]),
+        inputs=[
+            *parts.inputs(rows["origin"], origin["run_origin"].dropna(), ["table_b1"], ours["origin"]),
+            "data/study/gpus.yaml",
+        ],
     )
 
 

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from helpers.floor import limits_of
-from helpers.planning.place import Place
+from helpers.llm.engine import BFLOAT16
+from helpers.planning.place import Place, of_catalogue
 from helpers.study import paper_machines
 
 
@@ -32,8 +33,9 @@ class OtherCard:
 def other_card(place: Place) -> OtherCard | None:
     """Compare the card of a machine with the paper's card that is nearest in bandwidth; None where nothing is to compare.
 
-    It is rough at best, and worse far away: in the paper a model of 7 billion parameters takes no longer on the A30 than
-    on the H100, whose memory is 3.6 times as fast.
+    Only with cards that compute in bfloat16, as the checkpoints are published; the V100 has to take another format. It is
+    rough at best, and worse far away: in the paper a model of 7 billion parameters takes no longer on the A30 than on the
+    H100, whose memory is 3.6 times as fast.
     """
     there = limits_of(place.hardware.gpus[0].model) if place.hardware.gpus else None
     if place.like is not None or there is None:
@@ -42,6 +44,7 @@ def other_card(place: Place) -> OtherCard | None:
         (name, machine.gpu_model, limits)
         for name, machine in paper_machines().items()
         if (limits := limits_of(machine.gpu_model)) is not None
+        and (of_catalogue(name).capability or (0, 0)) >= BFLOAT16
     ]
     machine, card, like = min(
         papers, key=lambda item: abs(math.log(item[2].bandwidth_tb_per_s / there.bandwidth_tb_per_s))
