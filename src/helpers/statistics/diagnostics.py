@@ -1,23 +1,11 @@
-"""Is duration a good proxy for energy? What the paper's regression (section 4.2) does not say about itself."""
+"""What the paper's regression of energy on duration (section 4.2, Table 3) does not say about itself."""
 
-import math
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
 
 from helpers.statistics import regression
 from helpers.statistics.regression import Fit
 from helpers.study import model_title
-
-EQUATION_2 = (0.1, 0.09)
-"""The paper's Eq. 2 for Capella: (0.1 + 0.09 x GPUs) x duration, in Wh/s."""
-WRONG_PERCENT = 20.0
-"""From this error on an energy is called wrong."""
-LONG_S = 100.0
-"""Runs from here on are called long: where the language models of Table B1 that reason part from the others."""
 
 
 def influence(fitted: Fit) -> pd.DataFrame:
@@ -54,127 +42,19 @@ def without_most_influential(fitted: Fit) -> tuple[str, Fit | None]:
     return str(points["name"].iloc[-1]), regression.fit(rest) if regression.enough(rest) else None
 
 
-def fitted_model(rows: pd.DataFrame, form: str = "ols") -> Any:
-    """Fit to `rows` in one of three forms; returns the results of statsmodels.
+def power_of_nodes(points: pd.DataFrame) -> pd.DataFrame:
+    """Return mean power on one and on two nodes of each model that ran on both with as many GPUs, in W.
 
-    `ols` is the paper's; `relative` the same formula with weights 1/energy**2, so that each point counts by its
-    relative error; `log` the regression of log10(energy) on log10(duration) and log10(GPUs).
-
-    Raises:
-        ValueError: for another form.
+    Returns:
+        One row per model, dataset and GPUs: `one_node_w`, `two_nodes_w` and `difference_w`, the smallest first.
     """
-    if form == "ols":
-        return smf.ols(regression.formula(rows), rows).fit()
-    if form == "relative":
-        return smf.wls(regression.formula(rows), rows, weights=rows["energy_wh"] ** -2.0).fit()
-    if form == "log":
-        # A run without a GPU has no log10(GPUs); where all are alike the term says nothing.
-        gpus = " + log_gpus" if rows["gpus"].nunique() > 1 and rows["gpus"].min() > 0 else ""
-        return smf.ols(f"log_energy ~ log_duration{gpus}", _logarithms(rows)).fit()
-    raise ValueError(f"form {form!r}: expected ols, relative or log")
-
-
-def predicted(rows: pd.DataFrame, to: pd.DataFrame, form: str = "ols") -> pd.Series:
-    """Fit to `rows` in a form of `fitted_model` and return the energy in Wh that it expects of `to`."""
-    model = fitted_model(rows, form)
-    if form == "log":
-        return pd.Series(10.0 ** model.predict(_logarithms(to)), index=to.index)
-    return pd.Series(model.predict(to), index=to.index)
-
-
-def _logarithms(rows: pd.DataFrame) -> pd.DataFrame:
-    with np.errstate(divide="ignore"):  # no GPU
-        return rows.assign(
-            log_energy=np.log10(rows["energy_wh"]),
-            log_duration=np.log10(rows["duration_s"]),
-            log_gpus=np.log10(rows["gpus"]),
-        )
-
-
-FORMS = {
-    "ols": "As in the paper (least squares in Wh)",
-    "relative": "Relative error (weights 1/energy²)",
-    "log": "log-log",
-}
-
-
-def left_out_errors(points: pd.DataFrame, form: str = "ols") -> pd.DataFrame:
-    """Predict the runs of each model from those of all other models; `error_percent` is relative to the truth.
-
-    A model is left out with all its runs, so that its own other runs do not help. A model without which the
-    fit is undetermined has no prediction (null).
-    """
-    parts = []
-    for _, rows in points.groupby("model", sort=False):
-        others = points.drop(index=rows.index)
-        expected = predicted(others, rows, form) if regression.enough(others) else math.nan
-        parts.append(rows.assign(predicted_wh=expected))
-    result = pd.concat(parts).loc[points.index]
-    error = 100 * (result["predicted_wh"] - result["energy_wh"]) / result["energy_wh"]
-    return result.assign(name=names(result), error_percent=error, decade=decade(result["duration_s"]))
-
-
-def decade(duration_s: pd.Series) -> pd.Series:
-    """Return the decade of a duration, as the exponent of its lower end: -2 for 0.01 s to 0.1 s."""
-    return duration_s.map(lambda seconds: math.floor(math.log10(seconds)))
-
-
-def by_decade(errors: pd.DataFrame) -> pd.DataFrame:
-    """Return per decade of duration: runs, median and worst absolute error in percent, and whose it is."""
-    sizes = errors.dropna(subset=["error_percent"])
-    sizes = sizes.assign(size=sizes["error_percent"].abs())
-    groups = sizes.groupby("decade")["size"]
-    worst = sizes.loc[groups.idxmax()].set_index("decade")["name"]
-    return pd.DataFrame(
-        {
-            "runs": groups.size(),
-            "median_percent": groups.median(),
-            "worst_percent": groups.max(),
-            "worst": worst,
-        }
-    ).reset_index()
-
-
-@dataclass(frozen=True)
-class NodesTest:
-    """The regression with nodes as a factor, against the paper's."""
-
-    node_wh: float
-    """What a second node adds at no duration."""
-    node_wh_per_s: float
-    """What a second node adds per second."""
-    node_wh_per_s_error: float
-    p_value: float
-    """F test: do the two terms improve the fit?"""
-
-
-def nodes_as_factor(fitted: Fit) -> NodesTest | None:
-    """Test whether runs on two nodes follow the same line; None with fewer than two runs on two nodes."""
-    rows = fitted.points.assign(two_nodes=(fitted.points["nodes"] > 1).astype(int))
-    base_formula = regression.formula(rows)
-    if rows["two_nodes"].sum() < 2 or len(rows) <= len(fitted.terms) + 2:
-        return None  # one run on two nodes decides both terms alone
-    base = smf.ols(base_formula, rows).fit()
-    full = smf.ols(f"{base_formula} + two_nodes + duration_s:two_nodes", rows).fit()
-    _, p_value, _ = full.compare_f_test(base)
-    return NodesTest(
-        node_wh=float(full.params["two_nodes"]),
-        node_wh_per_s=float(full.params["duration_s:two_nodes"]),
-        node_wh_per_s_error=float(full.bse["duration_s:two_nodes"]),
-        p_value=float(p_value),
+    power = 3600 * points["energy_wh"] / points["duration_s"]
+    table = points.assign(power_w=power).pivot_table(
+        index=["model", "dataset", "gpus"], columns="nodes", values="power_w", observed=True
     )
-
-
-def equation_2(points: pd.DataFrame, coefficients: tuple[float, float] = EQUATION_2) -> pd.DataFrame:
-    """Apply the paper's Eq. 2 to the points: `predicted_wh` and `error_percent`."""
-    base, per_gpu = coefficients
-    expected = (base + per_gpu * points["gpus"]) * points["duration_s"]
-    return points.assign(
-        name=names(points),
-        predicted_wh=expected,
-        error_percent=100 * (expected / points["energy_wh"] - 1),
-        decade=decade(points["duration_s"]),
-    )
+    pairs = table.reindex(columns=[1, 2]).dropna().set_axis(["one_node_w", "two_nodes_w"], axis="columns")
+    pairs["difference_w"] = pairs["two_nodes_w"] - pairs["one_node_w"]
+    return pairs.sort_values("difference_w").reset_index()
 
 
 def negative_below_s(terms: dict[str, float], gpus: int) -> float | None:

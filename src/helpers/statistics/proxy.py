@@ -1,0 +1,212 @@
+"""Energy told from duration: three estimators side by side, and how far each is off (paper, section 4.2, Eq. 1 and 2).
+
+All three know the duration T and the number of GPUs G of a run:
+
+- `line`: the regression of Table 3 with all its terms, a T + b G + c G T + d, by least squares in Wh;
+- `approximation`: Eq. 1 of the paper, (a + c G) T with the slopes of that line; on Capella its Eq. 2, as printed;
+- `relative`: Eq. 1 fitted by relative error to the runs of language models. This one is ours.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import nnls
+from scipy.stats import t
+
+from helpers.statistics import regression
+from helpers.statistics.diagnostics import names
+from helpers.statistics.regression import Fit, PrintedFit
+
+LINE, APPROXIMATION, RELATIVE = "line", "approximation", "relative"
+ESTIMATORS = {
+    LINE: "Least-squares line with its constant",
+    APPROXIMATION: "Eq. 1 with that line's slopes",
+    RELATIVE: "Eq. 1 fitted by relative error",
+}
+IN_SAMPLE, LEFT_OUT = "in sample", "left out"
+MEASURED_FROM_S = 3.0
+"""Below, no published energy rests on a reading of its own: CodeCarbon reads every 15 s (section 5), durations are printed
+to 10 ms. All published runs below are of traditional models; none lies between here and the shortest language model's."""
+LONG_S = 100.0
+"""Where the language models of Table B1 that reason part from the others."""
+
+
+@dataclass(frozen=True)
+class Proportional:
+    """Eq. 1: energy = (a + c G) T, both coefficients in Wh/s."""
+
+    a: float
+    c: float
+
+    def energy_wh(self, rows: pd.DataFrame) -> pd.Series:
+        """Return the energy in Wh of each row with `duration_s` and `gpus`."""
+        return (self.a + self.c * rows["gpus"]) * rows["duration_s"]
+
+
+EQUATION_2 = Proportional(0.1, 0.09)
+"""The paper's Eq. 2, for Capella."""
+
+
+def slopes(fitted: Fit | PrintedFit) -> Proportional:
+    """Return Eq. 1 of a regression: its slopes, without the terms b (GPUs) and d (constant) that the paper drops."""
+    terms = {name: term.estimate for name, term in fitted.terms.items()}
+    return Proportional(terms["duration"], terms.get("duration:gpus", 0.0))
+
+
+def paper_equation(machine: str, printed: Mapping[str, pd.DataFrame]) -> Proportional:
+    """Return Eq. 1 as the paper has it for a machine: Eq. 2 for Capella, otherwise the slopes printed in Table 3."""
+    return EQUATION_2 if machine == "capella" else slopes(regression.printed_fit(printed, machine=machine))
+
+
+def fit_relative(rows: pd.DataFrame) -> Proportional:
+    """Fit Eq. 1 so that the sum of squared relative errors, (estimate / energy - 1)^2, is smallest.
+
+    Each run counts by its relative error, a short one as much as a long one ("least squares percentage
+    regression": Tofallis 2008, J. Modern Applied Statistical Methods 7(2)). Both coefficients are powers, so
+    neither is negative. Where all runs have as many GPUs, one is left, and c is 0.
+    """
+    per_wh = (rows["duration_s"] / rows["energy_wh"]).to_numpy(float)
+    columns = [per_wh]
+    if rows["gpus"].nunique() > 1:
+        columns.append(per_wh * rows["gpus"].to_numpy(float))
+    found, _ = nnls(np.column_stack(columns), np.ones(len(rows)))
+    return Proportional(float(found[0]), float(found[1]) if len(found) > 1 else 0.0)
+
+
+def language_models(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of language models."""
+    return points[points["family"] != "Traditional"]
+
+
+def basis(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that `relative` is fitted to: those of language models, or all where these are too few."""
+    runs = language_models(points)
+    return runs if enough(runs) else points
+
+
+def coefficients(rows: pd.DataFrame, estimator: str = RELATIVE) -> int:
+    """Return how many coefficients are fitted: those of Eq. 1, or of the line, whose slopes it may take."""
+    return min(2, rows["gpus"].nunique()) * (1 if estimator == RELATIVE else 2)
+
+
+def enough(rows: pd.DataFrame) -> bool:
+    """Say whether there are more models than coefficients of Eq. 1, so that each model can be left out."""
+    return bool(len(rows)) and rows["model"].nunique() > coefficients(rows)
+
+
+def compare(points: pd.DataFrame, about: pd.DataFrame, printed: Proportional | None = None) -> pd.DataFrame:
+    """Estimate the energy of each run by each estimator, in sample and with its model left out.
+
+    A model is left out with all its runs, so that its own other runs do not help.
+
+    Args:
+        points: rows of `regression.points`, to which the line is fitted; those of 0 Wh are skipped.
+        about: those of them that `relative` is fitted to.
+        printed: Eq. 1 as printed, which `approximation` takes in sample. It has no version without a model,
+            so left out it is the slopes of the line through the other runs.
+
+    Returns:
+        The index and columns of `points`, once for each estimator and sample, with `name`, `decade`, `estimator`, `sample`,
+        `estimate_wh` (null where the other runs do not determine the fit), `error_percent` relative to the
+        energy, and `log_error` (natural logarithm of estimate / energy, null where the estimate is negative).
+    """
+    rows = with_energy(points)
+    rows = rows.assign(name=names(rows), decade=decade(rows["duration_s"]))
+    fitted_to = {LINE: rows, APPROXIMATION: rows, RELATIVE: with_energy(about)}
+    parts = []
+    for estimator, base in fitted_to.items():
+        whole = (
+            printed.energy_wh(rows)
+            if printed and estimator == APPROXIMATION
+            else estimated(base, rows, estimator)
+        )
+        left_out = [
+            estimated(base[base["model"] != model], own, estimator)
+            for model, own in rows.groupby("model", sort=False)
+        ]
+        for sample, energies in ((IN_SAMPLE, whole), (LEFT_OUT, pd.concat(left_out))):
+            parts.append(_with_errors(rows.assign(estimator=estimator, sample=sample), energies))
+    return pd.concat(parts)
+
+
+def with_energy(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of more than 0 Wh, of which a relative error is defined."""
+    return points[points["energy_wh"] > 0]
+
+
+def estimated(fitted_to: pd.DataFrame, rows: pd.DataFrame, estimator: str) -> pd.Series:
+    """Fit an estimator to some runs and return the energy in Wh that it gives to `rows`; null where it cannot."""
+    nothing = pd.Series(math.nan, index=rows.index)
+    if estimator == RELATIVE:
+        if fitted_to.empty:
+            return nothing
+        energies = fit_relative(fitted_to).energy_wh(rows)
+    elif not regression.enough(fitted_to):
+        return nothing
+    elif estimator == APPROXIMATION:
+        energies = slopes(regression.fit(fitted_to)).energy_wh(rows)
+    else:
+        line = regression.fit(fitted_to)
+        pairs = rows[["duration_s", "gpus"]].itertuples(index=False)
+        energies = pd.Series(
+            [regression.predicted_wh(line, seconds, gpus) for seconds, gpus in pairs], index=rows.index
+        )
+    counts = set(fitted_to["gpus"])
+    # From one number of GPUs nothing follows for another.
+    return energies if len(counts) > 1 else energies.where(rows["gpus"].isin(counts))
+
+
+def _with_errors(rows: pd.DataFrame, energies: pd.Series) -> pd.DataFrame:
+    ratio = energies.loc[rows.index] / rows["energy_wh"]
+    return rows.assign(
+        estimate_wh=energies.loc[rows.index],
+        error_percent=100 * (ratio - 1),
+        log_error=np.log(ratio.where(ratio > 0)),
+    )
+
+
+def decade(duration_s: pd.Series) -> pd.Series:
+    """Return the decade of a duration, as the exponent of its lower end: -2 for 0.01 s to 0.1 s."""
+    return duration_s.map(lambda seconds: math.floor(math.log10(seconds))).astype(int)
+
+
+def sizes(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return per estimator and sample: runs, median and largest absolute error in percent, and whose that is."""
+    known = errors.dropna(subset=["error_percent"])
+    known = known.assign(size=known["error_percent"].abs()).reset_index(drop=True)
+    groups = known.groupby(["estimator", "sample"])["size"]
+    return pd.DataFrame(
+        {
+            "runs": groups.size(),
+            "median_percent": groups.median(),
+            "worst_percent": groups.max(),
+            "worst": known["name"].loc[groups.idxmax()].to_numpy(),
+        }
+    )
+
+
+def interval_factor(log_errors: pd.Series, models: int, fitted: int) -> float | None:
+    """Return the factor f of a 95 % prediction interval, estimate / f to estimate x f, for a run of a new model.
+
+    The errors are those of models left out, on the log scale, so that they hold both the scatter of runs and
+    what the fit does not know: f = exp(t x root mean square). Runs of one model err alike, so the degrees of
+    freedom of Student's t are the models less the coefficients. None where that leaves none, or where an
+    error is not defined because an estimate is negative.
+    """
+    freedom = models - fitted
+    if freedom < 1 or log_errors.empty or log_errors.isna().any():
+        return None
+    return math.exp(float(t.ppf(0.975, freedom)) * math.sqrt(float((log_errors**2).mean())))
+
+
+def factors(errors: pd.DataFrame) -> dict[str, float | None]:
+    """Return the `interval_factor` of each estimator for the runs of `errors`, from the errors left out."""
+    left_out = errors[errors["sample"] == LEFT_OUT]
+    found = {}
+    for name in ESTIMATORS:
+        runs = left_out[left_out["estimator"] == name]
+        found[name] = interval_factor(runs["log_error"], runs["model"].nunique(), coefficients(runs, name))
+    return found
