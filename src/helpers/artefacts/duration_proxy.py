@@ -109,17 +109,17 @@ def _panels(case: Case) -> list[Panel]:
 
 def verdict(errors: pd.DataFrame) -> str:
     """Say in words whether duration tells the energy of language models, and apart from that where the line fails."""
-    left_out = errors[errors["sample"] == LEFT_OUT]
-    left_out = left_out.assign(size=left_out["error_percent"].abs())
-    runs = proxy.language_models(left_out[left_out["estimator"] == RELATIVE])
-    line = left_out[(left_out["estimator"] == LINE) & (left_out["duration_s"] < LONG_S)]["size"].median()
-    median = runs["size"].median()
+    runs = proxy.language_models(errors)["duration_s"].groupby(level=0).first()
+    short = errors[errors["duration_s"] < LONG_S]
+    line = proxy.size_percent(short, LINE, LEFT_OUT).median()
+    size = proxy.size_percent(errors, RELATIVE, LEFT_OUT)[runs.index]
+    median = size.median()
     tells = "tells" if median <= _GOOD_PERCENT else "does not tell"
     fails = "fails" if line > _GOOD_PERCENT else "holds"
     return (
         f"Duration {tells} the energy of a language model: Eq. 1 fitted by relative error misses one that it has not seen by "
-        f"{median:.0f} % in the median and {runs['size'].max():.0f} % at worst ({len(runs)} runs of "
-        f"{runs['duration_s'].min():.0f} to {runs['duration_s'].max():.0f} s). The paper's least-squares line with its "
+        f"{median:.0f} % in the median and {size.max():.0f} % at worst ({len(runs)} runs of "
+        f"{runs.min():.0f} to {runs.max():.0f} s). The paper's least-squares line with its "
         f"constant {fails} below {LONG_S:.0f} s, with a median error of {_size(line)}. Below {MEASURED_FROM_S:.0f} s "
         "nothing was really measured."
     )

@@ -70,7 +70,9 @@ def estimators(case: Case) -> str:
         }
         rows.append({"Runs": title, "Number": part.index.nunique(), **cells})
     table = pd.DataFrame(rows)
-    caption = "Error, median / worst: in sample, and for a model left out of the fit"
+    caption = (
+        "Error, median / worst, in sample and for a model left out of the fit (times: of the energy itself)"
+    )
     return head + html_table(table, caption, table.columns[1:]) + _formulas(case)
 
 
@@ -115,10 +117,10 @@ def _formulas(case: Case) -> str:
     rows = []
     for name, title in ESTIMATORS.items():
         within = {
-            f"Within {percent} %, {sample}": f"{(part['error_percent'].abs() <= percent).sum()} of {len(part)}"
+            f"Within {percent} %, {sample}": f"{(size <= percent).sum()} of {len(size)}"
             for percent in _SHARES
             for sample in (IN_SAMPLE, LEFT_OUT)
-            for part in [errors[(errors["estimator"] == name) & (errors["sample"] == sample)]]
+            for size in [proxy.size_percent(errors, name, sample)]
         }
         factor = factors[name]
         rows.append(

@@ -57,9 +57,9 @@ class Estimation:
 def estimation(points: pd.DataFrame, runs: pd.DataFrame) -> Estimation | None:
     """Choose for each decade of durations the estimator that is nearest for a model left out; None where none can be.
 
-    Only estimators of the form of Eq. 1 stand for a choice: a constant can make an energy negative. The nearest
-    is the one with the smallest median error; a decade with few runs takes the one that is nearest overall.
-    The interval is that of the choice as a whole.
+    Only estimators of the form of Eq. 1 stand for a choice, since a constant can make an energy negative, and the
+    slopes of the line only where it rests on enough runs. The nearest is the one with the smallest median error;
+    a decade with few runs takes the one that is nearest overall. The interval is that of the choice as a whole.
 
     Args:
         points: all runs of the machine, to which the line is fitted.
@@ -70,8 +70,8 @@ def estimation(points: pd.DataFrame, runs: pd.DataFrame) -> Estimation | None:
         return None
     gpus = tuple(sorted({int(count) for count in runs["gpus"]}))
     fits = {RELATIVE: fit_relative(runs)}
-    if regression.enough(points):
-        fits[APPROXIMATION] = slopes(regression.fit(points))
+    if regression.enough(points) and regression.allows_verdict(line := regression.fit(points)):
+        fits[APPROXIMATION] = slopes(line)
     usable = [name for name, fit in fits.items() if all(fit.a + fit.c * count > 0 for count in gpus)]
     errors = compare(points, runs)
     errors = errors[errors.index.isin(runs.index) & (errors["sample"] == LEFT_OUT)]

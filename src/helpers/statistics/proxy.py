@@ -23,7 +23,7 @@ from helpers.statistics.regression import Fit, PrintedFit
 LINE, APPROXIMATION, RELATIVE = "line", "approximation", "relative"
 ESTIMATORS = {
     LINE: "Least-squares line with its constant",
-    APPROXIMATION: "Eq. 1 with that line's slopes",
+    APPROXIMATION: "Eq. 1 with the slopes of the least-squares line",
     RELATIVE: "Eq. 1 fitted by relative error",
 }
 IN_SAMPLE, LEFT_OUT = "in sample", "left out"
@@ -171,6 +171,12 @@ def _with_errors(rows: pd.DataFrame, energies: pd.Series) -> pd.DataFrame:
 def decade(duration_s: pd.Series) -> pd.Series:
     """Return the decade of a duration, as the exponent of its lower end: -2 for 0.01 s to 0.1 s."""
     return duration_s.map(lambda seconds: math.floor(math.log10(seconds))).astype(int)
+
+
+def size_percent(errors: pd.DataFrame, estimator: str, sample: str) -> pd.Series:
+    """Return the absolute errors of one estimator in one sample, in percent, by run."""
+    rows = errors[(errors["estimator"] == estimator) & (errors["sample"] == sample)]
+    return rows["error_percent"].abs()
 
 
 def sizes(errors: pd.DataFrame) -> pd.DataFrame:
