@@ -192,8 +192,7 @@ def _ratios(case: Case, estimator: str) -> Panel:
     outside = int((rows["estimate_wh"] <= 0).sum())
     size = rows["error_percent"].abs()
     said = (
-        f"Median error {units.significant(size.median(), 2)} %, {case.kind} "
-        f"{units.significant(size[rows.index.isin(case.about.index)].median(), 2)} %."
+        f"Median error {units.significant(size[rows.index.isin(case.about.index)].median(), 2)} % for {case.kind}."
         if len(known)
         else "No estimate: without any one model, the other runs do not determine the fit."
     )

@@ -111,7 +111,7 @@ def _formulas(case: Case) -> str:
     errors = case.errors[case.errors.index.isin(case.about.index)]
     factors = proxy.factors(errors)
     fits = {
-        APPROXIMATION: case.printed or proxy.slopes(case.fitted),
+        APPROXIMATION: case.printed or proxy.slopes(diagnostics.estimates(case.fitted)),
         RELATIVE: proxy.fit_relative(proxy.with_energy(case.about)),
     }
     rows = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from helpers.statistics import regression
+from helpers.statistics.diagnostics import estimates
 from helpers.statistics.proxy import (
     APPROXIMATION,
     LEFT_OUT,
@@ -71,7 +72,7 @@ def estimation(points: pd.DataFrame, runs: pd.DataFrame) -> Estimation | None:
     gpus = tuple(sorted({int(count) for count in runs["gpus"]}))
     fits = {RELATIVE: fit_relative(runs)}
     if regression.enough(points) and regression.allows_verdict(line := regression.fit(points)):
-        fits[APPROXIMATION] = slopes(line)
+        fits[APPROXIMATION] = slopes(estimates(line))
     usable = [name for name, fit in fits.items() if all(fit.a + fit.c * count > 0 for count in gpus)]
     errors = compare(points, runs)
     errors = errors[errors.index.isin(runs.index) & (errors["sample"] == LEFT_OUT)]

@@ -17,8 +17,7 @@ from scipy.optimize import nnls
 from scipy.stats import t
 
 from helpers.statistics import regression
-from helpers.statistics.diagnostics import names
-from helpers.statistics.regression import Fit, PrintedFit
+from helpers.statistics.diagnostics import estimates, names
 
 LINE, APPROXIMATION, RELATIVE = "line", "approximation", "relative"
 ESTIMATORS = {
@@ -50,15 +49,18 @@ EQUATION_2 = Proportional(0.1, 0.09)
 """The paper's Eq. 2, for Capella."""
 
 
-def slopes(fitted: Fit | PrintedFit) -> Proportional:
-    """Return Eq. 1 of a regression: its slopes, without the terms b (GPUs) and d (constant) that the paper drops."""
-    terms = {name: term.estimate for name, term in fitted.terms.items()}
+def slopes(terms: Mapping[str, float]) -> Proportional:
+    """Return Eq. 1 of a regression's estimates: its slopes, without the terms b (GPUs) and d (constant) that the paper drops."""
     return Proportional(terms["duration"], terms.get("duration:gpus", 0.0))
 
 
 def paper_equation(machine: str, printed: Mapping[str, pd.DataFrame]) -> Proportional:
     """Return Eq. 1 as the paper has it for a machine: Eq. 2 for Capella, otherwise the slopes printed in Table 3."""
-    return EQUATION_2 if machine == "capella" else slopes(regression.printed_fit(printed, machine=machine))
+    return (
+        EQUATION_2
+        if machine == "capella"
+        else slopes(estimates(regression.printed_fit(printed, machine=machine)))
+    )
 
 
 def fit_relative(rows: pd.DataFrame) -> Proportional:
@@ -115,21 +117,20 @@ def compare(points: pd.DataFrame, about: pd.DataFrame, printed: Proportional | N
     """
     rows = with_energy(points)
     rows = rows.assign(name=names(rows), decade=decade(rows["duration_s"]))
-    fitted_to = {LINE: rows, APPROXIMATION: rows, RELATIVE: with_energy(about)}
-    parts = []
-    for estimator, base in fitted_to.items():
-        whole = (
-            printed.energy_wh(rows)
-            if printed and estimator == APPROXIMATION
-            else estimated(base, rows, estimator)
-        )
-        left_out = [
-            estimated(base[base["model"] != model], own, estimator)
-            for model, own in rows.groupby("model", sort=False)
-        ]
-        for sample, energies in ((IN_SAMPLE, whole), (LEFT_OUT, pd.concat(left_out))):
-            parts.append(_with_errors(rows.assign(estimator=estimator, sample=sample), energies))
-    return pd.concat(parts)
+    about = with_energy(about)
+    whole = _estimates(rows, about, rows)
+    if printed:
+        whole = whole.assign(**{APPROXIMATION: printed.energy_wh(rows)})
+    left_out = [
+        _estimates(rows[rows["model"] != model], about[about["model"] != model], own)
+        for model, own in rows.groupby("model", sort=False)
+    ]
+    samples = {IN_SAMPLE: whole, LEFT_OUT: pd.concat(left_out)} if len(rows) else {IN_SAMPLE: whole}
+    return pd.concat(
+        _with_errors(rows.assign(estimator=estimator, sample=sample), energies.loc[rows.index, estimator])
+        for sample, energies in samples.items()
+        for estimator in ESTIMATORS
+    )
 
 
 def with_energy(points: pd.DataFrame) -> pd.DataFrame:
@@ -137,32 +138,29 @@ def with_energy(points: pd.DataFrame) -> pd.DataFrame:
     return points[points["energy_wh"] > 0]
 
 
-def estimated(fitted_to: pd.DataFrame, rows: pd.DataFrame, estimator: str) -> pd.Series:
-    """Fit an estimator to some runs and return the energy in Wh that it gives to `rows`; null where it cannot."""
-    nothing = pd.Series(math.nan, index=rows.index)
-    if estimator == RELATIVE:
-        if fitted_to.empty:
-            return nothing
-        energies = fit_relative(fitted_to).energy_wh(rows)
-    elif not regression.enough(fitted_to):
-        return nothing
-    elif estimator == APPROXIMATION:
-        energies = slopes(regression.fit(fitted_to)).energy_wh(rows)
-    else:
-        line = regression.fit(fitted_to)
-        pairs = rows[["duration_s", "gpus"]].itertuples(index=False)
-        energies = pd.Series(
-            [regression.predicted_wh(line, seconds, gpus) for seconds, gpus in pairs], index=rows.index
-        )
+def _estimates(line_of: pd.DataFrame, about: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the energies in Wh that the estimators, fitted to these runs, give to `rows`; null where they cannot."""
+    found = pd.DataFrame(math.nan, index=rows.index, columns=list(ESTIMATORS))
+    if regression.enough(line_of):
+        terms = regression.coefficients(line_of)
+        known = _applies(line_of, rows)
+        found[APPROXIMATION] = slopes(terms).energy_wh(rows).where(known)
+        found[LINE] = found[APPROXIMATION] + terms.get("gpus", 0.0) * rows["gpus"] + terms["constant"]
+    if len(about):
+        found[RELATIVE] = fit_relative(about).energy_wh(rows).where(_applies(about, rows))
+    return found
+
+
+def _applies(fitted_to: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """Say of which rows a fit may speak: from one number of GPUs nothing follows for another."""
     counts = set(fitted_to["gpus"])
-    # From one number of GPUs nothing follows for another.
-    return energies if len(counts) > 1 else energies.where(rows["gpus"].isin(counts))
+    return rows["gpus"].isin(counts) | (len(counts) > 1)
 
 
 def _with_errors(rows: pd.DataFrame, energies: pd.Series) -> pd.DataFrame:
-    ratio = energies.loc[rows.index] / rows["energy_wh"]
+    ratio = energies / rows["energy_wh"]
     return rows.assign(
-        estimate_wh=energies.loc[rows.index],
+        estimate_wh=energies,
         error_percent=100 * (ratio - 1),
         log_error=np.log(ratio.where(ratio > 0)),
     )

@@ -122,15 +122,29 @@ def formula(rows: pd.DataFrame) -> str:
 
 def enough(rows: pd.DataFrame) -> bool:
     """Say whether the points tell all terms of the formula apart and leave a degree of freedom."""
-    duration, gpus = rows["duration_s"].to_numpy(float), rows["gpus"].to_numpy(float)
-    columns = [np.ones(len(rows)), duration]
-    if "gpus" in formula(rows):
-        columns += [gpus, duration * gpus]
-    design = np.column_stack(columns)
-    size = np.abs(design).max(axis=0, initial=0.0)
-    if len(rows) <= len(columns) or not size.all():
+    columns = np.column_stack(list(_design(rows).values()))
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    if len(rows) <= columns.shape[1] or not size.all():
         return False
-    return int(np.linalg.matrix_rank(design / size)) == len(columns)
+    return int(np.linalg.matrix_rank(columns / size)) == columns.shape[1]
+
+
+def _design(rows: pd.DataFrame) -> "dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]":
+    """Return the columns of the formula by our names of its terms."""
+    duration, gpus = rows["duration_s"].to_numpy(float), rows["gpus"].to_numpy(float)
+    columns = {"constant": np.ones(len(rows)), "duration": duration}
+    if "gpus" in formula(rows):
+        columns |= {"gpus": gpus, "duration:gpus": duration * gpus}
+    return columns
+
+
+def coefficients(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the estimates of `fit` alone, by term: for many fits, of which nothing else is asked."""
+    design = _design(rows)
+    columns = np.column_stack(list(design.values()))
+    size = np.abs(columns).max(axis=0)  # columns of one size: durations and ones differ by decades
+    found, *_ = np.linalg.lstsq(columns / size, rows["energy_wh"].to_numpy(float), rcond=None)
+    return dict(zip(design, (found / size).tolist(), strict=True))
 
 
 def allows_verdict(fitted: Fit) -> bool:
