@@ -112,7 +112,7 @@ def _formulas(case: Case) -> str:
     factors = proxy.factors(errors)
     fits = {
         APPROXIMATION: case.printed or proxy.slopes(diagnostics.estimates(case.fitted)),
-        RELATIVE: proxy.fit_relative(proxy.with_energy(case.about)),
+        RELATIVE: proxy.fit_relative(case.about),
     }
     rows = []
     for name, title in ESTIMATORS.items():

@@ -85,8 +85,9 @@ def language_models(points: pd.DataFrame) -> pd.DataFrame:
 
 def basis(points: pd.DataFrame) -> pd.DataFrame:
     """Return the runs that `relative` is fitted to: those of language models, or all where these are too few."""
-    runs = language_models(points)
-    return runs if enough(runs) else points
+    rows = with_energy(points)
+    runs = language_models(rows)
+    return runs if enough(runs) else rows
 
 
 def coefficients(rows: pd.DataFrame, estimator: str = RELATIVE) -> int:
