@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import ROOT
@@ -14,7 +15,9 @@ from helpers.artefacts.calculator import calculator
 from helpers.grids import grids
 from helpers.results import load_tables
 from helpers.show import Artefact
-from helpers.statistics import regression
+from helpers.statistics import proxy, regression
+from helpers.statistics.estimation import Estimation, estimation
+from helpers.statistics.proxy import ESTIMATORS
 from helpers.study import model_title
 
 STATIC = ROOT / "book" / "_static"
@@ -60,47 +63,117 @@ def content(artefact: Artefact) -> dict[str, Any]:
     return json.loads(found[1])
 
 
-def test_coefficients_come_from_the_json_of_the_fits(artefact):
-    fit = content(artefact)["fits"][0]
-    fitted = regression.as_json(
-        regression.fit(regression.points(TABLES.results, "published", "capella")), "total_as_published"
-    )
-    assert {key: fit[key] for key in fitted} == json.loads(json.dumps(fitted))
-    numbers = {f"{term['estimate']:.4g}" for term in fitted["terms"].values()}
+def capella() -> Estimation:
+    points = regression.points(TABLES.results, "published", "capella")
+    found = estimation(points, proxy.language_models(points))
+    assert found is not None
+    return found
+
+
+def test_coefficients_come_from_the_package(artefact):
+    fit, found = content(artefact)["fits"][0], capella()
+    assert fit["fits"] == {name: {"a": each.a, "c": each.c} for name, each in found.fits.items()}
+    assert fit["factor"] == found.factor
     script = (STATIC / "calculator.js").read_text(encoding="utf-8")
-    assert not any(number.lstrip("-") in script for number in numbers)
+    assert not any(f"{each.a:.2g}" in script for each in found.fits.values())
 
 
-@pytest.mark.parametrize(("gpus", "duration_s"), [(1, 600), (2, 2500), (4, 120.5)])
-def test_energy_and_interval_are_those_of_the_package(opened, gpus, duration_s):
+@pytest.mark.parametrize(
+    ("gpus", "duration_s", "estimator"),
+    [(4, 20.5, proxy.RELATIVE), (1, 600, proxy.RELATIVE), (2, 2500, proxy.APPROXIMATION)],
+)
+def test_energy_and_interval_are_those_of_the_package(opened, gpus, duration_s, estimator):
     said = ask(opened, "calculator-energy", fit=0, gpus=gpus, duration=duration_s)
-    fitted = regression.fit(regression.points(TABLES.results, "published", "capella"))
-    expected = regression.predict(fitted, duration_s, gpus)
-    grams = expected.mean_wh / 1000 * GERMANY.gco2e_per_kwh
-    assert units.energy(expected.mean_wh, 3) in said
-    low = units.energy(expected.low_wh, 3) if expected.low_wh > 0 else "0"
-    assert f"between {low} and {units.energy(expected.high_wh, 3)}" in said
+    found = capella()
+    wh = (found.fits[estimator].a + found.fits[estimator].c * gpus) * duration_s
+    grams = wh / 1000 * GERMANY.gco2e_per_kwh
+    assert units.energy(wh, 3) in said
+    assert f": {units.energy(wh / found.factor, 3)} to {units.energy(wh * found.factor, 3)}." in said
     assert f"{units.significant(grams, 2)}{units.THIN}g" in said
+    assert f"The paper's Eq. 2 gives {units.energy((0.1 + 0.09 * gpus) * duration_s, 3)}." in said
+    assert ESTIMATORS[estimator] in said
 
 
-def test_negative_energy_and_extrapolation_are_said(opened):
-    assert "negative energy" in ask(opened, "calculator-energy", fit=0, gpus=1, duration=0.01)
-    assert "Outside of the fitted durations" in ask(
-        opened, "calculator-energy", fit=0, gpus=1, duration=100000
-    )
-    assert "Outside" not in ask(opened, "calculator-energy", fit=0, gpus=1, duration=1000)
+def test_where_nothing_is_known_nothing_is_estimated(opened):
+    said = ask(opened, "calculator-energy", fit=0, gpus=1, duration=2.99)
+    assert said.startswith("Nothing is known below 3")
+    assert "Wh" not in said
+    assert "W" in ask(opened, "calculator-energy", fit=0, gpus=1, duration=3)
 
 
-def test_every_fit_can_be_asked(opened, artefact):
-    for place, fit in enumerate(content(artefact)["fits"]):
-        said = ask(
-            opened, "calculator-energy", fit=place, duration=(fit["shortest_s"] + fit["longest_s"]) / 2
-        )
+@pytest.mark.parametrize("duration_s", [10, 19.7, 6793, 100000])
+def test_extrapolation_is_said_and_has_no_interval(opened, duration_s):
+    said = ask(opened, "calculator-energy", fit=0, gpus=1, duration=duration_s)
+    assert "Extrapolated" in said
+    assert "interval" not in said
+
+
+@pytest.mark.parametrize("duration_s", [19.8, 100, 6792])
+def test_within_the_runs_there_is_an_interval(opened, duration_s):
+    said = ask(opened, "calculator-energy", fit=0, gpus=1, duration=duration_s)
+    assert "Extrapolated" not in said
+    assert "95\u202f% prediction interval" in said
+
+
+def test_two_nodes_are_said_in_pairs_and_not_as_a_fact(opened):
+    said = ask(opened, "calculator-energy", fit=0, gpus=2, duration=600)
+    assert "Mean power was 13, 38, 53 and 145\u202fW higher on two nodes in the 4 printed pairs" in said
+
+
+def test_every_machine_is_offered_and_says_what_it_rests_on(opened, artefact):
+    fits = content(artefact)["fits"]
+    assert [fit["title"].split(",")[0] for fit in fits[:3]] == ["Capella", "Paula", "Clara"]
+    for place, fit in enumerate(fits):
+        middle = (fit["shortest_s"] * fit["longest_s"]) ** 0.5
+        said = ask(opened, "calculator-energy", fit=place, duration=middle)
         assert fit["accounting_title"] in said
+        assert f"It rests on {fit['runs']} runs of {fit['models']} " in said
+        inferred = fit["title"].startswith(("Paula", "Clara"))
+        assert ("inferred" in said) == inferred
         counts = opened.execute_script(
             "return [...document.querySelector('#calculator-energy [name=gpus]').options].map(o => Number(o.value))"
         )
         assert counts == fit["gpus"]
+
+
+WH = {"kWh": 1e3, "Wh": 1.0, "mWh": 1e-3, "µWh": 1e-6}
+QUANTITY = r"(-?[0-9.]+)\u202f(kWh|Wh|mWh|µWh)"
+
+
+def energies(text: str) -> list[float]:
+    return [float(number) * WH[unit] for number, unit in re.findall(QUANTITY, text)]
+
+
+def test_from_a_hundredth_of_a_second_to_a_million_no_sentence_contradicts_another(opened, artefact):
+    durations = sorted({*np.geomspace(0.01, 1e6, 41), 2.99, 3, 15, 19.73, 99.9, 100, 999, 1000, 6792.54})
+    estimates = 0
+    for place, fit in enumerate(content(artefact)["fits"]):
+        for gpus in fit["gpus"]:
+            before = 0.0
+            for duration in durations:
+                said = ask(opened, "calculator-energy", fit=place, gpus=gpus, duration=float(duration))
+                lines = said.strip().splitlines()
+                found = energies(said)
+                assert all(wh > 0 for wh in found), said
+                assert "NaN" not in said
+                assert "null" not in said
+                assert ("Nothing is known" in said) == (duration < fit["known_from_s"]), said
+                if not found:
+                    continue
+                estimates += 1
+                (estimate,) = energies(lines[0])
+                assert estimate >= before, said  # a longer run takes more, after rounding at least as much
+                before = estimate
+                watts = re.search(r"Mean power ([0-9.]+)\u202fW", said)
+                assert watts is not None
+                assert float(watts[1]) == pytest.approx(3600 * estimate / duration, rel=0.02)
+                interval = [line for line in lines if "prediction interval" in line]
+                within = fit["shortest_s"] <= duration <= fit["longest_s"]
+                assert ("Extrapolated" in said) == (not within), said
+                assert len(interval) == (within and fit["factor"] is not None), said
+                for low, high in map(energies, interval):
+                    assert low < estimate < high, said
+    assert estimates > 300
 
 
 def test_models_that_qualify_are_those_of_the_results_table_least_energy_first(opened):
@@ -132,7 +205,7 @@ def test_limits_of_energy_stay_limits(opened):
 def test_without_javascript_the_page_says_what_to_do(browser_without_javascript, page):
     browser_without_javascript.get(page.as_uri())
     body = browser_without_javascript.find_element("tag name", "body").text
-    assert "python -m helpers fit" in body
+    assert "multiply the Wh/s of the table below by the duration" in body
     assert "From a duration" not in body
 
 

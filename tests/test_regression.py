@@ -204,8 +204,7 @@ def test_prediction_interval_of_a_line_is_the_closed_form():
     mean_part = 1 / 5 + (4.0 - duration.mean()) ** 2 / ((duration - duration.mean()) ** 2).sum()
     quantile = t.ppf(0.975, 3)
     assert expected.mean_wh == pytest.approx(level + slope * 4)
-    assert expected.high_wh - expected.mean_wh == pytest.approx(quantile * scatter * np.sqrt(1 + mean_part))
-    assert expected.mean_high_wh - expected.mean_wh == pytest.approx(quantile * scatter * np.sqrt(mean_part))
+    assert expected.high_wh - expected.mean_wh == pytest.approx(quantile * scatter * np.sqrt(mean_part))
     assert expected.mean_wh - expected.low_wh == pytest.approx(expected.high_wh - expected.mean_wh)
 
 

@@ -25,17 +25,19 @@
     return withUnit((wh / 1000) * grid.gco2e_per_kwh, [[1e3, 1e3, "kg"], [0.1, 1, "g"], [0, 1e-3, "mg"]], 2) + THIN + "CO₂e";
   }
 
-  function predict(fit, duration, gpus) {
-    const values = { duration: duration, gpus: gpus, "duration:gpus": duration * gpus, constant: 1 };
-    const names = Object.keys(fit.terms);
-    let mean = 0;
-    let variance = 0;
-    names.forEach(function (row) {
-      mean += fit.terms[row].estimate * values[row];
-      names.forEach(function (column) { variance += values[row] * fit.covariance[row][column] * values[column]; });
-    });
-    const half = fit.t_975 * Math.sqrt(variance + fit.residual_sd_wh ** 2);
-    return { mean: mean, low: mean - half, high: mean + half };
+  /* Eq. 1 with the coefficients of the decade: nothing is added, so no energy is negative. */
+  function estimate(fit, duration, gpus) {
+    const choice = fit.choices.find((candidate) => duration < candidate.to_s) || fit.choices[fit.choices.length - 1];
+    const wh = (found) => (found.a + found.c * gpus) * duration;
+    const mean = wh(fit.fits[choice.estimator]);
+    const known = fit.factor !== null && duration >= fit.shortest_s && duration <= fit.longest_s;
+    return {
+      choice: choice,
+      wh: mean,
+      low: known ? mean / fit.factor : null,
+      high: known ? mean * fit.factor : null,
+      paper: fit.paper && wh(fit.paper)
+    };
   }
 
   function element(tag, text, className) {
@@ -54,19 +56,22 @@
     const gpus = Number(energyForm.elements.gpus.value);
     const duration = energyForm.elements.duration.valueAsNumber;
     const grid = data.grids[energyForm.elements.grid.value];
-    if (!(duration >= 0)) return show(energyForm, [element("p", "Give a duration in seconds, 0 or more.", "warning-text")]);
-    const found = predict(fit, duration, gpus);
-    const lines = [];
-    if (found.mean <= 0) {
-      lines.push(element("p", "The fit gives " + energy(found.mean) + ": a negative energy. For so short a run it says nothing.", "warning-text"));
+    if (!(duration > 0)) return show(energyForm, [element("p", "Give a duration in seconds, more than 0.", "warning-text")]);
+    if (duration < fit.known_from_s) return show(energyForm, [element("p", fit.unknown, "warning-text")]);
+    const found = estimate(fit, duration, gpus);
+    const within = duration >= fit.shortest_s && duration <= fit.longest_s;
+    const lines = [element("p", energy(found.wh) + ", " + co2(found.wh, grid), "result")];
+    if (!within) {
+      lines.push(element("p", "Extrapolated in proportion to the duration: the runs took " + fit.range + ". How far off that is, no run tells.", "warning-text"));
+    } else if (found.low === null) {
+      lines.push(element("p", "No interval: too few models.", "warning-text"));
     } else {
-      lines.push(element("p", energy(found.mean) + ", " + co2(found.mean, grid), "result"));
+      lines.push(element("p", "95\u202f% prediction interval, for a model that the fit has not seen: " + energy(found.low) + " to " + energy(found.high) + "."));
     }
-    lines.push(element("p", "95 % of such runs lie between " + (found.low > 0 ? energy(found.low) : "0") + " and " + energy(found.high) + "."));
-    if (found.mean > 0 && duration > 0) lines.push(element("p", "Mean power " + significant((3600 * found.mean) / duration, 3) + THIN + "W. Energy: " + fit.accounting_title + "."));
-    if (duration < fit.shortest_s || duration > fit.longest_s) {
-      lines.push(element("p", "Outside of the fitted durations (" + significant(fit.shortest_s, 2) + " to " + significant(fit.longest_s, 4) + THIN + "s).", "warning-text"));
-    }
+    lines.push(element("p", "Mean power " + significant((3600 * found.wh) / duration, 3) + THIN + "W. Energy: " + fit.accounting_title + "."));
+    lines.push(element("p", found.choice.title + ". " + found.choice.error + "."));
+    if (fit.paper) lines.push(element("p", fit.paper.title + " gives " + energy(found.paper) + "."));
+    fit.remarks.forEach(function (remark) { lines.push(element("p", remark)); });
     show(energyForm, lines);
   }
 

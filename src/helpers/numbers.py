@@ -15,7 +15,7 @@ from helpers.llm.protocol import DSPY_2025
 from helpers.record import SCHEMA_VERSION, read_record
 from helpers.results import Tables
 from helpers.settings import LlmParameters
-from helpers.statistics import accuracy_noise, bandwidth_bound, diagnostics, power, regression, selection
+from helpers.statistics import accuracy_noise, bandwidth_bound, power, proxy, regression, selection
 from helpers.study import model_title, paper_datasets, paper_models, study
 from helpers.study_literature import load_other_studies
 
@@ -56,14 +56,7 @@ def _figure_1(tables: Tables) -> Iterator[tuple[str, Number]]:
 
 
 def _regression(tables: Tables) -> Iterator[tuple[str, Number]]:
-    points = regression.points(tables.results, "published", "capella", "fktg")
-    errors = diagnostics.left_out_errors(points)
-    sizes = errors["error_percent"].abs()
-    long = errors["duration_s"] >= diagnostics.LONG_S
-    see = "duration_proxy"
-    yield "proxy.long-from", Number(units.duration(diagnostics.LONG_S, 3), see)
-    yield "proxy.median-long", Number(f"{sizes[long].median():.0f}{units.THIN}%", see)
-    yield "proxy.median-short", Number(f"{sizes[~long].median():.0f}{units.THIN}%", see)
+    points = regression.points(tables.results, PUBLISHED, "capella", "fktg")
     yield "capella.points", Number(str(len(points)), "table_3_regression")
     printed = regression.printed_fit(tables.printed, machine="capella")
     yield "capella.printed-points", Number(str(printed.n), "table_3_regression")
@@ -160,12 +153,39 @@ def _bound(tables: Tables) -> Iterator[tuple[str, Number]]:
     yield "bound.lacking", Number(str(lacking.sum()), "one_text_at_a_time")
 
 
-def _equation_2(tables: Tables) -> Iterator[tuple[str, Number]]:
+def _proxy(tables: Tables) -> Iterator[tuple[str, Number]]:
+    """Energy told from duration on Capella, by three estimators (`helpers.statistics.proxy`).
+
+    `equation-2` is the printed formula on the runs it has seen, `proxy.line` the regression with its constant for a
+    model left out, and `proxy` without more Eq. 1 by relative error, for a language model left out.
+    """
     points = regression.points(tables.results, PUBLISHED, "capella", "fktg")
-    errors = diagnostics.equation_2(points)["error_percent"].abs()
-    for name, value in zip(("a", "c"), diagnostics.EQUATION_2, strict=True):
-        yield f"equation-2.{name}", Number(plain(value), "table_3_regression")
-    yield "equation-2.median-error", Number(f"{errors.median():.0f}{units.THIN}%", "duration_proxy")
+    runs = proxy.basis(points)
+    errors = proxy.compare(points, runs, proxy.EQUATION_2)
+    fits = (("equation-2", proxy.EQUATION_2, 1), ("proxy", proxy.fit_relative(runs), 2))
+    for name, fitted, digits in fits:
+        yield f"{name}.a", Number(units.significant(fitted.a, digits), _PROXY)
+        yield f"{name}.c", Number(units.significant(fitted.c, digits), _PROXY)
+    yield "proxy.long-from", Number(units.duration(proxy.LONG_S, 3), _PROXY)
+    yield "proxy.measured-from", Number(units.duration(proxy.MEASURED_FROM_S, 1), _PROXY)
+    yield "proxy.runs", Number(str(len(runs)), _PROXY)
+    printed = proxy.size_percent(errors, proxy.APPROXIMATION, proxy.IN_SAMPLE)
+    line = proxy.size_percent(errors, proxy.LINE, proxy.LEFT_OUT)
+    own = proxy.size_percent(errors, proxy.RELATIVE, proxy.LEFT_OUT)[runs.index]
+    short = points["duration_s"] < proxy.LONG_S
+    for name, value in (
+        ("equation-2.median-long", printed[~short].median()),
+        ("equation-2.worst-long", printed[~short].max()),
+        ("equation-2.median-short", printed[short].median()),
+        ("proxy.line.median-short", line[short].median()),
+        ("proxy.median", own.median()),
+        ("proxy.worst", own.max()),
+        ("proxy.median-short", own[short[runs.index]].median()),
+    ):
+        yield name, Number(f"{value:.0f}{units.THIN}%", _PROXY)
+
+
+_PROXY = "duration_proxy"
 
 
 def _ledger(tables: Tables) -> Iterator[tuple[str, Number]]:
@@ -263,8 +283,8 @@ _PARTS: tuple[Part, ...] = (
     _power,
     _other_studies,
     _regression,
-    _equation_2,
     _bound,
+    _proxy,
     _ledger,
     _runs,
     _settings,

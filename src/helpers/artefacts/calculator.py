@@ -2,37 +2,42 @@
 
 import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from helpers import units
 from helpers.accounting import TITLES as ACCOUNTING
+from helpers.artefacts.table_b2 import node_power, pairs
 from helpers.grids import grids
 from helpers.results import Tables, in_paper_mode
 from helpers.show import Artefact, html_table
-from helpers.statistics import regression
+from helpers.statistics import proxy, regression
+from helpers.statistics.estimation import Choice, Estimation, estimation
+from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study import model_title, study
 
 
 def calculator(tables: Tables) -> Artefact:
     """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
     results = in_paper_mode(tables.results)
-    fits = list(_fits(results))
+    fits = list(_fits(results, tables.printed))
     models = _models(results)
     content = {
-        "fits": fits,
+        "fits": [{key: value for key, value in fit.items() if key != "origins"} for fit in fits],
         "grids": [{"title": grid.title, "gco2e_per_kwh": grid.gco2e_per_kwh} for grid in grids().values()],
         "models": models.drop(columns=["origin"]).to_dict("records"),
     }
-    points = sum(fit["n"] for fit in fits)
+    runs = sum(fit["runs"] for fit in fits)
     return Artefact(
         name="calculator",
         label="Calculator",
-        finding=f"Energy from a duration by {len(fits)} fits to {points} runs, and the models that meet your wishes.",
+        finding=f"Energy from a duration, from {runs} runs in {len(fits)} groups, and the models that meet your wishes.",
         note=(
-            "The interval is the 95 % prediction interval of the fit: where a new run would lie, not where the line is. It takes "
-            "all runs to scatter alike, which short and long runs seldom do. "
+            "For each decade of durations: the estimator that is nearest for a model left out of the fit. The 95 % prediction "
+            "interval is for a run of a model that the fit has not seen, from the errors of models left out, on the log scale. "
             "Nothing leaves your browser."
         ),
         data=models,
@@ -47,31 +52,112 @@ def calculator(tables: Tables) -> Artefact:
         )
         + _coefficients(fits),
         inputs=[
-            *sorted(
-                {str(point["origin"]) for fit in fits for point in fit["points"]} | set(models["origin"])
-            ),
+            *sorted({str(origin) for fit in fits for origin in fit["origins"]} | set(models["origin"])),
+            "table_3_regression_fktg",
             "data/study/grids.yaml",
         ],
     )
 
 
-def _fits(results: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _fits(results: pd.DataFrame, printed: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+    """What the page knows of each kind of model on each machine; published runs too short to be measured are left out."""
     real = results[~results["synthetic"].astype(bool)]
     for source, machine in real[["source", "machine"]].drop_duplicates().itertuples(index=False):
-        mode = "total_as_published" if source == "published" else "measured_only"
+        published = source == "published"
+        mode = "total_as_published" if published else "measured_only"
         points = regression.points(real, source, machine, None, mode)
-        if not regression.enough(points):
-            continue
-        known = study().machines.get(machine)
-        few = " (few points, GPU counts inferred)" if (points["gpus_origin"] == "inferred").any() else ""
-        yield {
-            **regression.as_json(regression.fit(points), mode),
-            "title": f"{known.title if known else machine}, {source}{few}",
-            "accounting_title": ACCOUNTING[mode],
-            "gpus": sorted({int(gpus) for gpus in points["gpus"]}),
-            "shortest_s": float(points["duration_s"].min()),
-            "longest_s": float(points["duration_s"].max()),
-        }
+        known = points[points["duration_s"] >= MEASURED_FROM_S] if published else points
+        for kind, runs in _kinds(known):
+            found = estimation(points, runs)
+            if found is None:
+                continue
+            yield {
+                **_estimation(found),
+                "title": f"{_machine_title(machine)}, {source}, {kind}",
+                "accounting_title": ACCOUNTING[mode],
+                "known_from_s": MEASURED_FROM_S if published else found.shortest_s,
+                "unknown": _unknown(published, found),
+                "remarks": _remarks(runs, kind) + ([] if not published else [_nodes(points)]),
+                "paper": _paper(machine, printed) if published else None,
+                "origins": sorted(set(points["origin"])),
+            }
+
+
+def _kinds(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    llms = proxy.language_models(points)
+    yield "language models", llms
+    yield "traditional models", points.drop(index=llms.index)
+
+
+def _machine_title(machine: str) -> str:
+    known = study().machines.get(machine)
+    return known.title if known else machine
+
+
+def _estimation(found: Estimation) -> dict[str, Any]:
+    return {
+        **asdict(found),
+        "choices": [
+            {
+                **asdict(choice),
+                "title": ESTIMATORS[choice.estimator],
+                "error": _error(choice),
+            }
+            for choice in found.choices
+        ],
+        "range": _range(found.shortest_s, found.longest_s),
+    }
+
+
+def _range(shortest_s: float, longest_s: float) -> str:
+    return f"{units.significant(shortest_s, 3)} to {units.significant(longest_s, 4)}{units.THIN}s"
+
+
+def _error(choice: Choice) -> str:
+    """Say how far off an estimator is in its decade."""
+    decade = f"{choice.from_s:g} to {choice.to_s:g}{units.THIN}s"
+    if choice.median_percent is None or choice.worst_percent is None:
+        return f"None of these runs took {decade}: how far off it is there is not known"
+    return (
+        f"For a model left out of the fit it is off by {units.significant(choice.median_percent, 2)}{units.THIN}% in the median, "
+        f"by {units.significant(choice.worst_percent, 2)}{units.THIN}% at worst "
+        f"({units.counted(choice.runs, 'run')} of {units.counted(choice.models, 'model')}, {decade})"
+    )
+
+
+def _unknown(published: bool, found: Estimation) -> str:
+    """Say below which duration nothing is known, and why."""
+    if published:
+        return (
+            f"Nothing is known below {MEASURED_FROM_S:.0f}{units.THIN}s: the meter read every 15{units.THIN}s, and durations are "
+            "printed to 0.01\u202fs. Published runs as short as that were not really measured."
+        )
+    return f"Nothing is known below {units.duration(found.shortest_s, 3)}: no shorter run was measured."
+
+
+def _remarks(runs: pd.DataFrame, kind: str) -> list[str]:
+    inferred = (runs["gpus_origin"] == "inferred").any()
+    known = f"It rests on {units.counted(len(runs), 'run')} of {runs['model'].nunique()} {kind}"
+    return [
+        f"{known}; the paper does not print their numbers of GPUs, which are inferred."
+        if inferred
+        else f"{known}."
+    ]
+
+
+def _nodes(points: pd.DataFrame) -> str:
+    """Say what two nodes do to the power, in pairs only, and how to count their GPUs."""
+    found = pairs(points)
+    if found.empty:
+        return "All runs are on one node."
+    return f"GPUs count over all nodes. {node_power(found)} The estimate does not tell nodes apart."
+
+
+def _paper(machine: str, printed: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the paper's own formula, for comparison."""
+    equation = proxy.paper_equation(machine, printed)
+    title = "The paper's Eq. 2" if equation is proxy.EQUATION_2 else "Eq. 1 with the slopes of Table 3"
+    return {"title": title, **asdict(equation)}
 
 
 def _models(results: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +182,7 @@ def _models(results: pd.DataFrame) -> pd.DataFrame:
     return table.astype(object).where(table.notna(), None)
 
 
-def _options(titles: Iterator[str]) -> str:
+def _options(titles: Iterable[str]) -> str:
     return "".join(
         f'<option value="{place}">{html.escape(title)}</option>' for place, title in enumerate(titles)
     )
@@ -114,20 +200,28 @@ def _json(content: dict[str, Any]) -> str:
 def _coefficients(fits: list[dict[str, Any]]) -> str:
     rows = [
         {
-            "Machine": fit["title"],
-            "Runs": fit["n"],
+            "Runs of": fit["title"],
+            "Duration (s)": f"{choice['from_s']:g} to {choice['to_s']:g}",
+            "Estimator": choice["title"],
+            "Wh/s": _per_second(fit["fits"][choice["estimator"]]),
+            "Runs": choice["runs"],
             **{
-                title: f"{fit['terms'][term]['estimate']:.4g}" if term in fit["terms"] else None
-                for term, title in regression.TITLES.items()
+                title: None if choice[key] is None else units.significant(choice[key], 2)
+                for title, key in (("Median error (%)", "median_percent"), ("Largest (%)", "worst_percent"))
             },
-            "Scatter (Wh)": f"{fit['residual_sd_wh']:.3g}",
+            "95 % interval, factor": f"{fit['factor']:.2f}" if fit["factor"] else None,
             "Energy": fit["accounting_title"],
         }
         for fit in fits
+        for choice in fit["choices"]
     ]
     table = pd.DataFrame(rows)
-    caption = "Coefficients (Wh/s for Duration and Duration:GPUs, Wh for GPUs and Constant)"
-    return html_table(table, caption, table.columns[1:-1])
+    caption = "What the calculator takes: energy per second (G: GPUs), errors for a model left out of the fit"
+    return html_table(table, caption, table.columns[3:-1])
+
+
+def _per_second(fit: dict[str, float]) -> str:
+    return f"{fit['a']:.4g} + {fit['c']:.4g} G" if fit["c"] else f"{fit['a']:.4g}"
 
 
 _BODY = """
@@ -135,7 +229,7 @@ _BODY = """
 <form class="calculator-part" id="calculator-energy">
 <p class="panel-title">From a duration to an energy</p>
 <div class="fields">
-<label>Machine <select name="fit">{fits}</select></label>
+<label>Machine, models <select name="fit">{fits}</select></label>
 <label>GPUs <select name="gpus"></select></label>
 <label>Duration (s) <input name="duration" type="number" min="0" step="any" value="600" required></label>
 <label>Electricity <select name="grid">{grids}</select></label>
@@ -153,7 +247,6 @@ _BODY = """
 <output aria-live="polite"></output>
 </form>
 </div>
-<noscript><p>The calculator needs JavaScript. Without it: the coefficients below, or
-<code>python -m helpers fit --machine capella --json</code>.</p></noscript>
+<noscript><p>The calculator needs JavaScript. Without it: multiply the Wh/s of the table below by the duration.</p></noscript>
 <script type="application/json" id="calculator-data">{data}</script>
 """

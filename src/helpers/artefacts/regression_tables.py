@@ -15,9 +15,6 @@ from helpers.statistics.diagnostics import estimates, negative_below_s
 from helpers.statistics.regression import TITLES, Fit, PrintedFit
 from helpers.study import study
 
-_FEW = 10
-"""Points for each coefficient that a verdict asks for, as a rule of thumb; fewer are shown without one."""
-
 
 def table_3(tables: Tables) -> Artefact:
     """Show Table 3 as printed beside the refit on what can be recovered, with the distance in standard errors."""
@@ -26,7 +23,7 @@ def table_3(tables: Tables) -> Artefact:
     points = {name: regression.points(tables.results, "published", name, "fktg") for name in machines}
     fits = {name: regression.fit(rows) for name, rows in points.items() if regression.enough(rows)}
     titles = {name: study().machines[name].title for name in machines}
-    complete = [name for name, fit in fits.items() if _allows_verdict(fit)]
+    complete = [name for name, fit in fits.items() if regression.allows_verdict(fit)]
     distances = (
         [abs(d) for d in _distances(fits["capella"], printed["capella"]).values()]
         if "capella" in complete
@@ -90,11 +87,6 @@ def table_b6(tables: Tables) -> Artefact:
     )
 
 
-def _allows_verdict(fit: Fit) -> bool:
-    inferred = (fit.points["gpus_origin"] == "inferred").any()
-    return not inferred and fit.n >= _FEW * (len(fit.terms) - 1)
-
-
 def _distances(fit: Fit, printed: PrintedFit) -> dict[str, float]:
     return {
         name: (fit.terms[name].estimate - term.estimate) / term.std_error
@@ -107,7 +99,7 @@ def _shortage(fits: Mapping[str, Fit], printed: Mapping[str, PrintedFit], titles
     short = [
         f"{titles[name]}: {fits[name].n} of {item.n}" if name in fits else f"{titles[name]}: none of {item.n}"
         for name, item in printed.items()
-        if name not in fits or not _allows_verdict(fits[name])
+        if name not in fits or not regression.allows_verdict(fits[name])
     ]
     if not short:
         return ""

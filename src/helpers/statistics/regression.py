@@ -24,6 +24,8 @@ TERMS = {
     "constant": "Intercept",
 }
 """Our names of the terms (Wh/s, Wh, Wh/s, Wh) and those of the formula."""
+POINTS_PER_COEFFICIENT = 10
+"""A rule of thumb; a fit to fewer is shown without a verdict."""
 TITLES = {"duration": "Duration", "gpus": "GPUs", "duration:gpus": "Duration:GPUs", "constant": "Constant"}
 
 
@@ -77,13 +79,11 @@ class PrintedFit:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Energy that a fit expects for a run, with its 95 % prediction interval, and that of the mean alone."""
+    """Mean energy that a fit expects of such runs, with its 95 % confidence interval."""
 
     mean_wh: float
     low_wh: float
     high_wh: float
-    mean_low_wh: float
-    mean_high_wh: float
 
 
 def points(
@@ -123,15 +123,35 @@ def formula(rows: pd.DataFrame) -> str:
 
 def enough(rows: pd.DataFrame) -> bool:
     """Say whether the points tell all terms of the formula apart and leave a degree of freedom."""
-    duration, gpus = rows["duration_s"].to_numpy(float), rows["gpus"].to_numpy(float)
-    columns = [np.ones(len(rows)), duration]
-    if "gpus" in formula(rows):
-        columns += [gpus, duration * gpus]
-    design = np.column_stack(columns)
-    size = np.abs(design).max(axis=0, initial=0.0)
-    if len(rows) <= len(columns) or not size.all():
+    columns = np.column_stack(list(_design(rows).values()))
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    if len(rows) <= columns.shape[1] or not size.all():
         return False
-    return int(np.linalg.matrix_rank(design / size)) == len(columns)
+    return int(np.linalg.matrix_rank(columns / size)) == columns.shape[1]
+
+
+def _design(rows: pd.DataFrame) -> "dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]":
+    """Return the columns of the formula by our names of its terms."""
+    duration, gpus = rows["duration_s"].to_numpy(float), rows["gpus"].to_numpy(float)
+    columns = {"constant": np.ones(len(rows)), "duration": duration}
+    if "gpus" in formula(rows):
+        columns |= {"gpus": gpus, "duration:gpus": duration * gpus}
+    return columns
+
+
+def coefficients(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the estimates of `fit` alone, by term: for many fits, of which nothing else is asked."""
+    design = _design(rows)
+    columns = np.column_stack(list(design.values()))
+    size = np.abs(columns).max(axis=0)  # columns of one size: durations and ones differ by decades
+    found, *_ = np.linalg.lstsq(columns / size, rows["energy_wh"].to_numpy(float), rcond=None)
+    return dict(zip(design, (found / size).tolist(), strict=True))
+
+
+def allows_verdict(fitted: Fit) -> bool:
+    """Say whether a fit rests on enough points to be judged or relied on, none with an inferred number of GPUs."""
+    inferred = (fitted.points["gpus_origin"] == "inferred").any()
+    return not inferred and fitted.n >= POINTS_PER_COEFFICIENT * (len(fitted.terms) - 1)
 
 
 def fit(rows: pd.DataFrame) -> Fit:
@@ -177,17 +197,13 @@ def predicted_wh(fitted: Fit, duration_s: float, gpus: int) -> float:
 
 
 def predict(fitted: Fit, duration_s: float, gpus: int) -> Prediction:
-    """Return what a fit expects of one run: the mean, and the interval in which 95 % of runs would lie."""
+    """Return what a fit expects of such runs: the mean, and its 95 % confidence interval."""
     names = list(fitted.terms)
     x = _regressors(fitted, duration_s, gpus)
     mean = predicted_wh(fitted, duration_s, gpus)
     variance = float(x @ fitted.covariance.loc[names, names].to_numpy() @ x)
-    quantile = quantile_95(fitted)
-    half, mean_half = (
-        quantile * math.sqrt(variance + fitted.residual_sd_wh**2),
-        quantile * math.sqrt(variance),
-    )
-    return Prediction(mean, mean - half, mean + half, mean - mean_half, mean + mean_half)
+    half = quantile_95(fitted) * math.sqrt(variance)
+    return Prediction(mean, mean - half, mean + half)
 
 
 def _regressors(fitted: Fit, duration_s: float, gpus: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
