@@ -91,8 +91,7 @@ def memory_used(evidence: Evidence) -> Recomputed:
     needs = "this needs the memory that each model uses"
     if not evidence.source.is_the_paper:
         raise Untestable(f"{needs}, and records hold the memory that the rule counts")
-    tables = evidence.source.tables
-    implied = power.constants(tables.observations, tables.results).ram_llm.mean_w / rate
+    implied = evidence.source.constants.ram_llm.mean_w / rate
     found = _constant_of_figure_2(evidence, "ram", LLM)
     raise Untestable(
         f"{needs}, and it is not published; {found.reason}, which at {rate:g} W/GB is {number(implied)} GB for each"

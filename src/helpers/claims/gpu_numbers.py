@@ -10,7 +10,6 @@ from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, decades, largest, not_positive, positive
 from helpers.claims.wording import LLM, OTHER, energy, names, number
-from helpers.statistics import power
 
 Step = tuple[Run, Run]
 """Runs of one LLM with fewer and with more GPUs."""
@@ -100,13 +99,12 @@ def more_gpus_energy_scatter(evidence: Evidence) -> Recomputed:
 @reading("more-gpus-do-not-reduce-energy-of-gpus")
 def more_gpus_energy_gpus(evidence: Evidence) -> Recomputed:
     """Count the steps that reduce the GPUs' own energy: what the constants of Figure 2 leave of the total."""
-    tables = evidence.source.tables
     if not evidence.source.is_the_paper:
         pairs = [pair for pair in _steps(evidence) if all(run.has("gpu_wh") for run in pair)]
         if not pairs:
             raise Untestable(f"{evidence.source.label} has no energy of GPUs at different numbers of them")
         return _falls(evidence, pairs, [few.component("gpu") - many.component("gpu") for few, many in pairs])
-    besides = power.constants(tables.observations, tables.results).besides_gpu(OTHER).mean_w
+    besides = evidence.source.constants.besides_gpu(OTHER).mean_w
     steps = _steps(evidence)
     own = [[run.energy() - run.duration() * (besides / 3600) for run in pair] for pair in steps]
     margins = [few - many for few, many in own]

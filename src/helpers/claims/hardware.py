@@ -8,7 +8,6 @@ from helpers.claims.evidence import ANY, Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import Untestable, Value, largest, misses, not_positive, positive, smallest
 from helpers.claims.wording import EVERYONE, LLM, TRADITIONAL, machine_title, names, number
-from helpers.statistics import power
 
 
 @claim("gpu-has-largest-share")
@@ -59,8 +58,7 @@ def no_gpu(evidence: Evidence) -> Recomputed:
             Value.exact(len(used)), f"{len(used)} of {len(runs)} runs without embeddings had a GPU"
         )
     idle = evidence.number("idle_h100_w")
-    tables = evidence.source.tables
-    besides = power.constants(tables.observations, tables.results).besides_gpu(TRADITIONAL).mean_w
+    besides = evidence.source.constants.besides_gpu(TRADITIONAL).mean_w
     printed = {
         row.title: row.number("average_power_w", 0.005)
         for row in evidence.printed("table_b1")

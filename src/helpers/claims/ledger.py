@@ -15,6 +15,8 @@ from helpers.claims.verdicts import (
     MET,
     MISSED,
     NEARLY,
+    OPEN,
+    UNKNOWN,
     UNTESTED,
     Result,
     combined,
@@ -68,8 +70,11 @@ class Assessment:
 
     @property
     def main(self) -> ReadingResult:
-        """The first reading that can be tested, or the first; its number stands for the claim in prose."""
-        return next((item for item in self.readings if item.recomputed is not None), self.readings[0])
+        """The first reading that can be tested; its number stands for the claim in prose. None has one where it is open."""
+        tested = self.word not in (OPEN, UNKNOWN)
+        return next(
+            (item for item in self.readings if (item.recomputed is not None) == tested), self.readings[0]
+        )
 
     @property
     def recomputed(self) -> float | None:

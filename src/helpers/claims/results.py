@@ -7,7 +7,6 @@ from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import (
     NOISE,
     Value,
-    corners,
     decades,
     largest,
     mean,
@@ -97,20 +96,11 @@ def qwen_best(evidence: Evidence) -> Recomputed:
 def qwen_energy(evidence: Evidence) -> Recomputed:
     """Divide the energies of the two Qwen models (FKTG)."""
     large, small = evidence.model("qwen-2.5-72b").energy(), evidence.model("qwen-2.5-7b").energy()
+    times = (large / small).value
     return recomputed(
         large / small,
-        f"{energy(large.value, 4)} / {energy(small.value, 3)} = {number((large / small).value)} times",
-    )
-
-
-@reading("qwen-7b-times-less-by-difference")
-def qwen_energy_saved(evidence: Evidence) -> Recomputed:
-    """Divide what Qwen 2.5 7B saves by what it needs (FKTG): "times less" counted from the smaller."""
-    large, small = evidence.model("qwen-2.5-72b").energy(), evidence.model("qwen-2.5-7b").energy()
-    times = corners(lambda more, less: (more - less) / less, large, small)
-    return recomputed(
-        times,
-        f"the difference of {energy(large.value, 4)} and {energy(small.value, 3)} is {number(times.value)} times the latter",
+        f"{energy(large.value, 4)} / {energy(small.value, 3)} = {number(times)} times; counted from the smaller, the saving "
+        f"is {number(times - 1)} times its energy",
     )
 
 
