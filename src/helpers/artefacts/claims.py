@@ -165,8 +165,11 @@ def places(item: Assessment) -> str:
     """Return where the paper says it, `Section 4.2, v1; abstract, v2`, or that it does not."""
     if item.claim.nature == "inference":
         return f"Our inference, about {item.claim.place}, {item.claim.version}"
-    found = [item.claim, *item.claim.also]
-    told = "; ".join(f"{place.place}, {place.version}" for place in found)
+    found = [
+        (item.claim.place, item.claim.version),
+        *((more.place, more.version) for more in item.claim.also),
+    ]
+    told = "; ".join(f"{place}, {version}" for place, version in found)
     return told[:1].upper() + told[1:]
 
 

@@ -9,7 +9,7 @@ from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import Untestable, Value, largest, mean, positive, smallest
 from helpers.claims.wording import EVERYONE, LLM, names, number
 from helpers.statistics import power
-from helpers.study import model_title, study
+from helpers.study import LanguageModel, model_title, study
 
 _PARAMETERS = {"jamba-mini-1.5": "jamba_b", "llama-3.1-70b": "llama_b", "qwen-2.5-72b": "qwen_b"}
 """The numbers of the sentence, in billions."""
@@ -118,12 +118,18 @@ def jamba_parameters(evidence: Evidence) -> Recomputed:
     """Return the largest difference between the parameters that the sentence prints and the models' own."""
     _about_models(evidence)
     printed = {model: evidence.number(name) for model, name in _PARAMETERS.items()}
-    own = {model: float(study().models[model].parameters_b or 0) for model in printed}
+    entries = study().models
+    own = {
+        name: entry.parameters_b
+        for name, entry in entries.items()
+        if name in printed and isinstance(entry, LanguageModel)
+    }
     told = ", ".join(
-        f"{model_title(model)} {count:g} for {own[model]:g} billion" for model, count in printed.items()
+        f"{printed[model]:g} for {model_title(model)}, whose checkpoint has {count:g}"
+        for model, count in own.items()
     )
-    apart = max(abs(count / own[model] - 1) for model, count in printed.items())
-    return recomputed(Value.exact(apart), f"the sentence prints {told}, as the checkpoints have")
+    apart = max(abs(printed[model] / count - 1) for model, count in own.items())
+    return recomputed(Value.exact(apart), f"in billions, the sentence prints {told}")
 
 
 @reading("jamba-parameters-to-llama")

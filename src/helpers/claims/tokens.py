@@ -7,7 +7,7 @@ from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, corners, largest, positive, smallest
 from helpers.claims.wording import OTHER, REASONING, machine_title
-from helpers.study import study
+from helpers.study import LanguageModel, study
 
 _MACHINES = ("capella", "paula", "clara")
 _SHORT_ANSWERS_ON = "paula"
@@ -97,9 +97,9 @@ def _most_tokens(run: Run) -> Value:
         Untestable: where we do not know what the GPU can do.
     """
     limits = floor.limits_of(str(run.row["gpu_model"]))
-    if limits is None:
-        raise Untestable(f"we do not know the memory bandwidth of {run.row['gpu_model']}")
     model, texts, gpus = study().models[run.model], int(run.row["texts"]), run.count_gpus()
+    if limits is None or not isinstance(model, LanguageModel):
+        raise Untestable(f"we do not know the memory bandwidth of {run.row['gpu_model']}")
     one, two = (
         floor.one_by_one(floor.of(model, texts, tokens_out=count), limits, gpus).duration_s
         for count in (1, 2)

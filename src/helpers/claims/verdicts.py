@@ -5,7 +5,7 @@ word for one that is refuted.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from helpers.claims.catalogue import Criterion, Kind, Nature
 from helpers.claims.registry import Recomputed
@@ -25,7 +25,11 @@ OUTCOMES = (AGREES, DIFFERS, UNKNOWN)
 """Of an inference of ours: whether the numbers agree with it, differ from it, or leave it open."""
 
 Result = Literal["met", "met after rounding", "missed", "mixed", "untested"]
-MET, NEARLY, MISSED, MIXED, UNTESTED = Result.__args__  # type: ignore[attr-defined]
+MET: Final = "met"
+NEARLY: Final = "met after rounding"
+MISSED: Final = "missed"
+MIXED: Final = "mixed"
+UNTESTED: Final = "untested"
 
 _WORDS: dict[Nature, dict[Result, str]] = {
     "statement": {MET: HOLDS, NEARLY: ROUNDED, MISSED: FAILS, MIXED: DEPENDS, UNTESTED: OPEN},
