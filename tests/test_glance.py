@@ -14,10 +14,13 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from conftest import ROOT
 from helpers import glance, results
+from helpers.artefacts.claims import claims as claims_page
 from helpers.artefacts.table_b2 import table_b2
-from helpers.claims import ledger
-from helpers.claims.ledger import FAILS, HOLDS, OPEN, ROUNDED, VERDICTS, Assessment
+from helpers.claims import catalogue, counts, ledger
+from helpers.claims.ledger import Assessment
+from helpers.claims.verdicts import DEPENDS, FAILS, HOLDS, OPEN, ROUNDED, VERDICTS
 from helpers.errors import UserError
+from helpers.numbers import numbers
 from helpers.show import METADATA
 
 BOOK = ROOT / "book"
@@ -57,7 +60,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_every_topic_of_a_claim_has_a_title():
-    assert set(glance.TOPICS) == set(get_args(ledger.Topic))
+    assert set(glance.TOPICS) == set(get_args(catalogue.Topic))
 
 
 def test_bars_count_every_statement_once(published):
@@ -83,21 +86,34 @@ def test_bars_are_drawn_from_the_numbers_beside_them(published):
         assert row.select_one(".bar")["aria-hidden"] == "true"
 
 
-def test_a_statement_shows_verdict_reading_reason_and_leads_to_its_entry(published):
+def test_a_statement_shows_verdict_readings_reasons_and_leads_to_its_entry(published):
     (item,) = glance.chosen(published, ["duration-is-a-good-proxy"])
     soup = BeautifulSoup(glance.statements([item]), "html.parser")
-    (line,) = soup.select("li")
-    assert line.select_one(".verdict")["data-verdict"] == item.verdict == FAILS
-    for part in (item.claim.says, item.claim.reading, item.reason):
-        assert part in line.text
+    line = soup.select_one("ul.verdicts > li")
+    assert line.select_one(".verdict")["data-verdict"] == item.verdict == DEPENDS
+    assert item.claim.says in line.text
+    shown = line.select("ol.readings > li")
+    assert len(shown) == len(item.readings) > 1
+    for part, found in zip(shown, item.readings, strict=True):
+        assert all(text in part.text for text in (found.criterion.says, f"{found.word}.", found.reason))
+    assert "Section 4.2, v1; abstract, v1; section 1, v1; abstract, v2" in line.text
     entry, page = (str(link["href"]) for link in line.select("a"))
     assert entry.endswith("notebooks/analysis/claims.html#claim-duration-is-a-good-proxy")
     assert page.endswith(f"notebooks/analysis/{item.claim.see}.html")
 
 
+def test_an_inference_is_shown_as_ours_and_without_a_verdict(published):
+    (item,) = glance.chosen(published, ["table-b3-h100-is-table-b1"])
+    line = BeautifulSoup(glance.statements([item]), "html.parser").select_one("li")
+    said = line.select_one(".verdict")
+    assert (said.get("data-verdict"), said["data-outcome"]) == (None, "differs")
+    assert "Our inference, about Table B3" in line.text
+    assert FAILS not in line.text
+
+
 def test_all_statements_with_a_verdict_are_listed_by_topic(published):
     order = list(glance.TOPICS)
-    for verdict in (HOLDS, ROUNDED, FAILS, OPEN):
+    for verdict in VERDICTS:
         found = glance.with_verdict(published, verdict)
         places = [order.index(item.claim.topic) for item in found]
         assert places == sorted(places)
@@ -123,7 +139,7 @@ def test_directives_show_what_the_ledger_says(source, published, monkeypatch):
     soup = build(source, text, monkeypatch)
     assert len(soup.select(".glance tbody tr")) == len(glance.TOPICS)
     failing = [item for item in published if item.verdict == FAILS and item.claim.nature == "statement"]
-    assert len(soup.select("ul.verdicts li")) == len(failing)
+    assert len(soup.select("ul.verdicts > li")) == len(failing)
 
 
 def test_a_claim_that_is_not_there_is_a_warning(source, monkeypatch, capsys):
@@ -160,23 +176,81 @@ def test_a_finding_is_that_of_the_executed_notebook(source, monkeypatch, capsys)
 
 def test_the_page_at_a_glance_lists_all_that_does_not_simply_hold():
     text = (BOOK / "at_a_glance.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^:verdict: (.+)$", text, flags=re.MULTILINE)) == {ROUNDED, FAILS, OPEN}
+    assert set(re.findall(r"^:verdict: (.+)$", text, flags=re.MULTILINE)) == {ROUNDED, DEPENDS, FAILS, OPEN}
 
 
-def test_what_a_page_names_as_holding_or_contradicted_is_so(published):
+@pytest.mark.parametrize(
+    ("page", "heading", "verdict"),
+    [
+        ("at_a_glance.md", "The main ones that hold", HOLDS),
+        ("errata.md", "Slips", FAILS),
+        ("errata.md", "Sentences that the tables contradict", FAILS),
+        ("errata.md", "Sentences that depend on how they are read", DEPENDS),
+    ],
+)
+def test_what_a_page_names_as_holding_or_contradicted_is_so(page, heading, verdict, published):
     """The pages sort statements under headings by hand; a changed verdict has to move them."""
     verdicts = {item.claim.id: item.verdict for item in published}
-    holding, contradicted = (
-        _claims_under(page, heading)
-        for page, heading in (
-            ("at_a_glance.md", "The main ones that hold"),
-            ("errata.md", "Sentences that the tables contradict"),
-        )
+    assert {verdicts[name] for name in _claims_under(page, heading)} == {verdict}
+
+
+def test_the_errata_name_each_statement_that_does_not_hold_and_the_page_at_a_glance_says_what_they_are(
+    published,
+):
+    failing = {item.claim.id for item in published if item.verdict == FAILS}
+    listed = [
+        *_claims_under("errata.md", "Slips"),
+        *_claims_under("errata.md", "Sentences that the tables contradict"),
+    ]
+    assert set(listed) == failing
+    assert failing == {
+        "qwen-7b-seven-times-less-energy",  # "a ratio, the labels of Figure 5 and two links of Table 1"
+        "figure-5-row-labels",
+        "table-1-links-the-models-named",
+    }
+
+
+def test_pages_take_their_counts_from_one_function(published):
+    """Bars, finding and numbers of the prose follow `counts.count` and nothing else."""
+    soup = BeautifulSoup(glance.bars(published), "html.parser")
+    total = [int(cell.text) for cell in soup.select("tfoot td")]
+    own = counts.count(published)
+    assert total == [own.by_verdict[verdict] for verdict in VERDICTS]
+    found = {name: number.text for name, number in numbers(results.load_tables()).items()}
+    assert [
+        int(found[f"claims.{name}"])
+        for name in ("all", "tested", "holding", "depending", "failing", "untested")
+    ] == [
+        sum(total),
+        sum(total) - own.untested,
+        total[0] + total[1],
+        total[2],
+        total[3],
+        total[4],
+    ]
+    finding = claims_page(results.load_tables()).finding
+    assert f"Of {found['claims.tested']} statements" in finding
+    assert f"{found['claims.holding']} agree with them" in finding
+    assert (
+        f"New measurements can test {found['claims.new.tested']} of them: {found['claims.new.holding']} hold"
+        in finding
     )
-    assert {verdicts[name] for name in holding} == {HOLDS}
-    assert {verdicts[name] for name in contradicted} == {FAILS}
-    slips = _claims_under("errata.md", "Slips")
-    assert {verdicts[name] for name in slips} == {FAILS}
+
+
+def test_the_front_page_and_the_page_at_a_glance_set_own_numbers_apart_from_new_measurements():
+    for page in ("index.md", "at_a_glance.md"):
+        text = (BOOK / page).read_text(encoding="utf-8")
+        for name in (
+            "claims.tested",
+            "claims.holding",
+            "claims.new.tested",
+            "claims.new.holding",
+            "models.rerun-llms",
+        ):
+            assert f"{{number}}`{name}`" in text, (page, name)
+        assert "*own* numbers" in text
+        assert re.search(r"\*[Nn]ew\* measurements", text)
+        assert "testable statements of the paper hold" not in text
 
 
 def _claims_under(page: str, heading: str) -> list[str]:

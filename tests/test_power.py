@@ -282,7 +282,7 @@ def test_a_claim_about_more_gpus_changes_its_verdict_on_the_gpus_alone_and_links
     table = power_claims.claims(tables, runs)
     row = next(part for part in table.split("<tr>") if "more-gpus-do-not-reduce-energy" in part)
     assert "GPU only" in row
-    assert row.index("does not hold (2)") < row.index("holds (0)")
+    assert row.index("depends on the reading (2, 1, 0, 0)") < row.index("holds (0, 0, 0, 0)")
     assert '<a href="companion-root:notebooks/analysis/claims.html">' in row
 
 

@@ -5,7 +5,10 @@
   if (!ledger) return;
   const tables = Array.from(ledger.querySelectorAll(".table-scroll"));
   const rows = Array.from(ledger.querySelectorAll("tbody tr"));
-  const verdictOf = (row) => row.querySelector("[data-verdict]").dataset.verdict;
+  const verdictOf = function (row) {
+    const said = row.querySelector(".verdict").dataset;
+    return said.verdict || said.outcome;
+  };
   let chosen = "";
 
   const bar = document.createElement("div");
@@ -36,7 +39,7 @@
       table.hidden = empty;
       if (table.previousElementSibling) table.previousElementSibling.hidden = empty;  // its title
     });
-    shown.textContent = count + " of " + rows.length + " statements and checks shown";
+    shown.textContent = count + " of " + rows.length + " statements and inferences shown";
   }
 
   function addButton(value, text, count) {

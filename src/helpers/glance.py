@@ -1,7 +1,6 @@
 """The claim ledger and the findings on pages of prose: bars of verdicts, chosen statements, one finding."""
 
 import html
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +10,11 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from helpers.artefacts.claims import SIGNS, page_title, verdict_html
-from helpers.claims.ledger import CLAIMS, FAILS, HOLDS, OPEN, ROUNDED, VERDICTS, Assessment, evaluate
+from helpers.artefacts.claims import SIGNS, page_title, places, verdict_html
+from helpers.claims import counts
+from helpers.claims.catalogue import CLAIMS
+from helpers.claims.ledger import Assessment, evaluate
+from helpers.claims.verdicts import DEPENDS, FAILS, HOLDS, OPEN, ROUNDED, VERDICTS
 from helpers.errors import UserError, nearest
 from helpers.links import link, page_link
 from helpers.paths import relative
@@ -31,21 +33,20 @@ TOPICS: dict[str, str] = {
 }
 """Titles of `Claim.topic`, in the order of the paper's story."""
 
-_SHORT = {HOLDS: "holds", ROUNDED: "rounded", FAILS: "fails", OPEN: "open"}
+_SHORT = {HOLDS: "holds", ROUNDED: "rounded", DEPENDS: "depends", FAILS: "fails", OPEN: "open"}
 
 
 def bars(ledger: Sequence[Assessment]) -> str:
     """Return a table of the verdicts by topic; the bars only repeat its numbers."""
-    statements = [item for item in ledger if item.claim.nature == "statement"]
-    counts = {topic: Counter(i.verdict for i in statements if i.claim.topic == topic) for topic in TOPICS}
-    longest = max(count.total() for count in counts.values())
+    by_topic = {topic: counts.count(i for i in ledger if i.claim.topic == topic) for topic in TOPICS}
+    longest = max(count.statements for count in by_topic.values())
     head = "".join(
         f'<th scope="col"><span class="verdict-key" data-verdict="{verdict}" aria-hidden="true">{SIGNS[verdict]}</span> '
         f"{_SHORT[verdict]}</th>"
         for verdict in VERDICTS
     )
-    rows = "".join(_bar(TOPICS[topic], count, longest) for topic, count in counts.items())
-    total = sum(counts.values(), Counter[str]())
+    rows = "".join(_bar(TOPICS[topic], count, longest) for topic, count in by_topic.items())
+    total = counts.count(ledger).by_verdict
     foot = "".join(f"<td>{total[verdict]}</td>" for verdict in VERDICTS)
     return (
         '<div class="glance"><table class="data"><caption>Statements of the paper by topic and verdict</caption>'
@@ -81,35 +82,46 @@ def with_verdict(ledger: Sequence[Assessment], verdict: str) -> list[Assessment]
     """
     if verdict not in VERDICTS:
         raise UserError(f"no verdict {verdict!r}; {nearest(verdict, VERDICTS)}")
-    found = [item for item in ledger if item.verdict == verdict and item.claim.nature == "statement"]
+    found = [item for item in counts.statements(ledger) if item.verdict == verdict]
     return sorted(found, key=lambda item: list(TOPICS).index(item.claim.topic))
 
 
-def _bar(title: str, count: Counter[str], longest: int) -> str:
+def _bar(title: str, count: counts.Counts, longest: int) -> str:
+    numbers = count.by_verdict
     parts = "".join(
-        f'<span data-verdict="{verdict}" style="flex-grow:{count[verdict]}"></span>'
+        f'<span data-verdict="{verdict}" style="flex-grow:{numbers[verdict]}"></span>'
         for verdict in VERDICTS
-        if count[verdict]
+        if numbers[verdict]
     )
-    cells = "".join(f"<td>{count[verdict]}</td>" for verdict in VERDICTS)
-    bar = f'<span class="bar" aria-hidden="true" style="width:{count.total() / longest:.0%}">{parts}</span>'
+    cells = "".join(f"<td>{numbers[verdict]}</td>" for verdict in VERDICTS)
+    bar = (
+        f'<span class="bar" aria-hidden="true" style="width:{count.statements / longest:.0%}">{parts}</span>'
+    )
     return f'<tr><th scope="row">{html.escape(title)}{bar}</th>{cells}</tr>'
 
 
 def _line(item: Assessment) -> str:
     entry = link(f"notebooks/analysis/claims.html#claim-{item.claim.id}", "ledger")
-    place = f"{item.claim.place[:1].upper()}{item.claim.place[1:]}"
-    reading = (
-        f'<span class="reading">Read as: {html.escape(item.claim.reading)}</span> '
-        if item.claim.reading
-        else ""
-    )
     return (
-        f'{verdict_html(item.verdict)} <span class="says">{html.escape(item.claim.says)}</span> {reading}'
-        f'<span class="why">{html.escape(item.reason)}</span> '
-        f'<span class="from">{html.escape(place)}, {item.claim.version} · {entry} · '
+        f'{verdict_html(item.word)} <span class="says">{html.escape(item.claim.says)}</span> {_readings(item)} '
+        f'<span class="from">{html.escape(places(item))} · {entry} · '
         f"{page_link(item.claim.see, page_title(item.claim.see))}</span>"
     )
+
+
+def _readings(item: Assessment) -> str:
+    """Return the reading and the reason; of several readings that can be tested, a list of each with its result."""
+    several = len(item.readings) > 1 and item.recomputed is not None
+    if not several:
+        says = " Or: ".join(found.criterion.says for found in item.readings if found.criterion.says)
+        reading = f'<span class="reading">Read as: {html.escape(says)}</span> ' if says else ""
+        return f'{reading}<span class="why">{html.escape(item.reason)}</span>'
+    each = "".join(
+        f'<li><span class="reading">Read as: {html.escape(found.criterion.says or "")}</span> '
+        f'<span class="why"><strong>{SIGNS[found.word]} {found.word}.</strong> {html.escape(found.reason)}</span></li>'
+        for found in item.readings
+    )
+    return f'<ol class="readings">{each}</ol>'
 
 
 # --- for Sphinx --------------------------------------------------------------------------------------------

@@ -4,11 +4,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from helpers import paths, record_versions, units
 from helpers.artefacts.claims import plain
-from helpers.claims import ledger
+from helpers.claims import counts, ledger
 from helpers.claims.source import PUBLISHED
 from helpers.datasets import SPLITS
 from helpers.llm.protocol import DSPY_2025
@@ -191,15 +189,19 @@ _PROXY = "duration_proxy"
 def _ledger(tables: Tables) -> Iterator[tuple[str, Number]]:
     found = ledger.evaluate(tables)
     yield from _recomputed(found)
-    yield from _claims(found)
+    yield from _counts("claims", counts.count(found))
+    yield from _counts("claims.new", counts.count_new(ledger.evaluate_campaigns(tables)))
+    yield "claims.inferences", Number(str(len(counts.inferences(found))), "claims")
+    yield "models.rerun-llms", Number(str(counts.count_rerun_llms(tables)), "runs")
 
 
 def _recomputed(found: Sequence[ledger.Assessment]) -> Iterator[tuple[str, Number]]:
     """What a claim says, `claim.ID.paper`, and what it comes to, `claim.ID`; Wh with its unit, a share in percent."""
     for item in found:
-        for name, value in (("", item.recomputed), (".paper", item.claim.published)):
-            if value is not None:
-                yield f"claim.{item.claim.id}{name}", Number(_in_unit(value, item.claim.unit), item.claim.see)
+        name, asked, see = f"claim.{item.claim.id}", item.main.criterion, item.claim.see
+        yield f"{name}.paper", Number(_in_unit(asked.published, asked.unit), see)
+        if item.recomputed is not None:
+            yield name, Number(_in_unit(item.recomputed, asked.unit), see)
 
 
 def _in_unit(value: float, unit: str) -> str:
@@ -212,19 +214,17 @@ def _in_unit(value: float, unit: str) -> str:
     return plain(value, 2)
 
 
-def _claims(found: Sequence[ledger.Assessment]) -> Iterator[tuple[str, Number]]:
-    verdicts = pd.Series([item.verdict for item in found if item.claim.nature == "statement"])
-    tested = verdicts != ledger.OPEN
-    holding = verdicts.isin([ledger.HOLDS, ledger.ROUNDED])
-    for name, count in (
-        ("all", len(verdicts)),
-        ("tested", tested.sum()),
-        ("holding", holding.sum()),
-        ("rounded", (verdicts == ledger.ROUNDED).sum()),
-        ("failing", (verdicts == ledger.FAILS).sum()),
-        ("untested", (~tested).sum()),
+def _counts(name: str, found: counts.Counts) -> Iterator[tuple[str, Number]]:
+    for part, count in (
+        ("all", found.statements),
+        ("tested", found.tested),
+        ("holding", found.holding),
+        ("rounded", found.rounded),
+        ("depending", found.depending),
+        ("failing", found.failing),
+        ("untested", found.untested),
     ):
-        yield f"claims.{name}", Number(str(count), "claims")
+        yield f"{name}.{part}", Number(str(count), "claims")
 
 
 def _runs(tables: Tables) -> Iterator[tuple[str, Number]]:

@@ -278,7 +278,8 @@ def claims(options: argparse.Namespace) -> int:
         print(json.dumps(ledger.as_json(assessments), indent=1, ensure_ascii=False))
         return 0
     for item in assessments:
-        print(f"{item.verdict:<22}{item.claim.id}: {item.reason}")
+        whose = "" if item.verdict else " (ours)"
+        print(f"{item.word + whose:<24}{item.claim.id}: {item.reason}")
     return 0
 
 

@@ -1,42 +1,65 @@
-"""The claim ledger as a page: every statement of the paper, recomputed, with its verdict."""
+"""The claim ledger as a page: every statement of the paper, recomputed under each reading, with its verdict."""
 
 import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
 from helpers import units
-from helpers.claims.ledger import CLAIMS, FAILS, HOLDS, OPEN, ROUNDED, Assessment, as_json, evaluate
-from helpers.claims.source import PUBLISHED
+from helpers.claims import counts
+from helpers.claims.catalogue import CLAIMS, Kind
+from helpers.claims.ledger import Assessment, ReadingResult, as_json, evaluate, evaluate_campaigns
+from helpers.claims.verdicts import (
+    AGREES,
+    DEPENDS,
+    DIFFERS,
+    FAILS,
+    HOLDS,
+    OPEN,
+    ROUNDED,
+    UNKNOWN,
+    VERDICTS,
+)
 from helpers.links import Markup, page_link
 from helpers.paths import relative
 from helpers.results import Tables
 from helpers.show import Artefact, html_table
 
-_ORDER = (FAILS, ROUNDED, OPEN, HOLDS)
-SIGNS = {FAILS: "✗", ROUNDED: "≈", OPEN: "?", HOLDS: "✓"}
-_KINDS = {"number": "", "at_least": "≥ ", "at_most": "≤ ", "above": "> ", "below": "< "}
+_ORDER = (FAILS, DEPENDS, ROUNDED, OPEN, HOLDS, DIFFERS, UNKNOWN, AGREES)
+SIGNS = {
+    HOLDS: "✓",
+    ROUNDED: "≈",
+    DEPENDS: "±",
+    FAILS: "✗",
+    OPEN: "?",
+    AGREES: "=",
+    DIFFERS: "≠",
+    UNKNOWN: "?",
+}
+"""Of verdicts and outcomes, so that none rests on its colour."""
+_KINDS: dict[Kind, str] = {"number": "", "at_least": "≥ ", "at_most": "≤ ", "above": "> ", "below": "< "}
 
 
 def claims(tables: Tables) -> Artefact:
     """Show the ledger for the published values, and for each campaign what can be tested with it."""
-    ledger = evaluate(tables)
-    campaigns = {source: evaluate(tables, source) for source in _campaigns(tables)}
+    ledger, campaigns = evaluate(tables), evaluate_campaigns(tables)
     everything = [*ledger, *(item for found in campaigns.values() for item in found)]
     origins = {use.origin for item in everything for use in item.uses}
     return Artefact(
         name="claims",
         label="Claim ledger",
-        finding=_finding(ledger),
+        finding=_finding(ledger, campaigns, counts.count_rerun_llms(tables)),
         note=(
-            "Each row is a statement of the paper as a number, recomputed from its own tables and figures. It holds if "
-            "the recomputed number meets the claim within the rounding of the statement, and after rounding if only "
-            "another number does that the rounding of the table, or the reading of the figure, allows; where a claim that holds "
-            "would not with such a number, the last column says that rounding could overturn it. Where words had "
-            "to become a number, the reading says how; another reading can give another verdict. Versions: v1 is "
-            "the arXiv text, v2 the abstract of the published article."
+            "Each row is a statement of the paper as a number, recomputed from its own tables and figures: that tests "
+            "whether the text agrees with the numbers beside it, not whether they are right. It holds if the recomputed "
+            "number meets the statement within its rounding, and after rounding if only another number does that the "
+            "rounding of the table, or the reading of the figure, allows. Where words had to become a number, every "
+            "plausible reading is listed and tested; where they disagree, the verdict depends on the reading. Where a "
+            "verdict hangs on rounding or on a difference within its noise, the last column says so. Inferences are "
+            "ours: the paper does not say them, they have no verdict and are in no count. Versions: v1 is the arXiv "
+            "text, v2 the abstract of the published article."
         ),
         data=_data(everything),
         function="helpers.artefacts.claims.claims",
@@ -45,44 +68,38 @@ def claims(tables: Tables) -> Artefact:
     )
 
 
-def _campaigns(tables: Tables) -> list[str]:
-    return sorted(set(tables.results["source"]) - {PUBLISHED})
-
-
-def _finding(ledger: Sequence[Assessment]) -> str:
-    statements, checks = _apart(ledger)
-    count, agree = (Counter(item.verdict for item in part) for part in (statements, checks))
-    tested = len(statements) - count[OPEN]
-    lead = (
-        f"Of {tested} statements of the paper that its own numbers can test, {count[HOLDS]} hold, {count[ROUNDED]} "
-        f"only after rounding, and {count[FAILS]} do not as they are worded"
-    )
+def _finding(
+    ledger: Sequence[Assessment], campaigns: Mapping[str, Sequence[Assessment]], rerun_llms: int
+) -> str:
+    own, new = counts.count(ledger), counts.count_new(campaigns)
     return (
-        f"{lead}; {count[OPEN]} more cannot be tested with what is published. Of {len(checks)} checks of its tables and "
-        f"figures against themselves, {agree[HOLDS] + agree[ROUNDED]} agree."
+        f"Of {own.tested} statements of the paper that its own numbers can test, {own.holding} agree with them "
+        f"({own.rounded} after rounding only), {own.depending} do so under one reading and not under another, and "
+        f"{own.failing} under none; {own.untested} more cannot be tested with what is published. New measurements can "
+        f"test {new.tested} of them: {new.holding} hold there too, {new.depending} depend on the reading or the campaign, "
+        f"{new.failing} do not. "
+        + (f"They include {rerun_llms} of the paper's language models." if rerun_llms else NO_LLM)
     )
 
 
-def _apart(ledger: Sequence[Assessment]) -> tuple[list[Assessment], list[Assessment]]:
-    """Return what the paper says, and the checks of its tables that it does not state."""
-    statements = [item for item in ledger if item.claim.nature == "statement"]
-    return statements, [item for item in ledger if item.claim.nature != "statement"]
+NO_LLM = "No language model of the paper was run again."
 
 
 def _ledger(ledger: Sequence[Assessment]) -> str:
-    statements, checks = (
-        sorted(part, key=lambda item: _ORDER.index(item.verdict)) for part in _apart(ledger)
+    statements, inferences = (
+        sorted(part, key=lambda item: _ORDER.index(item.word))
+        for part in (counts.statements(ledger), counts.inferences(ledger))
     )
     tables = html_table(
         _shown(statements), f"The {len(statements)} statements, those that do not hold first"
     ) + html_table(
-        _shown(checks), f"{len(checks)} checks of the paper's tables and figures against themselves"
+        _shown(inferences), f"{len(inferences)} inferences of ours, which the paper does not state"
     )
     return f'<div class="claims">{tables}</div>'
 
 
 def _campaign(source: str, ledger: Sequence[Assessment]) -> str:
-    found, _ = _apart(ledger)
+    found = counts.statements(ledger)
     tested = [item for item in found if item.verdict != OPEN]
     missing = Counter(item.reason for item in found if item.verdict == OPEN)
     title = f"Tested with the campaign {source}: {len(tested)} of {len(found)}"
@@ -108,54 +125,100 @@ def _most_first(item: tuple[str, int]) -> tuple[int, str]:
 def _shown(ledger: Sequence[Assessment], links: bool = True) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "Verdict": [verdict_html(item.verdict) for item in ledger],
+            "Verdict": [verdict_html(item.word) for item in ledger],
             "Statement": [_statement(item, links) for item in ledger],
-            "Paper": [_published(item) for item in ledger],
-            "Recomputed": [_recomputed(item) for item in ledger],
+            "Paper": [_each(item, _published) for item in ledger],
+            "Recomputed": [_each(item, _recomputed) for item in ledger],
             "Why": [_why(item, links) for item in ledger],
         },
         dtype=object,  # pandas' own type for text would lose the markup
     )
 
 
-def verdict_html(verdict: str) -> Markup:
-    """Return a verdict with its sign, which does not rest on colour."""
-    sign = f'<span aria-hidden="true">{SIGNS[verdict]}</span>'
-    return Markup(f'<span class="verdict" data-verdict="{verdict}">{sign} {verdict}</span>')
+def verdict_html(word: str) -> Markup:
+    """Return a verdict or an outcome with its sign, which does not rest on colour."""
+    kind = "verdict" if word in VERDICTS else "outcome"
+    sign = f'<span aria-hidden="true">{SIGNS[word]}</span>'
+    return Markup(f'<span class="verdict" data-{kind}="{word}">{sign} {word}</span>')
+
+
+def readings_html(item: Assessment) -> str:
+    """Return the readings of a claim in words, numbered where there are several."""
+    said = [html.escape(found.criterion.says) for found in item.readings if found.criterion.says]
+    if len(said) < 2:
+        return "".join(f' <span class="reading">{text}</span>' for text in said)
+    return f'<ol class="readings">{"".join(f"<li>{text}</li>" for text in said)}</ol>'
+
+
+def reasons_html(item: Assessment) -> str:
+    """Return the reasons of a verdict; of several readings, each with its result, numbered as the readings."""
+    if len(item.readings) == 1 or item.recomputed is None:
+        return html.escape(item.reason)
+    each = "".join(
+        f"<li><strong>{SIGNS[found.word]} {found.word}.</strong> {html.escape(found.reason)}</li>"
+        for found in item.readings
+    )
+    return f'<ol class="readings">{each}</ol>'
+
+
+def places(item: Assessment) -> str:
+    """Return where the paper says it, `Section 4.2, v1; abstract, v2`, or that it does not."""
+    if item.claim.nature == "inference":
+        return f"Our inference, about {item.claim.place}, {item.claim.version}"
+    found = [
+        (item.claim.place, item.claim.version),
+        *((more.place, more.version) for more in item.claim.also),
+    ]
+    told = "; ".join(f"{place}, {version}" for place, version in found)
+    return told[:1].upper() + told[1:]
 
 
 def _statement(item: Assessment, with_id: bool) -> Markup:
-    reading = f' <span class="reading">{html.escape(item.claim.reading)}</span>' if item.claim.reading else ""
+    tested = item.recomputed is not None
     text_only = (
         '<span class="reading">Tested with its own numbers alone; no table is read.</span>'
-        if item.claim.rests_on == "text"
+        if tested and not item.uses
         else ""
     )
+    inferred = (
+        '<span class="reading">Rests on an inference of ours; see the reason.</span>' if item.inferred else ""
+    )
     code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
-    place = f' <span class="place">{html.escape(_place(item))}</span>'
-    return Markup(f"{html.escape(item.claim.says)}{reading}{text_only}{place}{code}")
+    place = f' <span class="place">{html.escape(places(item))}</span>'
+    return Markup(f"{html.escape(item.claim.says)}{readings_html(item)}{text_only}{inferred}{place}{code}")
 
 
-def _place(item: Assessment) -> str:
-    return f"{item.claim.place[:1].upper()}{item.claim.place[1:]}, {item.claim.version}"
-
-
-def _published(item: Assessment) -> str:
-    tolerance = f" ± {plain(item.claim.tolerance)}" if item.claim.tolerance else ""
-    return f"{_KINDS[item.claim.kind]}{plain(item.claim.published)}{tolerance} {item.claim.unit}"
-
-
-def _recomputed(item: Assessment) -> Markup | None:
-    if item.recomputed is None or item.low is None or item.high is None:
+def _each(item: Assessment, shown: Callable[[ReadingResult], str]) -> Markup | None:
+    """Return what each reading asks or finds: one value, or a numbered list where there are several."""
+    found = [shown(reading) for reading in item.readings]
+    if not any(found):
         return None
-    low, high = (plain(end) for end in (item.low, item.high))
+    if len(found) == 1:
+        return Markup(found[0])
+    return Markup(f'<ol class="readings">{_items(found)}</ol>')
+
+
+def _items(found: Sequence[str]) -> str:
+    return "".join(f"<li>{text or '-'}</li>" for text in found)
+
+
+def _published(found: ReadingResult) -> str:
+    asked = found.criterion
+    tolerance = f" ± {plain(asked.tolerance)}" if asked.tolerance else ""
+    return html.escape(f"{_KINDS[asked.kind]}{plain(asked.published)}{tolerance} {asked.unit}")
+
+
+def _recomputed(found: ReadingResult) -> str:
+    if found.recomputed is None or found.low is None or found.high is None:
+        return ""
+    low, high = (plain(end) for end in (found.low, found.high))
     interval = f' <span class="interval">{low} to {high}</span>' if low != high else ""
-    return Markup(f"{plain(item.recomputed)}{interval}")
+    return f"{plain(found.recomputed)}{interval}"
 
 
 def _why(item: Assessment, with_link: bool) -> Markup:
     to = f" {page_link(item.claim.see, page_title(item.claim.see))}" if with_link else ""
-    return Markup(html.escape(item.reason) + to)
+    return Markup(reasons_html(item) + to)
 
 
 def page_title(analysis: str) -> str:
@@ -178,4 +241,8 @@ def _data(everything: Sequence[Assessment]) -> pd.DataFrame:
     rows = as_json(everything)
     for row, item in zip(rows, everything, strict=True):
         row["uses"] = " ".join(sorted({use.origin for use in item.uses}))
+        row["also"] = "; ".join(f"{place.place}, {place.version}" for place in item.claim.also)
+        row["readings"] = " ".join(
+            f"({place}) {found['result']}: {found['says']}" for place, found in enumerate(row["readings"], 1)
+        )
     return pd.DataFrame(rows)

@@ -179,8 +179,8 @@ def _nodes(points: pd.DataFrame) -> str:
     if found.empty or leverage is None:
         return ""
     return (
-        f"<p>{html.escape(node_power(found))} With the nodes as a factor of the regression, {html.escape(leverage[0])} would have "
-        f"a leverage of {leverage[1]:.3f}: one run would decide the factor, so it is not tested.</p>"
+        f"<p>{html.escape(node_power(found))} With the nodes as a factor of the regression, {html.escape(leverage[0])} would "
+        f"have a leverage of {leverage[1]:.3f}: one run would decide the factor, so it is not tested.</p>"
     )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from helpers.artefacts import parts
 from helpers.claims import ledger
 from helpers.claims.ledger import Assessment
+from helpers.claims.verdicts import OPEN, UNKNOWN
 from helpers.links import page_link
 from helpers.results import Tables
 from helpers.show import html_table
@@ -33,12 +34,12 @@ def claims(tables: Tables, runs: pd.DataFrame) -> str:
             {
                 "Rule": power.RULES[rule],
                 "Claim": page_link("claims", first.claim.id),
-                "By the paper's rule": f"{first.verdict} ({first.recomputed:.3g})",
-                "By this rule": f"{second.verdict} ({second.recomputed:.3g})",
+                "By the paper's rule": _told(first),
+                "By this rule": _told(second),
                 "Reason": second.reason,
             }
             for first, second in zip(before, after, strict=True)
-            if {first.verdict, second.verdict}.isdisjoint({ledger.OPEN}) and first.verdict != second.verdict
+            if {first.word, second.word}.isdisjoint({OPEN, UNKNOWN}) and first.word != second.word
         ]
     caption = (
         f"Claims that change their verdict, of {tested} that need only energies of FKTG on one Capella node. Lines drawn in "
@@ -49,6 +50,12 @@ def claims(tables: Tables, runs: pd.DataFrame) -> str:
             f"No claim changes its verdict under another rule, of {tested} that can be compared."
         )
     return html_table(pd.DataFrame(rows, dtype=object), caption)  # text would lose its links
+
+
+def _told(item: Assessment) -> str:
+    """Return the verdict, or the outcome of an inference, with the numbers of the readings behind it."""
+    found = [f"{reading.recomputed:.3g}" for reading in item.readings if reading.recomputed is not None]
+    return f"{item.word} ({', '.join(found)})"
 
 
 def uses_energy(item: Assessment) -> bool:

@@ -1,16 +1,14 @@
-"""Claims of the abstract, in both versions."""
+"""Claims of the abstract about accuracy and energy, in both versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from helpers.accounting import TITLES
 from helpers.claims.cells import Run
-from helpers.claims.common import LARGER, NO_EMBEDDING, best, correlation, efficiency, said
-from helpers.claims.evidence import ANY, Evidence
-from helpers.claims.noise import Pair, noise_of_pairs, too_little
-from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.common import LARGER, best, efficiency, extra_datasets, mostly_noise
+from helpers.claims.evidence import Evidence
+from helpers.claims.noise import Pair, noise_of_pairs
+from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import (
     NOISE,
-    Untestable,
     Value,
     corners,
     largest,
@@ -21,24 +19,11 @@ from helpers.claims.values import (
 )
 from helpers.claims.wording import (
     LLM,
-    OTHER,
-    REASONING,
     TRADITIONAL,
     dataset_title,
-    energy,
-    machine_title,
     names,
     number,
 )
-from helpers.study import model_title
-
-_SIZES = (
-    ("llama-3.1-8b", "llama-3.1-70b"),
-    ("qwen-2.5-7b", "qwen-2.5-72b"),
-    ("ds-llama-8b", "ds-llama-70b"),
-    ("ds-qwen-14b", "ds-qwen-32b"),
-)
-"""A smaller and a larger model of one lineage and one architecture; Phi 3.5 MoE is not a larger Phi 3.5 Mini."""
 
 
 @claim("abstract-best-model-can-be-efficient")
@@ -51,6 +36,22 @@ def best_model_efficient(evidence: Evidence) -> Recomputed:
         positive([ratio - 1 for ratio in ratios.values()]),
         f"the most accurate model needs less energy than the median model on {len(there)} of {len(ratios)} "
         f"datasets: {names(map(dataset_title, there))}",
+    )
+
+
+@reading("best-model-below-every-llm")
+def best_model_below_llms(evidence: Evidence) -> Recomputed:
+    """Count the datasets whose most accurate model needs less energy than each LLM."""
+    found = {}
+    for dataset in evidence.datasets((TRADITIONAL,), LLM):
+        top = best(evidence.models(dataset))
+        others = [run for run in evidence.models(dataset, LLM) if run.model != top.model]
+        found[dataset] = smallest([run.energy() for run in others]) - top.energy()
+    there = [dataset for dataset, margin in found.items() if margin.value > NOISE]
+    return recomputed(
+        positive(list(found.values())),
+        f"the most accurate model needs less energy than every other LLM on {len(there)} of {len(found)} datasets: "
+        f"{names(map(dataset_title, there))}",
     )
 
 
@@ -82,24 +83,21 @@ def accuracy_and_efficiency(evidence: Evidence) -> Recomputed:
     against = positive([Value.exact(0.0) - margin for margin in margins])
     return recomputed(
         against,
-        f"in {against.value:.0f} of {pairs} pairs of models on one dataset the more accurate one needs less"
-        + noise_of_pairs(found),
+        f"in {against.value:.0f} of {pairs} pairs of models on one dataset the more accurate one needs less",
+        noise_of_pairs(found),
     )
 
 
 @claim("abstract-larger-llms-need-more-energy")
 def larger_llms_energy(evidence: Evidence) -> Recomputed:
-    """Compare the LLMs that the paper calls larger with the most accurate traditional model, by energy."""
-    ratios, doubts = [], []
-    for dataset in evidence.datasets((TRADITIONAL,), LLM):
-        top = best(evidence.models(dataset, (TRADITIONAL,)))
-        ratios += [run.energy() / top.energy() for run in _larger(evidence, dataset)]
-        doubts.append(too_little(evidence, top))
+    """Divide the median energy of the LLMs that the paper calls larger by that of the most accurate model (FKTG)."""
+    evidence.models("fktg", (TRADITIONAL,))
+    top = best(evidence.models("fktg"))
+    ratios = [run.energy() / top.energy() for run in _larger(evidence, "fktg")]
     return recomputed(
         median(ratios),
-        f"of {len(ratios)} pairs of a larger LLM and the best traditional model of its dataset, the LLM needs "
-        f"{number(median(ratios).value)} times the energy in the median and {number(smallest(ratios).value)} "
-        f"times at the least{''.join(doubts)}",
+        f"{len(ratios)} larger LLMs need {number(median(ratios).value)} times the energy of {top.title} in the median and "
+        f"{number(smallest(ratios).value)} times at the least",
     )
 
 
@@ -118,27 +116,38 @@ def llms_energy(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("abstract-larger-llms-less-accurate-on-fktg")
-def larger_llms_fktg(evidence: Evidence) -> Recomputed:
+@claim("abstract-larger-llms-less-accurate")
+def larger_llms_accuracy(evidence: Evidence) -> Recomputed:
     """Return the share of larger LLMs that are less accurate than the best model (FKTG)."""
     evidence.models("fktg", (TRADITIONAL,))
-    return _share_below(evidence, {"fktg": best(evidence.models("fktg"))}, "best model")
-
-
-@claim("abstract-larger-llms-less-accurate-on-all-datasets")
-def larger_llms_pooled(evidence: Evidence) -> Recomputed:
-    """Return the share of results of larger LLMs, on all datasets, below the best traditional model."""
-    datasets = evidence.datasets((TRADITIONAL,), LLM)
-    tops = {dataset: best(evidence.models(dataset, (TRADITIONAL,))) for dataset in datasets}
-    return _share_below(evidence, tops, "best traditional model")
+    top, larger = best(evidence.models("fktg")), _larger(evidence, "fktg")
+    margins = [top.accuracy() - run.accuracy() for run in larger]
+    below = [(top, run) for run, margin in zip(larger, margins, strict=True) if margin.value > NOISE]
+    return recomputed(
+        positive(margins) / len(margins),
+        f"{len(below)} of {len(larger)} larger LLMs are less accurate than the best model on FKTG, {top.title}",
+        noise_of_pairs(below),
+        within_noise=mostly_noise(below),
+    )
 
 
 @claim("abstract-v2-llms-same-or-lower-accuracy")
 def llms_accuracy(evidence: Evidence) -> Recomputed:
-    """Return the share of LLM results that are at most as accurate as the best traditional model."""
+    """Return the share of LLMs that are at most as accurate as the best traditional model (FKTG)."""
+    evidence.models("fktg", (TRADITIONAL,))
+    return _share_not_ahead(evidence, ["fktg"])
+
+
+@reading("llms-same-or-lower-accuracy-elsewhere")
+def llms_accuracy_elsewhere(evidence: Evidence) -> Recomputed:
+    """Return the share of LLM results, on all datasets but FKTG, that are at most the best traditional model's."""
+    return _share_not_ahead(evidence, extra_datasets(evidence, (TRADITIONAL,), LLM))
+
+
+def _share_not_ahead(evidence: Evidence, datasets: Sequence[str]) -> Recomputed:
     margins: dict[str, list[Value]] = {}
     ahead: list[Pair] = []
-    for dataset in evidence.datasets((TRADITIONAL,), LLM):
+    for dataset in datasets:
         top = best(evidence.models(dataset, (TRADITIONAL,)))
         llms = evidence.models(dataset, LLM)
         margins[dataset] = [run.accuracy() - top.accuracy() for run in llms]
@@ -150,114 +159,8 @@ def llms_accuracy(evidence: Evidence) -> Recomputed:
     )
     return recomputed(
         not_positive(flat) / len(flat),
-        f"LLMs at most as accurate as the best traditional model: {counts}; the others are ahead{noise_of_pairs(ahead)}",
-    )
-
-
-@claim("abstract-below-one-mwh")
-def below_one_mwh(evidence: Evidence) -> Recomputed:
-    """Return the least energy of one run; without a model that is cheap it says nothing."""
-    if not any(run.model in NO_EMBEDDING for run in evidence.runs(None)):
-        raise Untestable(f"{evidence.source.label} has no model without embeddings")
-    runs = [run for run in evidence.runs(None) if _energy_known(run)]
-    least = min(_some_energy(runs, evidence), key=lambda run: run.energy().value)
-    return recomputed(
-        smallest([run.energy() for run in runs]),
-        f"the least is {energy(least.energy().value)} ({least.title} on {dataset_title(str(least.row['dataset']))})"
-        + too_little(evidence, least),
-    )
-
-
-@claim("abstract-above-one-kwh")
-def above_one_kwh(evidence: Evidence) -> Recomputed:
-    """Return the largest energy of one run, on any number of nodes; without a reasoning LLM it says nothing."""
-    evidence.runs(None, (REASONING,), nodes=None)
-    everything = [run for run in evidence.runs(None, nodes=None) if _energy_known(run)]
-    most = max(_some_energy(everything, evidence), key=lambda run: run.energy().value)
-    one_node = largest([run.energy() for run in everything if run.nodes == 1])
-    return recomputed(
-        largest([run.energy() for run in everything]),
-        f"the largest is {energy(most.energy().value, 3)} ({most.title}, {most.nodes} "
-        f"node{'s' * (most.nodes != 1)}); on one node it is {energy(one_node.value, 3)}",
-    )
-
-
-@claim("abstract-energy-varies-with-model-type")
-def varies_with_type(evidence: Evidence) -> Recomputed:
-    """Return the smaller of the two steps between the families' median energies on FKTG."""
-    medians = {
-        family: median([run.energy() for run in evidence.models("fktg", (family,))])
-        for family in (TRADITIONAL, OTHER, REASONING)
-    }
-    steps = [medians[OTHER] / medians[TRADITIONAL], medians[REASONING] / medians[OTHER]]
-    return recomputed(
-        smallest(steps),
-        "median energies on FKTG: "
-        + ", ".join(f"{said(family)} {energy(middle.value)}" for family, middle in medians.items()),
-    )
-
-
-@claim("abstract-energy-grows-with-model-size")
-def grows_with_size(evidence: Evidence) -> Recomputed:
-    """Return the smallest ratio of energies between a larger and a smaller model of one lineage (FKTG)."""
-    ratios = {
-        f"{model_title(large)} to {model_title(small)}": evidence.model(large).energy()
-        / evidence.model(small).energy()
-        for small, large in _SIZES
-    }
-    return recomputed(
-        smallest(list(ratios.values())),
-        "; ".join(f"{pair} {number(ratio.value)}" for pair, ratio in ratios.items()),
-    )
-
-
-@claim("abstract-energy-depends-on-hardware")
-def depends_on_hardware(evidence: Evidence) -> Recomputed:
-    """Return the smallest ratio of energies between machines, of one LLM on as many GPUs (FKTG)."""
-    by_run: dict[tuple[str, int], dict[str, Run]] = {}
-    everywhere = evidence.runs("fktg", LLM, machine=ANY)
-    for run in everywhere:
-        by_run.setdefault((run.model, run.gpus), {}).setdefault(str(run.row["machine"]), run)
-    machines = sorted({str(run.row["machine"]) for run in everywhere})
-    several = {key: list(runs.values()) for key, runs in by_run.items() if len(runs) > 1}
-    if not several:
-        raise Untestable(f"{evidence.source.label} has no LLM on several machines with as many GPUs")
-    ratios = {}
-    for key, runs in several.items():
-        for run in runs:
-            run.count_gpus()
-        energies = [run.energy() for run in runs]
-        ratios[key] = largest(energies) / smallest(energies)
-    model, gpus = min(ratios, key=lambda key: ratios[key].value)
-    return recomputed(
-        smallest(list(ratios.values())),
-        f"of {len({name for name, _ in ratios})} LLMs on {names(map(machine_title, machines))}, with as many GPUs on "
-        f"each, the energy differs by a factor of {number(ratios[model, gpus].value)} at the least "
-        f"({model_title(model)}, {gpus} GPU{'s' * (gpus != 1)})",
-    )
-
-
-@claim("abstract-energy-correlates-with-duration")
-def energy_and_duration(evidence: Evidence) -> Recomputed:
-    """Return the correlation of energy and duration over the runs on one node."""
-    found, count = correlation(evidence, logarithmic=False)
-    return recomputed(found, f"Pearson's r is {number(found.value)} over {count} runs on one node")
-
-
-def _share_below(evidence: Evidence, tops: Mapping[str, Run], what: str) -> Recomputed:
-    """Return the share of larger LLMs below the best model of their dataset, which `what` names."""
-    margins: list[Value] = []
-    below: list[Pair] = []
-    counts = []
-    for dataset, top in tops.items():
-        larger = _larger(evidence, dataset)
-        of_dataset = [top.accuracy() - run.accuracy() for run in larger]
-        margins += of_dataset
-        below += [(top, run) for run, margin in zip(larger, of_dataset, strict=True) if margin.value > NOISE]
-        counts.append(f"{dataset_title(dataset)} {positive(of_dataset).value:.0f} of {len(of_dataset)}")
-    return recomputed(
-        positive(margins) / len(margins),
-        f"larger LLMs less accurate than the {what}: {', '.join(counts)}{noise_of_pairs(below)}",
+        f"LLMs at most as accurate as the best traditional model: {counts}",
+        f"; the others are ahead{noise_of_pairs(ahead)}" if ahead else "",
     )
 
 
@@ -276,14 +179,3 @@ def _agreement(one: Run, other: Run) -> Value:
 
 def _larger(evidence: Evidence, dataset: str) -> list[Run]:
     return evidence.models(dataset, among=LARGER)
-
-
-def _energy_known(run: Run) -> bool:
-    return run.has("energy")
-
-
-def _some_energy(runs: Sequence[Run], evidence: Evidence) -> Sequence[Run]:
-    if not runs:
-        counted = TITLES[evidence.source.mode]
-        raise Untestable(f"{evidence.source.label} has no energy that counts ({counted})")
-    return runs

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import noise, too_little
+from helpers.claims.noise import Pair, noise, too_little
 from helpers.claims.registry import Recomputed, recomputed
 from helpers.claims.values import Untestable, Value, median, one_at_a_time
 from helpers.claims.wording import OTHER, REASONING, TRADITIONAL, accuracy, dataset_title, energy, number
@@ -16,6 +16,8 @@ from helpers.statistics import regression, selection
 LARGER = ("qwen-2.5-72b", "phi-3.5-moe", "llama-3.1-70b", "jamba-mini-1.5", "ds-llama-70b")
 """The LLMs that the paper calls larger, because they need two GPUs (section 4.1.1)."""
 NO_EMBEDDING = ("linear-bow", "linear-tfidf", "xgboost-bow", "xgboost-tfidf")
+SAME_SIZE = (("ds-llama-8b", "llama-3.1-8b"), ("ds-llama-70b", "llama-3.1-70b"))
+"""A reasoning model and the Llama 3.1 model of the same size; the distilled checkpoints are built on other releases."""
 _FEWEST_RUNS = 5
 """A correlation of fewer runs says nothing."""
 
@@ -65,6 +67,16 @@ def correlation(evidence: Evidence, logarithmic: bool) -> tuple[Value, int]:
     return one_at_a_time(pearson, inputs), len(runs)
 
 
+def is_noise(one: Run, other: Run) -> bool:
+    """Say whether the choice of the test texts could have made the gap between two accuracies."""
+    return recomputed(Value.exact(0.0), "", noise(one, other)).within_noise
+
+
+def mostly_noise(pairs: Sequence[Pair]) -> bool:
+    """Say whether at least half of these gaps are within their noise; so a majority hangs on it."""
+    return bool(pairs) and 2 * sum(is_noise(*pair) for pair in pairs) >= len(pairs)
+
+
 def said(family: str) -> str:
     """Return what the models of a family are called in a sentence."""
     return {TRADITIONAL: "traditional models", OTHER: "other LLMs", REASONING: "reasoning LLMs"}[family]
@@ -79,7 +91,12 @@ def accuracy_of(evidence: Evidence, model: str, dataset: str) -> Recomputed:
 
 
 def energy_of(evidence: Evidence, model: str, dataset: str) -> Recomputed:
-    """Return the energy of a model on a dataset in Wh."""
+    """Return the energy of a model on a dataset in Wh; another machine takes another, so it says nothing of it.
+
+    Raises:
+        Untestable: where the source ran on another machine than Capella.
+    """
+    evidence.only_on("capella")
     run = evidence.model(model, dataset)
     return recomputed(
         run.energy(), f"{run.title} on {dataset_title(dataset)}: {energy(run.energy().value, 4)}"
@@ -93,7 +110,8 @@ def accuracy_gap(evidence: Evidence, more: str, less: str, dataset: str) -> Reco
     return recomputed(
         gap,
         f"{accuracy(one.accuracy().value)} - {accuracy(other.accuracy().value)} = {number(gap.value)}, between "
-        f"{number(gap.low)} and {number(gap.high)} before rounding{noise(one, other)}",
+        f"{number(gap.low)} and {number(gap.high)} before rounding",
+        noise(one, other),
     )
 
 

@@ -2,13 +2,17 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import Untestable, Value, largest, mean, positive, smallest
-from helpers.claims.wording import EVERYONE, TRADITIONAL, names, number
+from helpers.claims.wording import EVERYONE, LLM, names, number
 from helpers.statistics import power
-from helpers.study import model_title
+from helpers.study import LanguageModel, model_title, study
+
+_PARAMETERS = {"jamba-mini-1.5": "jamba_b", "llama-3.1-70b": "llama_b", "qwen-2.5-72b": "qwen_b"}
+"""The numbers of the sentence, in billions."""
 
 
 @claim("table-1-links-the-models-named")
@@ -50,14 +54,34 @@ def fits_clara(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("cpu-power-differs-between-models")
+@claim("cpu-power-is-the-same-under-every-model")
 def cpu_power(evidence: Evidence) -> Recomputed:
     """Count the models whose CPU power is not the one that all models have in common.
 
     The paper's is energy of Figure 2 by duration of Table B1, a campaign's that of its records, where the CPU
     was measured.
     """
-    return _cpu_of_figure_2(evidence) if evidence.source.is_the_paper else _cpu_of_records(evidence)
+    if evidence.source.is_the_paper:
+        return _constant_of_figure_2(evidence, "cpu", EVERYONE)
+    return _cpu_of_records(evidence)
+
+
+@claim("memory-power-is-the-same-under-every-llm")
+def memory_power(evidence: Evidence) -> Recomputed:
+    """Count the LLMs whose memory power in Figure 2 is not the one that all LLMs have in common."""
+    if not evidence.source.is_the_paper:
+        raise Untestable("this is about Figure 2; records hold the memory that the rule counts")
+    return _constant_of_figure_2(evidence, "ram", LLM)
+
+
+@claim("cpu-is-read-by-rapl")
+def cpu_is_read(evidence: Evidence) -> Recomputed:
+    """Say what Figure 2 shows of the CPU's power; which method was in force is not published."""
+    needs = "this needs the method by which the CPU's energy was taken"
+    if not evidence.source.is_the_paper:
+        raise Untestable(f"{needs} on the paper's machines, and records hold that of ours")
+    found = _constant_of_figure_2(evidence, "cpu", EVERYONE)
+    raise Untestable(f"{needs}, and it is not published; {found.reason}")
 
 
 @claim("memory-energy-follows-memory-used")
@@ -67,13 +91,10 @@ def memory_used(evidence: Evidence) -> Recomputed:
     needs = "this needs the memory that each model uses"
     if not evidence.source.is_the_paper:
         raise Untestable(f"{needs}, and records hold the memory that the rule counts")
-    tables = evidence.source.tables
-    powers = power.component_power(tables.observations, tables.results, "ram")
-    powers = powers[powers["family"] != TRADITIONAL]
-    implied = power.constant_of(powers).mean_w / rate
+    implied = evidence.source.constants.ram_llm.mean_w / rate
+    found = _constant_of_figure_2(evidence, "ram", LLM)
     raise Untestable(
-        f"{needs}, and it is not published; Figure 2 implies {number(implied)} GB for each of {len(powers)} LLMs, "
-        "whatever their size, as memory requested and not used would"
+        f"{needs}, and it is not published; {found.reason}, which at {rate:g} W/GB is {number(implied)} GB for each"
     )
 
 
@@ -94,14 +115,37 @@ def longer_runs(evidence: Evidence) -> Recomputed:
 
 @claim("jamba-has-nearly-as-many-parameters")
 def jamba_parameters(evidence: Evidence) -> Recomputed:
+    """Return the largest difference between the parameters that the sentence prints and the models' own."""
+    _about_models(evidence)
+    printed = {model: evidence.number(name) for model, name in _PARAMETERS.items()}
+    entries = study().models
+    own = {
+        name: entry.parameters_b
+        for name, entry in entries.items()
+        if name in printed and isinstance(entry, LanguageModel)
+    }
+    told = ", ".join(
+        f"{printed[model]:g} for {model_title(model)}, whose checkpoint has {count:g}"
+        for model, count in own.items()
+    )
+    apart = max(abs(printed[model] / count - 1) for model, count in own.items())
+    return recomputed(Value.exact(apart), f"in billions, the sentence prints {told}")
+
+
+@reading("jamba-parameters-to-llama")
+def jamba_to_llama(evidence: Evidence) -> Recomputed:
     """Divide the parameters of Jamba Mini 1.5 by those of Llama 3.1 70B, the smaller of the other two."""
-    if not evidence.source.is_the_paper:
-        raise Untestable("this is about the models, not about measurements")
-    jamba, llama, qwen = (evidence.number(name) for name in ("jamba_b", "llama_b", "qwen_b"))
+    _about_models(evidence)
+    jamba, llama, qwen = (evidence.number(name) for name in _PARAMETERS.values())
     return recomputed(
         Value.exact(jamba / llama),
         f"{jamba:g} of {llama:g} and of {qwen:g} billion are {100 * jamba / llama:.0f} and {100 * jamba / qwen:.0f} %",
     )
+
+
+def _about_models(evidence: Evidence) -> None:
+    if not evidence.source.is_the_paper:
+        raise Untestable("this is about the models, not about measurements")
 
 
 def _gpus(evidence: Evidence, machine: str) -> Recomputed:
@@ -123,24 +167,22 @@ def _machine(evidence: Evidence, machine: str) -> dict[str, float]:
     return {name: row.number(name).value for name in ("gpu_memory_gb", "gpu_per_node")}
 
 
-def _cpu_of_figure_2(evidence: Evidence) -> Recomputed:
+def _constant_of_figure_2(evidence: Evidence, component: str, families: Sequence[str]) -> Recomputed:
+    """Count the models whose power of a component in Figure 2 is not the weighted mean of all, within its reading."""
     tables = evidence.source.tables
-    powers = power.component_power(tables.observations, tables.results, "cpu")
+    powers = power.component_power(tables.observations, tables.results, component)
+    powers = powers[powers["family"].isin(families)]
     found = power.constant_of(powers)
     for run in evidence.models("fktg", among=list(powers["model"])):
-        run.reading("figure_2", "cpu_wh")
+        run.reading("figure_2", f"{component}_wh")
         run.duration()
     apart = powers[(powers["power_w"] - found.mean_w).abs() > powers["bound_w"]]
-    told = names(map(model_title, apart["model"]))
+    what = {"cpu": "the CPU draws", "ram": "memory draws"}[component]
+    told = f", and another power under {names(map(model_title, apart['model']))}" if len(apart) else ""
     return recomputed(
         Value.exact(len(apart)),
-        f"within the reading of Figure 2, the CPU draws {number(found.mean_w)} W with {len(powers) - len(apart)} of "
-        f"{len(powers)} models, whatever runs"
-        + (
-            f"; it does not with {told}"
-            if len(apart)
-            else ", as a constant would; that it was not read is an inference"
-        ),
+        f"within the reading of Figure 2, {what} {number(found.mean_w)} W under {len(powers) - len(apart)} of {len(powers)} "
+        f"models, as a constant would{told}",
     )
 
 

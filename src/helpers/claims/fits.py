@@ -1,6 +1,7 @@
 """Claims about printed regressions: Tables 3 and B6, section 5.1 on linearity."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from scipy.stats import t
@@ -8,10 +9,9 @@ from scipy.stats import t
 from helpers.claims.cells import PrintedRow
 from helpers.claims.common import durations_and_energies, refit, regression_runs, with_both
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import NOISE, Untestable, Value, misses, one_at_a_time, positive, smallest
+from helpers.claims.registry import Function, Recomputed, claim, recomputed
+from helpers.claims.values import Untestable, Value, misses, one_at_a_time, positive, smallest
 from helpers.claims.wording import EVERYONE, dataset_title, machine_title, names, number
-from helpers.statistics import regression
 
 _ENOUGH = 0.8
 """A printed fit is checked with our points only where they are at least this share of its observations."""
@@ -46,86 +46,34 @@ def adjusted_r2(evidence: Evidence) -> Recomputed:
 @claim("table-3-only-a-and-c-significant")
 def significance_fktg(evidence: Evidence) -> Recomputed:
     """Count the terms of Table 3 that are significant and should not be, or the other way round."""
-    return _significance(evidence.printed("table_3_regression_fktg"), "machine")
+    return _significance(evidence, "table_3_regression_fktg", "machine")
 
 
 @claim("table-b6-only-a-and-c-significant")
 def significance_datasets(evidence: Evidence) -> Recomputed:
     """Count the terms of Table B6 that are significant and should not be, or the other way round."""
-    return _significance(evidence.printed("table_b6_regression"), "dataset")
+    return _significance(evidence, "table_b6_regression", "dataset")
 
 
-@claim("table-3-capella-duration")
-def capella_duration(evidence: Evidence) -> Recomputed:
-    """Refit the coefficient of duration (a) to the runs on Capella."""
-    return _refit(evidence, "capella", "duration", lambda fitted: fitted.terms["duration"].estimate)
+_TERMS = {
+    "duration": "duration",
+    "gpus": "gpus",
+    "duration-gpus": "duration:gpus",
+    "constant": "constant",
+    "r2": "r2",
+}
+"""Ends of the ids about Table 3, and what they are called in a fit."""
 
 
-@claim("table-3-capella-duration-gpus")
-def capella_interaction(evidence: Evidence) -> Recomputed:
-    """Refit the coefficient of duration x GPUs (c) to the runs on Capella."""
-    return _refit(evidence, "capella", "duration:gpus", lambda fitted: fitted.terms["duration:gpus"].estimate)
+def _refits(machine: str, name: str) -> Function:
+    def refits(evidence: Evidence) -> Recomputed:
+        return _refit(evidence, machine, name)
+
+    return refits
 
 
-@claim("table-3-capella-r2")
-def capella_r2(evidence: Evidence) -> Recomputed:
-    """Refit R2 to the runs on Capella."""
-    return _refit(evidence, "capella", "r2", lambda fitted: fitted.r2)
-
-
-@claim("table-3-capella-gpus")
-def capella_gpus(evidence: Evidence) -> Recomputed:
-    """Refit the coefficient of GPUs (b) to the runs on Capella."""
-    return _refit(evidence, "capella", "gpus", lambda fitted: fitted.terms["gpus"].estimate)
-
-
-@claim("table-3-capella-constant")
-def capella_constant(evidence: Evidence) -> Recomputed:
-    """Refit the constant (d) to the runs on Capella."""
-    return _refit(evidence, "capella", "constant", lambda fitted: fitted.terms["constant"].estimate)
-
-
-@claim("table-3-clara-duration")
-def clara_duration(evidence: Evidence) -> Recomputed:
-    """Refit the coefficient of duration (a) to the runs on Clara."""
-    return _refit(evidence, "clara", "duration", lambda fitted: fitted.terms["duration"].estimate)
-
-
-@claim("table-3-paula-duration")
-def paula_duration(evidence: Evidence) -> Recomputed:
-    """Refit the coefficient of duration (a) to the runs on Paula."""
-    return _refit(evidence, "paula", "duration", lambda fitted: fitted.terms["duration"].estimate)
-
-
-@claim("table-3-clara-duration-gpus")
-def clara_interaction(evidence: Evidence) -> Recomputed:
-    """Refit the coefficient of duration x GPUs (c) to the runs on Clara."""
-    return _refit(evidence, "clara", "duration:gpus", lambda fitted: fitted.terms["duration:gpus"].estimate)
-
-
-@claim("table-3-paula-duration-gpus")
-def paula_interaction(evidence: Evidence) -> Recomputed:
-    """Refit the coefficient of duration x GPUs (c) to the runs on Paula."""
-    return _refit(evidence, "paula", "duration:gpus", lambda fitted: fitted.terms["duration:gpus"].estimate)
-
-
-@claim("table-3-power-per-gpu")
-def power_per_gpu(evidence: Evidence) -> Recomputed:
-    """Count the machines where c of Table 3, as the power of a GPU, is above the card's maximum of Table 2."""
-    limits = {
-        row.label("machine"): row.number("gpu_max_power_w") for row in evidence.printed("table_2_clusters")
-    }
-    margins, told = [], []
-    for row in evidence.printed("table_3_regression_fktg"):
-        if row.label("term") != "duration_x_gpus_c":
-            continue
-        machine, watts = row.label("machine"), row.number("estimate", 0.0005) * 3600
-        margins.append(watts - limits[machine])
-        told.append(f"{machine_title(machine)} {watts.value:.0f} W of {limits[machine].value:.0f} W")
-        if margins[-1].value > NOISE:
-            error = row.number("std_error").value * 3600
-            told[-1] += f" (above by {number(margins[-1].value / error, 2)} standard errors)"
-    return recomputed(positive(margins), f"3600 c and the maximum of a card: {', '.join(told)}")
+for _machine, _end in product(("capella", "clara", "paula"), _TERMS):
+    claim(f"table-3-{_machine}-{_end}")(_refits(_machine, _TERMS[_end]))
 
 
 @claim("linear-on-every-dataset")
@@ -176,18 +124,18 @@ def observations_by_dataset(evidence: Evidence) -> Recomputed:
     return recomputed(Value.exact(counted[farthest]), f"models in Tables B4 and B5: {told}")
 
 
-def _significance(rows: Sequence[PrintedRow], column: str) -> Recomputed:
+def _significance(evidence: Evidence, table: str, column: str) -> Recomputed:
     """Count the printed terms that are not as the text says: duration and duration x GPUs significant, others not.
 
-    A term is significant where estimate / standard error gives p < 0.05 for some rounding of both.
+    A term is significant where estimate / standard error gives a p below the level for some rounding of both.
     """
-    wrong = []
+    wrong, rows, level = [], evidence.printed(table), evidence.number("p")
     for row in rows:
         estimate, error = abs(row.number("estimate", 0.0005)), row.number("std_error", _half(row))
         degrees = row.number("observations").value - 4
         p_values = [2 * t.sf(ratio, degrees) for ratio in ((estimate / error).low, (estimate / error).high)]
         expected = row.label("term").startswith("duration")
-        if (min(p_values) < 0.05) != expected and (max(p_values) < 0.05) != expected:
+        if (min(p_values) < level) != expected and (max(p_values) < level) != expected:
             wrong.append(f"{row.label('term')} ({row.label(column)})")
     return recomputed(
         Value.exact(len(wrong)),
@@ -200,10 +148,8 @@ def _half(row: PrintedRow) -> float:
     return 0.00005 if float(row.label("std_error")) < 0.001 else 0.0005
 
 
-def _refit(
-    evidence: Evidence, machine: str, name: str, choose: Callable[[regression.Fit], float]
-) -> Recomputed:
-    """Refit Table 3 to the runs of a machine.
+def _refit(evidence: Evidence, machine: str, name: str) -> Recomputed:
+    """Refit a coefficient or R2 of Table 3 to the runs of a machine.
 
     Raises:
         Untestable: where the published material gives too few of the observations of the printed fit.
@@ -230,7 +176,8 @@ def _refit(
         raise Untestable(f"the {len(runs)} runs of {evidence.source.label} all have as many GPUs")
     gpus = [run.gpus for run in runs]
     around = one_at_a_time(lambda values: _least_squares(values, gpus)[name], durations_and_energies(runs))
-    found = Value(choose(fitted), around.low, around.high)
+    estimate = fitted.r2 if name == "r2" else fitted.terms[name].estimate
+    found = Value(estimate, around.low, around.high)
     error = f", standard error {fitted.terms[name].std_error:.4f}" if name in fitted.terms else ""
     return recomputed(found, f"refitted to {fit}: {number(found.value, 4)}{error}{others}")
 

@@ -1,21 +1,12 @@
 """Claims of the introduction."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import best, correlation, efficiency
+from helpers.claims.common import best, efficiency
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import not_positive
 from helpers.claims.wording import EVERYONE, LLM, TRADITIONAL, accuracy, energy, number
-
-
-@claim("introduction-energy-correlates-with-duration")
-def energy_and_duration_logarithmic(evidence: Evidence) -> Recomputed:
-    """Return the same correlation on logarithmic scales, where short runs count as much as long ones."""
-    found, count = correlation(evidence, logarithmic=True)
-    return recomputed(
-        found, f"on logarithmic scales, Pearson's r is {number(found.value)} over {count} runs on one node"
-    )
 
 
 @claim("introduction-best-model-is-efficient")
@@ -48,7 +39,8 @@ def llms_less_accurate(evidence: Evidence) -> Recomputed:
     return recomputed(
         not_positive([top.accuracy() - run.accuracy() for run in llms]),
         f"the best of {len(llms)} LLMs, {best(llms).title}, reaches {accuracy(best(llms).accuracy().value)}; {top.title} "
-        f"{accuracy(top.accuracy().value)}{noise(top, best(llms))}",
+        f"{accuracy(top.accuracy().value)}",
+        noise(top, best(llms)),
     )
 
 

@@ -1,174 +1,169 @@
-"""The claim ledger: what the paper claims, what the tables give, and the verdict, which is computed."""
+"""The claim ledger: what the paper states, what its tables give, and the verdict, which is computed."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from helpers import paths
-from helpers.claims import (
-    abstract,
-    cards,
-    documents,
-    fits,
-    hardware,
-    introduction,
-    other_datasets,
-    proxy,
-    reasoning,
-    results,
-    spread,
-)
+from helpers.claims.catalogue import Claim, Criterion, project_claims
 from helpers.claims.cells import Use
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import FUNCTIONS, Recomputed
+from helpers.claims.registry import Recomputed, function
 from helpers.claims.source import PUBLISHED, Source, source_of
-from helpers.claims.values import NOISE, Untestable
-from helpers.errors import UserError
-from helpers.results import Tables
-from helpers.validation import Strict, load_yaml, parse
-
-CLAIMS = paths.STUDY / "claims.yaml"
-MODULES = (
-    abstract,
-    cards,
-    documents,
-    fits,
-    hardware,
-    introduction,
-    other_datasets,
-    proxy,
-    reasoning,
-    results,
-    spread,
+from helpers.claims.values import Untestable
+from helpers.claims.verdicts import (
+    MET,
+    MISSED,
+    NEARLY,
+    OPEN,
+    UNKNOWN,
+    UNTESTED,
+    Result,
+    combined,
+    compare,
+    is_close,
+    word,
 )
-"""Importing them fills the registry."""
+from helpers.results import Tables
 
-HOLDS, ROUNDED, FAILS, OPEN = "holds", "holds after rounding", "does not hold", "cannot be tested"
-VERDICTS = (HOLDS, ROUNDED, FAILS, OPEN)
-
-_CLOSE = {HOLDS: "; rounding could overturn this", ROUNDED: "; the numbers as they stand miss it"}
-
-Kind = Literal["number", "at_least", "at_most", "above", "below"]
-Topic = Literal["trade-off", "reasoning", "datasets", "hardware", "proxy", "measuring"]
-
-
-class Claim(Strict):
-    """A statement of the paper as a number that can be recomputed."""
-
-    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    place: str
-    """Where it stands, such as `section 4.1.1`."""
-    version: Literal["v1", "v2"]
-    """v1: the arXiv text of 2025. v2: the published version of 2026, of which we have the abstract's changes."""
-    topic: Topic
-    """What it is about; the page of the verdicts at a glance is in this order."""
-    says: str
-    """A short paraphrase, never the paper's sentence."""
-    reading: str | None = None
-    """How words became a number, where the paper gives none."""
-    kind: Kind
-    published: float
-    unit: str
-    tolerance: float = Field(default=0.0, ge=0)
-    """Absolute; from the rounding of the statement."""
-    stated: dict[str, float] = Field(default_factory=dict)
-    """Numbers that the statement brings along and that stand in no table."""
-    see: str
-    """The analysis notebook behind it."""
-    nature: Literal["statement", "consistency"] = "statement"
-    """consistency: not said in the text; a check of the paper's tables and figures against themselves."""
-    rests_on: Literal["tables", "text"] = "tables"
-    """text: the statement is tested with its own numbers alone; no table is read."""
-
-
-class _Claims(Strict):
-    claims: list[Claim]
-
-    @model_validator(mode="after")
-    def _ids_once(self) -> Self:
-        ids = [item.id for item in self.claims]
-        if twice := sorted({name for name in ids if ids.count(name) > 1}):
-            raise ValueError(f"id twice: {', '.join(twice)}")
-        return self
+_CLOSE = {MET: "; rounding could overturn this", NEARLY: "; the numbers as they stand miss it"}
+_INFERRED = "; this rests on an inference of ours, which refutes no statement"
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """A claim with what a source says about it; the recomputed numbers are absent where it cannot be tested."""
+class ReadingResult:
+    """A claim under one reading, with what a source says; the numbers are absent where it cannot be tested."""
 
-    claim: Claim
-    source: str
+    criterion: Criterion
+    word: str
+    """A verdict for a statement, an outcome for an inference."""
     recomputed: float | None
     low: float | None
     high: float | None
-    verdict: str
     close: bool
-    """Whether rounding, or the reading of a figure, could turn the verdict."""
+    """Whether rounding, or the reading of a figure, could turn it."""
+    within_noise: bool
+    """Whether it hangs on a difference that is smaller than its own uncertainty."""
+    inferred: bool
+    """Whether the number rests on an inference of ours."""
     reason: str
     uses: tuple[Use, ...]
 
 
-def load_claims(file: Path = CLAIMS) -> list[Claim]:
-    """Read the ledger, and check that each claim has a function and each function a claim.
+@dataclass(frozen=True)
+class Assessment:
+    """A claim with what a source says about it."""
 
-    Raises:
-        UserError: one line with the fault.
-    """
-    where = paths.relative(file)
-    found = parse(_Claims, load_yaml(file, where), where).claims
-    ids = {item.id for item in found}
-    if missing := sorted(ids - set(FUNCTIONS)):
-        raise UserError(
-            f"{where}: no function for {', '.join(missing)}; add one with @claim in helpers.claims"
+    claim: Claim
+    source: str
+    readings: tuple[ReadingResult, ...]
+    """One for each reading; a single one where the claim has none."""
+    verdict: str | None
+    """Of a statement (`helpers.claims.verdicts.VERDICTS`); an inference has none."""
+    outcome: str | None
+    """Of an inference (`OUTCOMES`); a statement has none."""
+
+    @property
+    def word(self) -> str:
+        """The verdict or the outcome."""
+        return self.verdict or self.outcome or ""
+
+    @property
+    def main(self) -> ReadingResult:
+        """The first reading that can be tested; its number stands for the claim in prose. None has one where it is open."""
+        tested = self.word not in (OPEN, UNKNOWN)
+        return next(
+            (item for item in self.readings if (item.recomputed is not None) == tested), self.readings[0]
         )
-    if missing := sorted(set(FUNCTIONS) - ids):
-        raise UserError(f"{where}: no entry for the registered {', '.join(missing)}")
-    return found
+
+    @property
+    def recomputed(self) -> float | None:
+        """The number of the main reading."""
+        return self.main.recomputed
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of its interval."""
+        return self.main.low
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of its interval."""
+        return self.main.high
+
+    @property
+    def close(self) -> bool:
+        """Whether rounding, or the reading of a figure, could turn a reading."""
+        return any(item.close for item in self.readings)
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether a reading hangs on a difference that is smaller than its own uncertainty."""
+        return any(item.within_noise for item in self.readings)
+
+    @property
+    def inferred(self) -> bool:
+        """Whether a reading rests on an inference of ours."""
+        return any(item.inferred for item in self.readings)
+
+    @property
+    def reason(self) -> str:
+        """One sentence with the numbers; of several readings that can be tested, one for each with its result."""
+        if len(self.readings) == 1 or self.main.recomputed is None:
+            return self.main.reason
+        return " ".join(
+            f"({place}) {item.word}: {item.reason}" for place, item in enumerate(self.readings, 1)
+        )
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """Every cell that a reading has read."""
+        return tuple(sorted({use for item in self.readings for use in item.uses}, key=str))
 
 
-@cache
-def _claims() -> tuple[Claim, ...]:
-    """Return the ledger of the project, read once: the catalogue does not change while a process runs."""
-    return tuple(load_claims())
-
-
-def evaluate(tables: Tables, source: str = PUBLISHED, mode: str | None = None) -> list[Assessment]:
+def evaluate(
+    tables: Tables, source: str = PUBLISHED, mode: str | None = None, claims: Sequence[Claim] | None = None
+) -> list[Assessment]:
     """Recompute every claim from the rows of one source.
 
     `mode` is the accounting of energy (`helpers.accounting`): by default the published total for published
     values and the measured components for a campaign. A source without rows leaves every claim untested.
+    `claims` are the project's unless given.
     """
     rows = source_of(tables, source, mode)
-    return [_assess(item, rows) for item in _claims()]
+    return [_assess(item, rows) for item in (project_claims() if claims is None else claims)]
+
+
+def evaluate_campaigns(tables: Tables) -> dict[str, list[Assessment]]:
+    """Recompute every claim from each campaign of the tables, by its name."""
+    sources = sorted(set(tables.results["source"]) - {PUBLISHED})
+    return {source: evaluate(tables, source) for source in sources}
 
 
 def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
-    """Return the ledger for scripts; numbers are null where a claim cannot be tested."""
+    """Return the ledger for scripts.
+
+    A statement has a `verdict` and no `outcome`, an inference the other way round; numbers are null where a claim
+    cannot be tested. `recomputed`, `low` and `high` are those of the first reading that can be tested; `readings`
+    has each with its own numbers and result, and is empty where the paper's words are a number already.
+    """
     return [
         {
             "id": item.claim.id,
             "place": item.claim.place,
             "version": item.claim.version,
+            "also": [place.model_dump() for place in item.claim.also],
             "topic": item.claim.topic,
             "nature": item.claim.nature,
-            "rests_on": item.claim.rests_on,
             "says": item.claim.says,
-            "reading": item.claim.reading,
-            "kind": item.claim.kind,
-            "published": item.claim.published,
-            "tolerance": item.claim.tolerance,
-            "unit": item.claim.unit,
             "source": item.source,
-            "recomputed": item.recomputed,
-            "low": item.low,
-            "high": item.high,
             "verdict": item.verdict,
+            "outcome": item.outcome,
+            "readings": [_reading(found) for found in item.readings if found.criterion.says],
+            **_numbers(item.main),
             "close": item.close,
+            "within_noise": item.within_noise,
+            "inferred": item.inferred,
             "reason": item.reason,
             "uses": [asdict(use) for use in item.uses],
             "see": item.claim.see,
@@ -177,58 +172,65 @@ def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
     ]
 
 
-def verdict(claim: Claim, found: Recomputed) -> str:
-    """Compare a recomputed number with its claim.
-
-    It holds if the number itself meets the claim within the tolerance, and after rounding if only some
-    other number of its interval does.
-    """
-    if _meets(claim, found.value):
-        return HOLDS
-    nearest = min(max(claim.published, found.low), found.high)
-    return ROUNDED if any(_meets(claim, end) for end in (found.low, nearest, found.high)) else FAILS
-
-
-def is_close(claim: Claim, found: Recomputed) -> bool:
-    """Say whether some numbers of the interval meet the claim and others do not."""
-    within = _meets(claim, found.low) and _meets(claim, found.high)
-    return not within and verdict(claim, found) != FAILS
+def _reading(found: ReadingResult) -> dict[str, Any]:
+    return {
+        "says": found.criterion.says,
+        "result": found.word,
+        **_numbers(found),
+        "close": found.close,
+        "within_noise": found.within_noise,
+        "inferred": found.inferred,
+        "reason": found.reason,
+    }
 
 
-def _meets(claim: Claim, value: float) -> bool:
-    return _MEETS[claim.kind](value, claim.published, claim.tolerance)
-
-
-_MEETS: dict[str, Callable[[float, float, float], bool]] = {
-    "number": lambda value, published, tolerance: abs(value - published) <= tolerance + NOISE,
-    "at_least": lambda value, published, tolerance: value >= published - tolerance - NOISE,
-    "at_most": lambda value, published, tolerance: value <= published + tolerance + NOISE,
-    "above": lambda value, published, tolerance: value > published - tolerance + NOISE,
-    "below": lambda value, published, tolerance: value < published + tolerance - NOISE,
-}
+def _numbers(found: ReadingResult) -> dict[str, Any]:
+    return {
+        "kind": found.criterion.kind,
+        "published": found.criterion.published,
+        "tolerance": found.criterion.tolerance,
+        "unit": found.criterion.unit,
+        "recomputed": found.recomputed,
+        "low": found.low,
+        "high": found.high,
+    }
 
 
 def _assess(claim: Claim, source: Source) -> Assessment:
-    evidence = Evidence(source, claim.stated)
-    found: Recomputed | None = None
-    try:
-        found = _finite(FUNCTIONS[claim.id](evidence))
-        outcome, close = verdict(claim, found), is_close(claim, found)
-        reason = found.reason + (_CLOSE[outcome] if close else "")
-    except Untestable as lacking:
-        reason, outcome, close = str(lacking), OPEN, False
-    notes = sorted(evidence.log.notes) if found else []
+    results, readings = zip(*(_read(claim, criterion, source) for criterion in claim.criteria()), strict=True)
+    said = word(claim.nature, combined(results))
+    statement = claim.nature == "statement"
     return Assessment(
-        claim=claim,
-        source=source.name,
-        recomputed=_rounded(found.value) if found else None,
-        low=_rounded(found.low) if found else None,
-        high=_rounded(found.high) if found else None,
-        verdict=outcome,
-        close=close,
-        reason=_sentence(reason, notes),
-        uses=tuple(sorted(evidence.log.uses, key=str)) if found else (),
+        claim, source.name, readings, verdict=said if statement else None, outcome=None if statement else said
     )
+
+
+def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, ReadingResult]:
+    evidence = Evidence(source, criterion.stated)
+    try:
+        found = _finite(function(criterion.function)(evidence))
+    except Untestable as lacking:
+        return UNTESTED, _untested(claim, criterion, str(lacking))
+    result, close = compare(criterion, found), is_close(criterion, found)
+    if result == MISSED and found.inferred and claim.nature == "statement":
+        return UNTESTED, _untested(claim, criterion, found.reason + _INFERRED)
+    return result, ReadingResult(
+        criterion=criterion,
+        word=word(claim.nature, result),
+        recomputed=_rounded(found.value),
+        low=_rounded(found.low),
+        high=_rounded(found.high),
+        close=close,
+        within_noise=found.within_noise,
+        inferred=found.inferred,
+        reason=_sentence(found.reason + (_CLOSE[result] if close else ""), sorted(evidence.log.notes)),
+        uses=tuple(sorted(evidence.log.uses, key=str)),
+    )
+
+
+def _untested(claim: Claim, criterion: Criterion, reason: str) -> ReadingResult:
+    said = word(claim.nature, UNTESTED)
+    return ReadingResult(criterion, said, None, None, None, False, False, False, _sentence(reason, []), ())
 
 
 def _finite(found: Recomputed) -> Recomputed:

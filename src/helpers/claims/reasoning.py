@@ -1,15 +1,13 @@
 """Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import accuracy_of, best, extra_datasets
+from helpers.claims.common import SAME_SIZE, accuracy_of, best, extra_datasets, mostly_noise
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise, noise_of_pairs, too_little
-from helpers.claims.registry import Recomputed, claim, recomputed
-from helpers.claims.values import NOISE, largest, not_positive, positive, smallest
+from helpers.claims.registry import Recomputed, claim, reading, recomputed
+from helpers.claims.values import NOISE, Value, largest, mean, not_positive, positive, smallest
 from helpers.claims.wording import LLM, OTHER, REASONING, accuracy, dataset_title, energy, names, number
-
-_SAME_SIZE = (("ds-llama-8b", "llama-3.1-8b"), ("ds-llama-70b", "llama-3.1-70b"))
-"""A reasoning model and the Llama 3.1 model of the same size; the distilled checkpoints are built on other releases."""
+from helpers.study import model_title
 
 
 @claim("deepseek-not-best-in-most-cases")
@@ -20,8 +18,26 @@ def deepseek_rarely_best(evidence: Evidence) -> Recomputed:
     ahead = [dataset for dataset, margin in margins.items() if margin.value > NOISE]
     return recomputed(
         positive(list(margins.values())) / len(margins),
-        f"a reasoning LLM is ahead on {len(ahead)} of {len(margins)} datasets: {names(map(dataset_title, ahead))}"
-        + noise_of_pairs([leaders[dataset] for dataset in ahead]),
+        f"a reasoning LLM is ahead on {len(ahead)} of {len(margins)} datasets: {names(map(dataset_title, ahead))}",
+        noise_of_pairs([leaders[dataset] for dataset in ahead]),
+    )
+
+
+@reading("deepseek-not-best-in-most-pairs")
+def deepseek_rarely_best_of_all(evidence: Evidence) -> Recomputed:
+    """Return the share of reasoning LLMs and datasets in which the best LLM without reasoning is behind."""
+    found, ahead = [], []
+    for dataset in extra_datasets(evidence, (REASONING,), (OTHER,)):
+        rival = _best_of(evidence, dataset, OTHER)
+        for run in evidence.models(dataset, (REASONING,)):
+            found.append(run.accuracy() - rival.accuracy())
+            if found[-1].value > NOISE:
+                ahead.append((run, rival))
+    named = names(f"{run.title} on {dataset_title(str(run.row['dataset']))}" for run, _ in ahead)
+    return recomputed(
+        positive(found) / len(found),
+        f"a reasoning LLM is ahead of the best other one in {len(ahead)} of {len(found)} cases: {named}",
+        noise_of_pairs(ahead),
     )
 
 
@@ -36,8 +52,8 @@ def deepseek_best_elsewhere(evidence: Evidence) -> Recomputed:
     ahead = [dataset_title(dataset) for dataset, margin in margins.items() if margin.value > NOISE]
     return recomputed(
         positive(others) + not_positive([emotion]),
-        f"a reasoning LLM is ahead on {names(ahead)}; on emotion, {own.title} is {_lead(emotion.value)} {rival.title}"
-        + noise(own, rival),
+        f"a reasoning LLM is ahead on {names(ahead)}; on emotion, {own.title} is {_lead(emotion.value)} {rival.title}",
+        noise(own, rival),
     )
 
 
@@ -63,8 +79,8 @@ def emotion_lead(evidence: Evidence) -> Recomputed:
         finer = f"; the marks of Figure 7 are {number((marks[0] - marks[1]).value, 2)} apart"
     return recomputed(
         own.accuracy() - other.accuracy(),
-        f"{own.title} {accuracy(own.accuracy().value)}, {other.title} {accuracy(other.accuracy().value)}{finer}"
-        + noise(own, other),
+        f"{own.title} {accuracy(own.accuracy().value)}, {other.title} {accuracy(other.accuracy().value)}{finer}",
+        noise(own, other),
     )
 
 
@@ -75,8 +91,8 @@ def emotion_best_other(evidence: Evidence) -> Recomputed:
     rest = [run for run in evidence.models("emotion", (OTHER,)) if run.model != own.model]
     return recomputed(
         own.accuracy() - largest([run.accuracy() for run in rest]),
-        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}"
-        + noise(own, best(rest)),
+        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
+        noise(own, best(rest)),
     )
 
 
@@ -84,11 +100,25 @@ def emotion_best_other(evidence: Evidence) -> Recomputed:
 def emotion_linear(evidence: Evidence) -> Recomputed:
     """Return how far Linear Embedding is behind the best LLM on emotion."""
     own, top = evidence.model("linear-embedding", "emotion"), best(evidence.models("emotion", LLM))
-    ahead = [run for run in evidence.models("emotion") if run.accuracy().value > own.accuracy().value + NOISE]
     return recomputed(
         top.accuracy() - own.accuracy(),
-        f"{top.title} {accuracy(top.accuracy().value)}, Linear Embedding {number(own.accuracy().value)}, rank "
-        f"{len(ahead) + 1}{noise(top, own)}",
+        f"{top.title} {accuracy(top.accuracy().value)}, Linear Embedding {accuracy(own.accuracy().value)}",
+        noise(top, own),
+    )
+
+
+@reading("emotion-linear-embedding-among-highest-scores")
+def emotion_linear_rank(evidence: Evidence) -> Recomputed:
+    """Return the place of Linear Embedding among the different accuracies on emotion; as accurate shares a place."""
+    own = evidence.model("linear-embedding", "emotion").accuracy().value
+    runs = evidence.models("emotion")
+    evidence.models("emotion", LLM)
+    ahead = [run for run in runs if run.accuracy().value > own + NOISE]
+    scores = sorted({round(run.accuracy().value, 3) for run in ahead}, reverse=True)
+    told = names(map(accuracy, scores))
+    return recomputed(
+        Value.exact(len(scores) + 1),
+        f"{len(ahead)} of {len(runs)} models are ahead of its {accuracy(own)}, at accuracies of {told}",
     )
 
 
@@ -113,22 +143,60 @@ def emotion_efficient(evidence: Evidence) -> Recomputed:
 @claim("reasoning-has-no-benefit")
 def reasoning_benefit(evidence: Evidence) -> Recomputed:
     """Count the datasets and sizes where a reasoning LLM is more accurate than Llama 3.1 of its size."""
-    margins, told, ahead = [], [], []
-    for dataset in evidence.datasets((REASONING,), (OTHER,)):
-        for reasoning, plain in _SAME_SIZE:
-            one, other = evidence.model(reasoning, dataset), evidence.model(plain, dataset)
-            margins.append(one.accuracy() - other.accuracy())
-            if margins[-1].value > NOISE:
-                ahead.append((one, other))
-                told.append(
-                    f"{one.title} on {dataset_title(dataset)} {accuracy(one.accuracy().value)} to "
-                    f"{accuracy(other.accuracy().value)}"
-                )
+    pairs = [pair for found in _same_size(evidence).values() for pair in found]
+    ahead = [pair for pair in pairs if pair[0].accuracy().value > pair[1].accuracy().value + NOISE]
+    told = [
+        f"{one.title} on {dataset_title(str(one.row['dataset']))} {accuracy(one.accuracy().value)} to "
+        f"{accuracy(other.accuracy().value)}"
+        for one, other in ahead
+    ]
     return recomputed(
-        positive(margins),
-        f"the reasoning model is ahead of Llama 3.1 of its size in {len(told)} of {len(margins)} cases: {names(told, 5)}"
-        + noise_of_pairs(ahead),
+        positive([one.accuracy() - other.accuracy() for one, other in pairs]),
+        f"the reasoning model is ahead of Llama 3.1 of its size in {len(ahead)} of {len(pairs)} cases: {names(told, 5)}",
+        noise_of_pairs(ahead),
+        within_noise=mostly_noise(ahead),
     )
+
+
+@reading("reasoning-has-no-benefit-in-the-mean")
+def reasoning_benefit_in_mean(evidence: Evidence) -> Recomputed:
+    """Return the larger of the mean gaps, over the datasets, between a reasoning LLM and Llama 3.1 of its size."""
+    gaps = {
+        model_title(model): mean([one.accuracy() - other.accuracy() for one, other in pairs])
+        for model, pairs in _same_size(evidence).items()
+    }
+    told = ", ".join(f"{title} {gap.value:+.3f}" for title, gap in gaps.items())
+    return recomputed(
+        largest(list(gaps.values())), f"mean gaps to Llama 3.1 of the same size over the datasets: {told}"
+    )
+
+
+@reading("reasoning-ahead-of-the-best-other")
+def reasoning_ahead(evidence: Evidence) -> Recomputed:
+    """Return the share of all datasets where a reasoning LLM is ahead of the best LLM without reasoning."""
+    leaders = {
+        dataset: (_best_of(evidence, dataset, REASONING), _best_of(evidence, dataset, OTHER))
+        for dataset in evidence.datasets((REASONING,), (OTHER,))
+    }
+    margins = [one.accuracy() - other.accuracy() for one, other in leaders.values()]
+    ahead = [
+        name for name, (one, other) in leaders.items() if (one.accuracy() - other.accuracy()).value > NOISE
+    ]
+    return recomputed(
+        positive(margins) / len(margins),
+        f"a reasoning LLM is ahead of the best other one on {len(ahead)} of {len(leaders)} datasets: "
+        f"{names(map(dataset_title, ahead))}",
+        noise_of_pairs([leaders[dataset] for dataset in ahead]),
+    )
+
+
+def _same_size(evidence: Evidence) -> dict[str, list[tuple[Run, Run]]]:
+    """Return each reasoning LLM beside Llama 3.1 of its size, by its name, on every dataset."""
+    datasets = evidence.datasets((REASONING,), (OTHER,))
+    return {
+        more: [(evidence.model(more, dataset), evidence.model(less, dataset)) for dataset in datasets]
+        for more, less in SAME_SIZE
+    }
 
 
 def _leaders(evidence: Evidence) -> dict[str, tuple[Run, Run]]:

@@ -1,10 +1,13 @@
-"""Which function recomputes which claim."""
+"""Which function recomputes which claim, or which other reading of one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from helpers.claims.evidence import Evidence
 from helpers.claims.values import Value
+
+_WITHIN = "within the noise"
+"""What `helpers.claims.noise` says of a gap that the choice of the test texts could have made."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,17 @@ class Recomputed:
     low: float
     high: float
     reason: str
+    within_noise: bool = False
+    """Whether the number hangs on a difference that is smaller than its own uncertainty."""
+    inferred: bool = False
+    """Whether it rests on an inference of ours; such a number can support a statement and never refutes one."""
 
 
 Function = Callable[[Evidence], Recomputed]
 FUNCTIONS: dict[str, Function] = {}
-"""Filled by `@claim` when the modules with the functions are imported."""
+"""By the id of the claim; filled by `@claim` when the modules with the functions are imported."""
+READINGS: dict[str, Function] = {}
+"""Numbers of other readings, by the name that `by` of a reading gives; filled by `@reading`."""
 
 
 def claim(identifier: str) -> Callable[[Function], Function]:
@@ -28,16 +37,39 @@ def claim(identifier: str) -> Callable[[Function], Function]:
     Raises:
         ValueError: for an id that has a function already.
     """
+    return _registering(FUNCTIONS, identifier)
 
-    def register(function: Function) -> Function:
-        if identifier in FUNCTIONS:
-            raise ValueError(f"claim {identifier!r} has two functions")
-        FUNCTIONS[identifier] = function
-        return function
+
+def reading(name: str) -> Callable[[Function], Function]:
+    """Register a function that recomputes claims under another reading.
+
+    Raises:
+        ValueError: for a name that has a function already.
+    """
+    return _registering(READINGS, name)
+
+
+def function(name: str) -> Function:
+    """Return the function of a claim or of a reading."""
+    return FUNCTIONS[name] if name in FUNCTIONS else READINGS[name]
+
+
+def recomputed(
+    value: Value, reason: str, gap: str = "", within_noise: bool = False, inferred: bool = False
+) -> Recomputed:
+    """Return what a claim comes to.
+
+    `gap` is what `noise` says of the gap between two accuracies that the number is, or hangs on; it ends the reason.
+    """
+    within_noise = within_noise or _WITHIN in gap
+    return Recomputed(value.value, value.low, value.high, reason + gap, within_noise, inferred)
+
+
+def _registering(functions: dict[str, Function], name: str) -> Callable[[Function], Function]:
+    def register(found: Function) -> Function:
+        if name in FUNCTIONS or name in READINGS:
+            raise ValueError(f"claim or reading {name!r} has two functions")
+        functions[name] = found
+        return found
 
     return register
-
-
-def recomputed(value: Value, reason: str) -> Recomputed:
-    """Return what a claim comes to."""
-    return Recomputed(value.value, value.low, value.high, reason)

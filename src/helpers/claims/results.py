@@ -1,15 +1,16 @@
 """Claims of section 4 before 4.1, with Figure 1 and Table B1."""
 
-from helpers.claims.common import best
+from helpers.claims.common import best, mostly_noise
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise, noise_of_pairs
-from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import (
     NOISE,
     Value,
     decades,
     largest,
     mean,
+    median,
     misses,
     not_positive,
     positive,
@@ -47,7 +48,8 @@ def linear_embedding_best(evidence: Evidence) -> Recomputed:
     return recomputed(
         own.accuracy() - largest([run.accuracy() for run in others]),
         f"Linear Embedding {accuracy(own.accuracy().value)}, next {best(others).title} "
-        f"{accuracy(best(others).accuracy().value)}{noise(own, best(others))}",
+        f"{accuracy(best(others).accuracy().value)}",
+        noise(own, best(others)),
     )
 
 
@@ -71,7 +73,9 @@ def tfidf_beats(evidence: Evidence) -> Recomputed:
     return recomputed(
         positive([own.accuracy() - run.accuracy() for run in llms]),
         f"its accuracy of {accuracy(own.accuracy().value)} is above {len(beaten)} of {len(llms)} LLMs: "
-        f"{names([run.title for run in beaten], len(llms))}{noise_of_pairs([(own, run) for run in beaten])}",
+        f"{names([run.title for run in beaten], len(llms))}",
+        noise_of_pairs(gaps := [(own, run) for run in beaten]),
+        within_noise=mostly_noise(gaps),
     )
 
 
@@ -92,9 +96,11 @@ def qwen_best(evidence: Evidence) -> Recomputed:
 def qwen_energy(evidence: Evidence) -> Recomputed:
     """Divide the energies of the two Qwen models (FKTG)."""
     large, small = evidence.model("qwen-2.5-72b").energy(), evidence.model("qwen-2.5-7b").energy()
+    times = (large / small).value
     return recomputed(
         large / small,
-        f"{energy(large.value, 4)} / {energy(small.value, 3)} = {number((large / small).value)} times",
+        f"{energy(large.value, 4)} / {energy(small.value, 3)} = {number(times)} times; counted from the smaller, the saving "
+        f"is {number(times - 1)} times its energy",
     )
 
 
@@ -110,7 +116,8 @@ def qwen_gap(evidence: Evidence) -> Recomputed:
     return recomputed(
         gap,
         f"{accuracy(large.accuracy().value)} - {accuracy(small.accuracy().value)} = {number(gap.value)}, between "
-        f"{number(gap.low)} and {number(gap.high)} before rounding{finer}{noise(large, small)}",
+        f"{number(gap.low)} and {number(gap.high)} before rounding{finer}",
+        noise(large, small),
     )
 
 
@@ -124,8 +131,24 @@ def deepseek_accuracy(evidence: Evidence) -> Recomputed:
     example = f", such as {ahead[0][0].title} over {ahead[0][1].title}" if ahead else ""
     return recomputed(
         means[0] - means[1],
-        f"mean accuracy {number(means[1].value)} with reasoning and {number(means[0].value)} without; the reasoning "
-        f"model is the more accurate one in {len(ahead)} of {len(pairs)} pairs{example}{noise_of_pairs(ahead)}",
+        f"mean accuracy {number(means[1].value)} with reasoning and {number(means[0].value)} without, a difference of "
+        f"{number(abs((means[0] - means[1]).value), 2)}; the reasoning model is the more accurate one in {len(ahead)} of "
+        f"{len(pairs)} pairs{example}",
+        noise_of_pairs(ahead),
+        within_noise=mostly_noise(ahead),
+    )
+
+
+@claim("deepseek-not-ahead-on-fktg")
+@reading("best-deepseek-less-accurate")
+def best_deepseek(evidence: Evidence) -> Recomputed:
+    """Return how far the best LLM without reasoning is ahead of the best reasoning LLM (FKTG)."""
+    reasoning, other = (best(evidence.models("fktg", (family,))) for family in (REASONING, OTHER))
+    return recomputed(
+        other.accuracy() - reasoning.accuracy(),
+        f"the best with reasoning, {reasoning.title}, reaches {accuracy(reasoning.accuracy().value)}; the best without, "
+        f"{other.title}, {accuracy(other.accuracy().value)}",
+        noise(other, reasoning),
     )
 
 
@@ -138,6 +161,18 @@ def deepseek_energy(evidence: Evidence) -> Recomputed:
         least / most,
         f"the least of {len(reasoning)} reasoning LLMs is {energy(least.value, 3)}, the most of {len(others)} others "
         f"{energy(most.value, 3)}",
+    )
+
+
+@reading("deepseek-median-energy")
+def deepseek_median_energy(evidence: Evidence) -> Recomputed:
+    """Divide the median energies of reasoning LLMs and of the other LLMs (FKTG)."""
+    middles = [
+        median([run.energy() for run in evidence.models("fktg", (family,))]) for family in (REASONING, OTHER)
+    ]
+    return recomputed(
+        middles[0] / middles[1],
+        f"the medians are {energy(middles[0].value, 3)} with reasoning and {energy(middles[1].value, 3)} without",
     )
 
 
@@ -227,6 +262,6 @@ def _ahead(evidence: Evidence, model: str, others: list[str]) -> Recomputed:
     own, rest = evidence.model(model), evidence.models("fktg", among=others)
     return recomputed(
         own.accuracy() - largest([run.accuracy() for run in rest]),
-        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}"
-        + noise(own, best(rest)),
+        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
+        noise(own, best(rest)),
     )

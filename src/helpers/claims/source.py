@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from helpers.accounting import energies
 from helpers.results import Tables, in_paper_mode
+from helpers.statistics import power
 
 PUBLISHED = "published"
 _PAPER_MACHINE = "capella"
@@ -52,6 +54,11 @@ class Source:
     def label(self) -> str:
         """What the source is called in a sentence."""
         return "the paper" if self.is_the_paper else f"campaign {self.name}"
+
+    @cached_property
+    def constants(self) -> power.Constants:
+        """What CPU and memory draw by Figure 2; of the paper only."""
+        return power.constants(self.tables.observations, self.tables.results)
 
     @property
     def is_the_paper(self) -> bool:

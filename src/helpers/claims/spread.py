@@ -2,11 +2,12 @@
 
 import math
 import statistics
+from collections.abc import Mapping
 
 from helpers.accounting import TITLES
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import Recomputed, claim, recomputed
+from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.source import Row
 from helpers.claims.source import number as cell
 from helpers.claims.values import Untestable, Value
@@ -17,6 +18,9 @@ from helpers.claims.wording import (
 from helpers.statistics.accuracy_noise import split_variance
 from helpers.study import model_title, study
 from helpers.test_sets import overlap_of_run
+
+_Run = tuple[str, ...]
+"""Model, dataset and record."""
 
 
 @claim("same-test-sets-for-every-model")
@@ -53,13 +57,19 @@ def accuracy_variance(evidence: Evidence) -> Recomputed:
         groups = _by_run(evidence, "accuracy")
     except Untestable as lacking:
         raise Untestable(f"{lacking}{_sampling(evidence)}") from None
-    spread = {key: statistics.variance(values) for key, values in groups.items()}
+    spread = _variances(groups)
     most = max(spread, key=lambda key: (spread[key], key))
     return recomputed(
         Value.exact(spread[most]),
         f"the largest of {len(spread)} variances is {number(spread[most])} ({_named(most)}), a standard deviation of "
         f"{number(math.sqrt(spread[most]), 2)}",
     )
+
+
+@reading("accuracy-variance-in-general")
+def accuracy_variance_in_general(evidence: Evidence) -> Recomputed:
+    """Return the median over runs of the variance of the accuracy over the splits."""
+    return _middle(_variances(_by_run(evidence, "accuracy")), "variances")
 
 
 @claim("energy-variance")
@@ -74,16 +84,29 @@ def duration_variance(evidence: Evidence) -> Recomputed:
     return _dex(evidence, "duration_s")
 
 
+@reading("energy-variance-in-general")
+def energy_variance_in_general(evidence: Evidence) -> Recomputed:
+    """Return the median over runs of the standard deviation of log10 energy over the splits, in dex."""
+    return _middle(_deviations_dex(evidence, "energy"), "standard deviations in dex")
+
+
+@reading("duration-variance-in-general")
+def duration_variance_in_general(evidence: Evidence) -> Recomputed:
+    """Return the median over runs of the standard deviation of log10 duration over the splits, in dex."""
+    return _middle(_deviations_dex(evidence, "duration_s"), "standard deviations in dex")
+
+
+def _middle(spread: Mapping[_Run, float], what: str) -> Recomputed:
+    middle = statistics.median(spread.values())
+    return recomputed(Value.exact(middle), f"the median of {len(spread)} {what} is {number(middle)}")
+
+
+def _variances(groups: Mapping[_Run, list[float]]) -> dict[_Run, float]:
+    return {key: statistics.variance(values) for key, values in groups.items()}
+
+
 def _dex(evidence: Evidence, column: str) -> Recomputed:
-    groups = _by_run(evidence, column)
-    for key, values in groups.items():
-        if min(values) <= 0:
-            what = "energy" if column == "energy" else "duration"
-            raise Untestable(
-                f"{evidence.source.label} has a split of {_named(key)} whose {what} is 0, less than its meter can tell: "
-                "it has no logarithm"
-            )
-    spread = {key: statistics.stdev(map(math.log10, values)) for key, values in groups.items()}
+    spread = _deviations_dex(evidence, column)
     most = max(spread, key=lambda key: (spread[key], key))
     return recomputed(
         Value.exact(spread[most]),
@@ -92,9 +115,26 @@ def _dex(evidence: Evidence, column: str) -> Recomputed:
     )
 
 
-def _by_run(evidence: Evidence, column: str) -> dict[tuple[str, ...], list[float]]:
+def _deviations_dex(evidence: Evidence, column: str) -> dict[_Run, float]:
+    """Return the standard deviation of the decadic logarithm over the splits of each run.
+
+    Raises:
+        Untestable: where a value is 0.
+    """
+    groups = _by_run(evidence, column)
+    for key, values in groups.items():
+        if min(values) <= 0:
+            what = "energy" if column == "energy" else "duration"
+            raise Untestable(
+                f"{evidence.source.label} has a split of {_named(key)} whose {what} is 0, less than its meter can tell: "
+                "it has no logarithm"
+            )
+    return {key: statistics.stdev(map(math.log10, values)) for key, values in groups.items()}
+
+
+def _by_run(evidence: Evidence, column: str) -> dict[_Run, list[float]]:
     """Return the values over splits of each run that has at least two of them."""
-    groups: dict[tuple[str, ...], list[float]] = {}
+    groups: dict[_Run, list[float]] = {}
     for row in evidence.splits():
         value = cell(row[column])
         if value is not None:
