@@ -407,7 +407,7 @@ def test_each_row_says_what_the_paper_does_what_we_do_and_what_hangs_on_it() -> 
         ("Reading of an answer", "all that stands behind the marker", "Our own rule"),
         ("DSPy's cache of answers", "default then: on", "Off. "),
         ("vLLM's prefix cache", "Its default differed", "Off"),
-        ("Its language on the four public sets", "Not stated", "English"),
+        ("Prompt on the four public sets: its language", "Not stated", "English"),
         ("Texts at a time", "Not stated", "One"),
     ],
 )
