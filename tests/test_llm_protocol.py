@@ -193,7 +193,7 @@ def test_answers_of_other_settings_are_other_answers_and_failures_are_none(serve
 
 def test_a_run_counts_what_the_cache_answered_across_its_splits(server: Stub, tmp_path: Path) -> None:
     write_texts(tmp_path, lambda _, label: f"say: {label}")
-    record, _ = measure_stub(server, tmp_path, protocol="dspy-2025", dspy_cache=True, splits=3, window_s=0.5)
+    record, _ = measure_stub(server, tmp_path, protocol="dspy-2025", dspy_cache=True, splits=3, window_s=3.0)
     splits = datasets.splits(datasets.load_dataset("tiny", tmp_path))[:3]
     known: set[int] = set()
     for item, split in zip(record.splits, splits, strict=True):
@@ -206,7 +206,7 @@ def test_a_run_counts_what_the_cache_answered_across_its_splits(server: Stub, tm
         assert item.replies.engine.requests == (60 - seen) * item.passes, "each pass sends the same"
         known.update(split.test)
     assert record.splits[1].requests_cached > 0
-    assert record.splits[0].passes > 1
+    assert record.splits[-1].passes > 1
     named = {check.name: check for check in record.checks}
     assert named["no_cache"].passed
     assert "by dspy_cache, which is on by choice" in named["no_cache"].message
@@ -407,7 +407,7 @@ def test_each_row_says_what_the_paper_does_what_we_do_and_what_hangs_on_it() -> 
         ("Reading of an answer", "all that stands behind the marker", "Our own rule"),
         ("DSPy's cache of answers", "default then: on", "Off. "),
         ("vLLM's prefix cache", "Its default differed", "Off"),
-        ("Its language on the four public sets", "Not stated", "English"),
+        ("Prompt on the four public sets: its language", "Not stated", "English"),
         ("Texts at a time", "Not stated", "One"),
     ],
 )
