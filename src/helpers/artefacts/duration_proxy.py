@@ -169,7 +169,9 @@ def _ratios(case: Case, estimator: str) -> Panel:
         )
     )
     style.layout(figure, height=360)
-    figure.update_xaxes(title="Duration (s)", type="log", **_ticks(rows["duration_s"]))
+    figure.update_xaxes(
+        title="Duration (s)", type="log", range=_range(rows["duration_s"]), **_ticks(rows["duration_s"])
+    )
     figure.update_yaxes(
         title="Estimate / energy",
         type="log",
@@ -261,6 +263,11 @@ def _cooks(influence: pd.DataFrame) -> Panel:
         alt=f"Cook's distance: {len(over)} of {len(influence)} runs exceed 4/n, most influential first: "
         f"{'; '.join(top['name'].iloc[::-1])}.",
     )
+
+
+def _range(values: pd.Series) -> list[float]:
+    """Return the ends of a logarithmic axis that has room for all runs, also those that are not drawn."""
+    return [math.log10(values.min()) - 0.2, math.log10(values.max()) + 0.2] if len(values) else [0.0, 1.0]
 
 
 def _ticks(values: pd.Series) -> dict[str, list[float]]:

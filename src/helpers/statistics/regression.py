@@ -151,7 +151,7 @@ def coefficients(rows: pd.DataFrame) -> dict[str, float]:
 def allows_verdict(fitted: Fit) -> bool:
     """Say whether a fit rests on enough points to be judged or relied on, none with an inferred number of GPUs."""
     inferred = (fitted.points["gpus_origin"] == "inferred").any()
-    return not inferred and fitted.n >= POINTS_PER_COEFFICIENT * (len(fitted.terms) - 1)
+    return bool(not inferred and fitted.n >= POINTS_PER_COEFFICIENT * (len(fitted.terms) - 1))
 
 
 def fit(rows: pd.DataFrame) -> Fit:
