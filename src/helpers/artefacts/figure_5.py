@@ -36,7 +36,8 @@ def figure_5(tables: Tables) -> Artefact:
         note=(
             f"Open bars: published (Table B3). Filled bars: our runs. {one_text_reasons.caveat(tables.results)}"
             "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
-            "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and Figures 3 and 6, and the other cards "
+            "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and "
+            "Figures 3 and 6, and the other cards "
             f"are assumed to have been as many. {bars.ACCOUNTING} "
             f"{_against_the_paper(rows)}"
         ),
