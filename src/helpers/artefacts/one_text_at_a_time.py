@@ -58,7 +58,8 @@ def one_text_at_a_time(tables: Tables) -> Artefact:
 def _finding(runs: pd.DataFrame) -> str:
     """Say for which machines all runs leave room for one text at a time, and where one does not."""
     lacking = runs[runs["verdict"] != POSSIBLE]
-    full, short = [], []
+    full: list[tuple[str, str]] = []
+    short: list[tuple[str, str]] = []
     for name, machine in paper_machines().items():
         (short if name in set(lacking["machine"]) else full).append((name, machine.title))
     of_full, of_short = (runs[runs["machine"].isin([name for name, _ in part])] for part in (full, short))
@@ -130,7 +131,7 @@ def _compared(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
 def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
     """Return what stands below that table: the bound with a prompt, and the runs that are not in it."""
     rest = runs[runs["verdict"] == POSSIBLE]
-    nearest = rest.loc[(rest["most_tokens"] / rest["complete_tokens"]).idxmin()]
+    nearest = rest.iloc[(rest["most_tokens"] / rest["complete_tokens"]).argmin()]
     told = [
         f"{model_title(row['model'])} {bound_s:.1f} s"
         for _, row in lacking[lacking["machine"] == "paula"].iterrows()
