@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -59,7 +59,7 @@ def calculator(tables: Tables) -> Artefact:
     )
 
 
-def _fits(results: pd.DataFrame, printed: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+def _fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
     """What the page knows of each kind of model on each machine; published runs too short to be measured are left out."""
     real = results[~results["synthetic"].astype(bool)]
     for source, machine in real[["source", "machine"]].drop_duplicates().itertuples(index=False):
@@ -153,7 +153,7 @@ def _nodes(points: pd.DataFrame) -> str:
     return f"GPUs count over all nodes. {node_power(found)} The estimate does not tell nodes apart."
 
 
-def _paper(machine: str, printed: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def _paper(machine: str, printed: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """Return the paper's own formula, for comparison."""
     equation = proxy.paper_equation(machine, printed)
     title = "The paper's Eq. 2" if equation is proxy.EQUATION_2 else "Eq. 1 with the slopes of Table 3"

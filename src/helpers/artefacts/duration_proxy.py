@@ -78,7 +78,7 @@ def _measured(results: pd.DataFrame) -> tuple[list[Case], str]:
 
 def _data(case: Case) -> pd.DataFrame:
     errors = {
-        f"{sample.replace(' ', '_')}_error_percent_{name}": rows["error_percent"]
+        f"{str(sample).replace(' ', '_')}_error_percent_{name}": rows["error_percent"]
         for (name, sample), rows in case.errors.groupby(["estimator", "sample"])
     }
     columns = [

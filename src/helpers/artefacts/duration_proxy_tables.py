@@ -63,7 +63,7 @@ def estimators(case: Case) -> str:
     for title, part in _groups(case):
         sizes = proxy.sizes(part)
         cells = {
-            f"{_TITLES[name]}, {sample}": _cell(sizes.loc[(name, sample)])
+            f"{_TITLES[name]}, {sample}": _cell(pd.Series(sizes.loc[(name, sample)]))
             if (name, sample) in sizes.index
             else None
             for name in ESTIMATORS
@@ -82,8 +82,8 @@ _TITLES = {LINE: "Line", APPROXIMATION: "Eq. 1, its slopes", RELATIVE: "Eq. 1, r
 
 def _groups(case: Case) -> Iterator[tuple[str, pd.DataFrame]]:
     errors = case.errors
-    for low, part in errors.groupby("decade"):
-        yield f"{10.0**low:g} to {10.0 ** (low + 1):g} s", part
+    for low in sorted(map(int, errors["decade"].unique())):
+        yield f"{10.0**low:g} to {10.0 ** (low + 1):g} s", errors[errors["decade"] == low]
     models = errors[errors.index.isin(proxy.language_models(case.fitted.points).index)]
     for title, group in (("All", errors), ("Language models", models)):
         short = group["duration_s"] < LONG_S

@@ -125,9 +125,9 @@ def enough(rows: pd.DataFrame) -> bool:
     """Say whether the points tell all terms of the formula apart and leave a degree of freedom."""
     columns = np.column_stack(list(_design(rows).values()))
     size = np.abs(columns).max(axis=0, initial=0.0)
-    if len(rows) <= columns.shape[1] or not size.all():
+    if len(rows) <= columns.shape[1] or (size == 0).any():
         return False
-    return int(np.linalg.matrix_rank(columns / size)) == columns.shape[1]
+    return bool(np.linalg.matrix_rank(columns / size) == columns.shape[1])
 
 
 def _design(rows: pd.DataFrame) -> "dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]":
