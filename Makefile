@@ -24,7 +24,7 @@ zip: $(INSTALLED) ## the same, packed into _build/text-classification-energy.zip
 	@$(BIN)/python -m helpers book --zip _build/text-classification-energy.zip
 
 linkcheck: $(INSTALLED) ## ask every web address in the built book whether it is there (needs network)
-	@$(BIN)/python -m helpers.linkcheck
+	@$(BIN)/python -m helpers.book.linkcheck
 
 test: check ## run all checks and tests; says what it skipped and why
 	@echo "== tests"

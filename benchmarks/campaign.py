@@ -10,12 +10,12 @@ from pathlib import Path
 
 from report import write
 
-from helpers import paths
-from helpers.bench import here
-from helpers.bench_campaign import CampaignBench, times_of
-from helpers.errors import UserError
-from helpers.machine import detect
-from helpers.parameters import campaign_plans
+from helpers.campaigns.overhead import CampaignBench, times_of
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.measure.parameters import campaign_plans
+from helpers.records.hardware import detect
+from helpers.results.overhead import here
 
 CAMPAIGN = "overhead"
 COMMAND_STARTS = 5

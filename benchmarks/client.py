@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 
-from helpers import paths
-from helpers.bench_llm import LEAST_RATIO, MOST_CPU_MS
-from helpers.llm.answers import REQUEST_FAILURES
-from helpers.llm.asking import Asking, open_asker
-from helpers.llm.endpoint import Endpoint
-from helpers.llm.prompts import instruction, messages
+from helpers.core import paths
+from helpers.models.llm.answer_parser import REQUEST_FAILURES
+from helpers.models.llm.benchmarks import LEAST_RATIO, MOST_CPU_MS
+from helpers.models.llm.endpoint import Endpoint
+from helpers.models.llm.inference import Asking, open_asker
+from helpers.models.llm.prompts import instruction, messages
 from helpers.statistics.bootstrap import resamples
-from helpers.study import study
+from helpers.study.catalogue import study
 
 sys.path.append(str(paths.ROOT / "tests"))
 from stub_server import stub_process

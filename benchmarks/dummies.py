@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers.datasets import Dataset, load_dataset, splits
-from helpers.floor import TOKENS_IN
-from helpers.llm import prompts
-from helpers.study import study
+from helpers.models.llm import prompts
+from helpers.study.catalogue import study
+from helpers.study.datasets import Dataset, load_dataset, splits
+from helpers.study.roofline import TOKENS_IN
 
 CONFIGS = Path(__file__).with_name("configs")
 DATASET = "fktg-sample"

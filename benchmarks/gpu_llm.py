@@ -15,16 +15,16 @@ from typing import Any
 from dummies import CONFIGS, CONTEXT_LENGTH, DATASET, write_dummy
 from report import write
 
-from helpers import execute
-from helpers.bench import here
-from helpers.bench_llm import GpuLlmBench, GpuRun
-from helpers.errors import UserError
-from helpers.floor import TOKENS_OUT
-from helpers.machine import detect
+from helpers.core.errors import UserError
+from helpers.core.paths import BENCHES, BUILD, relative
+from helpers.measure import execute
+from helpers.measure.parameters import plan
 from helpers.metering.meter import Sources, find_sources
-from helpers.parameters import plan
-from helpers.paths import BENCHES, BUILD, relative
-from helpers.record import RECORD, Record
+from helpers.models.llm.benchmarks import GpuLlmBench, GpuRun
+from helpers.records.hardware import detect
+from helpers.records.storage import RECORD, Record
+from helpers.results.overhead import here
+from helpers.study.roofline import TOKENS_OUT
 
 MODELS = ("qwen-2.5-7b", "llama-3.1-8b")
 CONCURRENCIES = (1, 8, 32, 64, 189)

@@ -15,16 +15,16 @@ from typing import Any
 
 from report import write
 
-from helpers.bench import GpuBench, GpuCell, here
-from helpers.errors import UserError
-from helpers.lock import MACHINE_LOCK, holding
-from helpers.machine import detect
-from helpers.metering.collector import PERIOD_S
+from helpers.core.errors import UserError
+from helpers.core.lock import MACHINE_LOCK, holding
+from helpers.core.paths import BENCHES, relative
 from helpers.metering.counters import Absent
 from helpers.metering.meter import Meter, Reading, Sources, find_sources, open_meter
 from helpers.metering.sampling import gpu_column
+from helpers.metering.sampling_process import PERIOD_S
 from helpers.metering.timeline import integral_wh, read_timeline, start_timeline, throttled
-from helpers.paths import BENCHES, relative
+from helpers.records.hardware import detect
+from helpers.results.overhead import GpuBench, GpuCell, here
 
 WINDOW_S = 10.0
 WINDOWS = 3
@@ -130,8 +130,8 @@ def _torch() -> Any:
 
 def _tasks(torch: Any, checkpoint: str) -> list[tuple[str, Callable[[], object]]]:
     """Return the tasks, each done once already; all end with the GPU's work done."""
-    from helpers.datasets import load_dataset  # noqa: PLC0415
-    from helpers.traditional import load_embedding  # noqa: PLC0415
+    from helpers.models.traditional import load_embedding  # noqa: PLC0415
+    from helpers.study.datasets import load_dataset  # noqa: PLC0415
 
     left, right = (torch.randn(SIDE, SIDE, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     embedding = load_embedding(checkpoint, "cuda")

@@ -17,21 +17,21 @@ from pathlib import Path
 from client import CONCURRENCIES, DELAY_S, PAIRS, Pairs, Pass, compare, line, stub_pairs
 from report import write
 
-from helpers.bench import here
-from helpers.bench_llm import LlmBench, Rate, Round, goals_reached
-from helpers.datasets import load_dataset, splits
-from helpers.errors import UserError
-from helpers.llm.client import NAME
-from helpers.llm.endpoint import Endpoint
-from helpers.llm.engine import check_engine
-from helpers.llm.engines import EngineSettings, engine_python
-from helpers.llm.prompts import instruction, messages
-from helpers.llm.serving import serve
-from helpers.llm.tiny import build_tiny
-from helpers.lock import MACHINE_LOCK, holding
-from helpers.machine import detect
-from helpers.paths import BENCHES, BUILD, relative
-from helpers.study import study
+from helpers.core.errors import UserError
+from helpers.core.lock import MACHINE_LOCK, holding
+from helpers.core.paths import BENCHES, BUILD, relative
+from helpers.models.llm.benchmarks import LlmBench, Rate, Round, goals_reached
+from helpers.models.llm.client import NAME
+from helpers.models.llm.endpoint import Endpoint
+from helpers.models.llm.engine import EngineSettings, engine_python
+from helpers.models.llm.engine_checks import check_engine
+from helpers.models.llm.prompts import instruction, messages
+from helpers.models.llm.server import serve
+from helpers.models.llm.tiny_model import build_tiny
+from helpers.records.hardware import detect
+from helpers.results.overhead import here
+from helpers.study.catalogue import study
+from helpers.study.datasets import load_dataset, splits
 
 ENGINE_CONCURRENCIES = (1, 8, 32)
 ENGINE_TEXTS = 64

@@ -22,12 +22,12 @@ from overhead import edge_s, overheads
 from report import write
 from tools import TOOLS, repeated, task
 
-from helpers.bench import Cell, MeterBench, Tool, here
-from helpers.errors import UserError
-from helpers.lock import MACHINE_LOCK, holding
-from helpers.machine import detect
+from helpers.core.errors import UserError
+from helpers.core.lock import MACHINE_LOCK, holding
+from helpers.core.paths import BENCHES, relative
 from helpers.metering.meter import find_sources, open_meter
-from helpers.paths import BENCHES, relative
+from helpers.records.hardware import detect
+from helpers.results.overhead import Cell, MeterBench, Tool, here
 
 LENGTHS_S = (0.001, 0.01, 0.1, 1.0)
 FULL_S = 20.0

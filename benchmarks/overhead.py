@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.bench import Overhead
 from helpers.metering.meter import Meter
 from helpers.metering.timeline import start_timeline
+from helpers.results.overhead import Overhead
 from helpers.statistics.bootstrap import resamples
 
 EDGES = 15

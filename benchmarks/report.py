@@ -4,8 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import units
-from helpers.bench import (
+from helpers.campaigns.overhead import CampaignBench, campaign_table, campaign_verdict
+from helpers.core import units
+from helpers.models.llm.benchmarks import (
+    GpuLlmBench,
+    LlmBench,
+    client_table,
+    client_verdict,
+    gpu_llm_table,
+    gpu_llm_verdict,
+    published,
+)
+from helpers.results.overhead import (
     GOAL_PERCENT,
     GpuBench,
     MeterBench,
@@ -16,17 +26,7 @@ from helpers.bench import (
     overhead_table,
     tool_table,
 )
-from helpers.bench_campaign import CampaignBench, campaign_table, campaign_verdict
-from helpers.bench_llm import (
-    GpuLlmBench,
-    LlmBench,
-    client_table,
-    client_verdict,
-    gpu_llm_table,
-    gpu_llm_verdict,
-    published,
-)
-from helpers.results import load_tables
+from helpers.results.tables import load_tables
 
 Bench = MeterBench | GpuBench | LlmBench | GpuLlmBench | CampaignBench
 
@@ -109,7 +109,7 @@ def gpu_llm_markdown(bench: GpuLlmBench) -> str:
         f"{_where(bench.where)} Driver {bench.driver}, engine {bench.engine}.",
         "Architectures of two of the paper's models with dummy weights: they cost what the real ones cost and answer "
         "nothing. One pass over 189 texts; tokens per text. The GPU's energy is by NVML's counter where the records say so, "
-        "the other adds up CPU, GPU and memory as the paper does. The bound is arithmetic (`helpers.floor`), not a "
+        "the other adds up CPU, GPU and memory as the paper does. The bound is arithmetic (`helpers.study.roofline`), not a "
         "measurement.",
         _table(gpu_llm_table(bench, papers)),
         gpu_llm_verdict(bench),

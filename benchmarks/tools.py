@@ -51,8 +51,8 @@ def repeated(work: Work, seconds: float) -> tuple[int, float]:
 @contextmanager
 def ours(_folder: Path) -> Iterator[tuple[Measure, Counts]]:
     """Open the meter of this project: passes repeat in a window."""
-    from helpers.machine import detect
     from helpers.metering.meter import open_meter
+    from helpers.records.hardware import detect
 
     with open_meter(detect().ram_gb) as meter:
 

@@ -16,7 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from helpers.errors import UserError
+from helpers.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
@@ -153,12 +153,12 @@ def make_checkout(folder: Path) -> Checkout:
             (copy.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy.root / name)
     _replace(
-        copy.root / "src" / "helpers" / "lock.py",
+        copy.root / "src" / "helpers" / "core" / "lock.py",
         'Path("/tmp/text-classification-energy.lock")',  # tests shall not wait for each other
         f'Path("{copy.machine_lock}")',
     )
-    _replace(copy.root / "src" / "helpers" / "measurement.py", "IDLE_S = 2.0", "IDLE_S = 0.2")
-    settings = copy.root / "src" / "helpers" / "settings.py"
+    _replace(copy.root / "src" / "helpers" / "measure" / "run.py", "IDLE_S = 2.0", "IDLE_S = 0.2")
+    settings = copy.root / "src" / "helpers" / "measure" / "settings.py"
     _replace(settings, "cool_down_s: float = Field(default=10.0", "cool_down_s: float = Field(default=0.0")
     git(copy.root, "init", "-q")
     git(copy.root, "add", "-A")
@@ -298,7 +298,7 @@ def llm_python() -> Path:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model that is trained here; its folder holds the dataset `tiny`, too."""
-    from helpers.llm.tiny import build_tiny
+    from helpers.models.llm.tiny_model import build_tiny
 
     return build_tiny(tmp_path_factory.mktemp("checkpoints") / "tiny").folder
 
@@ -306,6 +306,6 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same model untrained."""
-    from helpers.llm.tiny import build_random
+    from helpers.models.llm.tiny_model import build_random
 
     return build_random(tmp_path_factory.mktemp("checkpoints") / "random").folder

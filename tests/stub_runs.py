@@ -12,11 +12,11 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from helpers import parameters
-from helpers.environment import sha256_of
-from helpers.metering.collector import About, Samples, write
+from helpers.measure import parameters
+from helpers.metering.sampling_process import About, Samples, write
 from helpers.metering.timeline import FILE as POWER
-from helpers.record import RECORD, SCHEMA_VERSION, Record
+from helpers.records.environment import sha256_of
+from helpers.records.storage import RECORD, SCHEMA_VERSION, Record
 
 CAMPAIGN = "stubs"
 RUNS = 500

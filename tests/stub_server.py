@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from helpers.llm.endpoint import Endpoint
+from helpers.models.llm.endpoint import Endpoint
 
 MODEL = "stub"
 KEY = "stub-key"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.accessible import mended
+from helpers.book.accessible import mended
 
 
 @pytest.mark.parametrize(

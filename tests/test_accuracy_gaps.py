@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from helpers.artefacts.accuracy_differences import accuracy_differences
-from helpers.results import load_tables
+from helpers.figures.beyond.accuracy_differences import accuracy_differences
+from helpers.results.tables import load_tables
 from helpers.statistics import accuracy_gaps as gaps
 from helpers.statistics import accuracy_noise
-from helpers.study import study
+from helpers.study.catalogue import study
 
 PROPORTION = st.floats(0.02, 0.98)
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import datasets, paths
-from helpers.results import load_tables
+from helpers.core import paths
+from helpers.results.tables import load_tables
 from helpers.statistics import accuracy_gaps, accuracy_noise
-from helpers.study import study
-from helpers.test_sets import overlap_of_run
+from helpers.statistics.test_sets import overlap_of_run
+from helpers.study import datasets
+from helpers.study.catalogue import study
 
 DESIGNS = [(189, 378), (200, 1066), (200, 7600)]
 """Texts of a test set and of the pool: halves of FKTG, and the smallest and a larger part of public datasets."""

@@ -12,13 +12,13 @@ import nbformat
 import pytest
 
 from conftest import ROOT
-from helpers import paths
 from helpers.claims import ledger
 from helpers.claims.verdicts import OPEN, OUTCOMES, UNKNOWN, VERDICTS
-from helpers.record import Asked, Component, Counts, Energy, Record, Replies, Served, read_record
-from helpers.results import Tables, load_tables
-from helpers.show import Artefact
-from helpers.study import study
+from helpers.core import paths
+from helpers.figures.display import Artefact
+from helpers.records.storage import Asked, Component, Counts, Energy, Record, Replies, Served, read_record
+from helpers.results.tables import Tables, load_tables
+from helpers.study.catalogue import study
 
 BASE = sorted((ROOT / "data" / "measurements" / "reference-gpu").glob("*/record.json"))[0]
 MISSING = Component(energy_wh=None, method="missing")
@@ -248,7 +248,7 @@ def functions() -> dict[str, Any]:
         if "load_tables" not in source:
             continue  # it shows the benches of the meter, not runs
         module, name = re.search(r"from helpers\.artefacts\.(\w+) import (\w+)", source).groups()
-        found[file.stem] = getattr(importlib.import_module(f"helpers.artefacts.{module}"), name)
+        found[file.stem] = getattr(importlib.import_module(f"helpers.figures.{module}"), name)
     return found
 
 

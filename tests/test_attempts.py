@@ -5,8 +5,8 @@ import json
 import pytest
 
 from conftest import refusal
-from helpers.attempts import attempt_file, attempting, fail, read_attempt
-from helpers.errors import PassingError, Terminated, UserError
+from helpers.campaigns.job_status import attempt_file, attempting, fail, read_attempt
+from helpers.core.errors import PassingError, Terminated, UserError
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 
 from browsing import one_book
 from conftest import Checkout
-from helpers import paths
 from helpers.audit import check
-from helpers.errors import UserError
+from helpers.core import paths
+from helpers.core.errors import UserError
 
 pytestmark = one_book
 
@@ -41,7 +41,7 @@ def copy_of(book: Checkout, folder: Path) -> Checkout:
 def sealed_again(copy: Checkout) -> Checkout:
     """Write `audit.json` anew, as somebody does who changed the book and wants it to pass."""
     (copy.root / "seal.py").write_text(
-        "from helpers.audit import manifest\nfrom helpers.book import HTML\nmanifest.write(HTML)\n",
+        "from helpers.audit import manifest\nfrom helpers.book.build import HTML\nmanifest.write(HTML)\n",
         encoding="utf-8",
     )
     done = copy.python("seal")
@@ -159,7 +159,7 @@ TAMPERINGS = {
     "extra file of a run": Tampering(f"{TFIDF}/extra.csv", created, "its record does not list it"),
     "missing data": Tampering("data/published/README.md", Path.unlink, "listed in data/SHA256SUMS"),
     "extra data": Tampering("data/sample/extra.csv", created, "not listed in data/SHA256SUMS"),
-    "package": Tampering("src/helpers/units.py", appended(b"# a word more\n"), SINCE),
+    "package": Tampering("src/helpers/core/units.py", appended(b"# a word more\n"), SINCE),
     "code of an executed analysis": Tampering(
         f"{EXECUTED}/table_b1.ipynb", replaced("load_tables", "load_table"), "text or code is not that of"
     ),
@@ -342,7 +342,7 @@ def test_parts_of_a_figure_changed_everywhere_are_found_and_an_older_commit_is_n
             copy, name, lambda text, old=old, new=new: re.sub(old, new, text, count=1, flags=re.DOTALL)
         )
     (copy.root / "remake.py").write_text(
-        "import json\nfrom helpers.audit import remade\nfrom helpers.book import HTML\n"
+        "import json\nfrom helpers.audit import remade\nfrom helpers.book.build import HTML\n"
         f"print(json.dumps([item.where for item in remade.check(HTML, {list(changes)})[1]]))\n",
         encoding="utf-8",
     )
@@ -356,7 +356,11 @@ def test_one_figure_is_checked_with_its_images_scripts_the_package_and_the_seal(
 ) -> None:
     copy = copy_of(book, tmp_path)
     image = copy.root / BOOK / "_images" / "figure_4_nodes-fktg-deepseek-energy.svg"
-    changed = [image, copy.root / BOOK / "_static" / "figures.js", copy.root / "src" / "helpers" / "units.py"]
+    changed = [
+        image,
+        copy.root / BOOK / "_static" / "figures.js",
+        copy.root / "src" / "helpers" / "core" / "units.py",
+    ]
     for file in changed:
         appended(b"\n")(file)
     replaced(r'("dirty": )\w+', r"\1null")(copy.root / BOOK / "audit.json")

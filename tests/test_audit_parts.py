@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT
-from helpers import cli, paths
-from helpers.audit import built, check, checksums, compare, expected, manifest, pages, prose, sealed, tables
-from helpers.audit.findings import Finding, Report
-from helpers.errors import UserError
-from helpers.numbers import Number
-from helpers.results import Tables
+from helpers import cli
+from helpers.audit import check, compare, expected_pages, integrity, pages, quoted_numbers, results
+from helpers.book import built_files, manifest
+from helpers.book.quoted_numbers import Number
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.records import checksums
+from helpers.records.findings import Finding, Report
+from helpers.results.tables import Tables
 
 # --- comparing ---------------------------------------------------------------------------------------------
 
@@ -108,7 +111,7 @@ def html(tmp_path):
 
 
 def test_a_page_is_read_with_its_plots_numbers_links_and_anchors(html):
-    read = built.read_book(html)
+    read = built_files.read_book(html)
     assert set(read) == {"page.html", "other.html"}
     page = read["page.html"]
     assert page.plots == {"figure_1-fktg": {"data": [{"y": [1, "</a>"]}]}, "broken": None}
@@ -126,13 +129,13 @@ def test_a_page_is_read_with_its_plots_numbers_links_and_anchors(html):
     ],
 )
 def test_a_part_is_looked_for_on_its_page(html, page, part, said):
-    count, found = expected.check(html, [expected.Expected(page, "it", part, "it was")])
+    count, found = expected_pages.check(html, [expected_pages.Expected(page, "it", part, "it was")])
     assert count == 1
     assert [item.what[: len(said or "")] for item in found] == ([said] if said else [])
 
 
 def test_links_that_lead_somewhere_are_counted_and_not_named(html):
-    assert pages.check_links(html, built.read_book(html)) == (3, [])
+    assert pages.check_links(html, built_files.read_book(html)) == (3, [])
 
 
 @pytest.mark.parametrize(
@@ -151,12 +154,12 @@ def test_links_that_lead_somewhere_are_counted_and_not_named(html):
 )
 def test_a_link_that_leads_nowhere_is_named(html, link, said):
     (html / "more.html").write_text(f'<a href="{link}">x</a>', encoding="utf-8")
-    found = pages.check_links(html, built.read_book(html))[1]
+    found = pages.check_links(html, built_files.read_book(html))[1]
     assert [item.what for item in found] == ([f"the link to {link} {said}"] if said else [])
 
 
 def test_numbers_of_pages_are_those_computed_now(html):
-    read = built.read_book(html)
+    read = built_files.read_book(html)
     known = {"one": Number("0.5"), "two": Number("7")}
     assert pages.check_numbers(html, read, known) == (2, [])
     (changed,) = pages.check_numbers(html, read, known | {"two": Number("8")})[1]
@@ -166,15 +169,15 @@ def test_numbers_of_pages_are_those_computed_now(html):
 
 
 def test_results_tables_of_the_book_are_those_computed_now(tmp_path):
-    frames = {name: pd.DataFrame({"model": ["a"], "energy_wh": [0.1]}) for name in tables.NAMES}
+    frames = {name: pd.DataFrame({"model": ["a"], "energy_wh": [0.1]}) for name in results.NAMES}
     now = Tables(**frames, refused=[], printed={})
     (tmp_path / "results").mkdir()
-    for name in tables.NAMES[:2]:
+    for name in results.NAMES[:2]:
         (tmp_path / "results" / f"{name}.csv").write_text("model,energy_wh\na,0.1\n", encoding="utf-8")
-    (missing,) = tables.check_results(tmp_path, now)[1]
+    (missing,) = results.check_results(tmp_path, now)[1]
     assert missing == Finding(str(tmp_path / "results/split_results.csv"), "missing", pages.REBUILD)
     (tmp_path / "results" / "split_results.csv").write_text("model,energy_wh\na,0.2\n", encoding="utf-8")
-    (changed,) = tables.check_results(tmp_path, now)[1]
+    (changed,) = results.check_results(tmp_path, now)[1]
     assert changed.what == "not as computed now: row 1, energy_wh: found '0.2', expected '0.1'"
 
 
@@ -244,7 +247,7 @@ def test_the_committed_checksums_are_up_to_date():
 
 
 def test_prose_without_typed_numbers_passes(project):
-    assert prose.check({"one": Number("1")}) == (1, [])
+    assert quoted_numbers.check({"one": Number("1")}) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +267,7 @@ def test_prose_without_typed_numbers_passes(project):
 def test_a_typed_number_needs_a_reason_and_a_reason_a_number(project, text, reasons, where, what):
     (project / "book" / "page.md").write_text(text, encoding="utf-8")
     (project / "book" / "typed_numbers.yaml").write_text(reasons, encoding="utf-8")
-    (found,) = prose.check({"one": Number("1")})[1]
+    (found,) = quoted_numbers.check({"one": Number("1")})[1]
     assert found.where == where
     assert found.what.startswith(what)
 
@@ -273,7 +276,7 @@ def test_a_typed_number_needs_a_reason_and_a_reason_a_number(project, text, reas
 def test_a_list_of_reasons_that_is_none_is_an_error(project, text):
     (project / "book" / "typed_numbers.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r'book/typed_numbers.yaml: .*expected lines `"NUMBER": reason`'):
-        prose.allowed()
+        quoted_numbers.allowed()
 
 
 # --- the manifest ------------------------------------------------------------------------------------------
@@ -300,9 +303,9 @@ def test_a_manifest_that_is_none_is_an_error_of_one_line(tmp_path, content):
 def test_inputs_that_changed_are_named_once_with_those_that_used_them(project):
     digest = manifest.digests(["data/b.csv"])["data/b.csv"]
     used = {name: {"data/b.csv": digest, "/outside.csv": ""} for name in "ABCDE"}
-    assert sealed.check_inputs(used) == (1, [])
+    assert integrity.check_inputs(used) == (1, [])
     (project / "data" / "b.csv").unlink()
-    (found,) = sealed.check_inputs(used)[1]
+    (found,) = integrity.check_inputs(used)[1]
     assert found.where == "data/b.csv"
     assert found.what.startswith("changed since A, B, C and 2 more used it: missing, expected")
 

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT, refusal
-from helpers import bench
-from helpers.artefacts import protocol as artefact
-from helpers.bench import Cell, GpuBench, GpuCell, MeterBench, Overhead, Tool, Where
+from helpers.figures.beyond import metering_overhead as artefact
 from helpers.metering.readings import Reading, SourceReading
-from helpers.record import Component, Energy, Method
+from helpers.records.storage import Component, Energy, Method
+from helpers.results import overhead as bench
+from helpers.results.overhead import Cell, GpuBench, GpuCell, MeterBench, Overhead, Tool, Where
 
 BENCHMARKS = ROOT / "benchmarks"
 UUID = "GPU-11111111-2222-3333-4444-555555555555"

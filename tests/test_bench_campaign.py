@@ -5,10 +5,10 @@ import re
 import pytest
 
 from conftest import ROOT
-from helpers.bench import here
-from helpers.bench_campaign import CampaignBench, campaign_table, campaign_verdict, times_of
-from helpers.machine import detect
-from helpers.record import read_record
+from helpers.campaigns.overhead import CampaignBench, campaign_table, campaign_verdict, times_of
+from helpers.records.hardware import detect
+from helpers.records.storage import read_record
+from helpers.results.overhead import here
 
 FOLDERS = sorted((ROOT / "data" / "measurements" / "reference-cpu").glob("*/record.json"))
 

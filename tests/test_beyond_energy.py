@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from helpers import paths
-from helpers.artefacts.comparable import comparable
-from helpers.artefacts.energy_per_correct import energy_per_correct
-from helpers.artefacts.frontier import frontier
-from helpers.artefacts.other_studies import other_studies
-from helpers.artefacts.recovered_durations import recovered_durations
-from helpers.errors import UserError
-from helpers.results import load_tables
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.figures.beyond.energy_per_correct import energy_per_correct
+from helpers.figures.beyond.other_studies import other_studies
+from helpers.figures.beyond.pareto_frontier import frontier
+from helpers.figures.beyond.recovered_durations import recovered_durations
+from helpers.figures.plots.comparable import comparable
+from helpers.results.tables import load_tables
 from helpers.statistics import bootstrap, inverse_regression, regression
 from helpers.statistics.frontier import membership, on_frontier, on_frontiers, share_of_resamples
 from helpers.statistics.regression import PrintedFit, PrintedTerm
-from helpers.study_literature import OTHER_STUDIES, load_other_studies
+from helpers.study.literature import OTHER_STUDIES, load_other_studies
 
 TERMS = ("duration", "gpus", "duration:gpus", "constant")
 REASONING = {"ds-llama-8b", "ds-llama-70b", "ds-qwen-14b", "ds-qwen-32b"}

@@ -10,8 +10,11 @@ import pytest
 
 from browsing import html, one_book
 from conftest import Checkout
-from helpers import book as book_module
-from helpers import cli, fragments, paths, workflow
+from helpers import cli
+from helpers.book import build as book_module
+from helpers.book import fragments
+from helpers.campaigns.run import workflow
+from helpers.core import paths
 
 
 @one_book
@@ -51,7 +54,7 @@ def planned_jobs(book: Checkout) -> Counter[str]:
     [
         ("runs/demo/*/record.json", {"results": 1, "analyses": 1, "html": 1}),
         ("data/study/models.yaml", {"results": 1, "analyses": 1, "html": 1}),
-        ("src/helpers/units.py", {"results": 1, "analyses": 1, "html": 1}),
+        ("src/helpers/core/units.py", {"results": 1, "analyses": 1, "html": 1}),
         ("notebooks/analysis/table_b1.ipynb", {"analyses": 1, "html": 1}),
         ("book/audit.md", {"html": 1}),
         ("_build/browser.txt", {"html": 1}),  # a Chromium came or went
@@ -109,8 +112,8 @@ def test_without_chromium_there_are_no_images(checkout: Checkout, without_chromi
     script = (
         "from pathlib import Path\n"
         "from helpers import images\n"
-        "from helpers.analyses import analyse\n"
-        "from helpers.shown import read_shown\n"
+        "from helpers.book.analyses import analyse\n"
+        "from helpers.figures.executed import read_shown\n"
         "print(images.draw([read_shown(file) for file in analyse(['figure_4_nodes'])], Path('images')))\n"
     )
     (checkout.root / "draw.py").write_text(script, encoding="utf-8")

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.artefacts.break_even import break_even as artefact_of_break_even
-from helpers.artefacts.carbon import carbon, grams
-from helpers.errors import UserError
-from helpers.grids import co2e_g, grids, load_grids
-from helpers.results import load_tables
+from helpers.core.errors import UserError
+from helpers.core.units import THIN
+from helpers.figures.beyond.break_even import break_even as artefact_of_break_even
+from helpers.figures.beyond.carbon import carbon, grams
+from helpers.results.tables import load_tables
 from helpers.statistics.break_even import Interval, break_even
-from helpers.units import THIN
+from helpers.study.carbon_intensity import co2e_g, grids, load_grids
 
 POSITIVE = st.floats(1e-6, 1e3)
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from helpers import units
-from helpers.artefacts.calculator import calculator
-from helpers.grids import grids
-from helpers.results import load_tables
-from helpers.show import Artefact
+from helpers.core import units
+from helpers.figures.beyond.calculator import calculator
+from helpers.figures.display import Artefact
+from helpers.results.tables import load_tables
 from helpers.statistics import proxy, regression
 from helpers.statistics.estimation import Estimation, estimation
 from helpers.statistics.proxy import ESTIMATORS
-from helpers.study import model_title
+from helpers.study.carbon_intensity import grids
+from helpers.study.catalogue import model_title
 
 STATIC = ROOT / "book" / "_static"
 TABLES = load_tables()

@@ -9,7 +9,6 @@ import sys
 import pytest
 import yaml
 
-from helpers import paths, results
 from helpers.claims import counts
 from helpers.claims.catalogue import CLAIMS, load_claims
 from helpers.claims.ledger import Assessment, as_json, evaluate, evaluate_campaigns
@@ -33,6 +32,8 @@ from helpers.claims.verdicts import (
     combined,
     word,
 )
+from helpers.core import paths
+from helpers.results import tables as results
 
 
 @pytest.fixture(scope="module")

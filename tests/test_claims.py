@@ -17,8 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import refusal
-from helpers import paths, results
-from helpers.artefacts.claims import claims
 from helpers.claims import counts, values
 from helpers.claims.catalogue import CLAIMS, Criterion, load_claims
 from helpers.claims.ledger import as_json, evaluate
@@ -41,8 +39,11 @@ from helpers.claims.verdicts import (
     compare,
     is_close,
 )
+from helpers.core import paths
+from helpers.figures.beyond.claims import claims
+from helpers.results import tables as results
 from helpers.statistics import accuracy_gaps, power
-from helpers.study import study
+from helpers.study.catalogue import study
 
 STATIC = paths.ROOT / "book" / "_static"
 
@@ -1137,7 +1138,7 @@ def test_its_data_and_its_inputs_name_what_it_is_computed_from(page, all_tables)
 
 
 def test_a_paper_whose_statements_all_hold_would_be_told_so(tables):
-    from helpers.artefacts.claims import _finding
+    from helpers.figures.beyond.claims import _finding
 
     ledger = [dataclasses.replace(item, verdict=HOLDS) if item.verdict else item for item in evaluate(tables)]
     statements = sum(item.verdict is not None for item in ledger)

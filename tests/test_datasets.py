@@ -13,10 +13,11 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import datasets, paths
-from helpers.datasets import FOLDER_VARIABLE, SPLITS, Dataset, load_dataset, splits
-from helpers.errors import UserError
-from helpers.study import study
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.study import datasets
+from helpers.study.catalogue import study
+from helpers.study.datasets import FOLDER_VARIABLE, SPLITS, Dataset, load_dataset, splits
 
 NEWS = ["World", "Sports", "Business", "Sci/Tech"]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.results import load_tables
+from helpers.results.tables import load_tables
 from helpers.statistics import diagnostics, regression
 from test_regression import design, numpy_fit
 

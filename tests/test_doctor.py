@@ -8,11 +8,11 @@ from typing import Any
 import pynvml
 import pytest
 
-from helpers import doctor, surroundings
-from helpers.doctor import Finding, diagnose, paper_grade, run_doctor
+from helpers.measure import doctor, system_checks
+from helpers.measure.doctor import Finding, diagnose, paper_grade, run_doctor
+from helpers.metering.codecarbon import Part, Tracked
 from helpers.metering.nvml import GpuDevice
 from helpers.metering.sampling import CPU_LOAD
-from helpers.metering.tracker import Part, Tracked
 from replay import FakeNvml, Gpu, Machine
 
 GIB = 2**30
@@ -67,7 +67,7 @@ class Host:
         self.put("proc/cpuinfo", HARDWARE)
         self.put("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 100 0 100 800 0 0 0 0 0 0\n")
         self.busy = (0, 1000)
-        self.known: dict[str, str] = dict.fromkeys(surroundings.MEASURE, "1.0")
+        self.known: dict[str, str] = dict.fromkeys(system_checks.MEASURE, "1.0")
         self.tracked: Tracked | Exception = tracked("estimated:cpu-load")
 
     def put(self, name: str, content: str) -> None:
@@ -77,7 +77,7 @@ class Host:
 
     def sleep(self, seconds: float) -> None:
         """Wait; meanwhile the machine is as busy as `busy` says (ticks busy, ticks idle)."""
-        if seconds == surroundings.LOOK_S:
+        if seconds == system_checks.LOOK_S:
             busy, idle = self.busy
             self.put("proc/stat", f"cpu  {100 + busy} 0 100 {800 + idle} 0 0 0 0 0 0\ncpu0 1 0 1 8 0 0 0 0\n")
             return
@@ -122,8 +122,8 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.delenv(name, raising=False)
     for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(surroundings, "locked_version", lambda _: "1.0")
-    monkeypatch.setattr(surroundings.os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(system_checks, "locked_version", lambda _: "1.0")
+    monkeypatch.setattr(system_checks.os, "sched_getaffinity", lambda _: {0})
     made: list[Host] = []
 
     def make(gpus: int = 1, packages: int = 1, dram: bool = True) -> Host:
@@ -288,7 +288,9 @@ def test_other_processes_and_throttled_clocks_of_a_gpu_disturb(hosts):
 def test_a_part_of_the_cores_is_told(hosts):
     host = hosts()
     host.put("proc/stat", "cpu  1 0 1 8 0 0 0 0\n" + "".join(f"cpu{i} 1 0 1 8\n" for i in range(4)))
-    host.sleep = lambda seconds: None if seconds == surroundings.LOOK_S else host.machine.clock.sleep(seconds)
+    host.sleep = lambda seconds: (
+        None if seconds == system_checks.LOOK_S else host.machine.clock.sleep(seconds)
+    )
     share = host.diagnose()["share of the machine"]
     assert (share.state, "1 of 4 cores" in share.why) == ("disturbed", True)
 
@@ -330,7 +332,7 @@ def test_packages_that_are_not_as_locked_and_ray_are_told(hosts):
 def test_a_locked_version_is_read_from_the_lock_file(tmp_path):
     lock = tmp_path / "requirements.txt"
     lock.write_text("codecarbon==3.3.2\ntorch==2.13.0+cpu ; x\nnvidia-ml-py==13.0\n")
-    versions = [surroundings.locked_version(name, lock) for name in ("codecarbon", "torch", "pyarrow")]
+    versions = [system_checks.locked_version(name, lock) for name in ("codecarbon", "torch", "pyarrow")]
     assert versions == ["3.3.2", "2.13.0", None]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from helpers.environment import fixed_threads, threads
+from helpers.records.environment import fixed_threads, threads
 
 
 def counts() -> set[int]:

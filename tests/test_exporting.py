@@ -12,16 +12,17 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, make_checkout, refusal
-from helpers import exporting, paths
-from helpers.audit.checksums import NAME as SUMS
+from helpers.campaigns.run.schedule import Call, add_calls, read_order
+from helpers.campaigns.transfer import export
+from helpers.campaigns.transfer.export import export_campaign
 from helpers.cli import main
-from helpers.environment import sha256_of
-from helpers.exporting import export_campaign
-from helpers.machine import detect
-from helpers.parameters import campaign_runs
-from helpers.record import RECORD, read_record
-from helpers.running.schedule import Call, add_calls, read_order
-from helpers.standards.crate import METADATA
+from helpers.core import paths
+from helpers.measure.parameters import campaign_runs
+from helpers.publish.run_crate import METADATA
+from helpers.records.checksums import NAME as SUMS
+from helpers.records.environment import sha256_of
+from helpers.records.hardware import detect
+from helpers.records.storage import RECORD, read_record
 from test_record import record_document
 from test_standards_crate import check_files, entities, ids, validator
 
@@ -132,7 +133,7 @@ def test_its_checksums_hold_for_every_file(project, runs, tmp_path):
 
 
 def test_it_is_a_valid_crate_that_describes_all_of_it(project, runs, tmp_path, monkeypatch):
-    add_calls(runs / exporting.ORDER, [CALL])
+    add_calls(runs / export.ORDER, [CALL])
     export_campaign(CAMPAIGN)
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
     validate = validator(monkeypatch)
@@ -193,12 +194,12 @@ def test_raw_answers_that_a_record_lists_are_refused(project, run):
 
 def test_the_order_of_the_runs_is_part_of_it(project, runs, tmp_path):
     other = CALL.model_copy(update={"seed": 6})
-    add_calls(runs / exporting.ORDER, [CALL])
-    add_calls(project / "measurements" / CAMPAIGN / exporting.ORDER, [other, CALL])
+    add_calls(runs / export.ORDER, [CALL])
+    add_calls(project / "measurements" / CAMPAIGN / export.ORDER, [other, CALL])
     export_campaign(CAMPAIGN)
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
-    assert read_order(folder / exporting.ORDER) == [other, CALL]
-    assert f"`{exporting.ORDER}`" in (folder / "README.md").read_text(encoding="utf-8")
+    assert read_order(folder / export.ORDER) == [other, CALL]
+    assert f"`{export.ORDER}`" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 # --- the same runs, the same bytes --------------------------------------------------------------------------
@@ -415,7 +416,7 @@ def test_a_file_that_changes_while_it_is_copied_is_noticed(project, run, monkeyp
         if source == run / "predictions.parquet":
             flip(target)
 
-    monkeypatch.setattr(exporting.shutil, "copyfile", then_changed)
+    monkeypatch.setattr(export.shutil, "copyfile", then_changed)
     assert refusal(export_campaign, CAMPAIGN).startswith(f"{run / RECORD}: files.predictions.parquet: ")
     assert left(project) == []
 
@@ -469,8 +470,8 @@ def test_so_is_a_table_with_its_column(project, run):
 
 
 def test_so_is_the_order_of_the_runs(project, runs):
-    (runs / exporting.ORDER).write_text('{"host": "/home/someone"}', encoding="utf-8")
-    assert refusal(export_campaign, CAMPAIGN).startswith(f"{runs / exporting.ORDER}: host: the path ")
+    (runs / export.ORDER).write_text('{"host": "/home/someone"}', encoding="utf-8")
+    assert refusal(export_campaign, CAMPAIGN).startswith(f"{runs / export.ORDER}: host: the path ")
     assert left(project) == []
 
 
@@ -525,7 +526,7 @@ def test_an_export_that_is_stopped_leaves_nothing(project, runs, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporting, "write_zip", stop)
+    monkeypatch.setattr(export, "write_zip", stop)
     with pytest.raises(KeyboardInterrupt):
         export_campaign(CAMPAIGN)
     assert left(project) == []

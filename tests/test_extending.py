@@ -13,16 +13,17 @@ import nbformat
 import pytest
 
 from conftest import Checkout, make_checkout, refusal
-from helpers import datasets, paths
-from helpers import machine as machines
-from helpers.datasets import load_dataset, splits
-from helpers.llm import prompts
-from helpers.llm.engine import GPU_WORK_GIB
-from helpers.machine import GIB, Hardware, detect, resolve
-from helpers.planning import place
-from helpers.planning.place import Place
-from helpers.record import GpuInfo, read_record
-from helpers.study import LanguageModel, Study, load_study
+from helpers.campaigns.plan import target
+from helpers.campaigns.plan.target import Place
+from helpers.core import paths
+from helpers.models.llm import prompts
+from helpers.models.llm.engine_checks import GPU_WORK_GIB
+from helpers.records import hardware as machines
+from helpers.records.hardware import GIB, Hardware, detect, resolve
+from helpers.records.storage import GpuInfo, read_record
+from helpers.study import datasets
+from helpers.study.catalogue import LanguageModel, Study, load_study
+from helpers.study.datasets import load_dataset, splits
 
 DATASET = """
   mine:
@@ -186,7 +187,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Study]:
 
     def take(folder: Path) -> Study:
         catalogue = load_study(folder)
-        for module in (datasets, machines, place):
+        for module in (datasets, machines, target):
             monkeypatch.setattr(module, "study", lambda: catalogue)
         return catalogue
 
@@ -461,11 +462,11 @@ def test_another_machine_is_not_measured_under_its_name(lab, name, hardware, dif
 
 
 def test_a_machine_of_yours_is_like_the_papers_with_the_same_card_and_never_the_papers_itself(lab: Study):
-    assert place.of_catalogue("box").like == "capella"
-    assert place.of_catalogue("lab").like is None
-    assert place.of_catalogue("paula").like == "paula"
+    assert target.of_catalogue("box").like == "capella"
+    assert target.of_catalogue("lab").like is None
+    assert target.of_catalogue("paula").like == "paula"
     here = Place("here", True, of_gpus(cpu="AMD EPYC 7402"), None, None)
-    found = place.place_for("lab", here, "somewhere")
+    found = target.place_for("lab", here, "somewhere")
     assert (found.name, found.here, found.hardware.gpus, found.nodes) == ("lab", True, (), 2)
 
 

@@ -40,15 +40,16 @@ import pytest
 from jupyter_client.connect import LocalPortCache
 
 from conftest import ROOT, Checkout, make_checkout, refusal
-from helpers import paths, readiness
-from helpers.datasets import load_dataset
-from helpers.errors import PassingError, UserError
+from helpers.core import paths
+from helpers.core.errors import PassingError, UserError
+from helpers.measure import preflight
+from helpers.measure.notebook import execute_notebook
+from helpers.measure.parameters import Plan, plan
 from helpers.metering import checks
 from helpers.metering.clocks import Moved
 from helpers.metering.meter import open_meter
-from helpers.notebook import execute_notebook
-from helpers.parameters import Plan, plan
-from helpers.record import RECORD, read_record
+from helpers.records.storage import RECORD, read_record
+from helpers.study.datasets import load_dataset
 from test_kill import alive, lock_holder, tree, wait_for
 
 SETTINGS = {"model": "linear-tfidf", "dataset": "fktg-sample", "splits": 1, "window_s": 0.05}
@@ -148,9 +149,9 @@ FILL = """
 import sys
 from pathlib import Path
 import pandas as pd
-from helpers.errors import UserError
+from helpers.core.errors import UserError
 from helpers.metering.timeline import TimelineLost, start_timeline
-from helpers.record import writing
+from helpers.records.storage import writing
 disk = Path(sys.argv[1])
 try:
     with writing(disk / "predictions.parquet"):
@@ -207,18 +208,18 @@ def test_a_campaign_is_on_one_state_of_a_dataset(filed, monkeypatch, tmp_path) -
     sample = load_dataset("fktg-sample", "")
     known = read_record(next(tmp_path.glob("mine/*/record.json"))).run.dataset_sha256
     now = replace(sample, name="news", sha256="0" * 64)
-    line = refusal(readiness.check_data, filed, now)
+    line = refusal(preflight.check_data, filed, now)
     assert line.startswith(f"news: found data with sha256 {'0' * 64}, expected {known} as in ")
     assert "news-linear-bow-d2c0ec6b/record.json; put the data back, " in line
-    readiness.check_data(filed, replace(now, sha256=known))
-    readiness.check_data(filed, sample)  # another dataset
+    preflight.check_data(filed, replace(now, sha256=known))
+    preflight.check_data(filed, sample)  # another dataset
     monkeypatch.setattr(paths, "MEASUREMENTS", tmp_path)
     elsewhere = plan(
         {**SETTINGS, "dataset": "news", "campaign": "mine", "output": str(tmp_path / "x")}, "parameters"
     )
-    readiness.check_data(elsewhere, now)  # a committed campaign may be measured again on other copies
+    preflight.check_data(elsewhere, now)  # a committed campaign may be measured again on other copies
     other = plan({**SETTINGS, "campaign": "yours", "output": str(tmp_path)}, "parameters")
-    readiness.check_data(other, now)
+    preflight.check_data(other, now)
 
 
 def test_a_changed_dataset_is_refused_before_anything_starts(copy: Checkout) -> None:
@@ -306,7 +307,7 @@ def notebook(tmp_path: Path) -> Callable[[str], UserError]:
 
 @pytest.mark.parametrize("kind", [UserError, PassingError])
 def test_whether_a_fault_passes_is_known_on_the_other_side_of_a_kernel(kind, notebook) -> None:
-    error = notebook(f"from helpers.errors import {kind.__name__}\nraise {kind.__name__}('no fish')")
+    error = notebook(f"from helpers.core.errors import {kind.__name__}\nraise {kind.__name__}('no fish')")
     assert type(error) is kind
     assert str(error).endswith("in.ipynb: no fish")
 

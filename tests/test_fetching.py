@@ -17,13 +17,14 @@ import pandas as pd
 import pytest
 import yaml
 
-import helpers.study
-from helpers import cli, paths, units
-from helpers.planning import hub as cache
-from helpers.planning.place import at_hand
-from helpers.planning.placing import place_runs
-from helpers.planning.wanted import HubItem, wanted_files
-from helpers.record import RECORD
+import helpers.study.catalogue
+from helpers import cli
+from helpers.campaigns.plan.assignment import place_runs
+from helpers.campaigns.plan.target import at_hand
+from helpers.core import paths, units
+from helpers.models import hub as cache
+from helpers.models.hub_files import HubItem, wanted_files
+from helpers.records.storage import RECORD
 from stub_hub import TOKEN, Hub, stub_hub
 from test_record import record_document
 
@@ -60,9 +61,9 @@ CAMPAIGNS = {
 PROGRAM = """
 import sys
 from pathlib import Path
-import helpers.study
-load = helpers.study.load_study
-helpers.study.load_study = lambda: load(Path(sys.argv[1]))
+import helpers.study.catalogue
+load = helpers.study.catalogue.load_study
+helpers.study.catalogue.load_study = lambda: load(Path(sys.argv[1]))
 """
 """A process with the catalogue of these tests."""
 FETCH = f"{PROGRAM}\nfrom helpers.cli import main; raise SystemExit(main(['fetch', *sys.argv[2:]]))"
@@ -92,9 +93,9 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def the_study(catalogue: Path) -> helpers.study.Study:
+def the_study(catalogue: Path) -> helpers.study.catalogue.Study:
     """The same, read."""
-    return helpers.study.load_study(catalogue)
+    return helpers.study.catalogue.load_study(catalogue)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def hub(news: bytes, random_checkpoint: Path) -> Iterator[Hub]:
 
 @pytest.fixture(autouse=True)
 def home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub, the_study: helpers.study.Study
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub, the_study: helpers.study.catalogue.Study
 ) -> Iterator[Path]:
     """An empty cache, a project without runs, the catalogue of these tests, and the stub in place of the hub."""
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"):
@@ -139,10 +140,10 @@ def home(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(paths, "MEASUREMENTS", tmp_path / "measurements")
-    monkeypatch.setattr(helpers.study, "load_study", lambda: the_study)
-    helpers.study.study.cache_clear()
+    monkeypatch.setattr(helpers.study.catalogue, "load_study", lambda: the_study)
+    helpers.study.catalogue.study.cache_clear()
     yield tmp_path / "hf"
-    helpers.study.study.cache_clear()
+    helpers.study.catalogue.study.cache_clear()
 
 
 @pytest.fixture
@@ -455,9 +456,9 @@ def test_what_another_client_fetched_without_a_listing_is_verified_by_its_links(
 
 USES = """
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from helpers.datasets import load_dataset
-from helpers.llm.checkpoint import find_checkpoint
-from helpers.traditional import load_embedding
+from helpers.study.datasets import load_dataset
+from helpers.models.llm.checkpoint import find_checkpoint
+from helpers.models.traditional import load_embedding
 
 data = load_dataset("hub-news")
 print(len(data), data.origin)

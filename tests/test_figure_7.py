@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import paths, results, style
-from helpers.artefacts import scatter
-from helpers.artefacts.figure_7 import COMPARED, DATASETS, best_models, figure_7
-from helpers.study import model_title, study
+from helpers.core import paths
+from helpers.figures import style
+from helpers.figures.paper.figure_7 import COMPARED, DATASETS, best_models, figure_7
+from helpers.figures.plots import scatter
+from helpers.results import tables as results
+from helpers.study.catalogue import model_title, study
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import paths, units
-from helpers.artefacts import bars
-from helpers.artefacts.figure_2 import components, figure_2
-from helpers.artefacts.figure_3 import _rows as rows_of_figure_3
-from helpers.artefacts.figure_3 import figure_3, steps
-from helpers.artefacts.figure_4 import figure_4
-from helpers.artefacts.figure_5 import _card, figure_5, labels
-from helpers.results import load_tables
-from helpers.study import model_title, study
+from helpers.core import paths, units
+from helpers.figures.paper.figure_2 import components, figure_2
+from helpers.figures.paper.figure_3 import _rows as rows_of_figure_3
+from helpers.figures.paper.figure_3 import figure_3, steps
+from helpers.figures.paper.figure_4 import figure_4
+from helpers.figures.paper.figure_5 import _card, figure_5, labels
+from helpers.figures.plots import bars
+from helpers.results.tables import load_tables
+from helpers.study.catalogue import model_title, study
 
 FIGURES = (figure_2, figure_3, figure_4, figure_5)
 MINUS = "\u2212"

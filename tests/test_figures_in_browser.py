@@ -16,10 +16,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from browsing import look_at
 from conftest import ROOT
-from helpers import style
-from helpers.images import PLOTLY_JS
-from helpers.links import ROOT_LINK
-from helpers.show import Artefact, Panel
+from helpers.book.images import PLOTLY_JS
+from helpers.figures import style
+from helpers.figures.display import Artefact, Panel
+from helpers.figures.html import ROOT_LINK
 
 STATIC = ROOT / "book" / "_static"
 PATH = "data/measurements/a-campaign-with-a-long-name/a-run-with-a-long-name-0123456789/record.json"

@@ -1,6 +1,6 @@
 """HTML of executed notebooks as it stands on a page."""
 
-from helpers.fragments import excerpt, resolved
+from helpers.book.fragments import excerpt, resolved
 
 
 def test_links_lead_from_the_page_and_words_about_them_stay() -> None:

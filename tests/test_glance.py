@@ -13,19 +13,20 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from conftest import ROOT
-from helpers import glance, results
-from helpers.artefacts.claims import claims as claims_page
-from helpers.artefacts.table_b2 import table_b2
+from helpers.book import claims_summary
+from helpers.book.quoted_numbers import numbers
 from helpers.claims import catalogue, counts, ledger
 from helpers.claims.ledger import Assessment
 from helpers.claims.verdicts import DEPENDS, FAILS, HOLDS, OPEN, ROUNDED, VERDICTS
-from helpers.errors import UserError
-from helpers.numbers import numbers
-from helpers.show import METADATA
+from helpers.core.errors import UserError
+from helpers.figures.beyond.claims import claims as claims_page
+from helpers.figures.display import METADATA
+from helpers.figures.paper.table_b2 import table_b2
+from helpers.results import tables as results
 
 BOOK = ROOT / "book"
 CONFIG = """
-extensions = ["myst_parser", "sphinx_design", "helpers.book_ext"]
+extensions = ["myst_parser", "sphinx_design", "helpers.sphinx_ext.extension"]
 myst_enable_extensions = ["colon_fence"]
 """
 
@@ -37,9 +38,9 @@ def published() -> list[Assessment]:
 
 def build(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch, strict: bool = True) -> BeautifulSoup:
     """Build one page of prose, as the book does, beside the notebooks that are in `folder` already."""
-    from helpers import book_ext
+    from helpers.sphinx_ext import extension
 
-    monkeypatch.setattr(book_ext, "numbers", lambda _tables: {})
+    monkeypatch.setattr(extension, "numbers", lambda _tables: {})
     (folder / "conf.py").write_text(CONFIG, encoding="utf-8")
     (folder / "index.md").write_text(f"# Title\n\n{text}\n", encoding="utf-8")
     out = folder.parent / "out"
@@ -60,21 +61,21 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_every_topic_of_a_claim_has_a_title():
-    assert set(glance.TOPICS) == set(get_args(catalogue.Topic))
+    assert set(claims_summary.TOPICS) == set(get_args(catalogue.Topic))
 
 
 def test_bars_count_every_statement_once(published):
-    soup = BeautifulSoup(glance.bars(published), "html.parser")
+    soup = BeautifulSoup(claims_summary.bars(published), "html.parser")
     rows = [[int(cell.text) for cell in row.select("td")] for row in soup.select("tbody tr")]
     (total,) = ([int(cell.text) for cell in row.select("td")] for row in soup.select("tfoot tr"))
     assert [sum(column) for column in zip(*rows, strict=True)] == total
     expected = [item.verdict for item in published if item.claim.nature == "statement"]
     assert total == [expected.count(verdict) for verdict in VERDICTS]
-    assert len(rows) == len(glance.TOPICS)
+    assert len(rows) == len(claims_summary.TOPICS)
 
 
 def test_bars_are_drawn_from_the_numbers_beside_them(published):
-    soup = BeautifulSoup(glance.bars(published), "html.parser")
+    soup = BeautifulSoup(claims_summary.bars(published), "html.parser")
     for row in soup.select("tbody tr"):
         numbers = [int(cell.text) for cell in row.select("td")]
         drawn = {part["data-verdict"]: part["style"] for part in row.select(".bar span")}
@@ -87,8 +88,8 @@ def test_bars_are_drawn_from_the_numbers_beside_them(published):
 
 
 def test_a_statement_shows_verdict_readings_reasons_and_leads_to_its_entry(published):
-    (item,) = glance.chosen(published, ["duration-is-a-good-proxy"])
-    soup = BeautifulSoup(glance.statements([item]), "html.parser")
+    (item,) = claims_summary.chosen(published, ["duration-is-a-good-proxy"])
+    soup = BeautifulSoup(claims_summary.statements([item]), "html.parser")
     line = soup.select_one("ul.verdicts > li")
     assert line.select_one(".verdict")["data-verdict"] == item.verdict == DEPENDS
     assert item.claim.says in line.text
@@ -103,8 +104,8 @@ def test_a_statement_shows_verdict_readings_reasons_and_leads_to_its_entry(publi
 
 
 def test_an_inference_is_shown_as_ours_and_without_a_verdict(published):
-    (item,) = glance.chosen(published, ["table-b3-h100-is-table-b1"])
-    line = BeautifulSoup(glance.statements([item]), "html.parser").select_one("li")
+    (item,) = claims_summary.chosen(published, ["table-b3-h100-is-table-b1"])
+    line = BeautifulSoup(claims_summary.statements([item]), "html.parser").select_one("li")
     said = line.select_one(".verdict")
     assert (said.get("data-verdict"), said["data-outcome"]) == (None, "differs")
     assert "Our inference, about Table B3" in line.text
@@ -112,9 +113,9 @@ def test_an_inference_is_shown_as_ours_and_without_a_verdict(published):
 
 
 def test_all_statements_with_a_verdict_are_listed_by_topic(published):
-    order = list(glance.TOPICS)
+    order = list(claims_summary.TOPICS)
     for verdict in VERDICTS:
-        found = glance.with_verdict(published, verdict)
+        found = claims_summary.with_verdict(published, verdict)
         places = [order.index(item.claim.topic) for item in found]
         assert places == sorted(places)
         assert {item.claim.id for item in found} == {
@@ -126,9 +127,9 @@ def test_all_statements_with_a_verdict_are_listed_by_topic(published):
 
 def test_an_id_or_a_verdict_that_is_not_there_is_refused_with_the_nearest(published):
     with pytest.raises(UserError, match=r"no claim 'duration-is-a-god-proxy'.*duration-is-a-good-proxy"):
-        glance.chosen(published, ["duration-is-a-god-proxy"])
+        claims_summary.chosen(published, ["duration-is-a-god-proxy"])
     with pytest.raises(UserError, match=r"no verdict 'does not hol'.*does not hold"):
-        glance.with_verdict(published, "does not hol")
+        claims_summary.with_verdict(published, "does not hol")
 
 
 # --- on a page ---------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ def test_an_id_or_a_verdict_that_is_not_there_is_refused_with_the_nearest(publis
 def test_directives_show_what_the_ledger_says(source, published, monkeypatch):
     text = "```{verdict-bars}\n```\n\n```{claims}\n:verdict: does not hold\n```\n"
     soup = build(source, text, monkeypatch)
-    assert len(soup.select(".glance tbody tr")) == len(glance.TOPICS)
+    assert len(soup.select(".glance tbody tr")) == len(claims_summary.TOPICS)
     failing = [item for item in published if item.verdict == FAILS and item.claim.nature == "statement"]
     assert len(soup.select("ul.verdicts > li")) == len(failing)
 
@@ -212,7 +213,7 @@ def test_the_errata_name_each_statement_that_does_not_hold_and_the_page_at_a_gla
 
 def test_pages_take_their_counts_from_one_function(published):
     """Bars, finding and numbers of the prose follow `counts.count` and nothing else."""
-    soup = BeautifulSoup(glance.bars(published), "html.parser")
+    soup = BeautifulSoup(claims_summary.bars(published), "html.parser")
     total = [int(cell.text) for cell in soup.select("tfoot td")]
     own = counts.count(published)
     assert total == [own.by_verdict[verdict] for verdict in VERDICTS]

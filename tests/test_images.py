@@ -5,9 +5,10 @@ from xml.etree import ElementTree
 import plotly.graph_objects as go
 import pytest
 
-from helpers import figure_json, images, style
-from helpers.show import SMALL_PX, WIDE_PX
-from helpers.shown import Shown, ShownPanel
+from helpers.book import images
+from helpers.figures import plotly_json, style
+from helpers.figures.display import SMALL_PX, WIDE_PX
+from helpers.figures.executed import Shown, ShownPanel
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -48,7 +49,7 @@ def shown(*panels: ShownPanel) -> Shown:
 def panel(name: str, points: int, wide: bool = False) -> ShownPanel:
     figure = go.Figure(go.Scatter(x=list(range(points)), y=list(range(points)), mode="markers", name=name))
     style.layout(figure, height=200)
-    plain = figure_json.plain(figure)
+    plain = plotly_json.plain(figure)
     return ShownPanel(name=name, title="t", note="n", alt="a", wide=wide, height=200, figure=plain)
 
 

@@ -10,14 +10,16 @@ from contextlib import suppress
 import pytest
 
 from conftest import refusal
-from helpers import importing, paths, unpacking
+from helpers.campaigns.run.schedule import ORDER, Call, add_calls, read_order
+from helpers.campaigns.transfer import import_runs as importing
+from helpers.campaigns.transfer import unpacking
+from helpers.campaigns.transfer.import_runs import import_runs
 from helpers.cli import main
-from helpers.environment import sha256_of
-from helpers.errors import UserError
-from helpers.importing import import_runs
-from helpers.lock import holding, run_lock
-from helpers.record import RECORD, read_record
-from helpers.running.schedule import ORDER, Call, add_calls, read_order
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.core.lock import holding, run_lock
+from helpers.records.environment import sha256_of
+from helpers.records.storage import RECORD, read_record
 from test_record import record_document
 
 CAMPAIGN = "trial"

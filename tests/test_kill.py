@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from conftest import Checkout
-from helpers.record import read_record
+from helpers.records.storage import read_record
 
 SETTINGS = {
     "model": "linear-tfidf",

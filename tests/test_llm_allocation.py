@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Checkout, refusal
-from helpers.llm import allocation
+from helpers.measure import allocation
 from slurm_cluster import Slurm
 from test_kill import wait_for
 from test_slurm import left_behind
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.xdist_group("slurm")
 
 SCRIPT = """
 import json, os, signal, subprocess, sys
-from helpers.llm.allocation import nodes_of_job
-from helpers.llm.engines import engine_python
-from helpers.parameters import plan
+from helpers.measure.allocation import nodes_of_job
+from helpers.models.llm.engine import engine_python
+from helpers.measure.parameters import plan
 
 COUNT = "import ray; ray.init(address='auto', logging_level='error'); print(len([n for n in ray.nodes() if n['Alive']]))"
 
@@ -85,7 +85,7 @@ def test_a_cluster_is_there_for_the_run_and_gone_with_it(
 
 
 def test_a_job_of_other_nodes_than_the_run_needs_is_refused(monkeypatch) -> None:
-    from helpers.parameters import plan
+    from helpers.measure.parameters import plan
 
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -104,7 +104,7 @@ def test_an_interface_that_is_not_there_is_refused_with_those_that_are(monkeypat
 
 
 def test_a_run_on_one_node_and_one_outside_of_a_job_need_no_cluster(monkeypatch) -> None:
-    from helpers.parameters import plan
+    from helpers.measure.parameters import plan
 
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     begin = time.monotonic()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.llm.answers import PARSE_FAILURES, REQUEST_FAILURES, read_answer, read_value
-from helpers.llm.connections import MAX_RESPONSE_BYTES
-from helpers.study import study
+from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES, read_answer, read_value
+from helpers.models.llm.connections import MAX_RESPONSE_BYTES
+from helpers.study.catalogue import study
 
 NEWS = ["World", "Sports", "Business", "Sci/Tech"]
 YELP = ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from helpers.errors import UserError
-from helpers.llm import prompts
-from helpers.llm.asking import WARM_UP, Asking, open_asker
-from helpers.llm.endpoint import Endpoint
-from helpers.study import study
+from helpers.core.errors import UserError
+from helpers.models.llm import prompts
+from helpers.models.llm.endpoint import Endpoint
+from helpers.models.llm.inference import WARM_UP, Asking, open_asker
+from helpers.study.catalogue import study
 from stub_server import FAULTS, KEY, MODEL, stub, stub_process
 
 DATASET = study().datasets["news"]
@@ -322,7 +322,9 @@ def test_a_reply_does_not_show_its_answer(server):
 
 
 def test_the_package_of_the_book_reads_instructions_without_dspy():
-    program = "import sys; sys.modules['dspy'] = None; from helpers.llm import prompts, asking, answers"
+    program = (
+        "import sys; sys.modules['dspy'] = None; from helpers.models.llm import prompts, asking, answers"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=60)
 
 

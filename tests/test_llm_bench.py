@@ -13,18 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT, refusal
-from helpers import bench_llm, execute, floor
-from helpers.bench import Where
-from helpers.bench_llm import GpuLlmBench, GpuRun, LlmBench, Paper, Rate, Round
-from helpers.llm.checkpoint import count_parameters
-from helpers.llm.engines import EngineSettings
-from helpers.llm.serving import serve
-from helpers.llm.tiny import build_random
+from helpers.measure import execute
+from helpers.measure.parameters import LlmPlan
 from helpers.metering.counters import Absent
 from helpers.metering.meter import Sources
-from helpers.parameters import LlmPlan
-from helpers.results import load_tables
-from helpers.study import study
+from helpers.models.llm import benchmarks
+from helpers.models.llm.benchmarks import GpuLlmBench, GpuRun, LlmBench, Paper, Rate, Round
+from helpers.models.llm.checkpoint import count_parameters
+from helpers.models.llm.engine import EngineSettings
+from helpers.models.llm.server import serve
+from helpers.models.llm.tiny_model import build_random
+from helpers.results.overhead import Where
+from helpers.results.tables import load_tables
+from helpers.study import roofline
+from helpers.study.catalogue import study
 from test_any_campaign import Invented, record_of
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -124,11 +126,13 @@ def of_gpu(*runs: GpuRun) -> GpuLlmBench:
 
 
 def test_the_goals_are_a_ratio_and_processor_time_on_the_stub_alone():
-    assert bench_llm.goals_reached(of_client(a_round(0.8, 3.9), a_round(0.1, 9.0, "engine"), engine="vllm 1"))
-    assert not bench_llm.goals_reached(of_client(a_round(0.79)))
-    assert not bench_llm.goals_reached(of_client(a_round(1.0, 4.0)))
-    assert "is missed" in bench_llm.client_verdict(of_client(a_round(), a_round(0.5)))
-    assert "is reached" in bench_llm.client_verdict(of_client(a_round()))
+    assert benchmarks.goals_reached(
+        of_client(a_round(0.8, 3.9), a_round(0.1, 9.0, "engine"), engine="vllm 1")
+    )
+    assert not benchmarks.goals_reached(of_client(a_round(0.79)))
+    assert not benchmarks.goals_reached(of_client(a_round(1.0, 4.0)))
+    assert "is missed" in benchmarks.client_verdict(of_client(a_round(), a_round(0.5)))
+    assert "is reached" in benchmarks.client_verdict(of_client(a_round()))
 
 
 def test_a_result_is_written_read_back_and_shown_with_every_client(scripts, tmp_path):
@@ -140,7 +144,7 @@ def test_a_result_is_written_read_back_and_shown_with_every_client(scripts, tmp_
     )
     file = scripts.report.write(bench, tmp_path)
     assert file.name == "llm-box.json"
-    assert [item for _, item in bench_llm.load_llm_benches(tmp_path)] == [bench]
+    assert [item for _, item in benchmarks.load_llm_benches(tmp_path)] == [bench]
     text = file.with_suffix(".md").read_text(encoding="utf-8")
     assert "vllm-eager 0.32.0" in text
     assert "0.500" in text  # ours to vLLM's own
@@ -150,19 +154,19 @@ def test_a_result_is_written_read_back_and_shown_with_every_client(scripts, tmp_
 
 def test_a_result_with_a_typo_is_refused_in_one_line(tmp_path):
     (tmp_path / "llm-box.json").write_text('{"schema_version": 1, "wher": {}}', encoding="utf-8")
-    assert "llm-box.json" in refusal(bench_llm.load_llm_benches, tmp_path)
+    assert "llm-box.json" in refusal(benchmarks.load_llm_benches, tmp_path)
 
 
 def test_the_quick_bench_really_asks_the_stub_with_both_clients(tmp_path):
     done = run("llm.py", "--no-engine", "--concurrency", "189", "--pairs", "3", "--out", str(tmp_path))
     assert done.returncode in (0, 1), done.stderr  # a busy machine may miss the goals
-    ((_, bench),) = bench_llm.load_llm_benches(tmp_path)
+    ((_, bench),) = benchmarks.load_llm_benches(tmp_path)
     (item,) = bench.rounds
     assert (item.server, item.concurrency, item.pairs, item.texts) == ("stub", 189, 3, 189)
     assert item.ours.texts_per_s > 189 / 10
     assert bench.engine is None
     assert "The engine was not asked" in done.stdout
-    assert done.returncode == (0 if bench_llm.goals_reached(bench) else 1)
+    assert done.returncode == (0 if benchmarks.goals_reached(bench) else 1)
 
 
 @pytest.mark.xdist_group("engine")
@@ -221,7 +225,7 @@ def test_a_dummy_checkpoint_asks_about_as_many_tokens_as_the_paper_and_fits_its_
 
     config = scripts.dummies.CONFIGS / f"{model}.json"
     tokens = scripts.dummies.write_dummy(config, tmp_path / "dummy")
-    assert tokens == pytest.approx(floor.TOKENS_IN, rel=0.01)
+    assert tokens == pytest.approx(roofline.TOKENS_IN, rel=0.01)
     found = json.loads((tmp_path / "dummy" / "config.json").read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "dummy")
     assert (tokenizer.bos_token_id, tokenizer.eos_token_id) == (found["bos_token_id"], found["eos_token_id"])
@@ -260,9 +264,9 @@ def test_the_table_has_the_paper_and_the_bounds_beside_the_runs(scripts, tmp_pat
     bench = of_gpu(gpu_run(1, 30.0, 3.0), gpu_run(64, 3.0, 0.5), gpu_run(189, 2.5, 0.4))
     file = scripts.report.write(bench, tmp_path)
     assert file.name == "gpu-llm-box.json"
-    assert [item for _, item in bench_llm.load_gpu_llm_benches(tmp_path)] == [bench]
-    papers = {"qwen-2.5-7b": bench_llm.published(load_tables().results, "qwen-2.5-7b")}
-    table = bench_llm.gpu_llm_table(bench, papers).set_index(["What", "Texts at a time"])
+    assert [item for _, item in benchmarks.load_gpu_llm_benches(tmp_path)] == [bench]
+    papers = {"qwen-2.5-7b": benchmarks.published(load_tables().results, "qwen-2.5-7b")}
+    table = benchmarks.gpu_llm_table(bench, papers).set_index(["What", "Texts at a time"])
     assert table.loc[("the paper, 1 x H100", "1 (inferred)"), "Energy (Wh)"] == "5.58"
     assert table.loc[("the paper, 1 x H100", "1 (inferred)"), "Texts/s"] == "5.21"
     assert table.loc[("measured, dummy weights", "64"), "times"] == "10"
@@ -274,11 +278,11 @@ def test_the_table_has_the_paper_and_the_bounds_beside_the_runs(scripts, tmp_pat
 
 def test_the_aim_is_reached_only_with_both_gains():
     single = gpu_run(1, 30.0, 3.0)
-    assert "is reached" in bench_llm.gpu_llm_verdict(of_gpu(single, gpu_run(64, 4.0, 0.6)))
-    assert "is missed" in bench_llm.gpu_llm_verdict(of_gpu(single, gpu_run(64, 5.0, 0.6)))
-    assert "is missed" in bench_llm.gpu_llm_verdict(of_gpu(single, gpu_run(64, 4.0, 0.7)))
-    assert "is missed" in bench_llm.gpu_llm_verdict(of_gpu(single, gpu_run(64, 4.0, None)))
-    assert "not both measured" in bench_llm.gpu_llm_verdict(of_gpu(single, gpu_run(32, 4.0, 0.6)))
+    assert "is reached" in benchmarks.gpu_llm_verdict(of_gpu(single, gpu_run(64, 4.0, 0.6)))
+    assert "is missed" in benchmarks.gpu_llm_verdict(of_gpu(single, gpu_run(64, 5.0, 0.6)))
+    assert "is missed" in benchmarks.gpu_llm_verdict(of_gpu(single, gpu_run(64, 4.0, 0.7)))
+    assert "is missed" in benchmarks.gpu_llm_verdict(of_gpu(single, gpu_run(64, 4.0, None)))
+    assert "not both measured" in benchmarks.gpu_llm_verdict(of_gpu(single, gpu_run(32, 4.0, 0.6)))
 
 
 @given(
@@ -289,6 +293,6 @@ def test_the_aim_is_reached_only_with_both_gains():
 def test_any_result_gives_a_table_and_a_verdict(found):
     bench = of_gpu(*(gpu_run(*item) for item in found))
     paper = Paper(texts=189, duration_s=36.28, energy_wh=5.58, gpus=1, gpu_model="H100")
-    table = bench_llm.gpu_llm_table(bench, {"qwen-2.5-7b": paper})
+    table = benchmarks.gpu_llm_table(bench, {"qwen-2.5-7b": paper})
     assert len(table) == len(found) + 5  # the paper, and two bounds of two GPUs
-    assert bench_llm.gpu_llm_verdict(bench).endswith(".")
+    assert benchmarks.gpu_llm_verdict(bench).endswith(".")

@@ -14,18 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT, refusal
-from helpers.llm import engine, engines
-from helpers.llm.checkpoint import (
+from helpers.models.llm import engine as engines
+from helpers.models.llm import engine_checks
+from helpers.models.llm.checkpoint import (
     Checkpoint,
     count_parameters,
     find_checkpoint,
     kv_bytes_per_token,
     loaded_bytes,
 )
-from helpers.llm.engine import EngineSettings, cache_bytes, check_engine
-from helpers.llm.engines import command, engine_entry, engine_url
-from helpers.machine import GIB, Hardware
-from helpers.record import GpuInfo
+from helpers.models.llm.engine import command, engine_entry, engine_url
+from helpers.models.llm.engine_checks import EngineSettings, cache_bytes, check_engine
+from helpers.records.hardware import GIB, Hardware
+from helpers.records.storage import GpuInfo
 from stub_hub import Answering
 
 LLAMA_8B = {
@@ -234,7 +235,7 @@ def test_an_engine_that_would_compute_elsewhere_is_refused(fake_python, tmp_path
 
 def test_gpus_that_the_locked_engine_does_not_know_are_refused(fake_python, tmp_path, monkeypatch):
     path = folder(tmp_path / "m", LLAMA_8B, 16 * GIB)
-    monkeypatch.setattr(engine, "engine_python", lambda: fake_python)
+    monkeypatch.setattr(engine_checks, "engine_python", lambda: fake_python)
     monkeypatch.delenv(engines.PYTHON_VARIABLE)
     assert "CUDA 13" in refused(path, machine(1), (7, 0), gpus=1, dtype="float16")
     check_engine(settings(path, gpus=1, dtype="float16"), machine(1), [(7, 5)])
@@ -361,8 +362,8 @@ def hub() -> Iterator[str]:
 
 PROGRAM = """
 import json, sys
-from helpers.errors import UserError
-from helpers.llm.checkpoint import find_checkpoint
+from helpers.core.errors import UserError
+from helpers.models.llm.checkpoint import find_checkpoint
 for name, revision in json.loads(sys.argv[1]):
     try:
         found = find_checkpoint(name, revision, "checkpoint")

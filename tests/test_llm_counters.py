@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import refusal
-from helpers.llm.counters import EngineCounters, read_counters, requests_open
+from helpers.models.llm.server_metrics import EngineCounters, read_counters, requests_open
 
 # As vLLM 0.32 gives them.
 METRICS = """\

@@ -20,13 +20,17 @@ import psutil
 import pytest
 
 from conftest import ROOT, Checkout, make_checkout, refusal
-from helpers import datasets, lock, measurement, parameters, promote, results
-from helpers.errors import UserError
-from helpers.llm import measure
-from helpers.llm.counters import read_counters
-from helpers.measurement import RAW_ANSWERS
-from helpers.record import RECORD, Record, read_record
-from helpers.study import study
+from helpers.campaigns.transfer import promote
+from helpers.core import lock
+from helpers.core.errors import UserError
+from helpers.measure import llm, parameters
+from helpers.measure import run as measurement
+from helpers.measure.run import RAW_ANSWERS
+from helpers.models.llm.server_metrics import read_counters
+from helpers.records.storage import RECORD, Record, read_record
+from helpers.results import tables as results
+from helpers.study import datasets
+from helpers.study.catalogue import study
 from stub_server import MODEL, Stub, stub, stub_process
 
 LABELS = study().datasets["tiny"].labels
@@ -186,7 +190,7 @@ def test_raw_answers_are_never_promoted(
     folder, _, _ = measured
     monkeypatch.setattr(promote, "git_dirty", lambda: False)
     monkeypatch.setattr(promote, "campaign_plans", lambda _: [type("Planned", (), {"folder": folder})()])
-    monkeypatch.setattr("helpers.paths.MEASUREMENTS", tmp_path)
+    monkeypatch.setattr("helpers.core.paths.MEASUREMENTS", tmp_path)
     (target,) = promote.promote("local")
     assert {file.name for file in target.iterdir()} == {RECORD, *FILES}
 
@@ -370,7 +374,7 @@ def measure_stub(endpoint: Stub, folder: Path, **values: Any) -> tuple[Record, P
         **values,
     }
     plan = parameters.llm_plan(given)
-    return measure.measure(plan, measure.check_ready(plan)), plan.folder
+    return llm.measure(plan, llm.check_ready(plan)), plan.folder
 
 
 def test_each_fault_is_counted_under_its_kind_and_touches_no_other_text(

@@ -19,15 +19,16 @@ import psutil
 import pytest
 
 from conftest import ROOT, refusal
-from helpers.llm import engines, guard, prompts
-from helpers.llm.engine import EngineSettings, check_engine
-from helpers.llm.serving import Server, serve
-from helpers.llm.tiny_texts import tiny_texts
-from helpers.machine import detect
 from helpers.metering.meter import Reading
 from helpers.metering.nodes import open_nodes
-from helpers.record import Component, Energy
-from helpers.study import study
+from helpers.models.llm import engine as engines
+from helpers.models.llm import prompts, watchdog
+from helpers.models.llm.engine_checks import EngineSettings, check_engine
+from helpers.models.llm.server import Server, serve
+from helpers.models.llm.tiny_texts import tiny_texts
+from helpers.records.hardware import detect
+from helpers.records.storage import Component, Energy
+from helpers.study.catalogue import study
 
 pytestmark = pytest.mark.xdist_group("engine")
 
@@ -89,8 +90,8 @@ def test_two_processes_that_share_each_layer_give_the_same_answers(
         assert answers(server) == alone
         assert server.counters().requests == TEXTS + 1
         mark = next(Path(found).name for found in temporary_files() if "vllm_dist_" in found)
-        assert list(guard.SHARED_MEMORY.glob(f"{mark}-*"))
-    assert not list(guard.SHARED_MEMORY.glob(f"{mark}-*"))
+        assert list(watchdog.SHARED_MEMORY.glob(f"{mark}-*"))
+    assert not list(watchdog.SHARED_MEMORY.glob(f"{mark}-*"))
 
 
 def temporary_files() -> list[str]:
@@ -123,7 +124,7 @@ def cluster(engine: None, llm_python: Path) -> Iterator[str]:
             nodes.communicate(timeout=60)
             shutil.rmtree(folder, ignore_errors=True)
             # vLLM's CPU workers on Ray nodes leave it; GPUs have none of this kind.
-            for piece in guard.SHARED_MEMORY.glob("*-pp:*cpushm*"):
+            for piece in watchdog.SHARED_MEMORY.glob("*-pp:*cpushm*"):
                 if piece.stat().st_mtime > begin:
                     piece.unlink()
 

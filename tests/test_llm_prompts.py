@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from helpers import paths
-from helpers.errors import UserError
-from helpers.llm import prompts
-from helpers.study import study
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.models.llm import prompts
+from helpers.study.catalogue import study
 
 # Appendix A of the paper, with two categories.
 PAPER_SYSTEM = """\

@@ -10,20 +10,25 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, refusal
-from helpers import compare, datasets, lock, measurement, parameters, results
-from helpers.artefacts.concurrency import swept_rows
-from helpers.artefacts.figure_1 import figure_1
-from helpers.artefacts.runs import runs
+from helpers.book.quoted_numbers import numbers
 from helpers.claims.evidence import Evidence
 from helpers.claims.source import source_of
 from helpers.claims.values import Untestable
-from helpers.llm import prompts
-from helpers.llm.answer_cache import AnswerCache
-from helpers.llm.asking import Asking, Reply, open_asker
-from helpers.llm.protocol import DSPY_2025
-from helpers.numbers import numbers
-from helpers.settings import LlmParameters
-from helpers.study import Campaign, study
+from helpers.core import lock
+from helpers.figures.beyond.concurrency import swept_rows
+from helpers.figures.beyond.run_list import runs
+from helpers.figures.paper.figure_1 import figure_1
+from helpers.measure import parameters
+from helpers.measure import run as measurement
+from helpers.measure.settings import LlmParameters
+from helpers.models.llm import prompts
+from helpers.models.llm.answer_cache import AnswerCache
+from helpers.models.llm.inference import Asking, Reply, open_asker
+from helpers.results import compare
+from helpers.results import tables as results
+from helpers.study import datasets
+from helpers.study.catalogue import Campaign, study
+from helpers.study.protocols import DSPY_2025
 from stub_server import COMPLETIONS, END, VALUE, Completion, Stub, stub
 from test_any_campaign import Invented, record_of
 from test_llm_measure import measure_stub, write_texts
@@ -452,9 +457,9 @@ SETTINGS_NOT_STATED = re.compile(
 @pytest.mark.parametrize(
     "file",
     [
-        "src/helpers/settings.py",
-        "src/helpers/schema_run.py",
-        "src/helpers/llm/asking.py",
+        "src/helpers/measure/settings.py",
+        "src/helpers/records/schema_run.py",
+        "src/helpers/models/llm/inference.py",
         "notebooks/measure/llm.ipynb",
     ],
 )

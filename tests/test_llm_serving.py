@@ -19,11 +19,11 @@ import psutil
 import pytest
 
 from conftest import ROOT
-from helpers.errors import PassingError, UserError
-from helpers.llm import engines
-from helpers.llm.counters import EngineCounters
-from helpers.llm.engine import EngineSettings
-from helpers.llm.serving import KEY_VARIABLE, Server, serve
+from helpers.core.errors import PassingError, UserError
+from helpers.models.llm import engine as engines
+from helpers.models.llm.engine_checks import EngineSettings
+from helpers.models.llm.server import KEY_VARIABLE, Server, serve
+from helpers.models.llm.server_metrics import EngineCounters
 
 pytestmark = pytest.mark.xdist_group("engine")  # one engine at a time is enough for two cores
 
@@ -210,8 +210,8 @@ def test_killing_the_real_engine_in_mid_run_is_one_line_and_leaves_nothing(real,
 SERVE = """
 import sys, time
 from pathlib import Path
-from helpers.llm.engine import EngineSettings
-from helpers.llm.serving import serve
+from helpers.models.llm.engine_checks import EngineSettings
+from helpers.models.llm.server import serve
 with serve(EngineSettings(engine="vllm-eager", checkpoint=sys.argv[1]), Path(sys.argv[2]), 300):
     print("ready", flush=True)
     time.sleep(600)

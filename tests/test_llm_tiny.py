@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from helpers import paths
-from helpers.datasets import load_dataset, splits
-from helpers.llm import prompts
-from helpers.llm.answers import read_answer
-from helpers.llm.tiny import Tiny, build_random, build_tiny
-from helpers.llm.tiny_texts import FILE, tiny_texts
-from helpers.study import LanguageModel, study
-from helpers.validation import load_yaml
+from helpers.core import paths
+from helpers.core.validation import load_yaml
+from helpers.models.llm import prompts
+from helpers.models.llm.answer_parser import read_answer
+from helpers.models.llm.tiny_model import Tiny, build_random, build_tiny
+from helpers.models.llm.tiny_texts import FILE, tiny_texts
+from helpers.study.catalogue import LanguageModel, study
+from helpers.study.datasets import load_dataset, splits
 
 TRAINING = pytest.mark.xdist_group("engine")
 """One worker trains the model, for these tests and for those of the engine."""

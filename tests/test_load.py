@@ -17,9 +17,9 @@ _AUDIT = """
 import json
 from helpers import paths
 from helpers.audit import expected, page, records
-from helpers.audit.trail import read_trail
-from helpers.results import load_tables
-from helpers.run_pages.staging import stage_pages
+from helpers.book.provenance_trail import read_trail
+from helpers.results.tables import load_tables
+from helpers.book.run_pages.staging import stage_pages
 
 tables = load_tables()
 checked, findings = records.check(records.record_files())

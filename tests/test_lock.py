@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from conftest import refusal
-from helpers import lock
+from helpers.core import lock
 
 
 @pytest.fixture(autouse=True)

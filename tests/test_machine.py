@@ -5,9 +5,9 @@ import sys
 import pynvml
 import pytest
 
-from helpers import floor
-from helpers.errors import UserError
-from helpers.machine import (
+from helpers.campaigns.plan.target import Place
+from helpers.core.errors import UserError
+from helpers.records.hardware import (
     GIB,
     Hardware,
     compute_capabilities,
@@ -17,8 +17,8 @@ from helpers.machine import (
     resolve,
     slurm_memory_bytes,
 )
-from helpers.planning.place import Place
-from helpers.record import GpuInfo
+from helpers.records.storage import GpuInfo
+from helpers.study import roofline
 from replay import UUIDS, Machine
 
 
@@ -68,7 +68,7 @@ def test_a_card_whose_name_contains_another_is_taken_for_no_machine_of_the_paper
     assert Place("node", True, here, None, None).like is None
     with pytest.raises(UserError, match="it has GPUs of the model A30, found NVIDIA RTX A3000"):
         resolve("paula", here)
-    assert floor.limits_of("NVIDIA GH200 480GB") is None
+    assert roofline.limits_of("NVIDIA GH200 480GB") is None
 
 
 def put(file, text):

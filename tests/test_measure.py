@@ -19,10 +19,15 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, Checkout, make_checkout
-from helpers import cli, datasets, lock, parameters, paths, traditional, traditional_measurement
-from helpers.errors import UserError
-from helpers.record import Record, read_record, read_records
-from helpers.study import study
+from helpers import cli
+from helpers.core import lock, paths
+from helpers.core.errors import UserError
+from helpers.measure import parameters
+from helpers.measure import traditional as traditional_measurement
+from helpers.models import traditional
+from helpers.records.storage import Record, read_record, read_records
+from helpers.study import datasets
+from helpers.study.catalogue import study
 
 SETTINGS = {"model": "linear-tfidf", "dataset": "fktg-sample", "splits": 2, "window_s": 0.05}
 MODELS = [name for name, model in study().models.items() if model.family == "Traditional"]
@@ -311,7 +316,7 @@ def test_parameter_without_a_value_is_refused(text: str, capsys: pytest.CaptureF
 def test_name_made_of_digits_is_still_a_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    from helpers import execute
+    from helpers.measure import execute
 
     def refuse(plan: parameters.Plan) -> None:
         raise UserError(f"asked for {plan.parameters.campaign!r}")

@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from helpers.llm import checks as llm_checks
-from helpers.llm.counters import EngineCounters
+from helpers.measure import llm_checks
 from helpers.metering import checks
-from helpers.metering.neighbours import Load, other_meters, other_processes
+from helpers.metering.other_processes import Load, other_meters, other_processes
 from helpers.metering.readings import Reading, SourceReading, Window
-from helpers.record import Component, Counts, Energy
+from helpers.models.llm.server_metrics import EngineCounters
+from helpers.records.storage import Component, Counts, Energy
 
 PART = Component(energy_wh=1.0, method="estimated:tdp")
 ENERGY = Energy(cpu=PART, gpu=PART, ram=PART, ram_codecarbon=PART)

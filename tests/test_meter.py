@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import paths
-from helpers.machine import detect
+from helpers.core import paths
 from helpers.metering.meter import Reading, Window, add, open_meter, scale
 from helpers.metering.ram import RAM_W_PER_GB
-from helpers.record import Component, Energy
+from helpers.records.hardware import detect
+from helpers.records.storage import Component, Energy
 
 pytestmark = pytest.mark.xdist_group("meter")  # two at once would count each other's work
 

@@ -19,14 +19,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers import paths
+from helpers.core import paths
 from helpers.metering import meter as metering
-from helpers.metering.choice import AGREE, PERIODS
 from helpers.metering.counters import CounterLost, RegisterCounter
 from helpers.metering.meter import Meter, Sources, add, find_sources, open_meter
 from helpers.metering.nvml import open_nvml
 from helpers.metering.rapl import open_rapl
-from helpers.record import Component
+from helpers.metering.source_selection import AGREE, PERIODS
+from helpers.records.storage import Component
 from replay import CPU_IDLE_W, PAST_S, RANGE_UJ, UUIDS, Curve, FakeNvml, Machine, Register, VirtualClock
 
 pytestmark = pytest.mark.xdist_group("meter")  # CodeCarbon is patched, and it is one per process
@@ -664,7 +664,7 @@ _AUDITED = """
     from helpers import traditional
     from helpers.metering.meter import find_sources, open_meter
     from helpers.metering.timeline import start_timeline
-    from helpers.study import study
+    from helpers.study.catalogue import study
     from replay import Curve, Machine, RealClock
     import codecarbon
 

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from helpers import paths
-from helpers.artefacts.power_decomposition import power_decomposition
-from helpers.artefacts.protocol import protocol
-from helpers.bench import load_meter_benches
-from helpers.numbers import numbers
-from helpers.results import load_tables
+from helpers.book.quoted_numbers import numbers
+from helpers.core import paths
+from helpers.figures.beyond.metering_overhead import protocol
+from helpers.figures.beyond.power import power_decomposition
+from helpers.results.overhead import load_meter_benches
+from helpers.results.tables import load_tables
 from helpers.statistics import power
-from helpers.study_literature import load_other_studies
+from helpers.study.literature import load_other_studies
 
 PAGE = (paths.ROOT / "book" / "protocol.md").read_text(encoding="utf-8")
 

@@ -13,21 +13,22 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from helpers import parameters, paths
-from helpers.attempts import Attempt, attempt_file, fail, read_attempt
-from helpers.errors import UserError
-from helpers.machine import Hardware
-from helpers.planning import campaign as planning
-from helpers.planning import text
-from helpers.planning.campaign import plan_campaign
-from helpers.planning.known import Known
-from helpers.planning.place import Place
-from helpers.planning.placing import misfit
-from helpers.record import Record, read_records
-from helpers.result_rows import measured_observations, measured_row, split_rows
-from helpers.running.sites import Site, load_site
-from helpers.study import Campaign, study
-from helpers.validation import load_yaml, parse
+from helpers.campaigns.job_status import Attempt, attempt_file, fail, read_attempt
+from helpers.campaigns.plan import campaign as planning
+from helpers.campaigns.plan import report
+from helpers.campaigns.plan.assignment import misfit
+from helpers.campaigns.plan.campaign import plan_campaign
+from helpers.campaigns.plan.reference_runs import Known
+from helpers.campaigns.plan.target import Place
+from helpers.campaigns.run.sites import Site, load_site
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.core.validation import load_yaml, parse
+from helpers.measure import parameters
+from helpers.records.hardware import Hardware
+from helpers.records.storage import Record, read_records
+from helpers.results.rows import measured_observations, measured_row, split_rows
+from helpers.study.catalogue import Campaign, study
 from test_record import RUN_ID, of_language_model, place, record_document
 
 EXAMPLES = 5000
@@ -287,7 +288,7 @@ def check_campaign(file):
         else:
             assert len({run.run_id for run in plan.runs}) == len(plan.runs) > 0
             assert sum(total.runs for total in plan.totals.values()) == len(plan.runs)
-            told = [*text.lines(plan), json.dumps(text.as_json(plan), ensure_ascii=False)]
+            told = [*report.lines(plan), json.dumps(report.as_json(plan), ensure_ascii=False)]
             assert all(line.encode() for line in told if line)
 
 

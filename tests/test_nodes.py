@@ -22,13 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT, refusal
-from helpers.errors import PassingError
+from helpers.core.errors import PassingError
 from helpers.metering import nodes as several
 from helpers.metering.meter import Reading
 from helpers.metering.node_actor import Halves
 from helpers.metering.node_readings import NodeReading, combine, node_checks, sum_energies
 from helpers.metering.nodes import measure_nodes, open_nodes
-from helpers.record import Component, Energy, publish
+from helpers.records.storage import Component, Energy, publish
 
 pytestmark = pytest.mark.xdist_group("nodes")  # one cluster is enough for two cores
 

@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from helpers import paths
+from helpers.core import paths
 
 SOURCES = sorted(file for file in paths.NOTEBOOKS.rglob("*.ipynb") if ".ipynb_checkpoints" not in file.parts)
 NAMES = [file.relative_to(paths.NOTEBOOKS).as_posix() for file in SOURCES]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import floor, paths
-from helpers.artefacts.figure_5 import figure_5
-from helpers.artefacts.one_text_at_a_time import one_text_at_a_time
-from helpers.artefacts.table_b3 import table_b3
-from helpers.llm import prompts
-from helpers.numbers import numbers
-from helpers.results import load_tables
+from helpers.book.quoted_numbers import numbers
+from helpers.core import paths
+from helpers.figures.beyond.one_text_at_a_time import one_text_at_a_time
+from helpers.figures.paper.figure_5 import figure_5
+from helpers.figures.paper.table_b3 import table_b3
+from helpers.models.llm import prompts
+from helpers.results.tables import load_tables
 from helpers.statistics import bandwidth_bound
 from helpers.statistics.bandwidth_bound import (
     ANSWER,
@@ -26,10 +26,11 @@ from helpers.statistics.bandwidth_bound import (
     SHORTENED,
     AnswerTokens,
 )
-from helpers.study import study
+from helpers.study import roofline
+from helpers.study.catalogue import study
 from test_any_campaign import LLMS
 
-A30, V100, H100 = (floor.gpus()[card] for card in ("A30", "V100", "H100"))
+A30, V100, H100 = (roofline.gpus()[card] for card in ("A30", "V100", "H100"))
 SMALL = ["llama-3.1-8b", "qwen-2.5-7b", "phi-3.5-mini"]
 DENSE = [name for name in LLMS if study().models[name].active_parameters_b is None]
 PIECES = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -138,7 +139,7 @@ def test_phi_has_a_tokenizer_of_its_own_and_jamba_the_fewest_tokens():
 def test_the_tokens_that_fit_are_those_of_a_calculation_by_hand(runs, model, card, tokens, verdict):
     row = of(runs, model, card)
     assert row["text_s"] == pytest.approx(row["duration_s"] / 189, rel=1e-3)
-    by_hand = row["duration_s"] / 189 * floor.gpus()[card].bandwidth_tb_per_s * 1e12
+    by_hand = row["duration_s"] / 189 * roofline.gpus()[card].bandwidth_tb_per_s * 1e12
     assert tokens == math.floor(by_hand / (2e9 * study().models[model].parameters_b)) == row["most_tokens"]
     assert row["verdict"] == verdict
 
@@ -157,9 +158,9 @@ def test_16_gb_of_weights_take_17_ms_on_an_a30(runs):
 def test_lower_bounds_on_an_a30_with_the_assumed_tokens_and_with_the_shortest_answer(
     runs, model, bound_s, shortest_s
 ):
-    work = floor.of(study().models[model], 189)
+    work = roofline.of(study().models[model], 189)
     assert (work.tokens_in, work.tokens_out) == (600, 22)
-    assert floor.one_by_one(work, A30, 1).duration_s == pytest.approx(bound_s, abs=0.05)
+    assert roofline.one_by_one(work, A30, 1).duration_s == pytest.approx(bound_s, abs=0.05)
     assert of(runs, model, "A30")["least_duration_s"] == pytest.approx(shortest_s, abs=0.05)
     assert of(runs, model, "A30")["duration_s"] < shortest_s < bound_s
 
@@ -267,10 +268,10 @@ def test_the_bound_grows_with_the_tokens_and_the_verdict_never_falls_with_them(t
     gpus=st.integers(1, 8),
 )
 def test_it_is_never_stricter_than_the_bound_that_counts_the_prompt(model, tokens_in, tokens_out, gpus):
-    work = floor.of(study().models[model], 189, tokens_in, tokens_out)
+    work = roofline.of(study().models[model], 189, tokens_in, tokens_out)
     each_s = bandwidth_bound.token_s(model, A30, gpus)
     generous_s = bandwidth_bound.least_duration_s(189, tokens_out, each_s)
-    assert generous_s <= floor.one_by_one(work, A30, gpus).duration_s * (1 + 1e-9)
+    assert generous_s <= roofline.one_by_one(work, A30, gpus).duration_s * (1 + 1e-9)
 
 
 def test_a_traditional_model_and_an_unknown_card_are_refused(runs):

@@ -16,9 +16,9 @@ from bs4 import BeautifulSoup
 
 from browsing import html, one_book
 from conftest import Checkout
-from helpers.results import load_tables
+from helpers.results.tables import load_tables
 from helpers.statistics import selection
-from helpers.study import model_title, study
+from helpers.study.catalogue import model_title, study
 
 TITLES = {model_title(name): name for name in study().models}
 ANY_TITLE = "|".join(sorted(map(re.escape, TITLES), key=len, reverse=True))

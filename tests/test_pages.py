@@ -13,9 +13,9 @@ from bs4 import BeautifulSoup
 
 from browsing import FIGURE_1, SCRIPT, html, look_at, one_book, pages, requested, turn_to
 from conftest import Checkout
-from helpers import units
-from helpers.archive import write_zip
-from helpers.results import load_tables
+from helpers.campaigns.transfer.archive import write_zip
+from helpers.core import units
+from helpers.results.tables import load_tables
 from helpers.statistics import proxy, regression
 
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "dark"), (390, "light")]

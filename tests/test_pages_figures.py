@@ -19,9 +19,9 @@ from browsing import (
     turn_to,
 )
 from conftest import Checkout, git
-from helpers.environment import sha256_of
-from helpers.record import read_record, read_records
-from helpers.study import paper_models, study
+from helpers.records.environment import sha256_of
+from helpers.records.storage import read_record, read_records
+from helpers.study.catalogue import paper_models, study
 
 MODELS = study().models
 

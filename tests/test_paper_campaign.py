@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 
 from conftest import refusal
-from helpers import parameters, paths, published
-from helpers.machine import Hardware
-from helpers.parameters import CampaignRun, Plan, campaign_runs
-from helpers.record import GpuInfo
-from helpers.study import Campaign, LanguageModel, paper_models, study
+from helpers.core import paths
+from helpers.measure import parameters
+from helpers.measure.parameters import CampaignRun, Plan, campaign_runs
+from helpers.records.hardware import Hardware
+from helpers.records.storage import GpuInfo
+from helpers.results import published
+from helpers.study.catalogue import Campaign, LanguageModel, paper_models, study
 
 MACHINES = ["capella", "paula", "clara"]
 PRINTED_OBSERVATIONS = {"capella": 44, "clara": 19, "paula": 23}

@@ -10,9 +10,9 @@ import papermill
 import pytest
 
 from conftest import refusal
-from helpers import parameters, paths
-from helpers.machine import Hardware, resolve
-from helpers.parameters import (
+from helpers.core import paths
+from helpers.measure import parameters
+from helpers.measure.parameters import (
     PARAMETERS,
     LlmParameters,
     TraditionalParameters,
@@ -21,8 +21,9 @@ from helpers.parameters import (
     plan,
     traditional_plan,
 )
-from helpers.record import GpuInfo
-from helpers.study import Campaign, study
+from helpers.records.hardware import Hardware, resolve
+from helpers.records.storage import GpuInfo
+from helpers.study.catalogue import Campaign, study
 
 LAPTOP = Hardware("AMD EPYC 9454 48-Core Processor", 2, 23.5, (), None)
 

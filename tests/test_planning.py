@@ -9,17 +9,20 @@ import pandas as pd
 import pytest
 
 from conftest import refusal
-from helpers import parameters, paths, published
+from helpers.campaigns.plan import campaign as planning
+from helpers.campaigns.plan import report, requirements
+from helpers.campaigns.plan.campaign import plan_campaign
+from helpers.campaigns.plan.reference_runs import load_known
+from helpers.campaigns.plan.target import Place, of_catalogue
 from helpers.cli import main
-from helpers.grids import co2e_g, grids
-from helpers.machine import Hardware
-from helpers.planning import campaign as planning
-from helpers.planning import hub, needs, text
-from helpers.planning.campaign import plan_campaign
-from helpers.planning.known import load_known
-from helpers.planning.place import Place, of_catalogue
-from helpers.record import RECORD, GpuInfo
-from helpers.study import Campaign, study
+from helpers.core import paths
+from helpers.measure import parameters
+from helpers.models import hub
+from helpers.records.hardware import Hardware
+from helpers.records.storage import RECORD, GpuInfo
+from helpers.results import published
+from helpers.study.carbon_intensity import co2e_g, grids
+from helpers.study.catalogue import Campaign, study
 from stub_runs import CAMPAIGN, RUNS, processor_s, write_stub_runs
 from test_record import record_document
 
@@ -48,7 +51,7 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("COMPANION_LLM_PYTHON", str(tmp_path / "python"))
     (tmp_path / "python").touch()
-    monkeypatch.setattr(needs, "_installed", lambda _: True)
+    monkeypatch.setattr(requirements, "_installed", lambda _: True)
 
 
 @pytest.fixture
@@ -252,10 +255,10 @@ def test_what_is_unknown_is_named_and_never_zero(plan_of, block, here, why):
     assert why in run.expected.duration_from
     total = plan.totals[run.state]
     assert (total.unknown_durations, total.unknown_energies) == (1, 1)
-    (line,) = [line for line in text.lines(plan) if run.run_id in line]
+    (line,) = [line for line in report.lines(plan) if run.run_id in line]
     assert line.count("unknown") >= 3
     assert why in line
-    (said,) = [line for line in text.lines(plan) if ": 1 run," in line]
+    (said,) = [line for line in report.lines(plan) if ": 1 run," in line]
     assert "0.0 s" not in said
     assert said.count("unknown") >= 3
 
@@ -270,7 +273,7 @@ def test_a_sum_says_how_many_runs_are_not_in_it(plan_of):
         1,
     )
     assert total.duration_s == plan.runs[0].duration_s
-    said = next(line for line in text.lines(plan) if line.startswith("to do here: 2 runs"))
+    said = next(line for line in report.lines(plan) if line.startswith("to do here: 2 runs"))
     assert said.count("+ 1 unknown") == 4
 
 
@@ -288,7 +291,7 @@ def test_the_whole_paper_has_a_plan_and_says_which_of_it_is_a_reconstruction(kno
     assert len(plan.runs) == plan.totals["cannot run"].runs == 154
     assert all(run.reasons[0].startswith("a run for ") for run in plan.runs)
     assert (
-        sum("; a reconstruction" in line or ", a reconstruction" in line for line in text.lines(plan)) == 34
+        sum("; a reconstruction" in line or ", a reconstruction" in line for line in report.lines(plan)) == 34
     )
     models = [item for item in plan.downloads if item.kind == "model"]
     assert len(models) == 11
@@ -326,9 +329,10 @@ def test_a_run_with_a_record_is_done_and_takes_what_it_took(plan_of):
     assert (done.state, done.duration_s) == ("done", 15.75)
     assert done.energy_wh == pytest.approx(0.42 + 0.21)
     both = {"model": ["linear-bow", "linear-tfidf"], "dataset": "fktg-sample"}
-    assert "on top" not in list(text.lines(plan_of(BOW, notebook="traditional")))[-1]
+    assert "on top" not in list(report.lines(plan_of(BOW, notebook="traditional")))[-1]
     assert (
-        "come on top, but are in what is done" in list(text.lines(plan_of(both, notebook="traditional")))[-1]
+        "come on top, but are in what is done"
+        in list(report.lines(plan_of(both, notebook="traditional")))[-1]
     )
 
 
@@ -341,9 +345,10 @@ def test_a_committed_record_alone_is_told_apart(plan_of):
         run.duration_s,
     )  # it is measured again
     assert any(
-        "filed under data/measurements; run measures them again: 1 run," in line for line in text.lines(plan)
+        "filed under data/measurements; run measures them again: 1 run," in line
+        for line in report.lines(plan)
     )
-    assert list(text.lines(plan))[-1].endswith("; loading and training come on top")
+    assert list(report.lines(plan))[-1].endswith("; loading and training come on top")
 
 
 @pytest.mark.parametrize(
@@ -449,7 +454,7 @@ def test_an_old_card_of_another_machine_is_a_note_whatever_is_set_here(plan_of, 
         "built for CUDA 12 in COMPANION_LLM_PYTHON"
     )
     assert the_only(plan).reasons == (note,)
-    assert any(note in line for line in text.lines(plan))
+    assert any(note in line for line in report.lines(plan))
 
 
 def test_the_locked_engine_does_not_know_a_card_that_is_too_old(plan_of, monkeypatch, tmp_path):
@@ -465,7 +470,7 @@ def test_the_locked_engine_does_not_know_a_card_that_is_too_old(plan_of, monkeyp
 
 
 def test_a_missing_package_is_named(plan_of, monkeypatch):
-    monkeypatch.setattr(needs, "_installed", lambda package: package not in ("dspy", "ray"))
+    monkeypatch.setattr(requirements, "_installed", lambda package: package not in ("dspy", "ray"))
     run = the_only(plan_of(NEWS | {"nodes": 2}, here=with_gpus("NVIDIA A30", 24.0)))
     assert "not installed: dspy, ray" in run.reasons[0]
 
@@ -512,14 +517,14 @@ def test_what_is_in_the_cache_is_not_downloaded_again(plan_of, tmp_path, monkeyp
         entry.checkpoint: True,
         data.repository: True,
     }
-    assert any(line.startswith("to download: nothing; ") for line in text.lines(plan))
+    assert any(line.startswith("to download: nothing; ") for line in report.lines(plan))
 
 
 def test_downloads_have_the_size_of_the_weights_or_say_that_it_is_unknown(plan_of):
     plan = plan_of(NEWS | {"concurrency": [1, 8]}, here=with_gpus("NVIDIA A30", 24.0))
     found = {item.name: (item.size_bytes, item.runs) for item in plan.downloads}
     assert found == {"fancyzhx/ag_news": (None, 2), "microsoft/Phi-3.5-mini-instruct": (7_642_000_000, 2)}
-    assert any(line.startswith("to download: 7.6 GB + 1 unknown; ") for line in text.lines(plan))
+    assert any(line.startswith("to download: 7.6 GB + 1 unknown; ") for line in report.lines(plan))
 
 
 def test_what_is_needed_only_by_runs_that_cannot_run_is_counted_apart(plan_of, monkeypatch):
@@ -528,7 +533,7 @@ def test_what_is_needed_only_by_runs_that_cannot_run_is_counted_apart(plan_of, m
     monkeypatch.setattr(hub, "free_bytes", lambda: 5_000_000_000)
     plan = plan_of(blocks, here=here)
     assert [(item.runs, item.runnable) for item in plan.downloads] == [(2, 1), (1, 1), (1, 0)]
-    lines = list(text.lines(plan))
+    lines = list(report.lines(plan))
     assert any(line.endswith("to download (2 runs, 1 of which can run here)") for line in lines)
     assert any("65.5 GB, to download (1 run, which cannot run here)" in line for line in lines)
     (said,) = [line for line in lines if line.startswith("to download: ")]
@@ -537,30 +542,32 @@ def test_what_is_needed_only_by_runs_that_cannot_run_is_counted_apart(plan_of, m
     )
     assert said.endswith(": not enough")
     monkeypatch.setattr(hub, "free_bytes", lambda: 50_000_000_000)
-    assert any(line.endswith(": not enough for all") for line in text.lines(plan_of(blocks, here=here)))
+    assert any(line.endswith(": not enough for all") for line in report.lines(plan_of(blocks, here=here)))
 
 
 def test_sizes_that_nobody_knows_are_no_zero(plan_of):
     plan = plan_of({"model": "linear-bow", "dataset": ["news", "yelp"]}, notebook="traditional")
-    assert any(line.startswith("to download: unknown (2 without a size); ") for line in text.lines(plan))
+    assert any(line.startswith("to download: unknown (2 without a size); ") for line in report.lines(plan))
 
 
 def test_data_that_the_hub_does_not_have_is_asked_for(plan_of, tmp_path, monkeypatch):
     blocks = LLAMA | {"machine": "auto", "dataset": ["fktg", "fktg-sample"], "concurrency": [1, 8]}
     wanted = "dataset fktg: not on the hub; put fktg.csv into a folder and name it in COMPANION_DATASETS or data_dir"
     for machine, here in (("capella", LAPTOP), (None, with_gpus())):
-        (line,) = [line for line in text.lines(plan_of(blocks, machine=machine, here=here)) if wanted in line]
+        (line,) = [
+            line for line in report.lines(plan_of(blocks, machine=machine, here=here)) if wanted in line
+        ]
         assert line.endswith(", see book/get_the_data.md (2 runs)")
     (tmp_path / "fktg.csv").touch()
     monkeypatch.setenv("COMPANION_DATASETS", str(tmp_path))
-    assert not any("not on the hub" in line for line in text.lines(plan_of(blocks, here=with_gpus())))
+    assert not any("not on the hub" in line for line in report.lines(plan_of(blocks, here=with_gpus())))
 
 
 def test_of_another_machine_only_the_hardware_is_looked_at(plan_of, monkeypatch):
-    monkeypatch.setattr(needs, "_installed", lambda _: False)
+    monkeypatch.setattr(requirements, "_installed", lambda _: False)
     plan = plan_of(LLAMA | {"machine": "auto"}, machine="capella")
     assert (the_only(plan).machine, the_only(plan).state, plan.here) == ("capella", "to do", False)
-    lines = list(text.lines(plan))
+    lines = list(report.lines(plan))
     assert any("its data, packages and access were not looked at" in line for line in lines)
     assert any(line.startswith("to do on capella: 1 run, ") for line in lines)
 

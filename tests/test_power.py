@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.artefacts import power_claims
-from helpers.artefacts.power_decomposition import power_decomposition
-from helpers.artefacts.power_tables import falling
-from helpers.results import load_tables
+from helpers.figures.beyond import power_claims
+from helpers.figures.beyond.power import power_decomposition
+from helpers.figures.beyond.power_tables import falling
+from helpers.results.tables import load_tables
 from helpers.statistics import power
 from helpers.statistics.power import rank_change, weighted_mean
 

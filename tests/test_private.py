@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import ROOT, refusal
-from helpers import paths
-from helpers.private import check_private, find_private, private_words
+from helpers.campaigns.transfer.private import check_private, find_private, private_words
+from helpers.core import paths
 
 SECRET = "hf_" + "a1B2c3D4" * 4
 COMMITTED = sorted(paths.MEASUREMENTS.glob("*/*/*.*"))

@@ -6,12 +6,14 @@ import subprocess
 import pandas as pd
 import pytest
 
-from helpers import parameters, paths, promote
-from helpers.environment import sha256_of
-from helpers.errors import UserError
-from helpers.record import RECORD, read_record
-from helpers.running.schedule import Call, add_calls, read_order
-from helpers.study import Campaign, study
+from helpers.campaigns.run.schedule import Call, add_calls, read_order
+from helpers.campaigns.transfer import promote
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.measure import parameters
+from helpers.records.environment import sha256_of
+from helpers.records.storage import RECORD, read_record
+from helpers.study.catalogue import Campaign, study
 from test_record import record_document
 
 CAMPAIGN = "trial"

@@ -12,11 +12,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from conftest import ROOT
-from helpers import book_ext
-from helpers.audit import prose
-from helpers.audit.prose import typed_numbers
-from helpers.numbers import Number, numbers
-from helpers.results import load_tables
+from helpers.audit import quoted_numbers
+from helpers.audit.quoted_numbers import typed_numbers
+from helpers.book.quoted_numbers import Number, numbers
+from helpers.results.tables import load_tables
+from helpers.sphinx_ext import extension
 
 PAGES = sorted((ROOT / "book").glob("*.md"))
 
@@ -57,7 +57,7 @@ def test_typed_numbers_are_found_and_nothing_else(text, found):
 
 
 def test_every_typed_number_has_a_reason_and_every_reason_a_number():
-    checked, findings = prose.check(numbers(load_tables()))
+    checked, findings = quoted_numbers.check(numbers(load_tables()))
     assert checked > 20
     assert findings == []
 
@@ -69,7 +69,7 @@ def test_at_most_forty_numbers_are_typed():
 
 def test_numbers_lead_to_pages_that_are_there():
     known = numbers(load_tables())
-    used = {name for page in PAGES for name in prose.used_numbers(page.read_text(encoding="utf-8"))}
+    used = {name for page in PAGES for name in quoted_numbers.used_numbers(page.read_text(encoding="utf-8"))}
     assert len(used) > 10
     assert used <= set(known)
     analyses = {file.stem for file in (ROOT / "notebooks" / "analysis").glob("*.ipynb")}
@@ -111,7 +111,9 @@ def test_the_best_model_of_a_dataset_follows_the_table_and_a_tie_goes_to_the_thr
 def pages(tmp_path: Path) -> Path:
     source = tmp_path / "source"
     source.mkdir()
-    (source / "conf.py").write_text("extensions = ['myst_parser', 'helpers.book_ext']\n", encoding="utf-8")
+    (source / "conf.py").write_text(
+        "extensions = ['myst_parser', 'helpers.sphinx_ext.extension']\n", encoding="utf-8"
+    )
     (source / "index.md").write_text("# Title\n\nIt is {number}`one` and {number}`two`.\n", encoding="utf-8")
     return source
 
@@ -119,7 +121,7 @@ def pages(tmp_path: Path) -> Path:
 def build(
     source: Path, monkeypatch: pytest.MonkeyPatch, found: dict[str, Number], strict: bool = True
 ) -> str:
-    monkeypatch.setattr(book_ext, "numbers", lambda _tables: found)
+    monkeypatch.setattr(extension, "numbers", lambda _tables: found)
     out = source.parent / "out"
     with patch_docutils(str(source)), docutils_namespace():  # as sphinx-build does, so that it can run twice
         settings = {"status": None, "warning": sys.stdout, "warningiserror": strict}

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from helpers.artefacts.duration_proxy import duration_proxy, verdict
-from helpers.numbers import numbers
-from helpers.results import load_tables
+from helpers.book.quoted_numbers import numbers
+from helpers.figures.beyond.duration_proxy import duration_proxy, verdict
+from helpers.results.tables import load_tables
 from helpers.statistics import proxy, regression
 from helpers.statistics.estimation import FEWEST_TO_CHOOSE, estimation
 from helpers.statistics.proxy import (
@@ -24,7 +24,7 @@ from helpers.statistics.proxy import (
     RELATIVE,
     Proportional,
 )
-from helpers.study import study
+from helpers.study.catalogue import study
 from test_regression import design, numpy_fit, runs
 
 TABLES = load_tables()

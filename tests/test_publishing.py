@@ -15,8 +15,11 @@ import yaml
 
 from browsing import ANALYSES, html, one_book, page
 from conftest import ROOT, Checkout, refusal
-from helpers import archive, cli, linkcheck, maths, trimming
-from helpers.repository import VARIABLE, with_repository
+from helpers import cli
+from helpers.book import linkcheck, trimming
+from helpers.book.repository import VARIABLE, with_repository
+from helpers.campaigns.transfer import archive
+from helpers.sphinx_ext import mathml
 
 CONFIG = (ROOT / "_config.yml").read_text(encoding="utf-8")
 ADDRESS = "https://github.com/owner/name"
@@ -260,7 +263,7 @@ def test_link_check_fails_where_an_address_is_not_there(
 
 @pytest.mark.parametrize("display", ["inline", "block"])
 def test_formula_is_mathml_with_its_source_as_text(display: str) -> None:
-    made = maths.mathml(r"\log_{10} E < \frac{a}{b} \cdot t^2", display)
+    made = mathml.mathml(r"\log_{10} E < \frac{a}{b} \cdot t^2", display)
     element = ElementTree.fromstring(made)  # noqa: S314  (made here)
     assert element.tag == "{http://www.w3.org/1998/Math/MathML}math"
     assert element.get("display") == display

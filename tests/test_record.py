@@ -12,9 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers import record as records
-from helpers.errors import UserError
-from helpers.record import RECORD, Component, Energy, Record, publish, read_record, read_records, write_record
+from helpers.core.errors import UserError
+from helpers.records import storage as records
+from helpers.records.storage import (
+    RECORD,
+    Component,
+    Energy,
+    Record,
+    publish,
+    read_record,
+    read_records,
+    write_record,
+)
 
 RUN_ID = "fktg-sample-linear-bow-0123abcd"
 

@@ -8,16 +8,16 @@ from bs4 import BeautifulSoup
 
 from browsing import html, one_book
 from conftest import Checkout
-from helpers import paths
-from helpers.artefacts.figure_1 import figure_1
-from helpers.artefacts.runs import runs
-from helpers.llm import checks as llm_checks
+from helpers.book.quoted_numbers import numbers
+from helpers.book.run_pages.panel import power, summary
+from helpers.core import paths
+from helpers.figures.beyond.run_list import runs
+from helpers.figures.paper.figure_1 import figure_1
+from helpers.measure import llm_checks
 from helpers.metering.node_readings import node_checks
-from helpers.numbers import numbers
-from helpers.record import RECORD, SCHEMA_VERSION, Record, read_record, read_records
-from helpers.record_versions import about_records, check_counts, expected_checks, is_older, lacking
-from helpers.results import Tables, load_tables
-from helpers.run_pages.panel import power, summary
+from helpers.metering.record_versions import about_records, check_counts, expected_checks, is_older, lacking
+from helpers.records.storage import RECORD, SCHEMA_VERSION, Record, read_record, read_records
+from helpers.results.tables import Tables, load_tables
 
 COMMITTED = list(read_records(paths.MEASUREMENTS)[0].values())
 OLD = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b" / RECORD

@@ -14,15 +14,15 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from conftest import ROOT
 from helpers import cli
-from helpers.parameters import PARAMETERS, campaign_plans
-from helpers.reference import fields
-from helpers.reference.commands import verbs
-from helpers.reference.docstrings import doc_html, module_html
-from helpers.reference.modules import modules_of, packages
-from helpers.reference.tables import PARTS, catalogue_part, column_list, parameter_list, runs_of
-from helpers.result_rows import COLUMNS
-from helpers.schema import Record
-from helpers.study import LanguageModel, study
+from helpers.measure.parameters import PARAMETERS, campaign_plans
+from helpers.records.schema import Record
+from helpers.results.rows import COLUMNS
+from helpers.sphinx_ext import fields
+from helpers.sphinx_ext.catalogue_tables import PARTS, catalogue_part, column_list, parameter_list, runs_of
+from helpers.sphinx_ext.commands import verbs
+from helpers.sphinx_ext.docstrings import doc_html, module_html
+from helpers.sphinx_ext.modules import modules_of, packages
+from helpers.study.catalogue import LanguageModel, study
 
 PAGES = ROOT / "book" / "reference"
 
@@ -44,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "# Index\n\n```{toctree}\n:glob:\nbook/reference/**\n```\n", encoding="utf-8"
     )
     settings = {
-        "extensions": ["myst_parser", "helpers.reference.directives"],
+        "extensions": ["myst_parser", "helpers.sphinx_ext.directives"],
         "myst_enable_extensions": ["html_image"],
         "exclude_patterns": ["CHANGELOG.md", "html", "doctrees"],
     }
@@ -207,10 +207,10 @@ def _files(entries: list[dict[str, list[dict[str, str]]]]) -> list[dict[str, str
 
 def test_functions_that_draw_figures_are_where_links_from_the_figures_lead(site):
     found = soup(site / "package" / "artefacts.html")
-    for module in modules_of("helpers.artefacts"):
+    for module in modules_of("helpers.figures"):
         for item in module.items:
             assert found.find(id=item.name) is not None, item.name
-    assert found.find(id="helpers.artefacts.figure_1.figure_1") is not None
+    assert found.find(id="helpers.figures.paper.figure_1.figure_1") is not None
     assert (site.parents[1] / "objects.inv").stat().st_size > 1000
 
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import refusal
-from helpers import cli, paths
-from helpers.accounting import energies
-from helpers.results import load_tables
+from helpers import cli
+from helpers.core import paths
+from helpers.results.accounting import energies
+from helpers.results.tables import load_tables
 from helpers.statistics import regression
 from helpers.statistics.regression import Fit
 

@@ -7,11 +7,13 @@ import shutil
 import pandas as pd
 import pytest
 
-from helpers import paths, published, results
-from helpers.accounting import energies
-from helpers.errors import UserError
-from helpers.record import RECORD, Record, read_record
-from helpers.study import paper_models, study
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.records.storage import RECORD, Record, read_record
+from helpers.results import published
+from helpers.results import tables as results
+from helpers.results.accounting import energies
+from helpers.study.catalogue import paper_models, study
 from test_record import RUN_ID, change, component, energy_document, of_language_model, record_document
 
 QUANTITIES = {"accuracy", "duration_s", "energy_wh", "cpu_wh", "gpu_wh", "ram_wh"}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import statsmodels.formula.api as smf
 
-from helpers.artefacts.regression_tables import table_3
-from helpers.artefacts.table_b2 import node_power, pairs, table_b2
-from helpers.results import load_tables
+from helpers.figures.beyond.regression import table_3
+from helpers.figures.paper.table_b2 import node_power, pairs, table_b2
+from helpers.results.tables import load_tables
 from helpers.statistics import regression, robustness
-from helpers.study import paper_models
+from helpers.study.catalogue import paper_models
 from test_regression import runs as invented
 
 
@@ -59,7 +59,7 @@ def test_mean_power_is_compared_pair_by_pair(tables):
 
 
 def test_no_page_gives_a_p_value_of_the_second_node(tables):
-    from helpers.artefacts.duration_proxy import duration_proxy
+    from helpers.figures.beyond.duration_proxy import duration_proxy
 
     body = duration_proxy(tables).body
     assert "F test" not in body

@@ -12,18 +12,20 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 
-from helpers import book, paths
-from helpers.environment import sha256_of
-from helpers.errors import UserError
-from helpers.measurement import RAW_ANSWERS
-from helpers.metering.collector import About, Samples, write
+from helpers.book import build
+from helpers.book.run_pages import notebook_cells
+from helpers.book.run_pages.page import page
+from helpers.book.run_pages.power_chart import drawing, lines_of, power_lines
+from helpers.book.run_pages.staging import LIST, stage_pages
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.figures.run_addresses import page_of
+from helpers.measure.run import RAW_ANSWERS
+from helpers.metering.sampling_process import About, Samples, write
 from helpers.metering.timeline import read_timeline
-from helpers.record import RECORD, read_record, read_records
-from helpers.results import load_tables
-from helpers.run_pages import cells, page_of
-from helpers.run_pages.page import page
-from helpers.run_pages.power_line import drawing, lines_of, power_lines
-from helpers.run_pages.staging import LIST, stage_pages
+from helpers.records.environment import sha256_of
+from helpers.records.storage import RECORD, read_record, read_records
+from helpers.results.tables import load_tables
 
 CPU_RUN = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b"
 GPU_RUN = paths.MEASUREMENTS / "reference-gpu" / "news-linear-embedding-fe5b93f3"
@@ -134,7 +136,7 @@ def test_the_book_takes_the_files_of_a_live_run_and_no_raw_answers(tmp_path, mon
     (run / RAW_ANSWERS).write_text("what a model said", encoding="utf-8")
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     monkeypatch.setattr(paths, "STAGING", tmp_path / ".staging")
-    book.stage()
+    build.stage()
     copied = {file.name for file in (paths.STAGING / "data" / "runs" / "mine" / run.name).iterdir()}
     assert copied == {RECORD, *read_record(run / RECORD).files}
 
@@ -243,7 +245,7 @@ def code(**output: Any) -> dict[str, Any]:
 
 def test_lines_of_code_in_a_text_of_the_notebook_are_no_headings(run, monkeypatch):
     text = "# Title\n\n```\n# a comment\n```\n"
-    monkeypatch.setattr(cells, "_our_texts", lambda: {text})
+    monkeypatch.setattr(notebook_cells, "_our_texts", lambda: {text})
     write_notebook(run, {"cell_type": "markdown", "metadata": {}, "source": text})
     assert page(run / RECORD)["cells"][-1]["source"] == "### Title\n\n```\n# a comment\n```\n"
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from conftest import Checkout
-from helpers.record import read_record
+from helpers.records.storage import read_record
 from test_kill import alive, assert_whole_or_absent, lock_holder, tree, wait_for
 
 RUNS = {

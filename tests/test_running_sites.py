@@ -8,13 +8,12 @@ import time
 import pytest
 
 from conftest import ROOT, refusal
-from helpers.llm.engines import PYTHON_VARIABLE
-from helpers.planning.campaign import plan_campaign
-from helpers.planning.place import at_site
-from helpers.planning.placing import place_runs
-from helpers.running import jobs
-from helpers.running import schedule as schedule_module
-from helpers.running.schedule import (
+from helpers.campaigns.plan.assignment import place_runs
+from helpers.campaigns.plan.campaign import plan_campaign
+from helpers.campaigns.plan.target import at_site
+from helpers.campaigns.run import jobs
+from helpers.campaigns.run import schedule as schedule_module
+from helpers.campaigns.run.schedule import (
     Call,
     add_calls,
     again,
@@ -24,7 +23,8 @@ from helpers.running.schedule import (
     read_schedule,
     write_schedule,
 )
-from helpers.running.sites import LOCAL, Site, load_site
+from helpers.campaigns.run.sites import LOCAL, Site, load_site
+from helpers.models.llm.engine import PYTHON_VARIABLE
 
 SLURM = Site(title="t", executor="slurm", machine="capella", most_min=600)
 
@@ -113,7 +113,7 @@ def test_gpus_and_nodes_of_each_run_are_asked_for():
 
 def test_a_run_keeps_its_name_in_the_job():
     """The job plans the run again, from these arguments; its record has to appear where Snakemake waits for it."""
-    from helpers.parameters import PARAMETERS
+    from helpers.measure.parameters import PARAMETERS
     from helpers.verbs import _assignment
 
     schedule, _ = scheduled("paper-capella", SLURM)

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from helpers import paths, sample
+from helpers.core import paths
+from helpers.study import sample
 
 PHRASES = paths.SAMPLE.with_name("phrases.yaml")
 

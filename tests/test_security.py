@@ -24,10 +24,11 @@ from pydantic import ValidationError
 
 from browsing import HOSTILE, IMAGE, MARKDOWN, SCRIPT, html, one_book, pages
 from conftest import ROOT, Checkout, make_checkout
-from helpers import parameters, paths
-from helpers.llm.engines import EngineSettings, command, engine_entry
-from helpers.record import RECORD, read_record
-from helpers.study import LanguageModel, study
+from helpers.core import paths
+from helpers.measure import parameters
+from helpers.models.llm.engine import EngineSettings, command, engine_entry
+from helpers.records.storage import RECORD, read_record
+from helpers.study.catalogue import LanguageModel, study
 
 SETTINGS = {"model": "linear-tfidf", "dataset": "fktg-sample", "splits": 1, "window_s": 0.05}
 
@@ -69,13 +70,13 @@ HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).
 
 @pytest.mark.xdist_group("engine")
 def test_every_start_has_a_key_of_its_own_and_tells_it_to_nobody(tmp_path, monkeypatch) -> None:
-    from helpers.llm import engines
-    from helpers.llm.serving import serve
+    from helpers.models.llm import engine
+    from helpers.models.llm.server import serve
 
     program, seen, checkpoint = tmp_path / "python", tmp_path / "seen", tmp_path / "m"
     program.write_text(FAKE.format(python=sys.executable, seen=str(seen)), encoding="utf-8")
     program.chmod(0o755)
-    monkeypatch.setenv(engines.PYTHON_VARIABLE, str(program))
+    monkeypatch.setenv(engine.PYTHON_VARIABLE, str(program))
     checkpoint.mkdir()
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (checkpoint / name).write_text("{}", encoding="utf-8")
@@ -130,7 +131,9 @@ def test_a_checkpoint_that_is_given_does_not_inherit_the_trust(monkeypatch, tmp_
     assert not served(engine="http://127.0.0.1:1/v1").trust_remote_code
 
 
-ALLOWED = {("src/helpers/validation.py", "yaml.load"): "its loader is a SafeLoader that refuses keys twice"}
+ALLOWED = {
+    ("src/helpers/core/validation.py", "yaml.load"): "its loader is a SafeLoader that refuses keys twice"
+}
 CALLS = re.compile(
     r"(?:yaml\.(?:load|load_all|full_load|unsafe_load)\w*|(?:c?pickle|cPickle|dill|marshal|joblib|shelve)\..+|torch\.load|"
     r"(?:numpy|np)\.load|(?:pandas|pd)\.read_pickle|eval|exec|compile|__import__|os\.(?:system|popen)|.*\.to_pickle)"
@@ -256,8 +259,8 @@ def test_a_name_cannot_hold_markup(field: str, tmp_path: Path) -> None:
 LABELS = [*HOSTILE, "**bold** <b>"]
 STAGE = """
 from helpers import paths
-from helpers.results import load_tables
-from helpers.run_pages.staging import stage_pages
+from helpers.results.tables import load_tables
+from helpers.book.run_pages.staging import stage_pages
 paths.STAGING.mkdir(parents=True, exist_ok=True)
 (paths.STAGING / "_toc.yml").write_bytes((paths.ROOT / "_toc.yml").read_bytes())
 print(*stage_pages(load_tables(), paths.STAGING), sep="\\n")
@@ -354,7 +357,7 @@ def test_nothing_that_a_run_writes_says_whose_machine_it_was(tmp_path: Path) -> 
 
     done = measure("linear-tfidf")
     assert done.returncode == 0, done.stderr
-    source = copy.root / "src" / "helpers" / "traditional.py"
+    source = copy.root / "src" / "helpers" / "models" / "traditional.py"
     text = source.read_text(encoding="utf-8")
     assert text.count("\ndef train(") == 1
     broken = "\ndef train(*_):\n    import os\n    raise ValueError(os.path.abspath('x'))\n\n\ndef train_("

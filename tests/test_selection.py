@@ -5,9 +5,9 @@ import math
 import pandas as pd
 import pytest
 
+from helpers.book.quoted_numbers import numbers
 from helpers.claims.ledger import evaluate
-from helpers.numbers import numbers
-from helpers.results import load_tables
+from helpers.results.tables import load_tables
 from helpers.statistics import selection
 
 

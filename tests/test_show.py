@@ -13,10 +13,11 @@ from bs4 import BeautifulSoup
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from helpers import figure_json, paths, show, style
-from helpers.environment import git_commit, sha256_of
-from helpers.links import Markup, link
-from helpers.show import Artefact, Panel, html_table
+from helpers.core import paths
+from helpers.figures import display, plotly_json, style
+from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.html import Markup, link
+from helpers.records.environment import git_commit, sha256_of
 
 HOSTILE = "</script><script>alert(1)</script>"
 RECORD = next(paths.MEASUREMENTS.glob("*/*/record.json"))
@@ -46,9 +47,9 @@ def shown(item: Artefact, monkeypatch: pytest.MonkeyPatch, in_book: bool) -> lis
     """Show it as a cell of a notebook does, and return the outputs."""
     monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
     if in_book:
-        monkeypatch.setenv(show.BOOK_VARIABLE, "1")
+        monkeypatch.setenv(display.BOOK_VARIABLE, "1")
     else:
-        monkeypatch.delenv(show.BOOK_VARIABLE, raising=False)
+        monkeypatch.delenv(display.BOOK_VARIABLE, raising=False)
     InteractiveShell.instance()
     with capture_output() as captured:
         item.show()
@@ -95,7 +96,7 @@ def test_each_plot_is_an_image_with_the_same_plot_as_json():
         assert image["alt"] == item["data-alt"] == f"The finding of {name}"
         assert image["height"] == "300"
         drawn = json.loads(item.select_one("script.plotly-figure").string)
-        assert drawn == figure_json.plain(plot("x"))
+        assert drawn == plotly_json.plain(plot("x"))
     assert len({image["width"] for image in soup.select("img")}) == 2  # wide, and not
 
 
@@ -125,7 +126,7 @@ def test_no_text_of_the_data_becomes_markup():
 def test_json_of_a_plot_has_plain_numbers_and_null_for_what_is_absent():
     figure = go.Figure(go.Bar(x=np.array([1.5, np.nan, 3.25]), y=np.arange(3), marker={"color": "#009E73"}))
     assert "bdata" in figure.to_json()  # what Plotly itself writes
-    drawn = figure_json.plain(figure)
+    drawn = plotly_json.plain(figure)
     assert drawn["data"][0]["x"] == [1.5, None, 3.25]
     assert drawn["data"][0]["y"] == [0, 1, 2]
     assert set(drawn["layout"]["template"]["data"]) == {"bar"}

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from conftest import refusal
-from helpers import figure_json
-from helpers.analyses import analyse
-from helpers.artefacts.figure_1 import figure_1
-from helpers.artefacts.table_b1 import table_b1
-from helpers.results import load_tables
-from helpers.shown import fragment_of, read_shown
+from helpers.book.analyses import analyse
+from helpers.figures import plotly_json
+from helpers.figures.executed import fragment_of, read_shown
+from helpers.figures.paper.figure_1 import figure_1
+from helpers.figures.paper.table_b1 import table_b1
+from helpers.results.tables import load_tables
 
 MAKERS = {"figure_1_accuracy_energy": figure_1, "table_b1": table_b1}
 
@@ -33,7 +33,7 @@ def test_what_was_shown_is_read_back(name, executed):
     plots = [panel for panel in made.panels if panel.figure.data]  # the others are a sentence
     assert [panel.alt for panel in found.panels] == [panel.alt for panel in plots]
     for panel, drawn in zip(plots, found.panels, strict=True):
-        assert drawn.figure == json.loads(json.dumps(figure_json.plain(panel.figure)))
+        assert drawn.figure == json.loads(json.dumps(plotly_json.plain(panel.figure)))
     assert found.sha256 == made.sources()
     assert list(found.inputs) == list(made.sources())
     assert set(found.records) == {name for name in found.inputs if name.endswith("/record.json")}

@@ -16,7 +16,7 @@ import pytest
 
 import slurm_cluster
 from conftest import ROOT, Checkout
-from helpers.record import read_record
+from helpers.records.storage import read_record
 from slurm_cluster import Slurm
 from test_kill import assert_whole_or_absent, tree, wait_for
 

@@ -9,24 +9,26 @@ import yaml
 from frictionless import Package as Frictionless
 
 from conftest import ROOT, refusal
-from helpers import paths, promote, standards, verbs
-from helpers.audit import checksums
-from helpers.results import load_tables, write_tables
-from helpers.standards import citation, describe
-from helpers.standards.citation import Citation
-from helpers.standards.codecheck import analyses, codecheck_text
-from helpers.standards.datapackage import package, results_package
-from helpers.standards.licences import BUNDLED
-from helpers.standards.page import LISTS
-from helpers.standards.tables import columns, packages
-from helpers.study import LanguageModel, study
-from helpers.validation import parse
+from helpers import publish, verbs
+from helpers.campaigns.transfer import promote
+from helpers.core import paths
+from helpers.core.validation import parse
+from helpers.publish import citation, metadata
+from helpers.publish.citation import Citation
+from helpers.publish.citation_page import LISTS
+from helpers.publish.codecheck import analyses, codecheck_text
+from helpers.publish.datapackage import package, results_package
+from helpers.publish.licences import BUNDLED
+from helpers.publish.table_columns import columns, packages
+from helpers.records import checksums
+from helpers.results.tables import load_tables, write_tables
+from helpers.study.catalogue import LanguageModel, study
 
 
 def test_the_committed_descriptions_are_up_to_date():
     stale = [
         paths.relative(file)
-        for file, text in describe.committed_texts().items()
+        for file, text in metadata.committed_texts().items()
         if not file.is_file() or file.read_text(encoding="utf-8") != text
     ]
     assert stale == [], "python -m helpers describe"
@@ -55,7 +57,7 @@ def test_the_verb_mends_what_is_out_of_date_and_then_leaves_everything_alone(che
 def test_promoting_renews_the_descriptions_after_the_files_are_there(monkeypatch, capsys):
     done = []
     monkeypatch.setattr(promote, "promote", lambda campaign: done.append(campaign) or [])
-    monkeypatch.setattr(standards, "describe_project", lambda: done.append("described") or [])
+    monkeypatch.setattr(publish, "describe_project", lambda: done.append("described") or [])
     options = type("Options", (), {"campaign": "trial", "json": True})()
     assert verbs.promote(options) == 0
     assert done == ["trial", "described"]

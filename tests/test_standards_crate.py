@@ -15,11 +15,11 @@ from rocrate_validator import models, services
 
 from browsing import ANALYSES, html, one_book
 from conftest import ROOT, refusal
-from helpers import paths
-from helpers.environment import sha256_of
-from helpers.record import read_record
-from helpers.standards import describe_book, describe_campaign
-from helpers.standards.crate import METADATA
+from helpers.core import paths
+from helpers.publish import describe_book, describe_campaign
+from helpers.publish.run_crate import METADATA
+from helpers.records.environment import sha256_of
+from helpers.records.storage import read_record
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 CAMPAIGN = "reference-gpu"

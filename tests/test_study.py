@@ -5,12 +5,14 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from helpers import parameters, paths, published
-from helpers.machine import Hardware
-from helpers.parameters import LlmPlan
-from helpers.record import GpuInfo
-from helpers.study import LanguageModel, study
-from helpers.validation import Strict
+from helpers.core import paths
+from helpers.core.validation import Strict
+from helpers.measure import parameters
+from helpers.measure.parameters import LlmPlan
+from helpers.records.hardware import Hardware
+from helpers.records.storage import GpuInfo
+from helpers.results import published
+from helpers.study.catalogue import LanguageModel, study
 from test_figures_2_to_5 import read
 
 LLMS = {name: item for name, item in study().models.items() if isinstance(item, LanguageModel)}

@@ -13,17 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import paths, results
-from helpers.artefacts import parts
-from helpers.artefacts.table_1 import missing_numbers, table_1
-from helpers.artefacts.table_2 import table_2
-from helpers.artefacts.table_4 import table_4
-from helpers.artefacts.table_b2 import pairs, table_b2
-from helpers.artefacts.table_b3 import table_b3
-from helpers.artefacts.tables_b4_b5 import table_b4, table_b5
-from helpers.show import source_files
-from helpers.study import model_title, study
-from helpers.units import THIN
+from helpers.core import paths
+from helpers.core.units import THIN
+from helpers.figures.display import source_files
+from helpers.figures.paper.table_1 import missing_numbers, table_1
+from helpers.figures.paper.table_2 import table_2
+from helpers.figures.paper.table_4 import table_4
+from helpers.figures.paper.table_b2 import pairs, table_b2
+from helpers.figures.paper.table_b3 import table_b3
+from helpers.figures.paper.tables_b4_b5 import table_b4, table_b5
+from helpers.figures.plots import tables as parts
+from helpers.results import tables as results
+from helpers.study.catalogue import model_title, study
 
 ALL = [table_1, table_2, table_4, table_b2, table_b3, table_b4, table_b5]
 ABSENT = {

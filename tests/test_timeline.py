@@ -23,10 +23,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from conftest import refusal
-from helpers import paths
-from helpers.metering import collector, sampling, timeline
-from helpers.metering.collector import Samples, collect, write
+from helpers.core import paths
+from helpers.metering import sampling, sampling_process, timeline
 from helpers.metering.sampling import CPU_LOAD, GPU_QUANTITIES, gpu_column, open_sensors, rapl_column
+from helpers.metering.sampling_process import Samples, collect, write
 from helpers.metering.timeline import (
     TimelineLost,
     integral_wh,
@@ -63,7 +63,7 @@ class Clock:
         """Return the time."""
         return self.now
 
-    def wait(self, seconds: float) -> collector.Order:
+    def wait(self, seconds: float) -> sampling_process.Order:
         """Let time pass."""
         self.now += max(0.0, seconds) + (self.late.pop(0) if self.late else 0.0)
         return "stop" if self.now - self.start >= self.duration_s - 1e-9 else "go on"
@@ -139,7 +139,7 @@ def powercap(root: Path, energies_uj: dict[str, int], names: dict[str, str] | No
 
 def row(sensors: sampling.Sensors, time_s: float = 0.0) -> dict[str, float]:
     absent: dict[str, str] = {}
-    return {column: collector._value(sensors, column, time_s, absent) for column in sensors.columns}
+    return {column: sampling_process._value(sensors, column, time_s, absent) for column in sensors.columns}
 
 
 def gpu_row(nvml: FakeNvml) -> tuple[dict[str, float], sampling.Sensors]:
@@ -496,7 +496,7 @@ def test_without_a_driver_every_value_of_a_gpu_is_absent():
 def test_a_gpu_lost_in_mid_run_leaves_nulls_and_no_integral():
     nvml, clock = FakeNvml(), Clock(2.0)
 
-    def wait(seconds: float) -> collector.Order:
+    def wait(seconds: float) -> sampling_process.Order:
         order = clock.wait(seconds)
         if clock() > 1001.0:
             nvml.errors["every"] = pynvml.NVML_ERROR_GPU_IS_LOST
@@ -610,7 +610,7 @@ def test_replayed_power_gives_the_energy_of_a_pass_within_two_percent(tmp_path, 
         average_w=lambda: energy_j(clock()) - energy_j(clock() - 1.0),
     )
 
-    def wait(seconds: float) -> collector.Order:
+    def wait(seconds: float) -> sampling_process.Order:
         order = clock.wait(seconds)
         powercap(tmp_path, {"intel-rapl:0": round(RANGE_UJ - 10**9 + energy_j(clock()) * 1e6) % RANGE_UJ})
         return order

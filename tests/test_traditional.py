@@ -16,9 +16,9 @@ from sklearn.preprocessing import FunctionTransformer
 from xgboost import XGBClassifier
 
 from conftest import refusal
-from helpers import traditional
-from helpers.environment import sha256_of_weights
-from helpers.study import EmbeddingCheckpoint, study
+from helpers.models import traditional
+from helpers.records.environment import sha256_of_weights
+from helpers.study.catalogue import EmbeddingCheckpoint, study
 
 pytestmark = pytest.mark.xdist_group("embedding")  # loaded once
 

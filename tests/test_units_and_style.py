@@ -10,10 +10,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from helpers import results, style, units
-from helpers.artefacts import figure_1, scatter
-from helpers.study import study
-from helpers.units import THIN
+from helpers.core import units
+from helpers.core.units import THIN
+from helpers.figures import style
+from helpers.figures.paper import figure_1
+from helpers.figures.plots import scatter
+from helpers.results import tables as results
+from helpers.study.catalogue import study
 
 WH = {"kWh": 1e3, "Wh": 1.0, "mWh": 1e-3, "µWh": 1e-6}
 SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}

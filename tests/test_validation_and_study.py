@@ -7,11 +7,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import parameters, paths, published
-from helpers.errors import UserError, nearest
-from helpers.machine import Hardware
-from helpers.record import GpuInfo
-from helpers.study import (
+from helpers.core import paths
+from helpers.core.errors import UserError, nearest
+from helpers.core.validation import Strict, load_yaml, parse
+from helpers.measure import parameters
+from helpers.records.hardware import Hardware
+from helpers.records.storage import GpuInfo
+from helpers.results import published
+from helpers.study.catalogue import (
     Campaign,
     Csv,
     DatasetEntry,
@@ -21,7 +24,6 @@ from helpers.study import (
     paper_models,
     study,
 )
-from helpers.validation import Strict, load_yaml, parse
 
 TRADITIONAL = {f"{c}-{f}" for c in ("linear", "xgboost") for f in ("bow", "tfidf", "embedding")}
 REAL = {"fktg", "news", "yelp", "tomatoes", "emotion"}

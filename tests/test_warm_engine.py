@@ -9,8 +9,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from conftest import refusal
-from helpers import analyses, warm_engine
-from helpers.shown import read_shown
+from helpers.book import analyses, warm_engine
+from helpers.figures.executed import read_shown
 
 
 def write(file: Path, *cells: str) -> Path:
@@ -75,7 +75,7 @@ def test_stops_at_the_cell_that_fails_and_keeps_its_error(tmp_path: Path) -> Non
 
 
 def test_one_notebook_does_not_see_another(sources: Path, tmp_path: Path) -> None:
-    change = "import helpers.units\nassert not hasattr(helpers.units, 'mark')\nhelpers.units.mark = 1\nx = 1"
+    change = "import helpers.core.units\nassert not hasattr(helpers.core.units, 'mark')\nhelpers.units.mark = 1\nx = 1"
     for name in ("a", "b", "c"):
         write(sources / f"{name}.ipynb", change, "assert 'y' not in globals()\ny = 1")
     executed = analyses.analyse(["a", "b", "c"], tmp_path / "out")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, Checkout, make_checkout
-from helpers.record import read_record
+from helpers.records.storage import read_record
 
 TINY = {
     "model": ["linear-bow", "linear-tfidf"],

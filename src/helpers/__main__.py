@@ -5,7 +5,7 @@ import sys
 from types import FrameType
 
 from helpers.cli import main
-from helpers.errors import Terminated
+from helpers.core.errors import Terminated
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from helpers import verbs
-from helpers.errors import UserError
+from helpers.core.errors import UserError
 
 _EXAMPLES = """examples:
   python -m helpers doctor                       what this machine can measure, and what to do about the rest

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic.fields import FieldInfo
 
-from helpers.errors import UserError
+from helpers.core.errors import UserError
 
 if TYPE_CHECKING:
-    from helpers.running.campaign import Outcome
+    from helpers.campaigns.run.campaign import Outcome
 
 
 def study(options: argparse.Namespace) -> int:
     """List models, datasets, machines and campaigns."""
-    from helpers.study import study
+    from helpers.study.catalogue import study
 
     catalogue = study()
     if options.json:
@@ -50,23 +50,23 @@ def _section(title: str, items: dict[str, str]) -> None:
 
 def doctor(options: argparse.Namespace) -> int:
     """Say what this machine can measure; status 0 where a paper could use it, else 1."""
-    from helpers.doctor import run_doctor
+    from helpers.measure.doctor import run_doctor
 
     return run_doctor(options.json)
 
 
 def measure(options: argparse.Namespace) -> int:
     """Measure one run."""
-    from helpers.attempts import attempting
-    from helpers.parameters import PARAMETERS, plan
+    from helpers.campaigns.job_status import attempting
+    from helpers.measure.parameters import PARAMETERS, plan
 
     declared = PARAMETERS[options.notebook].model_fields
     values = dict(_assignment(text, declared) for text in options.parameters)
     chosen = plan(values, "parameters", options.notebook)
 
-    from helpers import execute  # after the cheap checks: it takes seconds
-    from helpers.llm.allocation import nodes_of_job
-    from helpers.results import describe
+    from helpers.measure import execute  # after the cheap checks: it takes seconds
+    from helpers.measure.allocation import nodes_of_job
+    from helpers.results.tables import describe
 
     noted = nullcontext() if options.attempt is None else attempting(chosen.folder, options.attempt)
     with noted, nodes_of_job(chosen):
@@ -92,9 +92,9 @@ def _assignment(text: str, declared: Mapping[str, FieldInfo]) -> tuple[str, Any]
 
 def tiny_model(options: argparse.Namespace) -> int:
     """Train a tiny language model on invented texts."""
-    from helpers.llm.tiny import build_tiny
-    from helpers.paths import ROOT, relative
-    from helpers.study import LanguageModel, study
+    from helpers.core.paths import ROOT, relative
+    from helpers.models.llm.tiny_model import build_tiny
+    from helpers.study.catalogue import LanguageModel, study
 
     known = study().models["tiny"]
     place = ROOT / known.checkpoint if isinstance(known, LanguageModel) else ROOT
@@ -115,10 +115,10 @@ def tiny_model(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """Say what a campaign will take, what of it is done, and what cannot run."""
-    from helpers.planning import text
-    from helpers.planning.campaign import plan_campaign
-    from helpers.planning.place import at_site
-    from helpers.running.sites import load_site
+    from helpers.campaigns.plan import report as text
+    from helpers.campaigns.plan.campaign import plan_campaign
+    from helpers.campaigns.plan.target import at_site
+    from helpers.campaigns.run.sites import load_site
 
     here = None if options.site is None else at_site(load_site(options.site).machine)
     planned = plan_campaign(options.campaign, options.machine, options.grid, here=here)
@@ -132,7 +132,7 @@ def plan(options: argparse.Namespace) -> int:
 
 def fetch(options: argparse.Namespace) -> int:
     """Get what a campaign needs from the hub; status 1 where something is missing."""
-    from helpers.fetching import fetch_campaign, summary
+    from helpers.campaigns.transfer.fetch import fetch_campaign, summary
 
     out = sys.stderr if options.json else sys.stdout
     done = fetch_campaign(options.campaign, lambda line: print(line, file=out, flush=True))
@@ -144,11 +144,11 @@ def fetch(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Measure a campaign, or what is left of it; status 0 where all its runs are there."""
-    from helpers import results
-    from helpers.campaigns import filed_under
-    from helpers.running.campaign import run_campaign
-    from helpers.running.sites import LOCAL, load_site
-    from helpers.study import study
+    from helpers.campaigns.run.campaign import run_campaign
+    from helpers.campaigns.run.sites import LOCAL, load_site
+    from helpers.results import tables as results
+    from helpers.study.campaigns import filed_under
+    from helpers.study.catalogue import study
 
     site = LOCAL if options.site is None else load_site(options.site)
     out = sys.stderr if options.json else sys.stdout
@@ -177,8 +177,10 @@ def _tell_outcome(campaign: str, outcome: "Outcome") -> None:
 
 def book(options: argparse.Namespace) -> int:
     """Measure a campaign, execute the analyses, build the book."""
-    from helpers import archive, book, images, workflow
-    from helpers.running.campaign import run_campaign
+    from helpers.book import build, images
+    from helpers.campaigns.run import workflow
+    from helpers.campaigns.run.campaign import run_campaign
+    from helpers.campaigns.transfer import archive
 
     measured = True
     if not options.no_measure:
@@ -189,19 +191,19 @@ def book(options: argparse.Namespace) -> int:
         measured = outcome.complete
     status = workflow.make_book()
     if status == 0:
-        if not book.has_static_images():
+        if not build.has_static_images():
             print(images.NO_BROWSER)
         if options.zip:
-            archive.write_zip(book.HTML, Path(options.zip))
+            archive.write_zip(build.HTML, Path(options.zip))
             print(f"the book in one file: {options.zip}")
-        print(f"the book: {book.HTML / 'index.html'}")
+        print(f"the book: {build.HTML / 'index.html'}")
     return status if measured else status or 1
 
 
 def analyse(options: argparse.Namespace) -> int:
     """Execute one analysis notebook for the book, or all."""
-    from helpers.analyses import analyse, analysis_names
-    from helpers.paths import relative
+    from helpers.book.analyses import analyse, analysis_names
+    from helpers.core.paths import relative
 
     names = analysis_names() if options.all else [options.notebook]
     executed = [relative(file) for file in analyse(names)]
@@ -215,7 +217,7 @@ def analyse(options: argparse.Namespace) -> int:
 
 def results(options: argparse.Namespace) -> int:
     """Print or write the results tables."""
-    from helpers import results
+    from helpers.results import tables as results
 
     tables = results.load_tables()
     for line in tables.refused:
@@ -233,8 +235,8 @@ def results(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Print a campaign's accuracies beside the published ones."""
-    from helpers.compare import compare, summary
-    from helpers.results import load_tables
+    from helpers.results.compare import compare, summary
+    from helpers.results.tables import load_tables
 
     table = compare(load_tables().results, options.campaign)
     print(
@@ -247,8 +249,8 @@ def compare(options: argparse.Namespace) -> int:
 
 def fit(options: argparse.Namespace) -> int:
     """Print the regression of energy on duration and GPUs."""
-    from helpers.accounting import TITLES
-    from helpers.results import load_tables
+    from helpers.results.accounting import TITLES
+    from helpers.results.tables import load_tables
     from helpers.statistics import regression
 
     mode = options.accounting or ("total_as_published" if options.source == "published" else "measured_only")
@@ -269,7 +271,7 @@ def fit(options: argparse.Namespace) -> int:
 def claims(options: argparse.Namespace) -> int:
     """Print the paper's claims with verdicts."""
     from helpers.claims import ledger
-    from helpers.results import load_tables, select
+    from helpers.results.tables import load_tables, select
 
     tables = load_tables()
     select(tables.results, options.source)  # refuses a source that is not there
@@ -297,9 +299,9 @@ def audit(options: argparse.Namespace) -> int:
 
 def promote(options: argparse.Namespace) -> int:
     """File the records of a campaign."""
-    from helpers.paths import relative
-    from helpers.promote import promote
-    from helpers.standards import describe_project
+    from helpers.campaigns.transfer.promote import promote
+    from helpers.core.paths import relative
+    from helpers.publish import describe_project
 
     promoted = [relative(folder) for folder in promote(options.campaign)]
     describe_project()
@@ -311,8 +313,8 @@ def promote(options: argparse.Namespace) -> int:
 
 def describe(options: argparse.Namespace) -> int:
     """Write the committed descriptions of the project."""
-    from helpers.paths import relative
-    from helpers.standards import describe_project
+    from helpers.core.paths import relative
+    from helpers.publish import describe_project
 
     changed = [relative(file) for file in describe_project()]
     print(
@@ -327,8 +329,8 @@ def export(options: argparse.Namespace) -> int:
     """Write the runs of a campaign into a ZIP file for an archive."""
     from dataclasses import asdict
 
-    from helpers.exporting import export_campaign
-    from helpers.standards.archive_texts import missing_text
+    from helpers.campaigns.transfer.export import export_campaign
+    from helpers.publish.zenodo import missing_text
 
     done = export_campaign(options.campaign, Path(options.to) if options.to else None)
     if options.json:
@@ -351,7 +353,7 @@ def import_runs(options: argparse.Namespace) -> int:
     """Copy the runs of other machines; status 1 where one was refused or is in conflict."""
     from dataclasses import asdict
 
-    from helpers.importing import import_runs
+    from helpers.campaigns.transfer.import_runs import import_runs
 
     found = import_runs(Path(options.source))
     if options.json:

@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import paths
-from helpers.analyses import SOURCES, analysis_names
-from helpers.audit import built, checksums, expected, manifest, pages, prose, records, remade, sealed
-from helpers.audit.findings import Finding, Report
-from helpers.audit.tables import check_results
-from helpers.errors import UserError
-from helpers.numbers import Number, numbers
-from helpers.results import Tables, load_tables
-from helpers.shown import Shown
-from helpers.study import entry
+from helpers.audit import expected_pages, integrity, pages, quoted_numbers, rebuild, records
+from helpers.audit.results import check_results
+from helpers.book import built_files, manifest
+from helpers.book.analyses import SOURCES, analysis_names
+from helpers.book.quoted_numbers import Number, numbers
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.figures.executed import Shown
+from helpers.records import checksums
+from helpers.records.findings import Finding, Report
+from helpers.results.tables import Tables, load_tables
+from helpers.study.catalogue import entry
 
 HTML = "html"
 Check = Callable[[], tuple[int, list[Finding]]]
@@ -31,27 +33,29 @@ def audit(execute: bool = True) -> Report:
     _note(report, "files of data", checksums.check)
     _note(report, "runs", lambda: records.check(records.record_files()))
     shown = _read_shown(html, analysis_names(), report)
-    _note(report, "inputs of figures", lambda: sealed.check_inputs({k: v.sha256 for k, v in shown.items()}))
-    read = built.read_book(html)
+    _note(
+        report, "inputs of figures", lambda: integrity.check_inputs({k: v.sha256 for k, v in shown.items()})
+    )
+    read = built_files.read_book(html)
     _check_manifest(html, read, report)
     _check_artefacts(html, read, shown, report)
     _note(report, "links", lambda: pages.check_links(html, read))
     if computed := _computed(report):
         tables, known = computed
         _note(report, "results tables", lambda: check_results(html, tables))
-        _note(report, "numbers in the sources", lambda: prose.check(known))
+        _note(report, "numbers in the sources", lambda: quoted_numbers.check(known))
         _note(report, "numbers on pages", lambda: pages.check_numbers(html, read, known))
         runs = [
             str(row["origin"]) for row in tables.results.to_dict("records") if row["source"] != "published"
         ]
-        _note(report, "panels of runs", lambda: expected.check(html, expected.of_runs(runs)))
+        _note(report, "panels of runs", lambda: expected_pages.check(html, expected_pages.of_runs(runs)))
         _note(
             report,
             "verdicts and findings",
-            lambda: expected.check(html, expected.of_prose(html, tables, shown)),
+            lambda: expected_pages.check(html, expected_pages.of_prose(html, tables, shown)),
         )
     if execute:
-        _note(report, "figures made again", lambda: remade.check(html, shown))
+        _note(report, "figures made again", lambda: rebuild.check(html, shown))
     return report
 
 
@@ -67,14 +71,16 @@ def audit_figure(name: str, execute: bool = True) -> Report:
     inputs = {file for item in shown.values() for file in item.inputs}
     _note(report, "files of data", lambda: _only(inputs, checksums.check()[1]))
     _note(report, "runs", lambda: records.check(records.record_files(inputs)))
-    _note(report, "inputs of figures", lambda: sealed.check_inputs({k: v.sha256 for k, v in shown.items()}))
-    _note(report, "files of the book", lambda: sealed.check_figure(html, manifest.read(html), name))
-    _note(report, "package", lambda: sealed.check_sources(manifest.read(html), "src/"))
-    _check_artefacts(html, built.read_book(html), shown, report)
+    _note(
+        report, "inputs of figures", lambda: integrity.check_inputs({k: v.sha256 for k, v in shown.items()})
+    )
+    _note(report, "files of the book", lambda: integrity.check_figure(html, manifest.read(html), name))
+    _note(report, "package", lambda: integrity.check_sources(manifest.read(html), "src/"))
+    _check_artefacts(html, built_files.read_book(html), shown, report)
     runs = sorted({record for item in shown.values() for record in item.records})
-    _note(report, "panels of runs", lambda: expected.check(html, expected.of_runs(runs)))
+    _note(report, "panels of runs", lambda: expected_pages.check(html, expected_pages.of_runs(runs)))
     if execute:
-        _note(report, "figures made again", lambda: remade.check(html, shown))
+        _note(report, "figures made again", lambda: rebuild.check(html, shown))
     return report
 
 
@@ -86,23 +92,27 @@ def _built_book() -> Path:
 
 
 def _check_artefacts(
-    html: Path, read: dict[str, built.Page], shown: dict[str, Shown], report: Report
+    html: Path, read: dict[str, built_files.Page], shown: dict[str, Shown], report: Report
 ) -> None:
     _note(report, "plots and downloads", lambda: pages.check_artefacts(html, read, shown))
-    _note(report, "figures and tables", lambda: expected.check(html, expected.of_artefacts(html, shown)))
+    _note(
+        report,
+        "figures and tables",
+        lambda: expected_pages.check(html, expected_pages.of_artefacts(html, shown)),
+    )
 
 
-def _check_manifest(html: Path, read: dict[str, built.Page], report: Report) -> None:
+def _check_manifest(html: Path, read: dict[str, built_files.Page], report: Report) -> None:
     try:
         written = manifest.read(html)
     except UserError as error:
         report.add("files of the book", 1, [Finding.of_error(error)])
         return
     before = len(report.findings)
-    _note(report, "files of the book", lambda: sealed.check_files(html, written))
-    _note(report, "sources of the book", lambda: sealed.check_sources(written))
+    _note(report, "files of the book", lambda: integrity.check_files(html, written))
+    _note(report, "sources of the book", lambda: integrity.check_sources(written))
     if len(report.findings) == before:  # else what follows would tell the same again
-        _note(report, "entries of the manifest", lambda: sealed.check_content(html, read, written))
+        _note(report, "entries of the manifest", lambda: integrity.check_content(html, read, written))
 
 
 def _read_shown(html: Path, names: list[str], report: Report) -> dict[str, Shown]:
@@ -110,9 +120,9 @@ def _read_shown(html: Path, names: list[str], report: Report) -> dict[str, Shown
     shown = {}
     for name in names:
         try:
-            shown[name] = remade.read_executed(html / manifest.EXECUTED / f"{name}.ipynb")
+            shown[name] = rebuild.read_executed(html / manifest.EXECUTED / f"{name}.ipynb")
         except UserError as error:
-            report.add("executed analyses", 0, [Finding.of_error(error, remade.REBUILD)])
+            report.add("executed analyses", 0, [Finding.of_error(error, rebuild.REBUILD)])
     report.add("executed analyses", len(names), _other_cells(html, shown))
     return shown
 
@@ -122,9 +132,9 @@ def _other_cells(html: Path, shown: dict[str, Shown]) -> list[Finding]:
     findings = []
     for name in shown:
         executed = html / manifest.EXECUTED / f"{name}.ipynb"
-        if remade.sources_of(executed) != remade.sources_of(SOURCES / f"{name}.ipynb"):
+        if rebuild.sources_of(executed) != rebuild.sources_of(SOURCES / f"{name}.ipynb"):
             said = f"text or code is not that of notebooks/analysis/{name}.ipynb"
-            findings.append(Finding(paths.relative(executed), said, remade.REBUILD))
+            findings.append(Finding(paths.relative(executed), said, rebuild.REBUILD))
     return findings
 
 

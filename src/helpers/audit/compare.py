@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
-from helpers.shown import Shown
+from helpers.figures.executed import Shown
 
 RELATIVE_TOLERANCE = 1e-9
 _TEXTS = ("label", "kind", "finding", "note", "function", "inputs", "rebuild", "body")

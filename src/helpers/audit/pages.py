@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from helpers import paths
-from helpers.audit import prose
-from helpers.audit.built import Page
+from helpers.audit import quoted_numbers
 from helpers.audit.compare import csv_difference, json_difference
-from helpers.audit.findings import Finding
-from helpers.images import drawn_before
-from helpers.numbers import Number
-from helpers.shown import Shown
+from helpers.book.built_files import Page
+from helpers.book.images import drawn_before
+from helpers.book.quoted_numbers import Number
+from helpers.core import paths
+from helpers.figures.executed import Shown
+from helpers.records.findings import Finding
 
 REBUILD = "build the book again: make book"
 _OUTSIDE = ("http", "https", "mailto", "data", "javascript", "blob")
@@ -54,8 +54,8 @@ def check_numbers(
 ) -> tuple[int, list[Finding]]:
     """Compare the computed numbers of the pages with those computed now; returns how many, and what is off."""
     sources = {
-        PurePosixPath(name).with_suffix(".html").as_posix(): Counter(prose.used_numbers(text))
-        for name, text in prose.texts().items()
+        PurePosixPath(name).with_suffix(".html").as_posix(): Counter(quoted_numbers.used_numbers(text))
+        for name, text in quoted_numbers.texts().items()
     }
     count, findings = 0, []
     for page, parts in pages.items():

@@ -8,7 +8,6 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from helpers import paths
 from helpers.claims import (
     abstract,
     cards,
@@ -26,8 +25,9 @@ from helpers.claims import (
     variability,
 )
 from helpers.claims.registry import FUNCTIONS, READINGS
-from helpers.errors import UserError
-from helpers.validation import Strict, load_yaml, parse
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.core.validation import Strict, load_yaml, parse
 
 CLAIMS = paths.STUDY / "claims.yaml"
 MODULES = (

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from helpers.accounting import TITLES
 from helpers.claims.source import Row, Source, number, run_key, text, whole
 from helpers.claims.values import Untestable, Value
 from helpers.claims.wording import TRADITIONAL, dataset_title
-from helpers.study import PAPER_EMBEDDING, model_title
+from helpers.results.accounting import TITLES
+from helpers.study.catalogue import PAPER_EMBEDDING, model_title
 
 _QUANTITIES = {
     "accuracy": "the accuracy",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from helpers.claims.ledger import Assessment
 from helpers.claims.verdicts import AGREES, DEPENDS, DIFFERS, FAILS, HOLDS, OPEN, ROUNDED, UNKNOWN
-from helpers.results import Tables
-from helpers.study import paper_models, study
+from helpers.results.tables import Tables
+from helpers.study.catalogue import paper_models, study
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import Untestable, Value, largest, mean, positive, smallest
 from helpers.claims.wording import EVERYONE, LLM, names, number
 from helpers.statistics import power
-from helpers.study import LanguageModel, model_title, study
+from helpers.study.catalogue import LanguageModel, model_title, study
 
 _PARAMETERS = {"jamba-mini-1.5": "jamba_b", "llama-3.1-70b": "llama_b", "qwen-2.5-72b": "qwen_b"}
 """The numbers of the sentence, in billions."""

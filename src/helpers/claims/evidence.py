@@ -15,7 +15,7 @@ from helpers.claims.wording import (
     names,
     printed_title,
 )
-from helpers.study import PAPER_EMBEDDING, model_title, paper_datasets, study
+from helpers.study.catalogue import PAPER_EMBEDDING, model_title, paper_datasets, study
 
 ANY = "any machine"
 

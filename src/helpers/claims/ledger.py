@@ -24,7 +24,7 @@ from helpers.claims.verdicts import (
     is_close,
     word,
 )
-from helpers.results import Tables
+from helpers.results.tables import Tables
 
 _CLOSE = {MET: "; rounding could overturn this", NEARLY: "; the numbers as they stand miss it"}
 _INFERRED = "; this rests on an inference of ours, which refutes no statement"
@@ -126,7 +126,7 @@ def evaluate(
 ) -> list[Assessment]:
     """Recompute every claim from the rows of one source.
 
-    `mode` is the accounting of energy (`helpers.accounting`): by default the published total for published
+    `mode` is the accounting of energy (`helpers.results.accounting`): by default the published total for published
     values and the measured components for a campaign. A source without rows leaves every claim untested.
     `claims` are the project's unless given.
     """

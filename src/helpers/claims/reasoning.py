@@ -7,7 +7,7 @@ from helpers.claims.noise import noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Value, largest, mean, not_positive, positive, smallest
 from helpers.claims.wording import LLM, OTHER, REASONING, accuracy, dataset_title, energy, names, number
-from helpers.study import model_title
+from helpers.study.catalogue import model_title
 
 
 @claim("deepseek-not-best-in-most-cases")

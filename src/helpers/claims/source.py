@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.accounting import energies
-from helpers.results import Tables, in_paper_mode
+from helpers.results.accounting import energies
+from helpers.results.tables import Tables, in_paper_mode
 from helpers.statistics import power
 
 PUBLISHED = "published"
@@ -34,7 +34,7 @@ class Source:
 
     name: str
     mode: str
-    """Accounting of energy, see `helpers.accounting`."""
+    """Accounting of energy, see `helpers.results.accounting`."""
     rows: Sequence[Row]
     """Rows of `results` with one text at a time, by the companion's protocol, with `energy` under the accounting."""
     batched: Sequence[Row]

@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Mapping
 
-from helpers.accounting import TITLES
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -15,9 +14,10 @@ from helpers.claims.wording import (
     dataset_title,
     number,
 )
+from helpers.results.accounting import TITLES
 from helpers.statistics.accuracy_noise import split_variance
-from helpers.study import model_title, study
-from helpers.test_sets import overlap_of_run
+from helpers.statistics.test_sets import overlap_of_run
+from helpers.study.catalogue import model_title, study
 
 _Run = tuple[str, ...]
 """Model, dataset and record."""

@@ -1,13 +1,13 @@
 """Claims of section 4.1.3 about how much text the models write, of which the paper prints no count."""
 
-from helpers import floor
 from helpers.claims.cells import Run
 from helpers.claims.common import SAME_SIZE, with_numbers
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, corners, largest, positive, smallest
 from helpers.claims.wording import OTHER, REASONING, machine_title
-from helpers.study import LanguageModel, study
+from helpers.study import roofline
+from helpers.study.catalogue import LanguageModel, study
 
 _MACHINES = ("capella", "paula", "clara")
 _SHORT_ANSWERS_ON = "paula"
@@ -91,17 +91,17 @@ def _share_within(tokens: dict[str, Value], limit: float) -> Value:
 
 
 def _most_tokens(run: Run) -> Value:
-    """Return how many tokens per text fit into a run's duration at the least time per token (`helpers.floor`).
+    """Return how many tokens per text fit into a run's duration at the least time per token (`helpers.study.roofline`).
 
     Raises:
         Untestable: where we do not know what the GPU can do.
     """
-    limits = floor.limits_of(str(run.row["gpu_model"]))
+    limits = roofline.limits_of(str(run.row["gpu_model"]))
     model, texts, gpus = study().models[run.model], int(run.row["texts"]), run.count_gpus()
     if limits is None or not isinstance(model, LanguageModel):
         raise Untestable(f"we do not know the memory bandwidth of {run.row['gpu_model']}")
     one, two = (
-        floor.one_by_one(floor.of(model, texts, tokens_out=count), limits, gpus).duration_s
+        roofline.one_by_one(roofline.of(model, texts, tokens_out=count), limits, gpus).duration_s
         for count in (1, 2)
     )
     return corners(lambda duration: 1 + (duration - one) / (two - one), run.duration())

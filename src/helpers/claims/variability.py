@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from helpers.accounting import TITLES
 from helpers.claims.cells import Run
 from helpers.claims.common import NO_EMBEDDING, correlation, said
 from helpers.claims.evidence import ANY, Evidence
@@ -20,7 +19,8 @@ from helpers.claims.wording import (
     names,
     number,
 )
-from helpers.study import model_title
+from helpers.results.accounting import TITLES
+from helpers.study.catalogue import model_title
 
 _SIZES = (
     ("llama-3.1-8b", "llama-3.1-70b"),

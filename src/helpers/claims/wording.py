@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from helpers import units
-from helpers.study import study
+from helpers.core import units
+from helpers.study.catalogue import study
 
 TRADITIONAL, OTHER, REASONING = "Traditional", "Other LLM", "Deepseek"
 LLM = (OTHER, REASONING)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from helpers.metering.clocks import Moved
 from helpers.metering.meter import Reading, SourceReading, Window
-from helpers.record import Check, Energy
+from helpers.records.storage import Check, Energy
 
 CLOCKS_APART = 0.05
 JUMP_S = 0.5

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from helpers.metering.choice import PERIODS, choose, codecarbon_reading, counter_reading
 from helpers.metering.clocks import moment, moved
+from helpers.metering.codecarbon import Tracker, open_tracker
 from helpers.metering.counters import Absent, Counter, CounterLost
-from helpers.metering.edges import energy_j, lines_after, lines_before
+from helpers.metering.edge_interpolation import energy_j, lines_after, lines_before
 from helpers.metering.nvml import GpuDevice, in_nvml_order, open_nvml
 from helpers.metering.ram import codecarbon_ram, paper_ram
 from helpers.metering.rapl import POWERCAP, open_rapl
 from helpers.metering.readings import Reading, SourceReading, Window, add, scale
-from helpers.metering.tracker import Tracker, open_tracker
-from helpers.record import Check, Energy
+from helpers.metering.source_selection import PERIODS, choose, codecarbon_reading, counter_reading
+from helpers.records.storage import Check, Energy
 
 __all__ = [
     "Meter",
@@ -158,7 +158,7 @@ def open_meter(
     """Start the meter.
 
     Args:
-        ram_gb: memory that the run may use (`helpers.machine`).
+        ram_gb: memory that the run may use (`helpers.records.hardware`).
         gpu_uuids: the GPUs that the run uses; by default those that the environment gives to it.
         counters: counters to use in place of the machine's.
         clock: monotonic clock in seconds; both edges of a window are read on it.

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from pathlib import Path
 from typing import Any, Protocol
 
-from helpers.machine import detect
 from helpers.metering.meter import Reading, open_meter
+from helpers.records.hardware import detect
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 

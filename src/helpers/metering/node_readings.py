@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from helpers.metering.meter import Reading
-from helpers.record import Check, Component, Energy, Method
+from helpers.records.storage import Check, Component, Energy, Method
 
 TOGETHER = 0.01
 """Part of the duration by which the meters may start, or stop, apart."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from helpers.errors import PassingError, UserError
+from helpers.core.errors import PassingError, UserError
 from helpers.metering.node_actor import MakeMeter, NodeActor, this_machine
 from helpers.metering.node_readings import NodeReading, NodesReading, combine
 

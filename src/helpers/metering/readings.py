@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from helpers.metering.clocks import Moved
-from helpers.record import Component, Energy, Method
+from helpers.records.storage import Component, Energy, Method
 
 
 @dataclass(frozen=True)

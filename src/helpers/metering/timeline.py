@@ -17,9 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-from helpers.errors import UserError
-from helpers.metering.collector import ABOUT, PERIOD_S, READY, STOP, About, main
+from helpers.core.errors import UserError
 from helpers.metering.sampling import gpu_column, rapl_column
+from helpers.metering.sampling_process import ABOUT, PERIOD_S, READY, STOP, About, main
 
 if TYPE_CHECKING:  # the process that samples loads this module, and needs none of it
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from scipy.stats import t as student
 
-from helpers.results import in_paper_mode
+from helpers.results.tables import in_paper_mode
 from helpers.statistics.accuracy_noise import (
     Z,
     effective_texts,

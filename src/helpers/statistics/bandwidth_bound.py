@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers import floor
-from helpers.floor import GpuLimits
-from helpers.study import LanguageModel, Machine, study
+from helpers.study import roofline
+from helpers.study.catalogue import LanguageModel, Machine, study
+from helpers.study.roofline import GpuLimits
 
 ANSWER = "[[ ## category ## ]]\n{category}\n\n[[ ## completed ## ]]"
 """An answer in DSPy's template: what the prompt of the paper asks for (Appendix A)."""
@@ -74,12 +74,12 @@ def language_model(model: str) -> LanguageModel:
 def bytes_per_token(model: str) -> float:
     """Return the bytes of weights that one token of one answer uses, which have to be read for it."""
     entry = language_model(model)
-    return floor.BYTES_PER_PARAMETER * 1e9 * (entry.active_parameters_b or entry.parameters_b)
+    return roofline.BYTES_PER_PARAMETER * 1e9 * (entry.active_parameters_b or entry.parameters_b)
 
 
 def token_s(model: str, gpu: GpuLimits, gpus_per_node: int) -> float:
     """Return the least seconds that a token of one answer takes: the weights that it uses, read once."""
-    return floor.read_s(bytes_per_token(model) / floor.BYTES_PER_PARAMETER, gpu, gpus_per_node)
+    return roofline.read_s(bytes_per_token(model) / roofline.BYTES_PER_PARAMETER, gpu, gpus_per_node)
 
 
 def most_tokens(text_s: float, one_token_s: float) -> int:
@@ -175,7 +175,7 @@ def most_on_card(rows: pd.DataFrame, card: str) -> pd.Series:
     """Return the most tokens of runs on one node if their card had been another one, by its key in data/study/gpus.yaml."""
     return pd.Series(
         [
-            most_tokens(_text_s(row), token_s(str(row["model"]), floor.gpus()[card], int(row["gpus"])))
+            most_tokens(_text_s(row), token_s(str(row["model"]), roofline.gpus()[card], int(row["gpus"])))
             for _, row in rows.iterrows()
         ],
         rows.index,
@@ -188,7 +188,7 @@ def least_bandwidth_tb_per_s(rows: pd.DataFrame) -> float:
 
     It tells how much a verdict hangs on the bandwidth of a card that is not exactly known.
     """
-    rates = rows["gpu_model"].map(lambda card: floor.gpus()[card].bandwidth_tb_per_s)
+    rates = rows["gpu_model"].map(lambda card: roofline.gpus()[card].bandwidth_tb_per_s)
     return float((rates * rows["complete_tokens"] * rows["token_s"] / rows["text_s"]).max())
 
 
@@ -199,7 +199,7 @@ def _most_with(row: "pd.Series[Any]", gpus: int) -> int:
 def _may_be(model: str, machine: Machine, gpus: int) -> bool:
     """Say whether a node has so many GPUs, and a model can be split over them: even heads, memory for all weights."""
     entry = language_model(model)
-    weights_gb = floor.BYTES_PER_PARAMETER * entry.parameters_b
+    weights_gb = roofline.BYTES_PER_PARAMETER * entry.parameters_b
     fits = weights_gb < gpus * (machine.gpu_memory_gb or 0)
     return fits and gpus <= machine.gpus_per_node and entry.heads % gpus == 0
 
@@ -227,7 +227,7 @@ def _text_s(row: "pd.Series[Any]") -> float:
 
 
 def _limits(row: "pd.Series[Any]") -> GpuLimits:
-    limits = floor.limits_of(str(row["gpu_model"]))
+    limits = roofline.limits_of(str(row["gpu_model"]))
     if limits is None:
         raise KeyError(f"data/study/gpus.yaml has no {row['gpu_model']}")
     return limits

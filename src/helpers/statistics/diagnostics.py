@@ -5,7 +5,7 @@ import statsmodels.formula.api as smf
 
 from helpers.statistics import regression
 from helpers.statistics.regression import Fit
-from helpers.study import model_title
+from helpers.study.catalogue import model_title
 
 
 def influence(fitted: Fit) -> pd.DataFrame:

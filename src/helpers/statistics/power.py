@@ -8,8 +8,8 @@ from itertools import combinations
 import pandas as pd
 from scipy.stats import chi2 as chi2_distribution
 
-from helpers.accounting import energies
 from helpers.metering.ram import RAM_W_PER_GB
+from helpers.results.accounting import energies
 
 CPU_FALLBACK_W = 85 * 0.5
 """CodeCarbon's CPU power where it does not know the CPU: `POWER_CONSTANT` x `CONSUMPTION_PERCENTAGE_CONSTANT`

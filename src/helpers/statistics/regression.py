@@ -13,9 +13,9 @@ import pandas as pd
 import statsmodels.formula.api as smf
 from scipy.stats import t
 
-from helpers.accounting import energies
-from helpers.errors import UserError, nearest
-from helpers.results import in_paper_mode, select
+from helpers.core.errors import UserError, nearest
+from helpers.results.accounting import energies
+from helpers.results.tables import in_paper_mode, select
 
 TERMS = {
     "duration": "duration_s",

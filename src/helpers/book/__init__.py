@@ -1,0 +1,1 @@
+"""The book: analyses executed, pages staged, HTML built."""

@@ -1,0 +1,63 @@
+"""The way from every figure to its inputs, from those to the runs, from the runs to their environments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.core import paths
+from helpers.figures.executed import Shown, read_shown
+from helpers.records.storage import Environment, Record, read_record
+from helpers.results.tables import Tables
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Figures and tables, runs and environments, and which of them belong together."""
+
+    shown: Mapping[str, Shown]
+    """Figures and tables by name."""
+    runs: Mapping[str, Record]
+    """By the record as seen from the root of the project."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """sha256 of every input but the records."""
+        found = {
+            file: digest
+            for item in self.shown.values()
+            for file, digest in item.sha256.items()
+            if file not in item.records
+        }
+        return {name: found[name] for name in sorted(found)}
+
+    @property
+    def environments(self) -> list[Environment]:
+        """Return what the runs were made in, each once, in the order of the runs."""
+        found: list[Environment] = []
+        for record in self.runs.values():
+            if record.environment not in found:
+                found.append(record.environment)
+        return found
+
+    def users(self, file: str) -> list[Shown]:
+        """Return the figures and tables that are computed from a file."""
+        return [item for item in self.shown.values() if file in item.inputs]
+
+
+def read_trail(executed: Path, tables: Tables) -> Trail:
+    """Read the trail of all executed analyses of a folder; one that shows nothing is left out.
+
+    Args:
+        executed: the folder.
+        tables: the results tables, which say what runs there are.
+    """
+    shown = [read_shown(file) for file in sorted(executed.glob("[!.]*.ipynb")) if ".partial" not in file.name]
+    rows = tables.results[tables.results["source"] != "published"]
+    runs = {name: read_record(paths.ROOT / name) for name in map(str, rows["origin"])}
+    return Trail({item.name: item for item in sorted(shown, key=_place)}, runs)
+
+
+def _place(item: Shown) -> tuple[int, str]:
+    """Put the paper's figures first, then its tables, then what this book adds."""
+    kinds = ("Figure ", "Table ")
+    return next((i for i, kind in enumerate(kinds) if item.label.startswith(kind)), len(kinds)), item.label

@@ -1,0 +1,135 @@
+"""Tries to measure a run of a campaign: noted beside the place of its record until one succeeds."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from helpers.core import paths
+from helpers.core.errors import PassingError, Terminated, UserError
+from helpers.core.validation import Strict, parse_json
+from helpers.records.storage import RECORD
+from helpers.study.catalogue import NAME
+
+
+class Attempt(Strict):
+    """The last try of a run that has no record."""
+
+    run_id: str = Field(pattern=NAME)
+    """The run."""
+    number: int = Field(ge=1)
+    """Which try of one call of `run` it was."""
+    began: str
+    """When it began, UTC."""
+    ended: str | None
+    """When it failed; null while it goes on, and where it ended without a word."""
+    passes: bool | None
+    """Whether the cause may be gone at the next try; null as long as it has not failed."""
+    reason: str | None
+    """Why it failed, in one line."""
+
+    @model_validator(mode="after")
+    def _failed_or_not(self) -> Self:
+        if len({self.ended is None, self.passes is None, self.reason is None}) > 1:
+            raise ValueError("'ended', 'passes' and 'reason' are given together, or none of them")
+        return self
+
+
+def attempt_file(folder: Path) -> Path:
+    """Return where the tries of the run are noted whose record appears in `folder`."""
+    return folder.with_name(f"{folder.name}.attempt.json")
+
+
+def read_attempt(folder: Path) -> Attempt | None:
+    """Return the last try of a run; None where there was none, or the run has its record.
+
+    Raises:
+        UserError: one line with file and field where the note is not valid.
+    """
+    file = attempt_file(folder)
+    if (folder / RECORD).exists():
+        return None
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"{paths.relative(file)}: cannot be read: {error.strerror}") from None
+    return parse_json(Attempt, text, paths.relative(file))
+
+
+@contextmanager
+def attempting(folder: Path, number: int) -> Iterator[None]:
+    """Note that a run is tried, and why it failed where it does; a run that succeeds leaves no note.
+
+    A process that is killed, or told to end, leaves a note that it has begun: whoever waits for it finds neither end nor
+    record.
+    """
+    begun = Attempt(run_id=folder.name, number=number, began=now(), ended=None, passes=None, reason=None)
+    note(folder, begun)
+    try:
+        yield
+    except Terminated:  # by SLURM, say: whoever waits for it finds out why
+        raise
+    except KeyboardInterrupt:
+        _forget(folder)
+        raise
+    except UserError as error:
+        _failed(folder, begun, str(error), isinstance(error, PassingError))
+        raise
+    except OSError as error:
+        _failed(folder, begun, f"{error.filename or 'input or output'}: {error.strerror or error}", False)
+        raise
+    except Exception as error:
+        _failed(folder, begun, f"{type(error).__name__}: {error}", False)
+        raise
+    _forget(folder)
+
+
+def note(folder: Path, attempt: Attempt) -> None:
+    """Write the note of a run, whole or not at all."""
+    file = attempt_file(folder)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        scratch.write_text(attempt.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        scratch.replace(file)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
+    """Note that a run was given up which ended without a word of its own."""
+    try:
+        known = read_attempt(folder)
+    except UserError:  # the process may have been killed while it wrote
+        known = None
+    began = now() if known is None else known.began
+    given_up = Attempt(
+        run_id=folder.name, number=number, began=began, ended=now(), passes=passes, reason=_one_line(reason)
+    )
+    note(folder, given_up)
+    return given_up
+
+
+def now() -> str:
+    """Return the time, UTC, as records write it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _failed(folder: Path, begun: Attempt, reason: str, passes: bool) -> None:
+    ended = begun.model_copy(update={"ended": now(), "passes": passes, "reason": _one_line(reason)})
+    with suppress(OSError):  # the disk may be full; the reason is told on the terminal, too
+        note(folder, ended)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _forget(folder: Path) -> None:
+    attempt_file(folder).unlink(missing_ok=True)

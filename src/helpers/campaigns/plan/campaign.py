@@ -1,0 +1,294 @@
+"""The plan of a campaign: a line per run, what has to be downloaded, and what all of it adds up to."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from helpers.campaigns.plan.assignment import MEASURED_BY_RUN, STATES, PlacedRun, State, place_runs, state_of
+from helpers.campaigns.plan.estimate import Expectation, expect
+from helpers.campaigns.plan.reference_runs import Known, load_known
+from helpers.campaigns.plan.requirements import missing_data, stored_bytes
+from helpers.campaigns.plan.target import Place, at_hand, of_catalogue, place_for
+from helpers.core import paths
+from helpers.core.errors import UserError, nearest
+from helpers.measure.llm import WARM_UP_TEXTS
+from helpers.measure.parameters import LlmPlan, Plan
+from helpers.measure.run import IDLE_S
+from helpers.models import hub
+from helpers.models.hub_files import HubItem, Kind, needed, wanted_files
+from helpers.records.storage import Record
+from helpers.study.campaigns import filed_under
+from helpers.study.carbon_intensity import Grid, co2e_g, grids
+from helpers.study.catalogue import entry, study
+
+GRID = "germany"
+"""Where the paper's machines stand."""
+S_PER_HOUR = 3600.0
+_NAMED = {"model", "dataset", "machine", "campaign", "gpus", "nodes", "splits"}
+"""Parameters that a planned run, or the plan, has by itself."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a campaign, before anything starts. What is unknown is None, with the reason in `expected`."""
+
+    run_id: str
+    state: State
+    notebook: str
+    model: str
+    dataset: str
+    machine: str
+    gpus: int
+    """On each node."""
+    nodes: int
+    splits: int
+    settings: Mapping[str, Any]
+    """Parameters that are not as the notebook declares them, beside the above."""
+    expected: Expectation
+    """Of a pass."""
+    duration_s: float | None
+    """Of the run: cooling down, windows, warming up and the idle phases; loading and training are not in it. Of a run that
+    is done what all its phases took, loading and training included."""
+    energy_wh: float | None
+    """Of its windows and of warming up; of a run that is done of all its phases."""
+    co2e_g: float | None
+    gpu_hours: float | None
+    reasons: tuple[str, ...]
+    """Why it cannot run, why the last try failed, or why the record that is there is refused; of a machine that is not at
+    hand also what has to be seen to."""
+    published_in: tuple[str, ...]
+    reconstruction: str | None
+
+
+@dataclass(frozen=True)
+class Download:
+    """Something on the hub that runs of the campaign need."""
+
+    kind: Kind
+    name: str
+    revision: str
+    size_bytes: int | None
+    """On disk, and to be loaded; None where the catalogue does not tell."""
+    present: bool
+    gated: bool | None
+    runs: int
+    """That need it and are not done."""
+    runnable: int
+    """Of them, those that can run on the machine."""
+
+
+@dataclass(frozen=True)
+class Provision:
+    """Data that the hub does not have, so that somebody has to put it there."""
+
+    dataset: str
+    file: str
+    runs: int
+    """That need it and are not done."""
+
+
+@dataclass(frozen=True)
+class Total:
+    """What the runs of one state add up to; `unknown_...` of them are not in a sum."""
+
+    runs: int
+    duration_s: float
+    unknown_durations: int
+    energy_wh: float
+    co2e_g: float
+    unknown_energies: int
+    gpu_hours: float
+    unknown_gpu_hours: int
+
+
+@dataclass(frozen=True)
+class CampaignPlan:
+    """What a campaign will take."""
+
+    campaign: str
+    filed_under: str
+    machine: str
+    here: bool
+    """Whether that is the machine at hand."""
+    grid: str
+    runs: Sequence[PlannedRun]
+    downloads: Sequence[Download]
+    provisions: Sequence[Provision]
+    totals: Mapping[State, Total]
+    free_bytes: int | None
+    """Where the hub's files are kept."""
+
+
+def plan_campaign(
+    name: str,
+    machine: str | None = None,
+    grid: str = GRID,
+    known: Known | None = None,
+    here: Place | None = None,
+) -> CampaignPlan:
+    """Plan a campaign for the machine at hand, or for one of the catalogue.
+
+    Args:
+        name: the campaign.
+        machine: a machine of the catalogue; the one at hand where None.
+        grid: whose electricity; a name of data/study/grids.yaml.
+        known: runs to expect from; by default the paper's and the records at hand.
+        here: the machine at hand.
+
+    Raises:
+        UserError: one line with file and field for a fault in the campaign, and for an unknown name.
+    """
+    here = here or at_hand()
+    target = here if machine is None else _target(machine, here)
+    electricity = entry("grid", grids(), grid, "--grid: ")
+    placed = place_runs(name, target)
+    known = known or load_known()
+    planned = [_planned(item, target, known, electricity) for item in placed]
+    pairs = list(zip(placed, planned, strict=True))
+    left = [item.plan for item, run in pairs if run.state != "done"]
+    runnable = [item.plan for item, run in pairs if run.state in MEASURED_BY_RUN]
+    return CampaignPlan(
+        campaign=name,
+        filed_under=filed_under(name, study()),
+        machine=target.name,
+        here=target.here,
+        grid=grid,
+        runs=planned,
+        downloads=_downloads(left, runnable),
+        provisions=_provisions(left, target),
+        totals={state: _total([run for run in planned if run.state == state]) for state in STATES},
+        free_bytes=hub.free_bytes() if target.here else None,
+    )
+
+
+def _target(machine: str, here: Place) -> Place:
+    if machine == here.name:
+        return here
+    if machine not in study().machines:
+        raise UserError(
+            f"--machine {machine}: unknown machine ({nearest(machine, [here.name, *study().machines])})"
+        )
+    found = place_for(machine, here, "--machine")
+    return found if found.here else of_catalogue(machine)
+
+
+def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) -> PlannedRun:
+    run, plan = placed.run, placed.plan
+    state, reasons, record = state_of(placed, target)
+    expected = expect(plan, placed.place, known)
+    if record is not None and state == "done":  # one that is filed is measured again
+        duration_s, energy_wh = _taken(record)
+    else:
+        duration_s, energy_wh = _to_take(plan, expected)
+    total_gpus = plan.gpus * plan.nodes
+    return PlannedRun(
+        run_id=plan.run_id,
+        state=state,
+        notebook=plan.notebook,
+        model=plan.parameters.model,
+        dataset=plan.parameters.dataset,
+        machine=plan.machine,
+        gpus=plan.gpus,
+        nodes=plan.nodes,
+        splits=plan.parameters.splits,
+        settings=plan.parameters.model_dump(exclude_defaults=True, exclude=_NAMED),
+        expected=expected,
+        duration_s=duration_s,
+        energy_wh=energy_wh,
+        co2e_g=None if energy_wh is None else co2e_g(energy_wh, electricity),
+        gpu_hours=0.0
+        if not total_gpus
+        else None
+        if duration_s is None
+        else total_gpus * duration_s / S_PER_HOUR,
+        reasons=reasons,
+        published_in=run.published_in,
+        reconstruction=run.reconstruction,
+    )
+
+
+def _taken(record: Record) -> tuple[float | None, float | None]:
+    """Return what a run took: all its phases."""
+    energies = [phase.energy.total_wh for phase in record.phases]
+    known = [energy for energy in energies if energy is not None]
+    seconds = sum(phase.duration_s for phase in record.phases)
+    return seconds, sum(known) if len(known) == len(energies) else None
+
+
+def _to_take(plan: Plan, expected: Expectation) -> tuple[float | None, float | None]:
+    """Return what a run will take: in every split its window, in whole passes, and what warms it up before."""
+    if expected.pass_s is None or expected.pass_s <= 0:
+        return None, None
+    texts = study().datasets[plan.parameters.dataset].split.test
+    warm_up = 1.0
+    if isinstance(plan, LlmPlan):
+        warm_up = min(1.0, max(WARM_UP_TEXTS, plan.parameters.concurrency) / texts)
+    in_window = max(1, math.ceil(plan.parameters.window_s / expected.pass_s))
+    passes = plan.parameters.splits * (in_window + warm_up)
+    energy_wh = None if expected.pass_wh is None else passes * expected.pass_wh
+    return passes * expected.pass_s + 2 * IDLE_S + plan.parameters.cool_down_s, energy_wh
+
+
+def _total(runs: Sequence[PlannedRun]) -> Total:
+    durations = [run.duration_s for run in runs if run.duration_s is not None]
+    energies = [run for run in runs if run.energy_wh is not None]
+    hours = [run.gpu_hours for run in runs if run.gpu_hours is not None]
+    return Total(
+        runs=len(runs),
+        duration_s=math.fsum(durations),
+        unknown_durations=len(runs) - len(durations),
+        energy_wh=math.fsum(run.energy_wh or 0.0 for run in energies),
+        co2e_g=math.fsum(run.co2e_g or 0.0 for run in energies),
+        unknown_energies=len(runs) - len(energies),
+        gpu_hours=math.fsum(hours),
+        unknown_gpu_hours=len(runs) - len(hours),
+    )
+
+
+def _downloads(left: Iterable[Plan], runnable: Iterable[Plan]) -> list[Download]:
+    """Return what the runs that are left need from the hub, each thing once, with how many need it, and how many can run."""
+    able = {(item.kind, item.name, item.revision): runs for item, runs in needed(runnable).items()}
+    found = []
+    for item, runs in needed(left).items():
+        key = (item.kind, item.name, item.revision)
+        size_bytes, gated = _facts(item)
+        found.append(Download(*key, size_bytes, hub.complete(item), gated, runs, able.get(key, 0)))
+    return found
+
+
+def _facts(item: HubItem) -> tuple[int | None, bool | None]:
+    """Return the size of what is wanted of a repository, and whether it is gated; None where that is not known."""
+    size_bytes = _listed_bytes(item)
+    if item.kind != "model":
+        return size_bytes, False
+    for model in study().models.values():
+        if model.family != "Traditional" and model.checkpoint == item.name:
+            if size_bytes is None and item.weights:
+                size_bytes = stored_bytes(model)
+            return size_bytes, model.gated
+    return size_bytes, None
+
+
+def _listed_bytes(item: HubItem) -> int | None:
+    """Return the size that the hub's own list of files tells, where the client has written it down."""
+    listed = hub.listing(item)
+    if listed is None:
+        return None
+    try:
+        return sum(listed[name].size_bytes for name in wanted_files(item, listed))
+    except UserError:  # `fetch` says what the repository lacks
+        return None
+
+
+def _provisions(left: Iterable[Plan], target: Place) -> list[Provision]:
+    """Return the data that somebody has to provide; on a machine that is not at hand it cannot be seen whether it is there."""
+    found: dict[str, Provision] = {}
+    for chosen in (plan.parameters for plan in left):
+        csv = study().datasets[chosen.dataset].csv
+        if csv is None or csv.file == paths.SAMPLE.name:
+            continue
+        if not target.here or missing_data(chosen.dataset, chosen.data_dir) is not None:
+            before = found.get(chosen.dataset)
+            found[chosen.dataset] = Provision(chosen.dataset, csv.file, before.runs + 1 if before else 1)
+    return list(found.values())

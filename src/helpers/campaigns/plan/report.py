@@ -1,0 +1,203 @@
+"""The plan of a campaign as lines to read, and as JSON."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from helpers.campaigns.plan.assignment import State
+from helpers.campaigns.plan.campaign import S_PER_HOUR, CampaignPlan, Download, PlannedRun, Total
+from helpers.core import units
+from helpers.models.hub import cache_folder
+from helpers.study.carbon_intensity import grids
+from helpers.study.datasets import FOLDER_VARIABLE
+
+UNKNOWN = "unknown"
+_STEPS = ((86_400.0, "d"), (S_PER_HOUR, "h"), (60.0, "min"), (0.0, "s"))
+_MEANINGS = {
+    "done": "done",
+    "filed": "filed under data/measurements; run measures them again",
+    "to do": "to do {place}",
+    "failed": "failed, to be tried again {place}",
+    "cannot run": "cannot run {place}",
+    "refused": "a record is in the way",
+}
+
+
+def lines(plan: CampaignPlan) -> Iterator[str]:
+    """Yield the plan: a line per run, then the downloads, then a total per state."""
+    cells = [_cells(run) for run in plan.runs]
+    widths = [max(len(cell) for cell in column) for column in zip(_HEAD, *cells, strict=True)]
+    for row, said in zip((_HEAD, *cells), ("expected from", *map(_said, plan.runs)), strict=True):
+        yield f"{'  '.join(f'{cell:<{width}}' for cell, width in zip(row, widths, strict=True))}  {said}"
+    yield from _of_downloads(plan)
+    yield ""
+    for state, total in plan.totals.items():
+        if total.runs:
+            yield f"{_meaning(state, plan)}: {_sum(total)}"
+    yield (
+        f"machine {plan.machine}{'' if plan.here else ' (not at hand: its data, packages and access were not looked at)'}; "
+        f"CO2e with the electricity of {grids()[plan.grid].title}{_on_top(plan)}"
+    )
+
+
+def _on_top(plan: CampaignPlan) -> str:
+    """Say what an expectation leaves out; what is done tells all that it took."""
+    done = plan.totals["done"].runs
+    if done == len(plan.runs):
+        return ""
+    return "; loading and training come on top" + (", but are in what is done" if done else "")
+
+
+def summary(plan: CampaignPlan) -> str:
+    """Return what is still to be measured, in a few words."""
+    return "; ".join(
+        f"{_meaning(state, plan)}: {_sum(plan.totals[state])}"
+        for state in _TO_MEASURE
+        if plan.totals[state].runs
+    )
+
+
+_TO_MEASURE: tuple[State, ...] = ("to do", "failed", "filed")
+
+
+def _meaning(state: State, plan: CampaignPlan) -> str:
+    return _MEANINGS[state].format(place=_place(plan))
+
+
+def _place(plan: CampaignPlan) -> str:
+    return "here" if plan.here else f"on {plan.machine}"
+
+
+def _runs(count: int) -> str:
+    return units.counted(count, "run")
+
+
+def as_json(plan: CampaignPlan) -> dict[str, Any]:
+    """Return the plan for scripts; what is unknown is null."""
+    return asdict(plan)
+
+
+_HEAD = ("state", "run", "machine", "nodes x GPUs", "time", "energy", "CO2e", "GPU h")
+
+
+def _cells(run: PlannedRun) -> tuple[str, ...]:
+    return (
+        run.state,
+        run.run_id,
+        run.machine,
+        f"{run.nodes} x {run.gpus}",
+        time_of(run.duration_s),
+        energy(run.energy_wh),
+        _mass(run.co2e_g),
+        UNKNOWN if run.gpu_hours is None else f"{run.gpu_hours:.2f}",
+    )
+
+
+def _said(run: PlannedRun) -> str:
+    """Say where the expectation is from, and what stands in the way."""
+    expected = run.expected
+    parts = [expected.duration_from]
+    if expected.energy_from != expected.duration_from:
+        parts.append(f"energy: {expected.energy_from}")
+    if run.state == "done":
+        parts = ["its record"]
+    if run.reconstruction is not None:
+        parts.append("a reconstruction")
+    if run.reasons:
+        parts = [f"{'; '.join(run.reasons)} [{', '.join(parts)}]"]
+    return "; ".join(parts)
+
+
+def _of_downloads(plan: CampaignPlan) -> Iterator[str]:
+    if plan.downloads or plan.provisions:
+        yield ""
+    for given in plan.provisions:
+        yield (
+            f"dataset {given.dataset}: not on the hub; put {given.file} into a folder and name it in {FOLDER_VARIABLE} or "
+            f"data_dir, see book/get_the_data.md ({_runs(given.runs)})"
+        )
+    for item in plan.downloads:
+        size_text = f"size {UNKNOWN}" if item.size_bytes is None else units.size(item.size_bytes)
+        yield f"{item.kind} {item.name}: {size_text}, {_where(item, plan.here)} ({_runs(item.runs)}{_able(item, plan)})"
+    if plan.downloads:
+        yield _to_download(plan)
+
+
+def _able(item: Download, plan: CampaignPlan) -> str:
+    """Say how many of the runs that need something can run; nothing where all can."""
+    if item.runnable == item.runs:
+        return ""
+    some = f", {item.runnable or 'none'} of which can run"
+    return f"{some if item.runs > 1 else ', which cannot run'} {_place(plan)}"
+
+
+def _to_download(plan: CampaignPlan) -> str:
+    """Return what comes over the network for the runs that can run, what for the others, and whether it fits."""
+    absent = [item for item in plan.downloads if not (item.present and plan.here)]
+    wanted = [item for item in absent if item.runnable]
+    others = [item for item in absent if not item.runnable]
+    rest = f"; {_amount(others)} for runs that cannot run {_place(plan)}" if others else ""
+    free = ""
+    if plan.free_bytes is not None:
+        fits = ": not enough" if _known_bytes(wanted) > plan.free_bytes else ""
+        if not fits and _known_bytes(absent) > plan.free_bytes:
+            fits = ": not enough for all"
+        free = f"; {units.size(plan.free_bytes)} free in {cache_folder()}{fits}"
+    return f"to download: {_amount(wanted)}{rest}{free}"
+
+
+def _amount(items: Sequence[Download]) -> str:
+    if not items:
+        return "nothing"
+    unknown = sum(item.size_bytes is None for item in items)
+    if unknown == len(items):
+        return f"{UNKNOWN} ({unknown} without a size)"
+    return f"{units.size(_known_bytes(items))}{_without(unknown)}"
+
+
+def _known_bytes(items: Sequence[Download]) -> int:
+    return sum(item.size_bytes or 0 for item in items)
+
+
+def _where(item: Download, here: bool) -> str:
+    gated = {True: ", gated", None: ", gated or not is unknown", False: ""}[item.gated]
+    return ("in the cache" if item.present else "to download") + gated if here else f"from the hub{gated}"
+
+
+def _sum(total: Total) -> str:
+    parts = [
+        _runs(total.runs),
+        f"{_known(time_of(total.duration_s), total.runs, total.unknown_durations)}",
+        f"{_known(energy(total.energy_wh), total.runs, total.unknown_energies)}",
+        f"{_known(_mass(total.co2e_g), total.runs, total.unknown_energies)} CO2e",
+        f"{_known(f'{total.gpu_hours:.2f}', total.runs, total.unknown_gpu_hours)} GPU hours",
+    ]
+    return ", ".join(parts)
+
+
+def _known(text: str, runs: int, unknown: int) -> str:
+    """Give a sum with the number of runs that are not in it; where none is, it is unknown and not 0."""
+    return UNKNOWN if unknown == runs else f"{text}{_without(unknown)}"
+
+
+def _without(count: int) -> str:
+    return f" + {count} unknown" if count else ""
+
+
+def time_of(seconds: float | None) -> str:
+    """Return a duration in the unit that is read most easily."""
+    if seconds is None:
+        return UNKNOWN
+    size, unit = next((max(size, 1.0), unit) for size, unit in _STEPS if seconds >= size)
+    return f"{units.significant(seconds / size, 2)} {unit}"
+
+
+def energy(wh: float | None) -> str:
+    """Return an energy in the unit that is read most easily."""
+    return UNKNOWN if wh is None else units.energy(wh).replace(units.THIN, " ")
+
+
+def _mass(grams: float | None) -> str:
+    if grams is None:
+        return UNKNOWN
+    return f"{units.significant(grams / 1000, 2)} kg" if grams >= 1000 else f"{units.significant(grams, 2)} g"

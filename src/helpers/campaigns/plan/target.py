@@ -1,0 +1,98 @@
+"""The machine that a campaign is planned for: the one at hand, or one of the catalogue that is not."""
+
+from dataclasses import dataclass, replace
+
+from helpers.core.errors import UserError, nearest, short
+from helpers.records.hardware import Hardware, compute_capabilities, detect, is_card, resolve
+from helpers.records.storage import GpuInfo
+from helpers.study.catalogue import Machine, entry, paper_machines, study
+
+
+@dataclass(frozen=True)
+class Place:
+    """A machine, as far as it is known."""
+
+    name: str
+    here: bool
+    """Whether it is the machine at hand: only then data, packages and access can be looked at."""
+    hardware: Hardware
+    capability: tuple[int, int] | None
+    """The least compute capability of its GPUs; None where it has none, or does not tell."""
+    nodes: int | None
+    """Nodes that there are; None where that is not known."""
+
+    @property
+    def like(self) -> str | None:
+        """The paper's machine with the same GPUs; None where there is none."""
+        if self.name in paper_machines():
+            return self.name
+        return _with_gpu(self.hardware.gpus[0].model) if self.hardware.gpus else None
+
+
+def at_hand() -> Place:
+    """Return the machine at hand, under the name that its runs are recorded by without further settings."""
+    hardware = detect()
+    return Place(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
+
+
+def at_site(machine: str) -> Place:
+    """Return a node of a site, by the machine that the site says it is.
+
+    Files, packages and access are those of the machine at hand: a cluster shares them between its nodes.
+    """
+    here = at_hand()
+    if machine in ("auto", here.name):
+        return here
+    entry("machine", study().machines, machine, "site: machine: ")
+    return replace(of_catalogue(machine), here=True)
+
+
+def of_catalogue(name: str) -> Place:
+    """Return a machine as the catalogue describes it."""
+    machine = study().machines[name]
+    cores = 1  # what the paper prints is ambiguous, and nothing here is reckoned with it
+    hardware = Hardware(machine.cpu, cores, machine.ram_gb, _gpus(machine), None)
+    return Place(name, False, hardware, _capability(machine), machine.nodes)
+
+
+def place_for(machine: str, here: Place, where: str) -> Place:
+    """Return the place of a run, by its parameter `machine`: the one at hand if it can be that one.
+
+    Raises:
+        UserError: one line where no machine has that name.
+    """
+    if machine in ("auto", here.name):
+        return here
+    if machine not in study().machines:
+        known = [here.name, *study().machines]
+        raise UserError(f"{where}: machine: unknown machine {short(machine)} ({nearest(machine, known)})")
+    try:
+        resolve(machine, here.hardware)
+    except UserError:
+        return of_catalogue(machine)
+    return Place(machine, True, here.hardware, here.capability, study().machines[machine].nodes)
+
+
+def _with_gpu(model: str) -> str | None:
+    return next(
+        (
+            name
+            for name, item in paper_machines().items()
+            if item.gpu_model and is_card(item.gpu_model, model)
+        ),
+        None,
+    )
+
+
+def _gpus(machine: Machine) -> tuple[GpuInfo, ...]:
+    if machine.gpu_model is None or machine.gpu_memory_gb is None:
+        return ()
+    gpu = GpuInfo(uuid="unknown", model=machine.gpu_model, memory_gb=machine.gpu_memory_gb)
+    return (gpu,) * machine.gpus_per_node
+
+
+def _capability(machine: Machine) -> tuple[int, int] | None:
+    if machine.gpu_compute_capability is None:
+        return None
+    major, _, minor = str(machine.gpu_compute_capability).partition(".")
+    return int(major), int(minor)

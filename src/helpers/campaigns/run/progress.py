@@ -1,0 +1,125 @@
+"""What a campaign tells while it runs: a line for each run that ends, with what is done and what is left."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.campaigns.job_status import Attempt, read_attempt
+from helpers.campaigns.plan.report import energy, time_of
+from helpers.campaigns.run.schedule import ScheduledRun
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.records.storage import RECORD, read_record
+from helpers.results.tables import describe
+
+
+@dataclass(frozen=True)
+class State:
+    """What has become of a run."""
+
+    record: bool
+    attempt: Attempt | None
+
+
+def state_of(folder: Path) -> State:
+    """Look at a run: its record, or its last try."""
+    if (folder / RECORD).exists():
+        return State(True, None)
+    try:
+        return State(False, read_attempt(folder))
+    except UserError:  # what another version wrote
+        return State(False, None)
+
+
+class Progress:
+    """Watches the runs of a call and tells what is new."""
+
+    def __init__(
+        self,
+        campaign: str,
+        runs: Sequence[ScheduledRun],
+        before: int,
+        total: int,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._folder = paths.RUNS / campaign
+        self._runs = {run.run_id: run for run in runs}
+        self._before, self._total = before, total
+        self._tell = tell
+        self._begun = time.monotonic()
+        self._left = dict(self._runs)
+        self._tries: dict[str, tuple[str, str | None]] = {}
+        """Of each run that was tried and has no record: when the last try began, and why it failed if it did."""
+
+    def look(self) -> None:
+        """Tell what has ended, and what has begun, since the last look."""
+        for run_id in list(self._left):
+            state = state_of(self._folder / run_id)
+            if state.record:
+                del self._left[run_id]
+                self._tries.pop(run_id, None)
+                self._tell(f"{self._said(run_id)} | {self._counted()}")
+            elif state.attempt is not None:
+                self._tried(run_id, state.attempt)
+
+    def failures(self) -> dict[str, str]:
+        """Return the runs that have no record though they were tried, each with the reason."""
+        return {run: str(reason) for run, (_, reason) in self._tries.items() if reason is not None}
+
+    def _tried(self, run_id: str, attempt: Attempt) -> None:
+        key = (attempt.began, attempt.reason)
+        if self._tries.get(run_id) == key:
+            return
+        self._tries[run_id] = key
+        if attempt.reason is None:
+            self._tell(f"{run_id}: begins{f', try {attempt.number}' if attempt.number > 1 else ''}")
+        else:
+            self._tell(f"{run_id}: failed: {attempt.reason} | {self._counted()}")
+
+    def _said(self, run_id: str) -> str:
+        try:
+            return describe(read_record(self._folder / run_id / RECORD))
+        except UserError as error:
+            return f"{run_id}: {error}"
+
+    def _counted(self) -> str:
+        failed = self.failures()
+        running = [name for name in self._tries if name not in failed]
+        left = [run for name, run in self._left.items() if name not in failed]
+        parts = [f"{self._before + len(self._runs) - len(self._left)} of {self._total} done"]
+        parts += [f"{len(running)} running"] if running else []
+        parts += [f"{len(failed)} failed"] if failed else []
+        parts += [f"{len(left)} left: {self._time_left(left)}, {_energy_left(left)}"] if left else []
+        return ", ".join(parts)
+
+    def _time_left(self, left: Sequence[ScheduledRun]) -> str:
+        """Expect of the runs that are left what those that have ended took against what was expected of them."""
+        ended = [run for name, run in self._runs.items() if name not in self._left]
+        expected = sum(run.expected_s or 0.0 for run in ended)
+        known = [run for run in left if run.expected_s is not None]
+        factor = (time.monotonic() - self._begun) / expected if expected else 1.0
+        seconds = factor * sum(run.expected_s or 0.0 for run in known)
+        return _with_unknown(time_of(seconds), len(left), len(left) - len(known))
+
+
+def _energy_left(left: Sequence[ScheduledRun]) -> str:
+    known = [run.expected_wh for run in left if run.expected_wh is not None]
+    return _with_unknown(energy(sum(known)), len(left), len(left) - len(known), "energy ")
+
+
+def _with_unknown(text: str, runs: int, unknown: int, what: str = "time ") -> str:
+    if unknown == runs:
+        return f"{what}unknown"
+    return f"about {text}" + (f" + {unknown} unknown" if unknown else "")
+
+
+def by_reason(runs: dict[str, str]) -> list[str]:
+    """Say which runs have a reason in common; of many only the first is named."""
+    shared: dict[str, list[str]] = {}
+    for run_id, reason in runs.items():
+        shared.setdefault(reason, []).append(run_id)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+        for reason, names in shared.items()
+    ]

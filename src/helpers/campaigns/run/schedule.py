@@ -1,0 +1,205 @@
+"""The schedule of a call of `run`: what Snakemake starts, in which order, with which limits.
+
+It is written once and read by Snakemake here and in every job, so that no job asks its own machine what the campaign is.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from helpers.campaigns.job_status import now
+from helpers.campaigns.plan.assignment import PlacedRun
+from helpers.campaigns.plan.campaign import PlannedRun
+from helpers.campaigns.run.sites import Site
+from helpers.core import paths
+from helpers.core.validation import Strict, parse_json
+from helpers.measure.parameters import LlmPlan, Notebook, Plan
+from helpers.records.storage import writing
+
+FOLDER = paths.RUNS / ".workflow"
+"""Schedules, logs and the lock of the workflow."""
+ORDER = "order.json"
+"""Beside the runs of a campaign: in which order each call of `run` took them, and by which seed."""
+KEPT_S = 30 * 86_400.0
+"""How long schedules and logs are kept."""
+LOAD_S = 900.0
+"""Room in a time limit for what is not expected: starting, loading, training."""
+MORE_EACH_TRY = 2
+"""A run that was not ready in time is given this much more at the next try."""
+
+
+class ScheduledRun(Strict):
+    """A run to be measured."""
+
+    run_id: str
+    notebook: Notebook
+    arguments: list[str]
+    """Of the verb `measure`, without the notebook."""
+    gpus: int = Field(ge=0)
+    """On each node."""
+    nodes: int = Field(ge=1)
+    limit_min: int = Field(ge=1)
+    """Time limit of its job."""
+    expected_s: float | None
+    """Without loading and training; null where it is unknown."""
+    expected_wh: float | None
+
+
+class Schedule(Strict):
+    """The runs of one call, in their order."""
+
+    campaign: str
+    """The name that the runs are filed under."""
+    machine: str
+    began: str
+    """UTC."""
+    seed: int
+    """Of the order."""
+    attempt: int
+    """Which try of its runs this is."""
+    site: Site
+    runs: list[ScheduledRun]
+
+
+class Call(Strict):
+    """The order of one call of `run`, kept beside the runs."""
+
+    began: str
+    """UTC."""
+    seed: int
+    machine: str
+    runs: list[str]
+    """Their names, in their order."""
+
+
+class Order(Strict):
+    """All calls of a campaign."""
+
+    calls: list[Call]
+
+
+def make_schedule(
+    chosen: Iterable[tuple[PlacedRun, PlannedRun]], campaign: str, machine: str, site: Site, seed: int
+) -> Schedule:
+    """Put runs in the order of `seed`.
+
+    Neither warmth nor wear of a machine nor the time of day shall follow a model or a dataset through the campaign.
+    """
+    runs = [_scheduled(placed, planned, site) for placed, planned in chosen]
+    return Schedule(
+        campaign=campaign,
+        machine=machine,
+        began=now(),
+        seed=seed,
+        attempt=1,
+        site=site,
+        runs=sorted(runs, key=lambda run: rank(seed, run.run_id)),
+    )
+
+
+def rank(seed: int, run_id: str) -> bytes:
+    """Return the place of a run in an order: no random generator whose stream may change with a version."""
+    return hashlib.sha256(f"{seed}:{run_id}".encode()).digest()
+
+
+def again(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
+    """Return the schedule of the next try of some runs, with more time for each."""
+    longer = [
+        run.model_copy(update={"limit_min": min(run.limit_min * MORE_EACH_TRY, schedule.site.most_min)})
+        for run in runs
+    ]
+    return schedule.model_copy(update={"attempt": schedule.attempt + 1, "runs": longer})
+
+
+def write_schedule(schedule: Schedule) -> Path:
+    """Write a schedule to a file of its own, for jobs of an earlier call may still read theirs; those of long ago go.
+
+    Raises:
+        UserError: one line with the file where the disk is full.
+    """
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    moment = schedule.began.replace(":", "").replace("-", "")
+    file = FOLDER / f"{schedule.campaign}-{moment}-{schedule.attempt}.json"
+    with writing(file):
+        file.write_text(schedule.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    for other in FOLDER.iterdir():
+        if file.stat().st_mtime - other.stat().st_mtime > KEPT_S:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
+    return file
+
+
+def read_schedule(file: Path) -> Schedule:
+    """Read a schedule.
+
+    Raises:
+        UserError: one line with file and field where it is not valid.
+    """
+    return parse_json(Schedule, file.read_bytes(), paths.relative(file))
+
+
+def note_order(schedule: Schedule) -> None:
+    """Add the order of this call to what is kept beside the runs; it names no folder of this machine."""
+    call = Call(
+        began=schedule.began,
+        seed=schedule.seed,
+        machine=schedule.machine,
+        runs=[run.run_id for run in schedule.runs],
+    )
+    add_calls(paths.RUNS / schedule.campaign / ORDER, [call])
+
+
+def read_order(file: Path) -> list[Call]:
+    """Read the orders of a campaign.
+
+    Raises:
+        UserError: one line with file and field where the file is not valid.
+    """
+    return parse_json(Order, b'{"calls": %b}' % file.read_bytes(), paths.relative(file)).calls
+
+
+def add_calls(file: Path, calls: Sequence[Call]) -> None:
+    """Add the orders of calls to a file, by the time at which they began; those that are in it stay.
+
+    Raises:
+        UserError: one line with the file where it is not valid (with the field), or the disk is full.
+    """
+    known = read_order(file) if file.is_file() else []
+    new = [call for call in calls if call not in known]
+    if not new:
+        return
+    calls_by_time = sorted([*known, *new], key=lambda call: (call.began, call.machine, call.seed))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_name(f".{file.name}.partial")
+    with writing(scratch), scratch.open("w", encoding="utf-8") as out:
+        out.write(json.dumps([call.model_dump() for call in calls_by_time], indent=1) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    scratch.replace(file)
+
+
+def _scheduled(placed: PlacedRun, planned: PlannedRun, site: Site) -> ScheduledRun:
+    plan = placed.plan
+    given = {**plan.parameters.model_dump(), "machine": plan.machine}
+    return ScheduledRun(
+        run_id=plan.run_id,
+        notebook=plan.notebook,
+        arguments=[f"-p{name}={value}" for name, value in given.items() if value != ""],
+        gpus=plan.gpus,
+        nodes=plan.nodes,
+        limit_min=_limit_min(plan, planned.duration_s, site),
+        expected_s=planned.duration_s,
+        expected_wh=planned.energy_wh,
+    )
+
+
+def _limit_min(plan: Plan, expected_s: float | None, site: Site) -> int:
+    if expected_s is None:
+        return site.most_min
+    load_s = plan.parameters.start_timeout_s if isinstance(plan, LlmPlan) else LOAD_S
+    return min(math.ceil((site.limit_factor * expected_s + load_s) / 60), site.most_min)

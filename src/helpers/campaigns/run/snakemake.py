@@ -1,0 +1,130 @@
+"""One try of the runs of a schedule: Snakemake, from its start to its end, however that comes."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from helpers.campaigns.run import jobs, workflow
+from helpers.campaigns.run.schedule import Schedule, write_schedule
+from helpers.campaigns.run.sites import Site
+from helpers.core.errors import PassingError, Terminated
+
+LOOK_S = 0.5
+"""Between two looks at what has become of the runs."""
+ENDS_S = 20.0
+"""For measurements that were told to stop; they remove what they had begun."""
+STOPPING = "stopping: what is being measured goes on to its end; Ctrl-C again stops it at once"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of a try."""
+
+    stopped: bool
+    """With Ctrl-C."""
+    log: Path
+    """All that Snakemake and the measurements printed."""
+
+
+def measure_once(
+    schedule: Schedule, lock: int, look: Callable[[], None], tell: Callable[[str], None]
+) -> Tried:
+    """Let Snakemake measure the runs of a schedule.
+
+    After the first Ctrl-C no further run begins; after the second one what runs is ended. Whatever a run had begun is
+    gone then, and its record is made by the next call.
+
+    Args:
+        schedule: the runs.
+        lock: of the workflow; Snakemake holds it, too.
+        look: called twice a second.
+        tell: prints a line.
+    """
+    file = write_schedule(schedule)
+    log = file.with_suffix(".log")
+    with log.open("wb") as out:
+        options = ["--config", f"schedule={file}", *_of_site(schedule.site)]
+        process = workflow.start("campaign", schedule.site.executor, options, lock, out)
+    try:
+        try:
+            _watch(process, look)
+            return Tried(False, log)
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            tell(STOPPING)
+            _begin_no_more(process, schedule.site)
+            _watch(process, look)
+    except Terminated:
+        _leave(process, schedule.site)
+    except KeyboardInterrupt:
+        tell("stopping at once")
+        _end(process, schedule.site)
+    return Tried(True, log)
+
+
+def _of_site(site: Site) -> Sequence[str]:
+    if site.executor == "local":
+        return []
+    return [
+        *("--jobs", str(site.jobs)),
+        *("--slurm-status-command", "sacct" if site.accounting else "squeue"),
+        *("--slurm-init-seconds-before-status-checks", str(site.check_s)),
+        *("--seconds-between-status-checks", str(site.check_s)),
+        *(["--slurm-no-account"] if site.account is None else []),
+    ]
+
+
+def _watch(process: "subprocess.Popen[bytes]", look: Callable[[], None]) -> None:
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LOOK_S)
+            return
+        look()
+
+
+def _begin_no_more(process: "subprocess.Popen[bytes]", site: Site) -> None:
+    process.terminate()  # Snakemake waits for what runs, and starts nothing
+    if site.executor == "slurm":
+        with suppress(PassingError):
+            jobs.cancel(job for job in jobs.in_queue() if job.pending)
+
+
+def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
+    """End Snakemake and all measurements: first as Ctrl-C does, then by force. A further Ctrl-C does not hinder that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    below = _below(process)
+    if site.executor == "slurm":
+        with suppress(PassingError):
+            jobs.cancel(jobs.in_queue())
+    for child in below:
+        with suppress(psutil.Error):
+            if "helpers" in child.cmdline():
+                child.send_signal(signal.SIGINT)
+    psutil.wait_procs(below, ENDS_S)
+    for child in _below(process):
+        with suppress(psutil.Error):
+            child.kill()
+    process.kill()
+    process.wait()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(process: "subprocess.Popen[bytes]", site: Site) -> None:
+    """End at once, with nobody to tell: what runs here ends, too; jobs run on, and the next call waits for them."""
+    if site.executor == "local":
+        _end(process, site)
+    else:
+        process.kill()
+        process.wait()
+
+
+def _below(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(process.pid).children(recursive=True)
+    return []

@@ -1,0 +1,1 @@
+"""Records and models in and out: fetch, export, import, promote."""

@@ -1,0 +1,279 @@
+"""Get what a campaign needs from the Hugging Face hub, before it goes to nodes without internet, and verify it."""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from helpers.campaigns.plan.assignment import place_runs, recorded
+from helpers.campaigns.plan.requirements import missing_data
+from helpers.campaigns.plan.target import Place, at_hand
+from helpers.campaigns.transfer import hub_download
+from helpers.core import units
+from helpers.core.errors import UserError
+from helpers.core.lock import holding
+from helpers.measure.parameters import Plan
+from helpers.models import hub
+from helpers.models.hub import HubFile
+from helpers.models.hub_files import HubItem, Kind, needed, wanted_files
+from helpers.models.llm.checkpoint import hub_refusal
+from helpers.study.campaigns import filed_under
+from helpers.study.catalogue import study
+
+Say = Callable[[str], None]
+"""Takes a line about what happens."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came of one repository."""
+
+    kind: Kind
+    name: str
+    revision: str
+    runs: int
+    """That need it."""
+    files: int | None
+    """That are there and have their hash; None where something is missing."""
+    size_bytes: int | None
+    """Of these files."""
+    fetched_bytes: int
+    """Of them, what came over the network in this call."""
+    missing: str | None
+    """Why it is not there, and what to do."""
+
+
+@dataclass(frozen=True)
+class CampaignFetched:
+    """What came of a campaign's data and checkpoints."""
+
+    campaign: str
+    filed_under: str
+    folder: str
+    """The hub's cache."""
+    items: tuple[Fetched, ...]
+    not_public: tuple[str, ...]
+    """Why data that the hub does not have is not there, and what to do."""
+
+    @property
+    def complete(self) -> bool:
+        """Say whether all is there."""
+        return not self.not_public and all(item.missing is None for item in self.items)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for scripts; what is missing is null."""
+        return {**asdict(self), "complete": self.complete}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A repository whose wanted files are known."""
+
+    item: HubItem
+    runs: int
+    files: Mapping[str, HubFile]
+    to_get_bytes: int
+
+
+def fetch_campaign(name: str, say: Say, here: Place | None = None) -> CampaignFetched:
+    """Get and verify what the runs of a campaign need that are not done; the machine at hand need not be theirs.
+
+    A run on whatever machine (`machine: auto`) is done where its record from the machine at hand is there.
+
+    Args:
+        name: the campaign.
+        say: takes a line for every repository, as soon as it is known.
+        here: the machine at hand.
+
+    Raises:
+        UserError: one line for a fault in the campaign, and where all of it does not fit on the disk.
+    """
+    plans = [item.plan for item in place_runs(name, here or at_hand()) if not _done(item.plan)]
+    not_public = _not_public(plans)
+    for reason in not_public:
+        say(f"missing: {reason}")
+    jobs: list[_Job | Fetched] = []
+    with holding(_lock_file(), f"another fetch into {hub.cache_folder()} is running"):
+        for item, runs in needed(plans).items():
+            try:
+                jobs.append(_job(item, runs, name))
+            except UserError as error:
+                jobs.append(_missing(item, runs, error))
+        _check_disk(name, [job for job in jobs if isinstance(job, _Job)])
+        fetched = []
+        for job in jobs:
+            fetched.append(job if isinstance(job, Fetched) else _fetched(job, name, say))
+            say(_line(fetched[-1]))
+    folder = str(hub.cache_folder())
+    return CampaignFetched(name, filed_under(name, study()), folder, tuple(fetched), tuple(not_public))
+
+
+def summary(done: CampaignFetched) -> str:
+    """Return what came of all in one line."""
+    lacking = sum(item.missing is not None for item in done.items) + len(done.not_public)
+    if lacking:
+        there = len(done.items) + len(done.not_public) - lacking
+        rest = f"{there} verified, in {done.folder}" if there else "nothing is there"
+        return f"{done.campaign}: {lacking} of {there + lacking} missing; {rest}"
+    if not done.items:
+        return f"{done.campaign}: nothing to fetch"
+    return (
+        f"{done.campaign}: all there, verified, in {done.folder}; on nodes without internet set HF_HUB_OFFLINE=1 "
+        "(and HF_HOME or HF_HUB_CACHE as here)"
+    )
+
+
+def _done(plan: Plan) -> bool:
+    found = recorded(plan)
+    return found is not None and found[0] == "done"
+
+
+def _not_public(plans: Iterable[Plan]) -> list[str]:
+    """Say which data is neither on the hub nor in a folder, each once."""
+    asked = {(plan.parameters.dataset, plan.parameters.data_dir) for plan in plans}
+    reasons = [
+        missing_data(dataset, folder)
+        for dataset, folder in sorted(asked)
+        if study().datasets[dataset].hub is None or (folder and not Path(folder).is_dir())
+    ]
+    return list(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def _job(item: HubItem, runs: int, campaign: str) -> _Job:
+    """Find out which files are wanted, and whether we get those that are not there.
+
+    Raises:
+        UserError: one line, without the item's name, where not.
+    """
+    listed = hub.listing(item)
+    if listed is None and not hub.offline():
+        _asked(item, hub_download.list_files)
+        listed = hub.listing(item)
+        if listed is None:  # the client does not tell that it could not write it down
+            _asked(item, hub_download.check_writable)
+    if listed is None:
+        listed = hub.linked(item)
+        if not hub.complete(item):
+            raise UserError(_unreachable(campaign))
+    files = {name: listed[name] for name in wanted_files(item, listed)}
+    to_get_bytes = hub_download.bytes_to_get(item, files)
+    if not hub_download.is_linked(item, files):
+        if hub.offline():
+            raise UserError(_unreachable(campaign))
+        _asked(item, hub_download.check_access)
+    return _Job(item, runs, files, to_get_bytes)
+
+
+def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
+    """Find out whether all that is to come fits.
+
+    Raises:
+        UserError: one line where it does not.
+    """
+    need, free = sum(job.to_get_bytes for job in jobs), hub.free_bytes()
+    if free is not None and need > free:
+        raise UserError(
+            f"{campaign}: {units.size(need)} to fetch, {units.size(free)} free in {hub.cache_folder()}; make room, or name a "
+            "folder on another disk in HF_HOME"
+        )
+
+
+def _fetched(job: _Job, campaign: str, say: Say) -> Fetched:
+    """Verify what is there of a repository, and get the rest."""
+    item, files = job.item, job.files
+    try:
+        _remove_damaged(job, campaign, say)
+        if to_get_bytes := hub_download.bytes_to_get(item, files):
+            say(f"{item.title}: fetching {units.size(to_get_bytes)}")
+        if not hub_download.is_linked(item, files):
+            _asked(item, lambda item: hub_download.get_files(item, files))
+    except UserError as error:
+        return _missing(item, job.runs, error)
+    size_bytes = sum(file.size_bytes for file in files.values())
+    return Fetched(item.kind, item.name, item.revision, job.runs, len(files), size_bytes, to_get_bytes, None)
+
+
+def _remove_damaged(job: _Job, campaign: str, say: Say) -> None:
+    """Verify what is there of a repository, and remove what is damaged.
+
+    Raises:
+        UserError: one line where something is, and cannot be had again.
+    """
+    damaged = hub_download.damaged_files(job.item, job.files)
+    if not damaged:
+        return
+    named = f"{', '.join(damaged)} in {hub.snapshot_folder(job.item)}"
+    if hub.offline():
+        raise UserError(f"damaged: {named}; where there is a network: {_command(campaign)}")
+    say(f"{job.item.title}: damaged: {named}; fetching anew")
+    hub_download.remove(job.item, damaged, job.files)
+
+
+def _missing(item: HubItem, runs: int, error: UserError) -> Fetched:
+    return Fetched(item.kind, item.name, item.revision, runs, None, None, 0, str(error))
+
+
+def _asked(item: HubItem, ask: Callable[[HubItem], None]) -> None:
+    """Ask the hub for something.
+
+    Raises:
+        UserError: one line where it does not give it.
+    """
+    hub_download.quiet()
+    try:
+        ask(item)
+    except (OSError, httpx.HTTPError, ValueError, LookupError) as error:  # the client's own are OSErrors
+        if (refusal := hub_refusal(error, item.revision)) is not None:
+            raise UserError(refusal) from None
+        if (fault := _of_disk(error)) is not None:
+            raise UserError(fault) from None
+        told = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"not all of it came from the hub ({type(error).__name__}: {told}); what came is kept: try again"
+        ) from None
+
+
+def _of_disk(error: Exception) -> str | None:
+    """Say which file this machine cannot write, and what to do; None where the fault is not the disk's."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_FAULTS:
+        return None
+    place = error.filename2 or error.filename or hub.cache_folder()  # a write to an open file names none
+    return f"{place} cannot be written: {os.strerror(error.errno)}; {_DISK_FAULTS[error.errno]}"
+
+
+_MAKE_ROOM = "make room, or name a folder on another disk in HF_HOME; what came is kept"
+_ELSEWHERE = "name a folder in HF_HOME that can be written"
+_DISK_FAULTS = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST), _ELSEWHERE),
+}
+
+
+def _line(done: Fetched) -> str:
+    title = f"{done.kind} {done.name}@{done.revision[:8]}"
+    if done.files is None or done.size_bytes is None:
+        return f"missing: {title}: {done.missing}"
+    return f"{title}: {units.size(done.size_bytes)}, {done.files} file{'s' * (done.files != 1)} verified"
+
+
+def _unreachable(campaign: str) -> str:
+    return (
+        f"not in the hub's cache, and HF_HUB_OFFLINE is set; where there is a network: {_command(campaign)}"
+    )
+
+
+def _command(campaign: str) -> str:
+    return f"python -m helpers fetch {campaign}"
+
+
+def _lock_file() -> Path:
+    """Return the lock of the cache: not in it, for many shared file systems have no locks."""
+    key = hashlib.sha256(str(hub.cache_folder().resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"text-classification-fetch-{key}.lock"

@@ -1,0 +1,161 @@
+"""Strict models for everything that comes from outside: study files, parameters, records."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from helpers.core.errors import UserError, nearest, short
+
+
+class Strict(BaseModel):
+    """Base of all validated data: immutable, no unknown keys, no silent conversion of types."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_keys(cls, data: Any) -> Any:
+        """Name the nearest valid key, which pydantic's own message does not."""
+        if isinstance(data, dict):
+            known = cls.model_fields  # each look at it costs a call
+            for key in data:
+                if key not in known:
+                    raise ValueError(f"unknown key {short(key)} ({nearest(key, known)})")
+        return data
+
+
+StrictT = TypeVar("StrictT", bound=Strict)
+
+
+def parse(kind: type[StrictT], data: Any, where: str) -> StrictT:
+    """Validate `data`; `where` names its file.
+
+    Raises:
+        UserError: one line with `where`, the field and the fault, of the first fault found.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first(error, kind)}") from None
+
+
+def parse_json(kind: type[StrictT], text: str | bytes, where: str) -> StrictT:
+    """Validate a JSON document as `parse` does."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first(error, kind)}") from None
+
+
+def load_yaml(path: Path, where: str) -> Any:
+    """Read a YAML file with the safe loader; a key given twice is an error.
+
+    Raises:
+        UserError: one line with file and place where it is not valid YAML, or holds a text that cannot be written again.
+    """
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: cannot be read: {error}") from None
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a date or number that is none is a ValueError
+        said = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+        raise UserError(f"{where}: not valid YAML: {said}") from None
+    _check_texts(document, where)
+    return document
+
+
+def _check_texts(document: Any, where: str) -> None:
+    """Look at every text of a document: an escape can make one that UTF-8 cannot write, half of a surrogate pair.
+
+    Raises:
+        UserError: one line with file and field of the first text that cannot be written.
+    """
+    seen: set[int] = set()  # aliases: a list can stand in many places, also in itself
+    left: list[tuple[str, Any]] = [("", document)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, str):
+            if not _is_writable(value):
+                raise UserError(
+                    f"{where}: {place or 'document'}: found {short(value)}, which holds half of a surrogate pair; expected "
+                    "text that UTF-8 can write; write the character itself"
+                )
+        elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+            seen.add(id(value))
+            left += reversed(list(_parts(value, place)))
+
+
+def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(key, str | tuple):
+            yield place, key
+        step = key[:60] if isinstance(key, str) else short(key)
+        yield f"{place}.{step}".strip("."), part
+
+
+def _is_writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, but a repeated key is an error and not the last one's victory."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", key_node.start_mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _first(error: ValidationError, kind: type[Strict]) -> str:
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part)[:60] for part in fault["loc"]) or "document"
+    message = " ".join(fault["msg"].removeprefix("Value error, ").split())
+    found = fault.get("input")
+    if fault["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+        message = f"unknown value {short(found)} ({nearest(found, known)})"
+    elif fault["type"] not in {"value_error", "missing", "json_invalid"}:
+        message += f", found {short(found)}"
+    if fault["type"] in {"missing", "string_pattern_mismatch"} and (meant := _meaning(kind, fault["loc"])):
+        message += f" ({meant})"
+    return f"{place}: {message}"
+
+
+def _meaning(kind: type[Strict], place: Sequence[str | int]) -> str:
+    """Return what the docstring of a key says, as where its value is looked up; nothing where it has none.
+
+    On the way there names of entries and places in lists are passed over.
+    """
+    fields: Mapping[str, FieldInfo] = kind.model_fields
+    for step in place[:-1]:
+        if str(step) in fields:
+            fields = _fields_within(fields[str(step)].annotation)
+    field = fields.get(str(place[-1]))
+    return " ".join((field.description or "").split()).rstrip(".") if field else ""
+
+
+def _fields_within(annotation: Any) -> Mapping[str, FieldInfo]:
+    """Return the fields of the model that a type is, or holds; none where it holds no model."""
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return annotation.model_fields
+    return next(filter(None, map(_fields_within, get_args(annotation))), {})

@@ -1,0 +1,103 @@
+"""Remarks on the accuracies of Tables B4 and B5: below the best guess, or away from the published value?"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from helpers.figures.plots import tables as parts
+from helpers.statistics.accuracy_gaps import CLEAR, verdict
+from helpers.statistics.accuracy_noise import Z, effective_texts, expected_overlap, standard_error
+from helpers.statistics.test_sets import overlap_of_run
+from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+
+_ALIKE = 0.005
+"""By so much more than its share of all labels a label may be frequent, and still be called as frequent as others."""
+
+
+def chance(dataset: str) -> float:
+    """Return the accuracy of always naming the most frequent label, or the least that it can be."""
+    return study().datasets[dataset].chance
+
+
+def below_chance(published: pd.DataFrame, ours: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+    """Say what always naming the most frequent label gives, and name every model that it would beat."""
+    rows = pd.concat([published, ours], ignore_index=True)
+    below = rows[rows["accuracy"] + rows["accuracy_uncertainty"].fillna(0) < rows["chance"]]
+    levels = [f"{chance(name):.2f} on {name} ({_most_frequent(name)})" for name in datasets]
+    lead = f"Always to name the most frequent label gives {parts.listed(levels)}"
+    yield f"{lead}." if len(below) else f"{lead}; no accuracy, published or measured, lies below that."
+    for _, row in below.iterrows():
+        peers = rows[
+            (rows["dataset"] == row["dataset"])
+            & (rows["source"] == row["source"])
+            & ((rows["family"] == "Traditional") == (row["family"] == "Traditional"))
+            & (rows["model"] != row["model"])
+        ]["accuracy"]
+        trained = row["family"] == "Traditional"
+        kind = "traditional models" if trained else "LLMs"
+        source = "" if row["source"] == "published" else f" ({row['source']})"
+        others = f" The other {kind} reach {peers.min():.2f} to {peers.max():.2f}." if len(peers) else ""
+        meaning = "" if trained else " This points to answers that were not read as labels."
+        noise = Z * standard_error(row["accuracy"], _effective_texts(row))
+        within = row["chance"] - row["accuracy"] <= noise
+        doubt = f", but within the noise of ten test sets (± {noise:.2f})" if within else ""
+        yield (
+            f"{model_title(row['model'])} has an accuracy of {row['accuracy']:.2f} on {row['dataset']}{source}, below the "
+            f"{row['chance']:.2f} of always naming the most frequent label{doubt}.{others}{meaning}"
+        )
+
+
+def _most_frequent(dataset: str) -> str:
+    """Return the most frequent label in words; that all are alike where they are."""
+    entry = study().datasets[dataset]
+    if entry.largest_class is None:
+        return "at least: the shares of its labels are not known"
+    alike = entry.largest_class.share * len(entry.labels) < 1 + _ALIKE
+    return f"{len(entry.labels)} equally frequent labels" if alike else entry.largest_class.label
+
+
+def _effective_texts(row: "pd.Series[Any]") -> float:
+    overlap = overlap_of_run(str(row["origin"]), str(row["dataset"]))
+    return effective_texts(int(row["texts"]), int(row["splits"]), overlap)
+
+
+def differs_by_noise(row: "pd.Series[Any]") -> bool | None:
+    """Say whether the accuracy of a run and the published one differ by no more than noise and rounding; None without both.
+
+    `row`: a measured row with `published_accuracy`, its uncertainty, `splits_published` and `texts_published`.
+    """
+    if pd.isna(row["published_accuracy"]) or pd.isna(row["accuracy"]):
+        return None
+    texts = int(row["texts_published"])
+    overlap = expected_overlap(texts, study().datasets[str(row["dataset"])].pool)
+    theirs = effective_texts(texts, int(row["splits_published"]), overlap)
+    error = math.hypot(
+        standard_error(row["accuracy"], _effective_texts(row)),
+        standard_error(row["published_accuracy"], theirs),
+    )
+    gap = abs(row["accuracy"] - row["published_accuracy"])
+    return verdict(gap, row["published_accuracy_uncertainty"], error) != CLEAR
+
+
+def agreement(ours: pd.DataFrame) -> Iterator[str]:
+    """Say which measured accuracies are farther from the published ones than the test texts and rounding explain."""
+    known = ours[ours["published_accuracy"].notna() & ours["accuracy"].notna()]
+    if known.empty:
+        return
+    away = known[~known["differs_by_noise"].astype(bool)]
+    named = [
+        f"{model_title(str(model))} on {dataset} ({', '.join(part['source'])}{_other_embedding(part['checkpoint'])})"
+        for (dataset, model), part in away.groupby(["dataset", "model"], sort=False)
+    ]
+    yield (
+        f"{len(known) - len(away)} of {len(known)} measured accuracies differ from the published one by no more than "
+        "rounding and the noise of the test texts (95 %, means over splits)"
+        + (f"; not {parts.listed(named)}." if named else ".")
+    )
+
+
+def _other_embedding(checkpoints: pd.Series) -> str:
+    other = sorted(set(checkpoints.dropna()) - {PAPER_EMBEDDING})
+    return f"; embedding {', '.join(other)}" if other else ""

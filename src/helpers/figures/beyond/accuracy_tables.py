@@ -1,0 +1,138 @@
+"""The tables under the accuracy gaps: the paper's comparisons, the noise by dataset, our paired tests."""
+
+import pandas as pd
+
+from helpers.figures.display import html_table
+from helpers.statistics import accuracy_gaps as gaps
+from helpers.statistics.accuracy_noise import Z, smallest_gap, split_variance
+from helpers.study.catalogue import model_title, study
+
+NAMED = (
+    ("fktg", "linear-embedding", "qwen-2.5-72b", "4: the best is a traditional model"),
+    ("fktg", "qwen-2.5-72b", "qwen-2.5-7b", "4: minor reduction"),
+    ("fktg", "linear-tfidf", "phi-3.5-moe", "4: Tf-idf beats LLMs"),
+    ("news", "llama-3.1-70b", "linear-embedding", "5.1: 0.05 points higher"),
+    ("yelp", "qwen-2.5-72b", "qwen-2.5-7b", "5.1: slightly lower"),
+    ("tomatoes", "llama-3.1-70b", "linear-embedding", "5.1: traditional models fail"),
+    ("tomatoes", "llama-3.1-70b", "jamba-mini-1.5", "5.1: strong accuracy"),
+    ("emotion", "ds-llama-70b", "phi-3.5-moe", "5.1: slightly surpasses"),
+    ("emotion", "ds-llama-70b", "linear-embedding", "5.1: among the top"),
+)
+"""Comparisons of the paper: dataset, the model it sees ahead or on top, the other one, place and word."""
+
+
+def sets(split_results: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the pairs of campaign and dataset that were measured."""
+    if split_results.empty:
+        return []
+    pairs = split_results[["source", "dataset"]].drop_duplicates()
+    return list(zip(pairs["source"], pairs["dataset"], strict=True))
+
+
+def named(results: pd.DataFrame) -> str:
+    """Return the table of the paper's own comparisons."""
+    rows = []
+    for dataset, better, worse, place in NAMED:
+        rows_of = {
+            str(row["model"]): row for _, row in gaps.published_accuracies(results, dataset).iterrows()
+        }
+        if {better, worse} <= set(rows_of):
+            gap = gaps.gap_between(rows_of[better], rows_of[worse], study().datasets[dataset].pool)
+            rows.append(
+                {
+                    "Dataset": study().datasets[dataset].title,
+                    "Models": f"{model_title(better)} and {model_title(worse)}",
+                    "Gap": f"{gap.gap:.2f}",
+                    "Noise (95 %)": f"{Z * gap.std_error:.3f}",
+                    "Gap by standard error": f"{gap.gap / gap.std_error:.1f}",
+                    "The gap is": gap.verdict,
+                    "Section": place,
+                }
+            )
+    caption = (
+        "Comparisons that the paper makes: the gap and the 95 % noise of a difference of two means, unpaired"
+    )
+    return html_table(pd.DataFrame(rows), caption, ("Gap", "Noise (95 %)", "Gap by standard error"))
+
+
+def noise(results: pd.DataFrame, published: pd.DataFrame) -> str:
+    """Return the table of what noise hides on each dataset; `published` are the gaps to the best."""
+    rows = []
+    for dataset, of_set in published.groupby("dataset", sort=False):
+        best = gaps.published_accuracies(results, str(dataset)).iloc[0]
+        entry = study().datasets[str(dataset)]
+        effective = float(of_set["effective_texts"].iloc[0])
+        rows.append(
+            {
+                "Dataset": entry.title,
+                "Drawn from": f"{entry.pool:,}" + ("" if entry.texts else " (assumed)"),
+                "Texts that count": f"{effective:,.0f}",
+                "Best": f"{model_title(best['model'])} ({best['accuracy']:.2f})",
+                "Smallest gap to tell": f"{smallest_gap(best['accuracy'], effective):.3f}",
+                "Within the noise of the best": _names(of_set, gaps.NOISE),
+                "Hanging on rounding": _names(of_set, gaps.ROUNDING),
+            }
+        )
+    caption = "Which models are as good as the best? The mean over ten test sets tells as much as so many independent texts"
+    return html_table(pd.DataFrame(rows), caption, ("Drawn from", "Texts that count", "Smallest gap to tell"))
+
+
+def _names(rows: pd.DataFrame, said: str) -> str:
+    return ", ".join(model_title(name) for name in rows.loc[rows["verdict"] == said, "worse"]) or "none"
+
+
+def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
+    """Return the table of our paired comparisons; `measured` are all pairs of models."""
+    if measured.empty:
+        return '<p class="absent">Paired comparisons: not measured on this machine.</p>'
+    rows = []
+    for source, dataset in sets(split_results):
+        pairs = measured[(measured["source"] == source) & (measured["dataset"] == dataset)]
+        wide = gaps.by_split(split_results, source, dataset)
+        if pairs.empty:
+            continue
+        told = pairs["verdict"].value_counts()
+        overlap = float(pairs["overlap"].iloc[0])
+        mixed = (
+            gaps.mixed_model(wide, str(pairs["better"].iloc[0]), overlap)
+            if len(wide) >= gaps.MIXED_SPLITS
+            else None
+        )
+        rows.append(
+            {
+                "Campaign": source,
+                "Dataset": study().datasets[dataset].title,
+                "Models": wide.shape[1],
+                "Splits": len(wide),
+                "Pairs": len(pairs),
+                "Texts that two test sets share": f"{overlap:.1%}",
+                "Larger than the noise": told.get(gaps.CLEAR, 0),
+                "Within the noise": told.get(gaps.NOISE, 0),
+                "Variance over splits by that of test texts": f"{_variance_ratio(wide, dataset, overlap):.1f}",
+                "Standard error of a gap, mixed model": None
+                if mixed is None
+                else f"{mixed.effects['std_error'].mean():.3f}",
+                "Variance that splits share": None
+                if mixed is None or mixed.split_share is None
+                else f"{mixed.split_share:.0%}",
+            }
+        )
+    caption = (
+        "Our runs, all pairs of models over the same splits, Holm-corrected: paired t-test whose variance allows for the "
+        "texts that test sets share, and a mixed model with a random intercept per split. Where accuracies vary more over "
+        "splits than test texts alone make them, training sets add to their noise, also to that of published values"
+    )
+    numbers = (
+        "Texts that two test sets share",
+        "Variance over splits by that of test texts",
+        "Standard error of a gap, mixed model",
+        "Variance that splits share",
+    )
+    return html_table(pd.DataFrame(rows), caption, numbers)
+
+
+def _variance_ratio(accuracies: pd.DataFrame, dataset: str, overlap: float) -> float:
+    """Return the variance of accuracies over splits, by what the choice of test texts explains; mean over models."""
+    texts = study().datasets[dataset].split.test
+    explained = [split_variance(accuracy, texts, overlap) for accuracy in accuracies.mean()]
+    return float(accuracies.var().sum() / sum(explained))

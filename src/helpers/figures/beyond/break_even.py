@@ -1,0 +1,319 @@
+"""After how many texts training a traditional model pays against asking a language model."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers.core import units
+from helpers.figures import style
+from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.plots import tables as parts
+from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.results.tables import Tables
+from helpers.statistics import selection
+from helpers.statistics.break_even import Interval
+from helpers.statistics.break_even import break_even as texts_to_pay
+from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+
+RIVALS = {"least energy": "star-triangle-up", "most accurate": "hexagram"}
+"""The language models of a dataset to compare with, and their markers."""
+_PLACES = {"least energy": "middle right", "most accurate": "middle left"}
+"""Sides of the labels: the LLM with the least energy never lies left of another."""
+_OFFSET = 0.2
+
+
+def break_even(tables: Tables) -> Artefact:
+    """Divide the training energy of our runs by what a text saves against a published LLM.
+
+    Training: the mean over the splits of a measured run (`train_wh`). Saved: energy per text of the LLM as
+    published (Capella) less that of the run on its own machine; the intervals are one standard deviation over
+    splits of the run and the rounding of the printed energy.
+    """
+    data = _comparisons(tables.results)
+    return Artefact(
+        name="break_even",
+        label="Break-even of training",
+        finding=_finding(data),
+        note=(
+            "Training measured in our runs, the LLM's energy per text as published: two machines in one comparison, so read "
+            "the order of magnitude. Training on the texts of one split counts; labelling them, loading, and idle "
+            "time do not. Texts until training pays, against the LLM with the least energy (triangle) and the most accurate one "
+            "(star); the number beside a mark is the LLM's accuracy less the trained model's."
+        ),
+        data=data,
+        function="helpers.figures.beyond.break_even.break_even",
+        panels=[
+            _panel(name, data[data["dataset"] == name], _range(data)) for name in _datasets(tables.results)
+        ],
+        body=_table(data),
+        inputs=parts.inputs(data["origin"], data["llm_origin"]) or ["table_b1"],
+    )
+
+
+def _datasets(results: pd.DataFrame) -> list[str]:
+    """Return the datasets with published language models, in the study's order."""
+    known = set(results.loc[_rivals(results), "dataset"])
+    return [name for name in study().datasets if name in known]
+
+
+def _rivals(results: pd.DataFrame) -> pd.Series:
+    """Say which rows are published language models on one node with energy and accuracy."""
+    return (
+        (results["source"] == "published")
+        & (results["family"] != "Traditional")
+        & (results["nodes"] == 1)
+        & results["energy_wh"].notna()
+        & results["accuracy"].notna()
+    )
+
+
+_COLUMNS = [
+    "dataset",
+    "source",
+    "machine",
+    "model",
+    "checkpoint",
+    "rival",
+    "llm",
+    "family",
+    "energy_kind",
+    "train_wh",
+    "own_wh_per_text",
+    "llm_wh_per_text",
+    "texts",
+    "texts_low",
+    "texts_high",
+    "accuracy",
+    "llm_accuracy",
+    "origin",
+    "llm_origin",
+]
+
+
+def _comparisons(results: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per measured traditional model with a training energy and rival; `texts` is null for never."""
+    trained = results[
+        (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
+    ]
+    chosen = {
+        dataset: [selection.least_energy(llms), selection.most_accurate(llms)]
+        for dataset, llms in results[_rivals(results)].groupby("dataset")
+    }
+    rows = []
+    for _, run in in_the_studys_order(trained).iterrows():
+        against = chosen.get(run["dataset"], [])
+        rows += [_compare(run, llm, name) for name, llm in zip(RIVALS, against, strict=False)]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]", rival: str) -> dict[str, object]:
+    own = Interval.around(run["energy_wh"] / run["texts"], run["energy_sd_wh"] / run["texts"])
+    other = Interval.around(llm["energy_wh"] / llm["texts"], llm["energy_uncertainty_wh"] / llm["texts"])
+    training = Interval.around(run["train_wh"])
+    bounds = texts_to_pay(training, own, other)
+    middle = texts_to_pay(training, *(Interval.around((i.low + i.high) / 2) for i in (own, other)))
+    return {
+        **{name: run[name] for name in ("dataset", "source", "machine", "model", "checkpoint", "train_wh")},
+        **{name: run[name] for name in ("accuracy", "energy_kind", "origin")},
+        "rival": rival,
+        "llm": llm["model"],
+        "family": llm["family"],
+        "own_wh_per_text": (own.low + own.high) / 2,
+        "llm_wh_per_text": (other.low + other.high) / 2,
+        "texts": middle.low if middle else None,
+        "texts_low": bounds.low if bounds else None,
+        "texts_high": bounds.high if bounds else None,
+        "llm_accuracy": llm["accuracy"],
+        "llm_origin": llm["origin"],
+    }
+
+
+def _finding(data: pd.DataFrame) -> str:
+    if data.empty:
+        return "No traditional model was trained on this machine on a dataset with published language models."
+    never = int(data["texts"].isna().sum())
+    ahead = int((data["llm_accuracy"] > data["accuracy"]).sum())
+    accurate = f"in {ahead} of {len(data)} comparisons the LLM is the more accurate one"
+    if never == len(data):
+        return f"Training a traditional model never pays against an LLM in our runs; {accurate}."
+    latest = float(data["texts_high"].max())
+    if math.isinf(latest):
+        return f"Whether training a traditional model pays is open within the rounding of the energies; {accurate}."
+    most = math.ceil(latest)
+    rest = f" ({never} comparisons never)" if never else ""
+    return (
+        f"Training a traditional model has paid for itself, in energy, after {most} {'text' if most == 1 else 'texts'} at the "
+        f"latest{rest}, but {accurate}."
+    )
+
+
+def _range(data: pd.DataFrame) -> tuple[float, float]:
+    """Return the decades of all x axes, with room for the labels; a reader compares panels."""
+    texts = data["texts"].dropna().astype(float)
+    return (
+        (math.log10(texts.min()) - 0.9, max(math.log10(texts.max()), 0.0) + 0.9)
+        if len(texts)
+        else (-3.0, 1.0)
+    )
+
+
+def _span(rows: pd.DataFrame) -> str:
+    texts = rows["texts"].dropna()
+    return (
+        f"{units.significant(texts.min(), 2)} to {units.significant(texts.max(), 2)}"
+        if len(texts)
+        else "unknown"
+    )
+
+
+def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Panel:
+    entry = study().datasets[dataset]
+    figure = go.Figure()
+    models = [name for name in study().models if name in set(rows["model"])]
+    place = {name: i for i, name in enumerate(models[::-1])}
+    style.layout(figure, height=130 + 46 * max(len(models), 3))
+    figure.update_layout(margin={"r": 40})  # room for the labels of the last points
+    for i, (_, of_source) in enumerate(rows.groupby("source", sort=False)):
+        for rival in RIVALS:
+            part = of_source[of_source["rival"] == rival].dropna(subset=["texts"])
+            if len(part):
+                figure.add_trace(_trace(part, rival, place, _OFFSET * (1 - 2 * i)))
+    if rows["texts"].notna().any():
+        figure.update_yaxes(
+            tickvals=list(place.values()),
+            ticktext=[model_title(name) for name in place],
+            range=[-0.6, len(models) - 0.4],
+        )
+        exponents = [e for e in range(math.ceil(decades[0]), math.floor(decades[1]) + 1) if e % 2 == 0]
+        figure.update_xaxes(
+            type="log",
+            title="Texts",
+            range=list(decades),
+            tickvals=[10.0**e for e in exponents],
+            ticktext=[f"{10.0**e:.{max(0, -e)}f}" for e in exponents],
+            minor={"ticks": ""},
+        )
+        figure.add_vline(x=1, line={"color": "#8a9099", "width": 1, "dash": "dot"})
+    else:
+        style.not_measured(figure)
+    said = _said(rows)
+    return Panel(
+        name=dataset,
+        title=entry.title,
+        note=said,
+        figure=figure,
+        alt=f"{entry.title}, texts until training has paid: {_span(rows)}. {said}",
+    )
+
+
+def _said(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return f"{style.NOT_MEASURED.capitalize()}."
+    llms = rows.drop_duplicates("rival")
+    against = ", ".join(
+        f"{rival} {model_title(llm)} ({accuracy:.2f})"
+        for rival, llm, accuracy in zip(llms["rival"], llms["llm"], llms["llm_accuracy"], strict=True)
+    )
+    never = [
+        f"{model_title(model)} against {model_title(llm)}"
+        for model, llm in zip(
+            rows.loc[rows["texts"].isna(), "model"], rows.loc[rows["texts"].isna(), "llm"], strict=True
+        )
+    ]
+    kinds = rows.drop_duplicates("source")
+    sources = [f"{name} ({kind})" for name, kind in zip(kinds["source"], kinds["energy_kind"], strict=True)]
+    other = sorted(set(rows["checkpoint"].dropna()) - {PAPER_EMBEDDING})
+    return (
+        f"LLM: {against}. Runs: {parts.listed(sources)}, in this order from the top."
+        + (f" Embeddings by {', '.join(other)}, not the paper's checkpoint." if other else "")
+        + (f" Never: {parts.listed(never)}." if never else "")
+    )
+
+
+def _trace(rows: pd.DataFrame, rival: str, place: dict[str, int], offset: float) -> go.Scatter:
+    look = style.FAMILIES[str(rows["family"].iloc[0])]
+    ahead = rows["llm_accuracy"] - rows["accuracy"]
+    labels = pd.DataFrame({"text": [f"{gap:+.2f}" for gap in ahead], "place": _PLACES[rival]})
+    return go.Scatter(
+        x=rows["texts"],
+        y=rows["model"].map(place) + offset,
+        mode="markers+text",
+        name=f"against the LLM: {rival}",
+        showlegend=False,
+        text=labels["text"],
+        textposition=_PLACES[rival],
+        textfont={"color": look.light, "size": style.FONT_SIZE - 3},
+        marker={
+            "symbol": f"{RIVALS[rival]}-open",
+            "size": 10,
+            "color": look.light,
+            "line": {"width": 1.5, "color": look.light},
+        },
+        error_x={
+            "array": (rows["texts_high"] - rows["texts"]).replace(math.inf, 0),
+            "arrayminus": rows["texts"] - rows["texts_low"],
+            "thickness": 1,
+            "width": 0,
+            "color": look.light,
+        },
+        hovertext=[_hover(row) for _, row in rows.iterrows()],
+        hoverinfo="text",
+        cliponaxis=False,
+        meta=style.themed(look.light, look.dark, filled=False),
+    )
+
+
+def _hover(row: "pd.Series[Any]") -> str:
+    return (
+        f"<b>{model_title(row['model'])}</b> ({row['source']}) against {model_title(row['llm'])}<br>"
+        f"{units.significant(row['texts'], 2)} texts<br>training {units.energy(row['train_wh'])}, "
+        f"{units.energy(row['own_wh_per_text'])} per text<br>LLM {units.energy(row['llm_wh_per_text'])} per text, published<br>"
+        f"accuracy {row['accuracy']:.2f}, LLM {row['llm_accuracy']:.2f}"
+    )
+
+
+def _table(data: pd.DataFrame) -> str:
+    if data.empty:
+        return ""
+    key = "origin"  # the run: a campaign may have several of a model and a dataset
+    shown = data.drop_duplicates(key)
+    frame = pd.DataFrame(
+        {
+            "Dataset": [study().datasets[name].title for name in shown["dataset"]],
+            "Run": shown["source"],
+            "Trained model": shown["model"].map(model_title),
+            "Accuracy": shown["accuracy"].map("{:.2f}".format),
+            "Training": shown["train_wh"].map(units.energy),
+            "Own, per text": shown["own_wh_per_text"].map(units.energy),
+        }
+    )
+    for rival in RIVALS:
+        against = shown[[key]].merge(data[data["rival"] == rival], on=key)
+        title = rival.capitalize()
+        frame[f"{title} LLM"] = [
+            f"{model_title(llm)} ({accuracy:.2f})"
+            for llm, accuracy in zip(against["llm"], against["llm_accuracy"], strict=True)
+        ]
+        frame[f"Per text, {rival}"] = list(against["llm_wh_per_text"].map(units.energy))
+        frame[f"Texts, {rival}"] = [
+            _texts(*values)
+            for values in zip(against["texts"], against["texts_low"], against["texts_high"], strict=True)
+        ]
+    caption = (
+        "Texts after which training has paid, with the interval; below 1 the first text already does. In brackets behind an "
+        "LLM its accuracy"
+    )
+    return html_table(
+        frame,
+        caption,
+        [*frame.columns[3:6], *(f"{what}, {r}" for r in RIVALS for what in ("Per text", "Texts"))],
+    )
+
+
+def _texts(middle: float, low: float, high: float) -> str:
+    if pd.isna(middle):
+        return "never: the LLM takes less energy per text"
+    upper = "never" if math.isinf(high) else units.significant(high, 2)
+    return f"{units.significant(middle, 2)} ({units.significant(low, 2)} to {upper})"

@@ -1,0 +1,252 @@
+"""The calculator: energy from a duration, and models from a wish. It computes in the reader's browser."""
+
+import html
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from helpers.core import units
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.paper.table_b2 import node_power, pairs
+from helpers.results.accounting import TITLES as ACCOUNTING
+from helpers.results.tables import Tables, in_paper_mode
+from helpers.statistics import proxy, regression
+from helpers.statistics.estimation import Choice, Estimation, estimation
+from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
+from helpers.study.carbon_intensity import grids
+from helpers.study.catalogue import model_title, study
+
+
+def calculator(tables: Tables) -> Artefact:
+    """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
+    results = in_paper_mode(tables.results)
+    fits = list(_fits(results, tables.printed))
+    models = _models(results)
+    content = {
+        "fits": [{key: value for key, value in fit.items() if key != "origins"} for fit in fits],
+        "grids": [{"title": grid.title, "gco2e_per_kwh": grid.gco2e_per_kwh} for grid in grids().values()],
+        "models": models.drop(columns=["origin"]).to_dict("records"),
+    }
+    runs = sum(fit["runs"] for fit in fits)
+    return Artefact(
+        name="calculator",
+        label="Calculator",
+        finding=f"Energy from a duration, from {runs} runs in {len(fits)} groups, and the models that meet your wishes.",
+        note=(
+            "For each decade of durations: the estimator that is nearest for a model left out of the fit. The 95 % prediction "
+            "interval is for a run of a model that the fit has not seen, from the errors of models left out, on the log scale. "
+            "Nothing leaves your browser."
+        ),
+        data=models,
+        function="helpers.figures.beyond.calculator.calculator",
+        body=_BODY.format(
+            fits=_options(fit["title"] for fit in fits),
+            grids=_options(f"{grid.title}, {grid.gco2e_per_kwh:.0f} g/kWh" for grid in grids().values()),
+            datasets=_options_of(
+                {name: study().datasets[name].title for name in dict.fromkeys(models["dataset"])}
+            ),
+            data=_json(content),
+        )
+        + _coefficients(fits),
+        inputs=[
+            *sorted({str(origin) for fit in fits for origin in fit["origins"]} | set(models["origin"])),
+            "table_3_regression_fktg",
+            "data/study/grids.yaml",
+        ],
+    )
+
+
+def _fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+    """What the page knows of each kind of model on each machine; published runs too short to be measured are left out."""
+    real = results[~results["synthetic"].astype(bool)]
+    for source, machine in real[["source", "machine"]].drop_duplicates().itertuples(index=False):
+        published = source == "published"
+        mode = "total_as_published" if published else "measured_only"
+        points = regression.points(real, source, machine, None, mode)
+        known = points[points["duration_s"] >= MEASURED_FROM_S] if published else points
+        for kind, runs in _kinds(known):
+            found = estimation(points, runs)
+            if found is None:
+                continue
+            yield {
+                **_estimation(found),
+                "title": f"{_machine_title(machine)}, {source}, {kind}",
+                "accounting_title": ACCOUNTING[mode],
+                "known_from_s": MEASURED_FROM_S if published else found.shortest_s,
+                "unknown": _unknown(published, found),
+                "remarks": _remarks(runs, kind) + ([] if not published else [_nodes(points)]),
+                "paper": _paper(machine, printed) if published else None,
+                "origins": sorted(set(points["origin"])),
+            }
+
+
+def _kinds(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    llms = proxy.language_models(points)
+    yield "language models", llms
+    yield "traditional models", points.drop(index=llms.index)
+
+
+def _machine_title(machine: str) -> str:
+    known = study().machines.get(machine)
+    return known.title if known else machine
+
+
+def _estimation(found: Estimation) -> dict[str, Any]:
+    return {
+        **asdict(found),
+        "choices": [
+            {
+                **asdict(choice),
+                "title": ESTIMATORS[choice.estimator],
+                "error": _error(choice),
+            }
+            for choice in found.choices
+        ],
+        "range": _range(found.shortest_s, found.longest_s),
+    }
+
+
+def _range(shortest_s: float, longest_s: float) -> str:
+    return f"{units.significant(shortest_s, 3)} to {units.significant(longest_s, 4)}{units.THIN}s"
+
+
+def _error(choice: Choice) -> str:
+    """Say how far off an estimator is in its decade."""
+    decade = f"{choice.from_s:g} to {choice.to_s:g}{units.THIN}s"
+    if choice.median_percent is None or choice.worst_percent is None:
+        return f"None of these runs took {decade}: how far off it is there is not known"
+    return (
+        f"For a model left out of the fit it is off by {units.significant(choice.median_percent, 2)}{units.THIN}% in the median, "
+        f"by {units.significant(choice.worst_percent, 2)}{units.THIN}% at worst "
+        f"({units.counted(choice.runs, 'run')} of {units.counted(choice.models, 'model')}, {decade})"
+    )
+
+
+def _unknown(published: bool, found: Estimation) -> str:
+    """Say below which duration nothing is known, and why."""
+    if published:
+        return (
+            f"Nothing is known below {MEASURED_FROM_S:.0f}{units.THIN}s: the meter read every 15{units.THIN}s, and durations are "
+            "printed to 0.01\u202fs. Published runs as short as that were not really measured."
+        )
+    return f"Nothing is known below {units.duration(found.shortest_s, 3)}: no shorter run was measured."
+
+
+def _remarks(runs: pd.DataFrame, kind: str) -> list[str]:
+    inferred = (runs["gpus_origin"] == "inferred").any()
+    known = f"It rests on {units.counted(len(runs), 'run')} of {runs['model'].nunique()} {kind}"
+    return [
+        f"{known}; the paper does not print their numbers of GPUs, which are inferred."
+        if inferred
+        else f"{known}."
+    ]
+
+
+def _nodes(points: pd.DataFrame) -> str:
+    """Say what two nodes do to the power, in pairs only, and how to count their GPUs."""
+    found = pairs(points)
+    if found.empty:
+        return "All runs are on one node."
+    return f"GPUs count over all nodes. {node_power(found)} The estimate does not tell nodes apart."
+
+
+def _paper(machine: str, printed: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the paper's own formula, for comparison."""
+    equation = proxy.paper_equation(machine, printed)
+    title = "The paper's Eq. 2" if equation is proxy.EQUATION_2 else "Eq. 1 with the slopes of Table 3"
+    return {"title": title, **asdict(equation)}
+
+
+def _models(results: pd.DataFrame) -> pd.DataFrame:
+    rows = results[results["accuracy"].notna() & (results["nodes"] == 1) & ~results["synthetic"].astype(bool)]
+    rows = rows[rows["energy_wh"].notna() | rows["energy_wh_below"].notna()]
+    table = pd.DataFrame(
+        {
+            "dataset": rows["dataset"],
+            "model": rows["model"],
+            "title": rows["model"].map(model_title),
+            "source": rows["source"],
+            "machine": rows["machine"],
+            "accuracy": rows["accuracy"],
+            "energy_wh_per_text": rows["energy_wh"] / rows["texts"],
+            "energy_wh_per_text_below": rows["energy_wh_below"] / rows["texts"],
+            "energy_kind": rows["energy_kind"],
+            "origin": rows["origin"],
+        }
+    ).astype({"energy_wh_per_text": float, "energy_wh_per_text_below": float})
+    order = {name: place for place, name in enumerate(study().datasets)}
+    table = table.sort_values("dataset", key=lambda column: column.map(order), kind="stable")
+    return table.astype(object).where(table.notna(), None)
+
+
+def _options(titles: Iterable[str]) -> str:
+    return "".join(
+        f'<option value="{place}">{html.escape(title)}</option>' for place, title in enumerate(titles)
+    )
+
+
+def _options_of(titles: dict[str, str]) -> str:
+    return "".join(f'<option value="{name}">{html.escape(title)}</option>' for name, title in titles.items())
+
+
+def _json(content: dict[str, Any]) -> str:
+    # Inside a script element only "<" could end it.
+    return json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+
+
+def _coefficients(fits: list[dict[str, Any]]) -> str:
+    rows = [
+        {
+            "Runs of": fit["title"],
+            "Duration (s)": f"{choice['from_s']:g} to {choice['to_s']:g}",
+            "Estimator": choice["title"],
+            "Wh/s": _per_second(fit["fits"][choice["estimator"]]),
+            "Runs": choice["runs"],
+            **{
+                title: None if choice[key] is None else units.significant(choice[key], 2)
+                for title, key in (("Median error (%)", "median_percent"), ("Largest (%)", "worst_percent"))
+            },
+            "95 % interval, factor": f"{fit['factor']:.2f}" if fit["factor"] else None,
+            "Energy": fit["accounting_title"],
+        }
+        for fit in fits
+        for choice in fit["choices"]
+    ]
+    table = pd.DataFrame(rows)
+    caption = "What the calculator takes: energy per second (G: GPUs), errors for a model left out of the fit"
+    return html_table(table, caption, table.columns[3:-1])
+
+
+def _per_second(fit: dict[str, float]) -> str:
+    return f"{fit['a']:.4g} + {fit['c']:.4g} G" if fit["c"] else f"{fit['a']:.4g}"
+
+
+_BODY = """
+<div class="calculator" hidden>
+<form class="calculator-part" id="calculator-energy">
+<p class="panel-title">From a duration to an energy</p>
+<div class="fields">
+<label>Machine, models <select name="fit">{fits}</select></label>
+<label>GPUs <select name="gpus"></select></label>
+<label>Duration (s) <input name="duration" type="number" min="0" step="any" value="600" required></label>
+<label>Electricity <select name="grid">{grids}</select></label>
+</div>
+<output aria-live="polite"></output>
+</form>
+<form class="calculator-part" id="calculator-models">
+<p class="panel-title">From a wish to the models that meet it</p>
+<div class="fields">
+<label>Dataset <select name="dataset">{datasets}</select></label>
+<label>Accuracy, at least <input name="accuracy" type="number" min="0" max="1" step="0.01" value="0.4" required></label>
+<label>Texts <input name="texts" type="number" min="1" step="1" value="100000" required></label>
+<label>Electricity <select name="grid">{grids}</select></label>
+</div>
+<output aria-live="polite"></output>
+</form>
+</div>
+<noscript><p>The calculator needs JavaScript. Without it: multiply the Wh/s of the table below by the duration.</p></noscript>
+<script type="application/json" id="calculator-data">{data}</script>
+"""

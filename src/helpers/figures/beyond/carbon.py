@@ -1,0 +1,237 @@
+"""Grams of CO2 equivalents per 1000 texts on several electricity grids."""
+
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers.core import units
+from helpers.core.paths import relative
+from helpers.figures import style
+from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.plots import scatter
+from helpers.figures.plots import tables as parts
+from helpers.results.tables import Tables, in_paper_mode
+from helpers.study.carbon_intensity import GRIDS, Grid, co2e_g, grids
+from helpers.study.catalogue import model_title, study
+
+TEXTS = 1000
+HOME = "germany"
+"""The grid of the paper's machines: the marks of the figure."""
+
+
+def carbon(tables: Tables) -> Artefact:
+    """Multiply the energy per text by the carbon intensity of each grid in `data/study/grids.yaml`.
+
+    FKTG as published (Table B1, energies below 1 Wh from Figure 1), and every measured run. Operation only:
+    no cooling, no production of the hardware, no training.
+    """
+    data = _rows(in_paper_mode(tables.results))
+    known = grids()
+    published = data[data["source"] == "published"]
+    measured = data[data["source"] != "published"]
+    return Artefact(
+        name="carbon",
+        label="CO2e per 1000 texts",
+        finding=_finding(published, known),
+        note=(
+            f"Energy per text x carbon intensity of the grid, for {TEXTS} texts. Marks: {known[HOME].title}; whiskers: from "
+            "the cleanest to the dirtiest of the grids below. CPU, GPU and memory as the meter adds them up; without cooling, "
+            f"making the hardware, and training. {scatter.INFERRED} {scatter.MARKS}"
+        ),
+        data=data,
+        function="helpers.figures.beyond.carbon.carbon",
+        panels=[
+            _panel("published", published, "FKTG, published", wide=True),
+            *(
+                _panel(
+                    f"measured-{dataset}",
+                    rows,
+                    f"{study().datasets[str(dataset)].title}, our runs",
+                    wide=False,
+                )
+                for dataset, rows in measured.groupby("dataset", sort=False)
+            ),
+        ],
+        body=_table(published, "FKTG as published, g CO2e per 1000 texts")
+        + (
+            _table(measured, "Our runs, g CO2e per 1000 texts")
+            or parts.paragraph("Our runs: not measured on this machine.")
+        )
+        + _sources(known),
+        inputs=parts.inputs(data["origin"], [relative(GRIDS)]),
+    )
+
+
+def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
+    """Return g CO2e per 1000 texts for rows of `results`; null where the energy is."""
+    energy = rows["energy_wh"].astype(float) / rows["texts"].astype(float) * TEXTS
+    return energy.map(lambda wh: co2e_g(wh, grid))
+
+
+def _rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the published runs of Table B1 and all measured ones, with a column of g CO2e for each grid."""
+    published = (results["source"] == "published") & results["origin"].str.contains("table_b1")
+    rows = scatter.in_the_studys_order(results[published | (results["source"] != "published")])
+    columns = [
+        "source",
+        "dataset",
+        "synthetic",
+        "machine",
+        "model",
+        "family",
+        "energy_kind",
+        "energy_wh",
+        "texts",
+    ]
+    return rows[columns].assign(
+        **{f"{name}_gco2e_per_1000": per_1000_texts(rows, grid) for name, grid in grids().items()},
+        origin=rows["origin"],
+    )
+
+
+def _finding(published: pd.DataFrame, known: dict[str, Grid]) -> str:
+    energy = published["energy_wh"].dropna()
+    grams = [grid.gco2e_per_kwh for grid in known.values()]
+    clean, dirty = (pick(known.values(), key=lambda grid: grid.gco2e_per_kwh) for pick in (min, max))
+    factor = max(grams) / min(grams)
+    grid = f"{parts.times(factor)} times ({clean.title} to {dirty.title})"
+    if energy.empty:
+        return f"The grid changes the emissions {grid}."
+    models = energy.max() / energy.min()
+    more = "more" if models > factor else "less"
+    return (
+        f"The choice of the model changes the emissions {parts.times(models)} times, {more} than the choice of the grid, "
+        f"which changes them {grid}."
+    )
+
+
+def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
+    shown = rows[rows["energy_wh"].notna()]
+    figure = go.Figure()
+    titles = [model_title(model) for model in study().models if model in set(shown["model"])]
+    style.layout(figure, height=100 + 28 * max(len(titles), 4))
+    for family, look in style.FAMILIES.items():
+        for published in (True, False):
+            part = shown[(shown["family"] == family) & ((shown["source"] == "published") == published)]
+            if len(part):
+                figure.add_trace(_trace(part, look, published))
+    if shown.empty:
+        style.not_measured(figure)
+    else:
+        columns = [column for column in shown if str(column).endswith("_gco2e_per_1000")]
+        low, high = shown[columns].min().min(), shown[columns].max().max()
+        exponents = range(3 * math.floor(math.log10(low) / 3), 3 * math.ceil(math.log10(high) / 3) + 1, 3)
+        figure.update_xaxes(
+            type="log",
+            title="CO2e per 1000 texts",
+            range=[
+                exponents[0] - style.PAD,
+                exponents[-1] + style.PAD,
+            ],  # ticks at the very ends would be lost
+            tickvals=[10.0**e for e in exponents],
+            ticktext=[grams(10.0**e, 1) for e in exponents],
+            minor={"ticks": ""},
+        )
+        figure.update_yaxes(
+            categoryorder="array", categoryarray=titles[::-1], range=[-0.6, len(titles) - 0.4]
+        )
+    missing = rows.loc[rows["energy_wh"].isna(), "model"]
+    note = "Hollow: published, Capella." if wide else f"Filled: {parts.listed(sorted(set(rows['source'])))}."
+    return Panel(
+        name=name,
+        title=title,
+        note=note + (f" Without an energy: {parts.titles(missing)}." if len(missing) else ""),
+        figure=figure,
+        alt=_alt(shown, title),
+        wide=wide,
+        marked=bool(rows["synthetic"].all()) if len(rows) else False,
+    )
+
+
+def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.Scatter:
+    columns = [f"{name}_gco2e_per_1000" for name in grids()]
+    home = rows[f"{HOME}_gco2e_per_1000"]
+    low, high = rows[columns].min(axis="columns"), rows[columns].max(axis="columns")
+    return go.Scatter(
+        x=home,
+        y=rows["model"].map(model_title),
+        mode="markers",
+        name=f"{look.title}, {'published' if published else 'measured'}",
+        marker={
+            "symbol": [f"{look.symbol}{style.SYMBOLS[kind]}" for kind in rows["energy_kind"]],
+            "size": 10,
+            "color": look.light,
+            "line": {"width": 2 if published else 1, "color": look.light if published else style.PAPER},
+        },
+        error_x={
+            "array": high - home,
+            "arrayminus": home - low,
+            "thickness": 1.5,
+            "width": 0,
+            "color": look.light,
+        },
+        hovertext=[
+            f"<b>{model_title(model)}</b> ({source})<br>{grids()[HOME].title}: {grams(g)}<br>from {grams(a)} to {grams(b)}"
+            for model, source, g, a, b in zip(rows["model"], rows["source"], home, low, high, strict=True)
+        ],
+        hoverinfo="text",
+        cliponaxis=False,
+        meta=style.themed(look.light, look.dark, not published),
+    )
+
+
+def grams(value: float, digits: int = 2) -> str:
+    """Return a mass in g as text, in kg, g, mg or µg; absent is `missing`."""
+    if math.isnan(value):
+        return "missing"
+    for size, unit in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg")):
+        if value >= size * 0.999:
+            return f"{units.significant(value / size, digits)}{units.THIN}{unit}"
+    return f"{units.significant(value / 1e-6, digits)}{units.THIN}µg"
+
+
+def _alt(rows: pd.DataFrame, title: str) -> str:
+    if rows.empty:
+        return f"{title}: {style.NOT_MEASURED}."
+    home = rows.sort_values(f"{HOME}_gco2e_per_1000")[["model", f"{HOME}_gco2e_per_1000"]]
+    least, most = (home.iloc[i].to_list() for i in (0, -1))
+    return (
+        f"{title}: from {grams(least[1])} ({model_title(least[0])}) to {grams(most[1])} ({model_title(most[0])}) of CO2e "
+        f"per {TEXTS} texts on the grid of {grids()[HOME].title}."
+    )
+
+
+def _table(rows: pd.DataFrame, caption: str) -> str:
+    if rows.empty:
+        return ""
+    shown = pd.DataFrame({"Model": rows["model"].map(model_title)})
+    if (rows["source"] != "published").any():
+        shown.insert(0, "Campaign", rows["source"])
+        shown.insert(1, "Dataset", [study().datasets[name].title for name in rows["dataset"]])
+    shown["Energy is"] = rows["energy_kind"]
+    names = []
+    for name, grid in grids().items():
+        heading = f"{grid.title} ({grid.gco2e_per_kwh:g})"
+        names.append(heading)
+        shown[heading] = [
+            "missing" if math.isnan(value) else units.significant(value, 3)
+            for value in rows[f"{name}_gco2e_per_1000"]
+        ]
+    return html_table(shown, f"{caption}; in brackets g CO2e per kWh", names)
+
+
+def _sources(known: dict[str, Grid]) -> str:
+    frame = pd.DataFrame(
+        {
+            "Grid": [grid.title for grid in known.values()],
+            "g CO2e/kWh": [grid.gco2e_per_kwh for grid in known.values()],
+            "Year": [str(grid.year) if grid.year else "not given" for grid in known.values()],
+            "Source": [
+                f"{g.source.package} {g.source.version}, {g.source.file}: {g.source.entry or ''} {g.source.field}"
+                for g in known.values()
+            ],
+            "Remark": [grid.note or "" for grid in known.values()],
+        }
+    )
+    return html_table(frame, "The grids: yearly averages, taken as they are from the meter's own data")

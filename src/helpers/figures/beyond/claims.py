@@ -1,0 +1,248 @@
+"""The claim ledger as a page: every statement of the paper, recomputed under each reading, with its verdict."""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+
+from helpers.claims import counts
+from helpers.claims.catalogue import CLAIMS, Kind
+from helpers.claims.ledger import Assessment, ReadingResult, as_json, evaluate, evaluate_campaigns
+from helpers.claims.verdicts import (
+    AGREES,
+    DEPENDS,
+    DIFFERS,
+    FAILS,
+    HOLDS,
+    OPEN,
+    ROUNDED,
+    UNKNOWN,
+    VERDICTS,
+)
+from helpers.core import units
+from helpers.core.paths import relative
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.html import Markup, page_link
+from helpers.results.tables import Tables
+
+_ORDER = (FAILS, DEPENDS, ROUNDED, OPEN, HOLDS, DIFFERS, UNKNOWN, AGREES)
+SIGNS = {
+    HOLDS: "✓",
+    ROUNDED: "≈",
+    DEPENDS: "±",
+    FAILS: "✗",
+    OPEN: "?",
+    AGREES: "=",
+    DIFFERS: "≠",
+    UNKNOWN: "?",
+}
+"""Of verdicts and outcomes, so that none rests on its colour."""
+_KINDS: dict[Kind, str] = {"number": "", "at_least": "≥ ", "at_most": "≤ ", "above": "> ", "below": "< "}
+
+
+def claims(tables: Tables) -> Artefact:
+    """Show the ledger for the published values, and for each campaign what can be tested with it."""
+    ledger, campaigns = evaluate(tables), evaluate_campaigns(tables)
+    everything = [*ledger, *(item for found in campaigns.values() for item in found)]
+    origins = {use.origin for item in everything for use in item.uses}
+    return Artefact(
+        name="claims",
+        label="Claim ledger",
+        finding=_finding(ledger, campaigns, counts.count_rerun_llms(tables)),
+        note=(
+            "Each row is a statement of the paper as a number, recomputed from its own tables and figures: that tests "
+            "whether the text agrees with the numbers beside it, not whether they are right. It holds if the recomputed "
+            "number meets the statement within its rounding, and after rounding if only another number does that the "
+            "rounding of the table, or the reading of the figure, allows. Where words had to become a number, every "
+            "plausible reading is listed and tested; where they disagree, the verdict depends on the reading. Where a "
+            "verdict hangs on rounding or on a difference within its noise, the last column says so. Inferences are "
+            "ours: the paper does not say them, they have no verdict and are in no count. Versions: v1 is the arXiv "
+            "text, v2 the abstract of the published article."
+        ),
+        data=_data(everything),
+        function="helpers.figures.beyond.claims.claims",
+        body=_ledger(ledger) + "".join(_campaign(source, found) for source, found in campaigns.items()),
+        inputs=[relative(CLAIMS), *sorted(origins)],
+    )
+
+
+def _finding(
+    ledger: Sequence[Assessment], campaigns: Mapping[str, Sequence[Assessment]], rerun_llms: int
+) -> str:
+    own, new = counts.count(ledger), counts.count_new(campaigns)
+    return (
+        f"Of {own.tested} statements of the paper that its own numbers can test, {own.holding} agree with them "
+        f"({own.rounded} after rounding only), {own.depending} do so under one reading and not under another, and "
+        f"{own.failing} under none; {own.untested} more cannot be tested with what is published. New measurements can "
+        f"test {new.tested} of them: {new.holding} hold there too, {new.depending} depend on the reading or the campaign, "
+        f"{new.failing} do not. "
+        + (f"They include {rerun_llms} of the paper's language models." if rerun_llms else NO_LLM)
+    )
+
+
+NO_LLM = "No language model of the paper was run again."
+
+
+def _ledger(ledger: Sequence[Assessment]) -> str:
+    statements, inferences = (
+        sorted(part, key=lambda item: _ORDER.index(item.word))
+        for part in (counts.statements(ledger), counts.inferences(ledger))
+    )
+    tables = html_table(
+        _shown(statements), f"The {len(statements)} statements, those that do not hold first"
+    ) + html_table(
+        _shown(inferences), f"{len(inferences)} inferences of ours, which the paper does not state"
+    )
+    return f'<div class="claims">{tables}</div>'
+
+
+def _campaign(source: str, ledger: Sequence[Assessment]) -> str:
+    found = counts.statements(ledger)
+    tested = [item for item in found if item.verdict != OPEN]
+    missing = Counter(item.reason for item in found if item.verdict == OPEN)
+    title = f"Tested with the campaign {source}: {len(tested)} of {len(found)}"
+    reasons = "".join(
+        f"<li>{html.escape(reason)} ({count})</li>"
+        for reason, count in sorted(missing.items(), key=_most_first)
+    )
+    table = html_table(_shown(tested, links=False), title) if tested else _nothing(title)
+    return (
+        f'<div class="claims-campaign">{table}<details><summary>Why {missing.total()} statements cannot be tested '
+        f"with it</summary><ul>{reasons}</ul></details></div>"
+    )
+
+
+def _nothing(title: str) -> str:
+    return f'<p class="table-title">{html.escape(title)}</p>'
+
+
+def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _shown(ledger: Sequence[Assessment], links: bool = True) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Verdict": [verdict_html(item.word) for item in ledger],
+            "Statement": [_statement(item, links) for item in ledger],
+            "Paper": [_each(item, _published) for item in ledger],
+            "Recomputed": [_each(item, _recomputed) for item in ledger],
+            "Why": [_why(item, links) for item in ledger],
+        },
+        dtype=object,  # pandas' own type for text would lose the markup
+    )
+
+
+def verdict_html(word: str) -> Markup:
+    """Return a verdict or an outcome with its sign, which does not rest on colour."""
+    kind = "verdict" if word in VERDICTS else "outcome"
+    sign = f'<span aria-hidden="true">{SIGNS[word]}</span>'
+    return Markup(f'<span class="verdict" data-{kind}="{word}">{sign} {word}</span>')
+
+
+def readings_html(item: Assessment) -> str:
+    """Return the readings of a claim in words, numbered where there are several."""
+    said = [html.escape(found.criterion.says) for found in item.readings if found.criterion.says]
+    if len(said) < 2:
+        return "".join(f' <span class="reading">{text}</span>' for text in said)
+    return f'<ol class="readings">{"".join(f"<li>{text}</li>" for text in said)}</ol>'
+
+
+def reasons_html(item: Assessment) -> str:
+    """Return the reasons of a verdict; of several readings, each with its result, numbered as the readings."""
+    if len(item.readings) == 1 or item.recomputed is None:
+        return html.escape(item.reason)
+    each = "".join(
+        f"<li><strong>{SIGNS[found.word]} {found.word}.</strong> {html.escape(found.reason)}</li>"
+        for found in item.readings
+    )
+    return f'<ol class="readings">{each}</ol>'
+
+
+def places(item: Assessment) -> str:
+    """Return where the paper says it, `Section 4.2, v1; abstract, v2`, or that it does not."""
+    if item.claim.nature == "inference":
+        return f"Our inference, about {item.claim.place}, {item.claim.version}"
+    found = [
+        (item.claim.place, item.claim.version),
+        *((more.place, more.version) for more in item.claim.also),
+    ]
+    told = "; ".join(f"{place}, {version}" for place, version in found)
+    return told[:1].upper() + told[1:]
+
+
+def _statement(item: Assessment, with_id: bool) -> Markup:
+    tested = item.recomputed is not None
+    text_only = (
+        '<span class="reading">Tested with its own numbers alone; no table is read.</span>'
+        if tested and not item.uses
+        else ""
+    )
+    inferred = (
+        '<span class="reading">Rests on an inference of ours; see the reason.</span>' if item.inferred else ""
+    )
+    code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
+    place = f' <span class="place">{html.escape(places(item))}</span>'
+    return Markup(f"{html.escape(item.claim.says)}{readings_html(item)}{text_only}{inferred}{place}{code}")
+
+
+def _each(item: Assessment, shown: Callable[[ReadingResult], str]) -> Markup | None:
+    """Return what each reading asks or finds: one value, or a numbered list where there are several."""
+    found = [shown(reading) for reading in item.readings]
+    if not any(found):
+        return None
+    if len(found) == 1:
+        return Markup(found[0])
+    return Markup(f'<ol class="readings">{_items(found)}</ol>')
+
+
+def _items(found: Sequence[str]) -> str:
+    return "".join(f"<li>{text or '-'}</li>" for text in found)
+
+
+def _published(found: ReadingResult) -> str:
+    asked = found.criterion
+    tolerance = f" ± {plain(asked.tolerance)}" if asked.tolerance else ""
+    return html.escape(f"{_KINDS[asked.kind]}{plain(asked.published)}{tolerance} {asked.unit}")
+
+
+def _recomputed(found: ReadingResult) -> str:
+    if found.recomputed is None or found.low is None or found.high is None:
+        return ""
+    low, high = (plain(end) for end in (found.low, found.high))
+    interval = f' <span class="interval">{low} to {high}</span>' if low != high else ""
+    return f"{plain(found.recomputed)}{interval}"
+
+
+def _why(item: Assessment, with_link: bool) -> Markup:
+    to = f" {page_link(item.claim.see, page_title(item.claim.see))}" if with_link else ""
+    return Markup(reasons_html(item) + to)
+
+
+def page_title(analysis: str) -> str:
+    """Return a short name of an analysis page, such as `Figure 1`."""
+    numbered = re.match(r"(figure|table)_(b?\d)(_|$)", analysis)
+    if numbered:
+        return f"{numbered[1].title()} {numbered[2].upper()}"
+    return analysis.replace("_", " ").capitalize()
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """Return a number with few significant digits and no zeros at its end; counts and years stay whole."""
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    text = units.significant(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _data(everything: Sequence[Assessment]) -> pd.DataFrame:
+    rows = as_json(everything)
+    for row, item in zip(rows, everything, strict=True):
+        row["uses"] = " ".join(sorted({use.origin for use in item.uses}))
+        row["also"] = "; ".join(f"{place.place}, {place.version}" for place in item.claim.also)
+        row["readings"] = " ".join(
+            f"({place}) {found['result']}: {found['says']}" for place, found in enumerate(row["readings"], 1)
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,174 @@
+"""Could the printed durations be one text at a time? Every published LLM run against the bandwidth of its cards."""
+
+from typing import Any
+
+import pandas as pd
+
+from helpers.core import units
+from helpers.figures.beyond import one_text_panel, one_text_reasons
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.plots import bars
+from helpers.figures.plots import tables as parts
+from helpers.results.tables import Tables
+from helpers.statistics import bandwidth_bound
+from helpers.statistics.bandwidth_bound import POSSIBLE
+from helpers.study import roofline
+from helpers.study.catalogue import model_title, paper_machines
+
+_COLUMNS = (
+    *(
+        "source",
+        "dataset",
+        "model",
+        "family",
+        "machine",
+        "gpu_model",
+        "gpus",
+        "gpus_origin",
+        "nodes",
+        "texts",
+    ),
+    *("duration_s", "duration_uncertainty_s", "text_s", "gb_per_token", "token_s", "most_tokens"),
+    *("readable_tokens", "complete_tokens", "least_duration_s", "power_w", "verdict", "origin"),
+)
+_INPUTS = ("inferred_b3_gpu_counts", "data/study/gpus.yaml", "data/study/models.yaml")
+
+
+def one_text_at_a_time(tables: Tables) -> Artefact:
+    """Bound the tokens of an answer that fit into each published duration, and compare them with DSPy's template.
+
+    `helpers.statistics.bandwidth_bound` has the bound and its source; the runs are those of Tables B1 to B3 and of
+    Figures 3 and 6. A table shows the runs that leave too little room under each number of GPUs.
+    """
+    runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
+    lacking = runs[runs["verdict"] != POSSIBLE]
+    finding = _finding(runs)
+    return Artefact(
+        name="one_text_at_a_time",
+        label="One text at a time",
+        finding=finding,
+        note=_note(runs),
+        data=runs[list(_COLUMNS)],
+        function="helpers.figures.beyond.one_text_at_a_time.one_text_at_a_time",
+        panels=[one_text_panel.panel(runs, _alt(runs, finding))],
+        body=_compared(runs, lacking) + _by_gpus(lacking) + one_text_reasons.explained(runs, lacking)
+        if len(lacking)
+        else "",
+        inputs=[*runs["origin"], *_INPUTS],
+    )
+
+
+def _finding(runs: pd.DataFrame) -> str:
+    """Say for which machines all runs leave room for one text at a time, and where one does not."""
+    lacking = runs[runs["verdict"] != POSSIBLE]
+    full: list[tuple[str, str]] = []
+    short: list[tuple[str, str]] = []
+    for name, machine in paper_machines().items():
+        (short if name in set(lacking["machine"]) else full).append((name, machine.title))
+    of_full, of_short = (runs[runs["machine"].isin([name for name, _ in part])] for part in (full, short))
+    said = "One text at a time fits"
+    if full:
+        said += f" {bars.share(len(of_full), len(of_full))} published durations on {bars.listed([title for _, title in full])}"
+    if not short:
+        return f"{said}."
+    first = lacking.sort_values(["most_tokens", "model"]).iloc[0]
+    inferred = " (inferred)" if first["gpus_origin"] == "inferred" else ""
+    return (
+        f"{said}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])}: "
+        f"{model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most {first['most_tokens']} tokens a "
+        f"text, and the shortest answer in DSPy's template takes {first['complete_tokens']}."
+    )
+
+
+def _cards(row: "pd.Series[Any]") -> str:
+    return f"one {row['gpu_model']}" if row["gpus"] == 1 else f"{row['gpus']} {row['gpu_model']}"
+
+
+def _note(runs: pd.DataFrame) -> str:
+    cards = [
+        f"{limits.bandwidth_tb_per_s:g} TB/s ({limits.title})"
+        for card in runs["gpu_model"].drop_duplicates()
+        if (limits := roofline.limits_of(card)) is not None
+    ]
+    capella = runs[runs["machine"] == "capella"]
+    enough = units.significant(bandwidth_bound.least_bandwidth_tb_per_s(capella), 2)
+    return (
+        "A mark right of the bar leaves time for a full answer, one inside it only for an answer without its closing marker, "
+        "and one left of it for none that DSPy reads. For each token a card reads from its "
+        "memory all weights that the token uses, so the time of a text divided by the time of one reading bounds the tokens. "
+        "The bound is generous: memory at the full rate of the data sheet, no time for the prompt, nothing read but weights "
+        f"of 16 bits. Rates: {parts.listed(cards)}. That of the H100 is the card with 80 GB; Capella's has 94 GB, and the "
+        f"paper does not print its rate. All its runs would have time from {enough} TB/s on. Cards of one node read their "
+        "shares at the same time, two nodes one after the other. A mixture of experts reads the experts of one token only, "
+        "its prompt as well. Published durations, hollow; numbers of cards on Paula and Clara are inferred."
+    )
+
+
+def _alt(runs: pd.DataFrame, finding: str) -> str:
+    least = runs.groupby("gpu_model", sort=False)["most_tokens"].min()
+    told = parts.listed([f"{count} on the {card}" for card, count in least.items()])
+    return f"{finding} The fewest tokens that fit, by card: {told}."
+
+
+def _compared(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
+    """Return the table of the models that have a run without room, with as many cards of each kind."""
+    same = lacking[["model", "gpus"]].drop_duplicates()
+    rows = runs.merge(same, on=["model", "gpus"])
+    shown = pd.DataFrame(
+        {
+            "Model": rows["model"].map(model_title),
+            "Card": rows["gpu_model"],
+            "One text at a time": rows["verdict"],
+            "Most tokens": rows["most_tokens"],
+            "Needed": rows["complete_tokens"],
+            "A text (s)": rows["text_s"].map("{:.3f}".format),
+            "GB a token": rows["gb_per_token"].map("{:.1f}".format),
+            "Pass (s)": rows["duration_s"].map("{:.2f}".format),
+            "At least (s)": rows["least_duration_s"].map("{:.1f}".format),
+        }
+    )
+    caption = "The models whose durations are too short, on one card of each kind"
+    return html_table(shown, caption, list(shown.columns[3:])) + _below(runs, lacking)
+
+
+def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
+    """Return what stands below that table: the bound with a prompt, and the runs that are not in it."""
+    rest = runs[runs["verdict"] == POSSIBLE]
+    nearest = rest.iloc[(rest["most_tokens"] / rest["complete_tokens"]).argmin()]
+    told = [
+        f"{model_title(row['model'])} {bound_s:.1f} s"
+        for _, row in lacking[lacking["machine"] == "paula"].iterrows()
+        if (bound_s := _with_prompt_s(row)) is not None
+    ]
+    return one_text_reasons.paragraph(
+        "Needed: tokens of the shortest answer in full, with the one that ends it. Only without its end: DSPy would read an "
+        "answer that lacks the closing marker. At least: the lower bound of the pass with the tokens needed. "
+        f"With {roofline.TOKENS_IN} tokens of prompt and {roofline.TOKENS_OUT} of answer, as assumed for Many texts at a "
+        f"time, the lower bounds on an A30 are {parts.listed(told)}. The other {len(rest)} runs all have time: nearest to its "
+        f"shortest answer is {model_title(str(nearest['model']))} on {_cards(nearest)}, with {nearest['most_tokens']} tokens "
+        f"where {nearest['complete_tokens']} are needed. The data below the figure have all of them."
+    )
+
+
+def _with_prompt_s(row: "pd.Series[Any]") -> float | None:
+    limits = roofline.limits_of(str(row["gpu_model"]))
+    if limits is None:
+        return None
+    work = roofline.of(bandwidth_bound.language_model(str(row["model"])), int(row["texts"]))
+    return roofline.one_by_one(work, limits, int(row["gpus"])).duration_s
+
+
+def _by_gpus(lacking: pd.DataFrame) -> str:
+    """Return the table of the runs without room under each number of cards that they may have had."""
+    found = bandwidth_bound.by_gpus(lacking)
+    tokens = found.pivot(index="run", columns="gpus", values="most_tokens").reindex(lacking.index)
+    enough = found[found["verdict"] == POSSIBLE].groupby("run")["gpus"].min().reindex(lacking.index)
+    shown = pd.DataFrame({"Model": lacking["model"].map(model_title), "Card": lacking["gpu_model"]})
+    for count in tokens.columns:
+        shown[bars.several(int(count), "card")] = tokens[count].astype("Int64")
+    shown["Needed"] = lacking["complete_tokens"]
+    shown["Possible from"] = [
+        None if pd.isna(count) else bars.several(int(count), "card") for count in enough
+    ]
+    caption = "Most tokens that fit, if there were more cards than inferred"
+    return html_table(shown, caption, list(shown.columns[2:-1]))

@@ -1,0 +1,154 @@
+"""What could explain durations that are too short for one text at a time; the printed values do not decide."""
+
+import html
+
+import pandas as pd
+
+from helpers.figures.plots import tables as parts
+from helpers.statistics import bandwidth_bound
+from helpers.statistics.bandwidth_bound import (
+    ANSWER,
+    ANSWER_TOKENS,
+    IMPOSSIBLE,
+    PHI_ANSWER_TOKENS,
+    POSSIBLE,
+    SHORTENED,
+)
+from helpers.study import roofline
+from helpers.study.catalogue import model_title, study
+
+_FKTG, _V100S = "fktg", "V100S"
+
+
+def explained(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
+    """Return the list of what could explain the runs `lacking` time, and what more the other `runs` (of `bounds`) tell."""
+    reasons = [
+        ("Shorter answers", _shorter(lacking)),
+        ("Several texts at a time", _several(lacking)),
+        ("A cache of answers", _cache(lacking)),
+        ("More cards than inferred", _more_cards(runs, lacking)),
+        ("Smaller weights, or several tokens a reading", _SMALLER),
+        ("Another card of that name", _other_card(lacking)),
+    ]
+    items = "".join(
+        f"<li><strong>{html.escape(lead)}.</strong> {html.escape(text)}</li>"
+        for lead, text in reasons
+        if text
+    )
+    return (
+        f'<p class="table-title">What could explain it</p><ul class="remarks">{items}</ul>'
+        + paragraph(_OPEN)
+        + paragraph(_two_nodes(runs))
+    )
+
+
+_SMALLER = (
+    "Weights of 8 bits would double the tokens, and speculative decoding makes more than one of them a reading; section 3.3 of "
+    "the paper assumes 16 bits."
+)
+_OPEN = (
+    "The paper prints no numbers of tokens, no accuracies for Paula and Clara, and nothing on concurrency or caches. So it "
+    "stays open which of these it was, and whether it was the same on all cards."
+)
+
+
+def _shorter(lacking: pd.DataFrame) -> str:
+    shortest = ANSWER.format(category="geoWK").replace("\n\n", " ").replace("\n", " ")
+    return (
+        f"The shortest in full, {shortest}, has {ANSWER_TOKENS.complete} tokens with the one that ends it "
+        f"({PHI_ANSWER_TOKENS.complete} for Phi), the longest {ANSWER_TOKENS.longest} ({PHI_ANSWER_TOKENS.longest}). DSPy also "
+        f"reads an answer without its closing marker, which has {ANSWER_TOKENS.readable} tokens or more "
+        f"({PHI_ANSWER_TOKENS.readable}). There is time for that in {_named(lacking, SHORTENED)}, if most categories were short "
+        f"ones, and not in {_named(lacking, IMPOSSIBLE)}. The paper writes of a single token per inference (section 4.1.3), "
+        "which would fit every duration; no answer in the template has so few."
+    )
+
+
+def _named(lacking: pd.DataFrame, verdict: str) -> str:
+    rows = lacking[lacking["verdict"] == verdict]
+    found = [
+        f"{parts.titles(part['model'])} on the {card}" for card, part in rows.groupby("gpu_model", sort=False)
+    ]
+    return parts.listed(found) if found else "none"
+
+
+def _several(lacking: pd.DataFrame) -> str:
+    count = bandwidth_bound.texts_at_a_time(lacking)
+    return f"One reading of the weights serves them all. By this bound {count} texts in work together would do, in practice more."
+
+
+def _cache(lacking: pd.DataFrame) -> str:
+    fktg = study().datasets[_FKTG]
+    share = bandwidth_bound.cached_share(fktg.texts or 0, fktg.split.test, int(lacking["splits"].iloc[0]))
+    most = int((lacking["text_s"] / lacking["token_s"] / share).min())
+    return (
+        "DSPy keeps answers unless told otherwise, and a text of FKTG is in half of the test sets. If its cache outlasted a test "
+        f"set, about {100 * share:.0f} % of the requests would reach the model, with time for {most} tokens or more. A cache of "
+        "prompts in the engine is no explanation: prompts take no time in this bound."
+    )
+
+
+def _more_cards(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
+    told = []
+    for card in lacking["gpu_model"].drop_duplicates():
+        same = runs[(runs["gpu_model"] == card) & (runs["gpus_origin"] == "inferred")]
+        own = same.index.isin(lacking.index)
+        others = [f"{_watts(group['power_w'])} with {count}" for count, group in same[~own].groupby("gpus")]
+        told.append(
+            f"on the {card} {_watts(same[own]['power_w'])}, where the other runs take {parts.listed(others)}"
+        )
+    return (
+        "The table above has the tokens. The mean power of the runs speaks for one card, if the numbers inferred for the others "
+        f"are right: {'; '.join(told)}."
+    )
+
+
+def _watts(power_w: pd.Series) -> str:
+    low, high = f"{power_w.min():.0f}", f"{power_w.max():.0f}"
+    return f"{low} W" if low == high else f"{low} to {high} W"
+
+
+def _other_card(lacking: pd.DataFrame) -> str:
+    clara = lacking[lacking["gpu_model"] == "V100"]
+    most = bandwidth_bound.most_on_card(clara, _V100S)
+    told = [f"{count} for {model_title(model)}" for model, count in zip(clara["model"], most, strict=True)]
+    rate = roofline.gpus()[_V100S].bandwidth_tb_per_s
+    return f"A {_V100S} has {rate:g} TB/s and time for more tokens: {parts.listed(told)}." if told else ""
+
+
+def _two_nodes(runs: pd.DataFrame) -> str:
+    """Say how runs of dense models on two nodes compare with one node: equal tokens are what one text at a time gives."""
+    capella = runs[(runs["machine"] == "capella") & (runs["family"] != "Deepseek")]
+    dense = capella[
+        [bandwidth_bound.language_model(name).active_parameters_b is None for name in capella["model"]]
+    ]
+    pairs = dense[dense["nodes"] == 2].merge(
+        dense[dense["nodes"] == 1], on=["model", "gpus"], suffixes=("", "_one")
+    )
+    told = [
+        f"{row['most_tokens']} tokens against {row['most_tokens_one']} ({model_title(row['model'])})"
+        for _, row in pairs.iterrows()
+    ]
+    return (
+        "On Capella more speaks for one text at a time. Two nodes work on a text one after the other, and their longer "
+        f"durations have time for about as many tokens as those of one node with as many cards: {parts.listed(told)}."
+    )
+
+
+def caveat(results: pd.DataFrame) -> str:
+    """Return what the published durations in `results` leave open for a comparison of cards; empty where nothing."""
+    runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(results))
+    lacking = runs[runs["verdict"] != POSSIBLE]
+    if lacking.empty:
+        return ""
+    cards = parts.listed(list(lacking["gpu_model"].drop_duplicates()))
+    return (
+        "Whether the cards did the same work is open for short answers. Of the runs of "
+        f"{parts.titles(lacking['model'].unique())} on {cards}, {len(lacking)} have too little time for one text at a time in "
+        "DSPy's template, with the numbers of cards inferred (Could these durations be one text at a time?). "
+    )
+
+
+def paragraph(text: str) -> str:
+    """Return a paragraph of plain text."""
+    return f"<p>{html.escape(text)}</p>"

@@ -1,0 +1,240 @@
+"""The accuracy-energy frontier per dataset: which runs no other run beats in both."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers.figures import style
+from helpers.figures.beyond import pareto_tables
+from helpers.figures.display import Artefact, Panel
+from helpers.figures.plots import scatter
+from helpers.figures.plots import tables as parts
+from helpers.figures.plots.comparable import comparable
+from helpers.results.tables import Tables
+from helpers.statistics import bootstrap
+from helpers.statistics.frontier import CERTAIN, OFF, POSSIBLE, membership, on_frontier, share_of_resamples
+from helpers.study.catalogue import model_title, study
+
+_GROUP = ["dataset", "source", "machine"]
+"""Only runs that share these compete: one dataset, one campaign (or the paper), one machine."""
+_LINE = ("#6b7280", "#9aa3ae")
+_DASHES = (("solid", "solid"), ("dot", "dotted"), ("dash", "dashed"), ("dashdot", "dash and dot"))
+"""Lines of the campaigns of a panel, and how they are called."""
+_FAINT = 0.3
+_CLEAR_PX = 8
+PUBLISHED, MEASURED = "published", "measured"
+
+
+def frontier(tables: Tables) -> Artefact:
+    """Find the frontier of every dataset, among the published runs and, apart from them, among those of a campaign.
+
+    Membership of published runs is `certain` or `possible`, after rounding and limits; that of measured ones
+    is the share of bootstrap resamples of the splits in which a run is on the frontier.
+    """
+    rows = _judged(_as_read(comparable(tables)), tables.split_results)
+    published, measured = (rows[(rows["source"] == "published") == flag] for flag in (True, False))
+    return Artefact(
+        name="frontier",
+        label="Accuracy-energy frontier",
+        finding=_finding(published),
+        note=(
+            "A run is on the frontier if no other run of the same dataset has at least its accuracy for at most its "
+            "energy. Published and measured runs never compete: each has panels of its own, and a line joins runs of one "
+            "machine. A published mark lies where the paper's figure shows it, if it does, which tells apart what its tables "
+            "round to one number. Accuracy axes differ from dataset to dataset. Strong marks are on the frontier; faint ones are "
+            "beaten, or may be: a triangle is a limit (printed as less than 0.01 Wh), so whether its model lies on the "
+            'frontier is open unless accuracy decides it. "Certain" means for all values that rounding, reading and limits '
+            "allow; it does not mean that another draw of texts would give the same. "
+            f"{scatter.INFERRED} {scatter.MARKS} For measured runs the share says in how many of "
+            f"{bootstrap.DRAWS:,} resamples of the splits a run is on the frontier. {scatter.ACCOUNTING}"
+        ),
+        data=rows[
+            [
+                *scatter.DATA_COLUMNS[:-1],
+                *("accuracy_read", "accuracy_low", "accuracy_high", "energy_low_wh", "energy_high_wh"),
+                *("on_frontier", "share_of_resamples", "origin"),
+            ]
+        ],
+        function="helpers.figures.beyond.pareto_frontier.frontier",
+        panels=[*_panels(published, PUBLISHED), *_panels(measured, MEASURED)],
+        body=pareto_tables.published(published)
+        + (
+            pareto_tables.measured(measured)
+            if len(measured)
+            else parts.paragraph(f"Runs of ours: {style.NOT_MEASURED}.")
+        ),
+    )
+
+
+def _as_read(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take the bounds that print and readings of an accuracy leave together, which decide more than the print alone."""
+    return rows.assign(accuracy_low=rows["read_low"], accuracy_high=rows["read_high"])
+
+
+def _judged(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
+    """Add `on_frontier` and, for measured runs, `share_of_resamples`."""
+    rows = rows.copy()
+    rows["on_frontier"], rows["share_of_resamples"] = OFF, math.nan
+    for _, group in rows.groupby(_GROUP, sort=False):
+        rows.loc[group.index, "on_frontier"] = membership(group)
+        if group["source"].iloc[0] != "published":
+            splits = split_results[split_results["origin"].isin(group["origin"])]
+            shares = _shares(splits)
+            rows.loc[group.index, "share_of_resamples"] = group["origin"].map(shares).astype(float)
+    return rows
+
+
+def _shares(splits: pd.DataFrame) -> dict[str, float]:
+    """Return the share of resamples per run; nothing where runs lack an energy or do not share their splits."""
+    accuracy = splits.pivot(index="test_ids_sha256", columns="origin", values="accuracy")
+    energy = splits.pivot(index="test_ids_sha256", columns="origin", values="energy_wh")
+    if len(accuracy) < 2 or accuracy.isna().any(axis=None) or energy.isna().any(axis=None):
+        return {}
+    shares = share_of_resamples(accuracy, energy.astype(float))
+    return {str(origin): float(share) for origin, share in shares.items()}
+
+
+def _finding(published: pd.DataFrame) -> str:
+    certain = published[published["on_frontier"] == CERTAIN]
+    datasets = published["dataset"].nunique()
+    per_model = certain.groupby("model")["dataset"].nunique()
+    most = int(per_model.max())
+    everywhere = [name for name in study().models if per_model.get(name) == most]
+    reasoning = list(dict.fromkeys(certain[certain["family"] == "Deepseek"]["dataset"]))
+    where = parts.listed([study().datasets[name].title for name in reasoning])
+    open_ones = int((published["on_frontier"] == POSSIBLE).sum())
+    return (
+        f"{parts.titles(everywhere)} {'lies' if len(everywhere) == 1 else 'lie'} on the frontier of {most} of {datasets} "
+        f"datasets, a reasoning model on that of {len(reasoning) or 'none'}{f' ({where})' if reasoning else ''}; "
+        f"{len(certain)} of {len(published)} published runs are on a frontier for certain, {open_ones} possibly."
+    )
+
+
+def _decades(rows: pd.DataFrame) -> tuple[int, int]:
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"]).astype(float)
+    return math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
+
+
+def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:
+    """Draw a panel per dataset; those of the published runs take the whole width, for their labels."""
+    decades = _decades(rows) if len(rows) else (0, 0)
+    found = [name for name in study().datasets if name in set(rows["dataset"])]
+    return [_panel(rows[rows["dataset"] == name], name, kind, decades) for name in found]
+
+
+def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]) -> Panel:
+    published = kind == PUBLISHED
+    members = rows[rows["on_frontier"] == CERTAIN]
+    ends = [members["energy_high_wh"].idxmin(), scatter.drawn_at(members).idxmax()] if len(members) else []
+    low, high = scatter.drawn_at(rows).min(), scatter.drawn_at(rows).max()
+    room = max(high - low, 0.1)
+    axes = scatter.Axes(
+        (low - 0.05 * room, high + 0.25 * room), decades
+    )  # to the right of the last, its label
+    plot = scatter.Plot(
+        height=400 if published else 320,
+        broad=[],
+        narrow=[],
+        wide=published,
+        legend=published and dataset == "fktg",
+    )
+    title = f"{study().datasets[dataset].title}, {kind}"
+    panel = scatter.panel(rows, dataset, axes, plot, f"{title}. {_said(members)}")
+    broad = _labels(rows, members.index if published else ends, axes, plot.broad_px)
+    narrow = _labels(rows, ends, axes, plot.narrow_px)
+    for family, look in style.FAMILIES.items():
+        _mark(panel.figure, rows[rows["family"] == family], f"{look.title}, {kind}", broad, narrow)
+    for number, (_, group) in enumerate(rows.groupby(["source", "machine"], sort=False)):
+        panel.figure.add_trace(_steps(group, _DASHES[number % len(_DASHES)][0]))
+    return replace(panel, name=f"{dataset}-{kind}", title=title, note=_note(rows, published))
+
+
+def _labels(
+    rows: pd.DataFrame, labelled: Collection[object], axes: scatter.Axes, sizes: Sequence[style.Size]
+) -> pd.DataFrame:
+    """Return text and place of the labels, which keep clear of the points and of the lines."""
+    text = [
+        model_title(name) if index in labelled else ""
+        for index, name in zip(rows.index, rows["model"], strict=True)
+    ]
+    points = scatter.pixels(rows, axes, sizes[0])
+    line = [
+        place
+        for _, group in rows.groupby(["source", "machine"], sort=False)
+        for place in _along(scatter.pixels(_corners(group), axes, sizes[0]))
+        if all(math.dist(place, point) > _CLEAR_PX for point in points)
+    ]
+    return style.labels(pd.Series(text, index=rows.index), points, *sizes, lines=line)
+
+
+def _along(corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return points every few pixels along the steps between the corners: up first, then to the right."""
+    found = []
+    for (x, y), (right, up) in pairwise(corners):
+        found += [(x, height) for height in np.arange(up, y, _CLEAR_PX)]
+        found += [(width, up) for width in np.arange(x, right, _CLEAR_PX)]
+    return found
+
+
+def _mark(
+    figure: go.Figure, rows: pd.DataFrame, name: str, broad: pd.DataFrame, narrow: pd.DataFrame
+) -> None:
+    """Make runs that are not on the frontier for certain faint, and label the others; a trace holds a family."""
+    for trace in figure.select_traces(selector={"name": name}):
+        trace.marker.opacity = [1.0 if on == CERTAIN else _FAINT for on in rows["on_frontier"]]
+        trace.error_x.thickness = trace.error_y.thickness = 0
+        trace.text, trace.textposition = broad["text"][rows.index], list(broad["place"][rows.index])
+        trace.meta = {
+            **trace.meta,
+            "broad": broad.loc[rows.index].to_dict("list"),
+            "narrow": narrow.loc[rows.index].to_dict("list"),
+        }
+
+
+def _said(members: pd.DataFrame) -> str:
+    groups = [
+        ("" if source == "published" else f"{source} on {machine}: ")
+        + parts.titles(group.sort_values("energy_high_wh")["model"])
+        for (source, machine), group in members.groupby(["source", "machine"], sort=False)
+    ]
+    return f"On the frontier for certain, from the least energy on: {'; '.join(groups) or 'none'}."
+
+
+def _corners(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs on the frontier by their best values, by accuracy; a limit counts as the energy."""
+    energy = rows["energy_wh"].astype(float).fillna(rows["energy_high_wh"])
+    kept = rows.assign(energy_wh=energy)[on_frontier(scatter.drawn_at(rows).to_list(), energy.to_list())]
+    return kept.sort_values("accuracy_read")
+
+
+def _steps(rows: pd.DataFrame, dash: str) -> go.Scatter:
+    """Draw the least energy at which an accuracy is to be had."""
+    corners, (light, dark) = _corners(rows), _LINE
+    return go.Scatter(
+        x=scatter.drawn_at(corners),
+        y=corners["energy_wh"],
+        mode="lines",
+        line={"shape": "vh", "width": 1.5, "color": light, "dash": dash},
+        hoverinfo="skip",
+        showlegend=False,
+        meta=style.themed(light, dark),
+    )
+
+
+def _note(rows: pd.DataFrame, published: bool) -> str:
+    counts = rows["on_frontier"].value_counts()
+    said = f"On the frontier for certain: {counts.get(CERTAIN, 0)} of {len(rows)} runs"
+    if published:
+        return f"{said}; possibly: {counts.get(POSSIBLE, 0)}."
+    lines = [
+        f"{source} on {machine}"
+        for source, machine in dict.fromkeys(zip(rows["source"], rows["machine"], strict=True))
+    ]
+    drawn = [f"{_DASHES[number % len(_DASHES)][1]}: {line}" for number, line in enumerate(lines)]
+    invented = "Invented texts, not a result of the paper's kind. " if rows["synthetic"].any() else ""
+    return f"{invented}{said}. Lines: {'; '.join(drawn)}."

@@ -1,0 +1,136 @@
+"""The audit's list of runs: every record behind the book, with its checks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from helpers.core import paths
+from helpers.figures.beyond import llm_runs
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.html import link
+from helpers.figures.run_addresses import page_of
+from helpers.metering.record_versions import check_counts, checks_in_words, is_older
+from helpers.records.storage import Environment, Record, read_record
+from helpers.results.tables import Tables
+
+
+def runs(tables: Tables) -> Artefact:
+    """List all measured runs with commit, machine and failed checks, and all records that were refused.
+
+    Runs of language models follow with what only they have: how they were served and asked, tokens, failures.
+    """
+    rows = tables.results[tables.results["source"] != "published"]
+    records = [read_record(paths.ROOT / str(origin)) for origin in rows["origin"]]
+    found = [_row(row, record) for (_, row), record in zip(rows.iterrows(), records, strict=True)]
+    data = pd.DataFrame(found, columns=list(_COLUMNS))
+    failed = int((data["checks_failed"] != "").sum())
+    asked = int((data["family"] != "Traditional").sum())
+    return Artefact(
+        name="runs",
+        label="List of runs",
+        finding=(
+            f"{len(data)} measured runs stand behind this book, {asked or 'none'} of them of language models; "
+            f"{failed} of them failed a check{_of_how_many(records)}."
+        ),
+        note=(
+            "A failed check does not remove a run; it is shown wherever the run is. Checks: how many the run's version of the "
+            "meter made, of how many the present one makes of such a run."
+        ),
+        data=data,
+        function="helpers.figures.beyond.run_list.runs",
+        body=_body(data) + llm_runs.body(rows, records) + _refused(tables.refused),
+    )
+
+
+_COLUMNS = (
+    *(
+        "run",
+        "synthetic",
+        "campaign",
+        "created",
+        "machine",
+        "model",
+        "family",
+        "gpus",
+        "nodes",
+        "concurrency",
+    ),
+    *(
+        "schema_version",
+        "checks",
+        "weights",
+        "tokens_in",
+        "tokens_out",
+        "parse_failures",
+        "commit",
+        "checks_failed",
+        "messages",
+        "origin",
+    ),
+)
+_METER = ("schema_version", "checks")
+"""Of the version of the meter: schema of the record, and how many checks it made of how many."""
+_SHOWN = (
+    "run",
+    "synthetic",
+    "campaign",
+    "created",
+    "machine",
+    "gpus",
+    "nodes",
+    "commit",
+    *_METER,
+    "checks_failed",
+)
+
+
+def _of_how_many(records: Sequence[Record]) -> str:
+    """Say how many checks the runs of an earlier version of the meter had."""
+    older = [record for record in records if is_older(record)]
+    if not older:
+        return ""
+    made, present = checks_in_words(older)
+    return f", and {len(older)} had {made} of the {present} checks that the present meter makes"
+
+
+def _row(row: "pd.Series[Any]", record: Record) -> dict[str, object]:
+    return {
+        **{name: row[name] for name in ("model", "family", "gpus", "nodes", "concurrency", "weights")},
+        **{name: row[name] for name in ("tokens_in", "tokens_out", "parse_failures")},
+        "campaign": row["source"],
+        "run": record.run.run_id,
+        "synthetic": "invented texts" if record.run.synthetic else "",
+        "created": record.created,
+        "machine": record.run.machine,
+        "commit": _commit(record.environment),
+        "schema_version": record.schema_version,
+        "checks": " of ".join(map(str, check_counts(record))),
+        "checks_failed": row["checks_failed"],
+        "messages": "; ".join(check.message for check in record.checks if not check.passed),
+        "origin": row["origin"],
+    }
+
+
+def _commit(environment: Environment) -> str:
+    commit = environment.git_commit or "none"
+    return f"{commit} and changes" if environment.git_dirty else commit
+
+
+def _body(data: pd.DataFrame) -> str:
+    if data.empty:
+        return "<p>No run has been measured yet: <code>python -m helpers run demo</code></p>"
+    shown = data.assign(commit=data["commit"].str.replace(r"([0-9a-f]{8})[0-9a-f]+", r"\1", regex=True))
+    shown = shown.assign(created=data["created"].str[:10])[list(_SHOWN)]
+    shown.columns = [str(name).replace("_", " ") for name in shown.columns]
+    names = zip(data["run"], data["origin"], strict=True)
+    pages = [link(page_of(str(origin)), run) for run, origin in names]
+    shown["run"] = pd.Series(pages, dtype=object)
+    shown.insert(1, "record", pd.Series([link(origin, "JSON") for origin in data["origin"]], dtype=object))
+    return html_table(shown, "Measured runs; each name leads to its page")
+
+
+def _refused(refused: list[str]) -> str:
+    if not refused:
+        return ""
+    return html_table(pd.DataFrame({"Refused": refused}), "Records that were refused and stand nowhere else")

@@ -1,0 +1,93 @@
+"""Figure 1: accuracy against energy, one panel per dataset (paper, Figure 1 and Tables B1, B4, B5)."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from helpers.core import units
+from helpers.figures.display import Artefact, Panel
+from helpers.figures.plots import scatter
+from helpers.results.tables import Tables
+from helpers.statistics import selection
+from helpers.study.catalogue import model_title
+
+REAL = ("news", "yelp", "tomatoes", "emotion")
+BRIEF_PX = 390
+"""Height of the first panel on the front page (book/index.md)."""
+_ROOM = 0.2
+"""Left free at both ends of an accuracy axis, of what the data span, but at least of `_LEAST_SPAN`."""
+_LEAST_SPAN = 0.2
+
+
+def figure_1(tables: Tables) -> Artefact:
+    """Draw Figure 1 from the results table: FKTG as published, the public datasets with what was measured.
+
+    Capella, one node, minimal number of GPUs (Table B1) for the published rows; every measured row of the
+    dataset beside them. The synthetic sample has a panel of its own.
+    """
+    chosen = scatter.in_the_studys_order(scatter.side_by_side(tables.results))
+    fktg = chosen[(chosen["dataset"] == "fktg") & (chosen["source"] == "published")]
+    best, least, most = (
+        pick(fktg) for pick in (selection.most_accurate, selection.least_energy, selection.most_energy)
+    )
+    decades = math.log10(most["energy_wh"] / least["energy_wh"])
+    finding = (
+        f"The most accurate model, {model_title(best['model'])}, needs {units.energy(best['energy_wh'])} for 189 texts; "
+        f"the one with the most energy, {model_title(most['model'])}, needs {units.energy(most['energy_wh'])} "
+        f"{'and is less accurate' if most['accuracy'] < best['accuracy'] else 'and is as accurate'}."
+    )
+    return Artefact(
+        name="figure_1_accuracy_energy",
+        label="Figure 1",
+        finding=finding,
+        note=(
+            "Energy of one pass over a test set (189 texts of FKTG and the sample, 200 of the others) against "
+            "accuracy, whose axis differs from dataset to dataset. Hollow: published, Capella, one node; a triangle is "
+            f"an upper limit. {scatter.INFERRED} A mark bears its name where there is room. "
+            f"{scatter.MARKS} {scatter.ACCOUNTING}"
+        ),
+        data=chosen[scatter.DATA_COLUMNS],
+        function="helpers.figures.paper.figure_1.figure_1",
+        panels=[
+            _panel(chosen, "fktg", f"{finding} {_span(decades, least)}", wide=True),
+            *(_panel(chosen, name, "") for name in (*REAL, "fktg-sample")),
+        ],
+    )
+
+
+def _span(decades: float, least: "pd.Series[Any]") -> str:
+    """Say how many decades lie between most and least energy, and how the least one was got, if it is not printed."""
+    how = f"; the least energy, of {model_title(str(least['model']))}, is {least['energy_kind']}"
+    return f"The energies span {decades:.1f} decades{how if least['energy_kind'] != 'printed' else ''}."
+
+
+def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Panel:
+    rows = chosen[chosen["dataset"] == dataset]
+    drawn = rows[scatter.drawable(rows)]
+    published = list(drawn.index[drawn["source"] == "published"])
+    named = scatter.extremes(drawn)
+    plot = scatter.Plot(
+        height=480 if wide else 340,
+        broad=list(drawn.index) if wide else published or named,
+        narrow=named if wide else published or named,
+        wide=wide,
+        legend=wide,
+        brief=BRIEF_PX if wide else None,
+    )
+    return scatter.panel(rows, dataset, scatter.Axes(_accuracy(drawn), _decades(chosen)), plot, alt)
+
+
+def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
+    """Return what the axis of a panel spans: its own data, as labels need room."""
+    if drawn.empty:
+        return 0.0, 1.0
+    low, high = drawn["accuracy"].min(), drawn["accuracy"].max()
+    room = _ROOM * max(high - low, _LEAST_SPAN)
+    return low - room, high + room
+
+
+def _decades(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return the decades of all energy axes, in Wh: a reader compares down the page."""
+    energy = rows["energy_wh"].dropna()
+    return min(-5, math.floor(math.log10(energy.min()))), max(3, math.ceil(math.log10(energy.max())))

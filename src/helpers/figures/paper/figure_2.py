@@ -1,0 +1,296 @@
+"""Figure 2: energy by component, CPU, GPU and memory, per model (paper, Figure 2 and section 4.1)."""
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers.core import units
+from helpers.figures import style
+from helpers.figures.display import Artefact, Panel
+from helpers.figures.plots import bars
+from helpers.records.storage import Method
+from helpers.results.tables import Tables, in_paper_mode
+from helpers.statistics import power, selection
+from helpers.study.catalogue import TraditionalModel, model_title, study
+
+_RUN = ["model", "dataset", "machine", "gpus", "nodes"]
+_STACK = ("gpu", "ram", "cpu")
+"""From the axis outwards: what was measured begins at zero."""
+_PUBLISHED = {"cpu": "probably estimated", "gpu": "measured", "ram": "estimated"}
+"""Section 3.3: the GPU by NVML, memory by a rule. The CPU should come from RAPL, but its power is constant."""
+_METHODS: dict[Method, str] = {
+    "measured:nvml-counter": "measured by NVML",
+    "measured:rapl": "measured by RAPL",
+    "measured:powermetrics": "measured by powermetrics",
+    "estimated:cpu-load": "estimated from its load",
+    "estimated:tdp": "estimated from its rated power",
+    "estimated:unknown": "estimated in an unknown way",
+    "estimated:ram-0.375W/GB": "estimated at 0.375 W per GB",
+    "estimated:ram-codecarbon": "estimated by CodeCarbon's rule",
+    "missing": "missing",
+}
+
+
+def figure_2(tables: Tables) -> Artefact:
+    """Draw the energy by component: the published runs by family, as in print, and every campaign.
+
+    A component that was estimated, or probably was, is hatched.
+    """
+    data = components(tables)
+    published, measured = (data[(data["source"] == "published") == yes] for yes in (True, False))
+    constant = _cpu_constant(tables)
+    finding = _finding(published, constant is not None)
+    return Artefact(
+        name="figure_2_components",
+        label="Figure 2",
+        finding=finding,
+        note=(
+            "Energy of one pass over the test set. Pale with an outline: published (one Capella node, FKTG, read off "
+            "the figure to about half a pixel; the total behind a bar is from Table B1 or Figure 1). Filled: our "
+            "runs. Hatched: estimated, not measured. Of the published parts, the GPU was read by NVML and memory "
+            f"counts by a rule (section 3.3). {_about_cpu(constant)}"
+        ),
+        data=data,
+        function="helpers.figures.paper.figure_2.figure_2",
+        panels=[*_published_panels(published, finding), *_measured_panels(measured)],
+    )
+
+
+def components(tables: Tables) -> pd.DataFrame:
+    """Return one row per run and component, `cpu`, `gpu` or `ram`, for the published runs of Figure 2 and all of ours.
+
+    Columns: the run, `component`, `energy_wh` (null where the print shows no bar or nothing was measured),
+    `energy_uncertainty_wh` (reading), `method`, `share` of the sum of the components, `power_w`,
+    `total_wh` (of the run, from wherever it is known best) and `origin`.
+    """
+    results = in_paper_mode(tables.results)
+    printed = tables.printed["figure_2"][_RUN].drop_duplicates()
+    keys = pd.MultiIndex.from_frame(results[_RUN])
+    shown = (results["source"] == "published") & keys.isin(pd.MultiIndex.from_frame(printed))
+    runs = results[shown | (results["source"] != "published")]
+    runs = bars.in_order(runs.assign(_dataset=runs["dataset"].map(list(study().datasets).index)), "_dataset")
+    read = tables.observations[tables.observations["origin"] == "figure_2"]
+    bounds = read.set_index([*_RUN, "quantity"])["uncertainty"].to_dict()
+    rows = [_component(run, name, bounds) for _, run in runs.iterrows() for name in _STACK]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+_COLUMNS = [
+    *("source", "dataset", "synthetic", "machine", "model", "family", "gpus", "component", "method"),
+    *("energy_wh", "energy_uncertainty_wh", "share", "power_w", "total_wh", "origin"),
+]
+
+
+def _component(run: "pd.Series[Any]", name: str, bounds: dict[Any, float]) -> dict[str, Any]:
+    energy = run[f"{name}_wh"]
+    share = selection.shares({part: run[f"{part}_wh"] for part in _STACK})[name]
+    published = run["source"] == "published"
+    columns = ("source", "dataset", "synthetic", "machine", "model", "family", "gpus", "origin")
+    return {
+        **{column: run[column] for column in columns},
+        "component": name,
+        "method": _PUBLISHED[name] if published else run[f"{name}_method"],
+        "energy_wh": energy,
+        "energy_uncertainty_wh": bounds.get((*run[_RUN], f"{name}_wh")) if published else None,
+        "share": share,
+        "power_w": 3600 * energy / run["duration_s"],
+        "total_wh": run["energy_wh"],
+    }
+
+
+def _finding(published: pd.DataFrame, cpu_estimated: bool) -> str:
+    shares = published.pivot_table(index="model", columns="component", values="share")
+    if shares.empty:
+        return "No published energy by component."
+    gpu, largest = shares["gpu"], int((shares.idxmax(axis="columns") == "gpu").sum())
+    rest = (
+        "CPU and memory, were probably not measured"
+        if cpu_estimated
+        else "CPU and memory, were partly not measured"
+    )
+    return (
+        f"The GPU takes the largest part for {bars.share(largest, len(shares))} models whose bars can be read, "
+        f"{100 * gpu.min():.0f} to {100 * gpu.max():.0f} % of the energy; the others, {rest} but estimated."
+    )
+
+
+def _cpu_constant(tables: Tables) -> power.Constant | None:
+    """Return the CPU power in W of the published runs if it is the same for all, within the reading."""
+    powers = power.component_power(tables.observations, tables.results, "cpu")
+    if powers.empty:
+        return None
+    found = power.constant_of(powers)
+    return found if ((powers["power_w"] - found.mean_w).abs() <= powers["bound_w"]).all() else None
+
+
+def _about_cpu(constant: power.Constant | None) -> str:
+    if constant is None:
+        return "How CPU energy was got is not known."
+    return (
+        f"CPU energy over duration is {constant.mean_w:.1f} W for all of them within the reading, and CodeCarbon "
+        f"assumes {power.CPU_FALLBACK_W:.1f} W for a CPU that it does not know: CPU energy was probably estimated, "
+        "too. That is our inference, not a statement of the paper."
+    )
+
+
+def _published_panels(rows: pd.DataFrame, finding: str) -> list[Panel]:
+    panels = []
+    for family, look in style.FAMILIES.items():
+        part = rows[rows["family"] == family]
+        names = [model_title(name) for name in part["model"].unique()]
+        note = "Published, FKTG on one Capella node." if len(part) else "Nothing published."
+        panel = _panel(f"published-{family}", look.title, note, part, [""] * len(names), names, finding)
+        panels.append(replace(panel, wide=family == "Deepseek"))  # the third of three: a row of its own
+    return panels
+
+
+def _measured_panels(rows: pd.DataFrame) -> list[Panel]:
+    """Draw each campaign by family, the traditional models with and without embedding apart: decades lie between."""
+    if rows.empty:
+        return [_panel("measured", "Our runs", "", rows, [], [], "")]
+    panels = []
+    named = rows.assign(group=rows["model"].map(_group))
+    for key, part in named.groupby(["source", "machine", "synthetic", "group"], sort=False):
+        source, machine, synthetic, group = (str(value) for value in key)
+        runs = part.drop_duplicates(["model", "dataset", "origin"])
+        headers = [model_title(name) for name in runs["model"]]
+        names = [study().datasets[name].title for name in runs["dataset"]]
+        lead = "Invented texts; not a result of the paper's kind. " if synthetic == "True" else ""
+        note = f"{lead}On {machine}: {_methods(part)}."
+        panels.append(
+            _panel(f"{source}-{machine}-{group}", f"{source}: {group}", note, part, headers, names, "")
+        )
+    return panels
+
+
+def _group(model: str) -> str:
+    entry = study().models[model]
+    if not isinstance(entry, TraditionalModel):
+        return style.FAMILIES[entry.family].title
+    return (
+        "Traditional, with embedding" if entry.features == "embedding" else "Traditional, without embedding"
+    )
+
+
+def _methods(rows: pd.DataFrame) -> str:
+    """Say how each component was got; usually the same way in a whole campaign."""
+    without_gpu = bool((rows["gpus"] == 0).all())
+    parts = ["no GPU used"] if without_gpu else []
+    for name, title in (("cpu", "CPU"), ("gpu", "GPU"), ("ram", "memory")):
+        methods = rows.loc[rows["component"] == name, "method"].unique()
+        if name != "gpu" or not without_gpu:
+            parts.append(f"{title} {' or '.join(_METHODS[method] for method in methods)}")
+    return ", ".join(parts)
+
+
+def _panel(
+    name: str, title: str, note: str, rows: pd.DataFrame, headers: list[str], names: list[str], alt: str
+) -> Panel:
+    fig = go.Figure()
+    if rows.empty:
+        style.layout(fig, height=200)
+        style.not_measured(fig)
+    else:
+        _draw(fig, rows, headers, names)
+    return Panel(
+        name=name.lower().replace(" ", "-").replace(",", "").replace("(", "").replace(")", ""),
+        title=title,
+        note=note,
+        figure=fig,
+        alt=f"{title}, energy by component. {alt or _alt(rows)}",
+        marked=bool(rows["synthetic"].any()),
+    )
+
+
+def _alt(rows: pd.DataFrame) -> str:
+    gpu = rows.loc[(rows["component"] == "gpu") & rows["share"].notna(), "share"]
+    if rows.empty:
+        return f"Our runs: {style.NOT_MEASURED}."
+    if gpu.empty:
+        return "CPU and memory only, both estimated or by rule; no GPU energy."
+    return f"The GPU takes {100 * gpu.min():.0f} to {100 * gpu.max():.0f} % of the energy."
+
+
+def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[str]) -> None:
+    places = bars.slots(headers)
+    filled = bool((rows["source"] != "published").any())
+    totals = rows.loc[rows["component"] == _STACK[0], "total_wh"].astype(float)
+    sums = rows.groupby(["model", "dataset", "origin"], sort=False)["energy_wh"].sum()
+    top = max(totals.fillna(0).max(), sums.max())
+    if not top > 0:
+        style.layout(fig, height=200)
+        style.not_measured(fig)
+        return
+    bars.axes(fig, places, names, float(top), units.energy)
+    room = 24  # the legend, below the mode bar
+    fig.update_layout(
+        barmode="stack",
+        showlegend=True,
+        legend={
+            "traceorder": "normal",
+            "xref": "container",
+            "yref": "container",
+            "x": 0,
+            "y": 1,
+            "xanchor": "left",
+            "yanchor": "top",
+        },
+        margin_t=fig.layout.margin.t + room,
+        height=fig.layout.height + room,
+    )
+    for name in _STACK:
+        part = rows[rows["component"] == name].assign(_y=places.bars)
+        fig.add_trace(_stacked(part, style.COMPONENTS[name], filled))
+    fig.add_trace(_labels(places.bars, rows, totals))
+
+
+def _stacked(rows: pd.DataFrame, look: style.ComponentStyle, filled: bool) -> go.Bar:
+    trace = bars.bar(
+        list(rows["_y"]),
+        list(rows["energy_wh"]),
+        look,
+        filled,
+        ["estimated" in method for method in rows["method"]],
+        [_hover(row, look) for _, row in rows.iterrows()],
+    )
+    known = bool(rows["energy_wh"].notna().any())
+    spread = list(rows["energy_uncertainty_wh"].astype(float).fillna(0))
+    return trace.update(
+        showlegend=known, error_x={"array": spread, "thickness": 1, "width": 0, "color": style.TEXT}
+    )
+
+
+def _labels(y: list[float], rows: pd.DataFrame, totals: pd.Series) -> go.Scatter:
+    """Write the total behind each bar; a run without a bar has it, too."""
+    drawn = rows.groupby(["model", "dataset", "origin"], sort=False)["energy_wh"].sum(min_count=1)
+    texts = [
+        f"{units.THIN}{units.energy(total, 3)}{'' if pd.notna(bar) else ' (no bar)'}"
+        for total, bar in zip(totals, drawn, strict=True)
+    ]
+    return go.Scatter(
+        x=totals.fillna(0),
+        y=y,
+        mode="text",
+        text=texts,
+        textposition="middle right",
+        cliponaxis=False,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _hover(row: "pd.Series[Any]", look: style.ComponentStyle) -> str:
+    energy, bound = row["energy_wh"], row["energy_uncertainty_wh"]
+    how = _METHODS.get(row["method"], row["method"])
+    plus = f" ± {units.energy(bound, 2)}" if pd.notna(bound) else ""
+    lines = [
+        f"<b>{model_title(row['model'])}</b>, {row['dataset']}",
+        f"{look.title}: {units.energy(energy, 3)}{plus}, {how}",
+    ]
+    if pd.notna(energy):
+        lines.append(
+            f"{100 * row['share']:.0f} % of the energy, {units.significant(row['power_w'], 3)} W on average"
+        )
+    return "<br>".join([*lines, f"source: {row['origin']}"])

@@ -1,0 +1,128 @@
+"""Figure 3: duration and energy on 1, 2 and 4 GPUs of one node (paper, Figure 3 and section 4.1.1).
+
+The Deepseek models, which the printed figure leaves out, come from Figure 6 and Tables B1 and B3.
+"""
+
+from itertools import pairwise
+
+import pandas as pd
+
+from helpers.figures.display import Artefact
+from helpers.figures.plots import bars
+from helpers.results.tables import Tables
+from helpers.study.catalogue import model_title
+
+
+def figure_3(tables: Tables) -> Artefact:
+    """Draw every LLM that ran on one node of a machine with several numbers of GPUs, published and measured."""
+    rows = _rows(tables.results)
+    found = steps(rows)
+    finding = _finding(found)
+    return Artefact(
+        name="figure_3_gpus",
+        label="Figure 3",
+        finding=finding,
+        note=(
+            "One pass over the test set on one node, mean over the splits. Open bars: published, values read off a "
+            "figure with what the reading allows. Filled bars: our runs. In brackets: change from the bar above. "
+            f"{bars.ACCOUNTING} {_against_the_paper(found)}"
+        ),
+        data=bars.data(rows, "duration_change", "energy_change"),
+        function="helpers.figures.paper.figure_3.figure_3",
+        panels=bars.panels(rows, finding),
+    )
+
+
+def steps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return every step to the next higher number of GPUs that rows of `results` hold.
+
+    Columns: those of `bars.KEY`, `gpus_from`, `gpus_to`, the relative changes `duration_change` and
+    `energy_change`, and `duration_direction` and `energy_direction`: `falls`, `rises`, or `unclear` where
+    the change is within the bounds of the two values. A change is null where a value is.
+    """
+    found = []
+    bounds = {quantity: bars.bound(rows, quantity) for quantity in (bars.DURATION, bars.ENERGY)}
+    for key, run in rows.sort_values("gpus", kind="stable").groupby(bars.KEY, sort=False):
+        for low, high in pairwise(run.index):
+            step = dict(zip(bars.KEY, key, strict=True))
+            step |= {"gpus_from": rows.loc[low, "gpus"], "gpus_to": rows.loc[high, "gpus"]}
+            for quantity, bound in bounds.items():
+                before, after = rows.loc[low, quantity.value], rows.loc[high, quantity.value]
+                allowed = (bound[low] ** 2 + bound[high] ** 2) ** 0.5
+                step[f"{quantity.name}_change"] = after / before - 1
+                step[f"{quantity.name}_direction"] = _direction(after - before, allowed)
+            found.append(step)
+    directions = ["duration_change", "duration_direction", "energy_change", "energy_direction"]
+    return pd.DataFrame(found, columns=[*bars.KEY, "gpus_from", "gpus_to", *directions])
+
+
+def _direction(change: float, allowed: float) -> str:
+    return "falls" if change < -allowed else "rises" if change > allowed else "unclear"
+
+
+def _rows(results: pd.DataFrame) -> pd.DataFrame:
+    one_node = bars.language_models(results).query("nodes == 1")
+    varied = one_node.groupby(bars.KEY)["gpus"].transform("nunique") > 1
+    rows = bars.in_order(one_node[varied], "source", "machine", "gpus")
+    before = rows.groupby(bars.KEY, sort=False)[["duration_s", "energy_wh"]].shift()
+    rows = rows.assign(
+        duration_change=rows["duration_s"] / before["duration_s"] - 1,
+        energy_change=rows["energy_wh"] / before["energy_wh"] - 1,
+    )
+    return rows.assign(
+        header=rows["model"].map(model_title),
+        level=[bars.several(gpus, "GPU") for gpus in rows["gpus"]],
+        **{f"{name}_remark": rows[f"{name}_change"].map(_in_brackets) for name in ("duration", "energy")},
+    )
+
+
+def _in_brackets(change: float) -> str:
+    return "" if pd.isna(change) else f" ({_percent(change, 0)})"
+
+
+def _percent(change: float, digits: int) -> str:
+    return f"{100 * change:+.{digits}f} %".replace("-", "\u2212")  # a minus sign, not a hyphen
+
+
+def _finding(found: pd.DataFrame) -> str:
+    told = bars.told(found)
+    if told.empty:
+        return "No LLM was run on different numbers of GPUs."
+    return f"More GPUs {_summary(told)}{_named(told)}."
+
+
+def _summary(found: pd.DataFrame) -> str:
+    faster, thriftier = (
+        int((found[f"{name}_direction"] == "falls").sum()) for name in ("duration", "energy")
+    )
+    return (
+        f"shorten the run in {bars.share(faster, len(found))} steps and lower its energy in "
+        f"{bars.share(thriftier, len(found))}"
+    )
+
+
+def _named(found: pd.DataFrame) -> str:
+    """Name the steps that take less energy, which by the paper's words there are none of."""
+    thriftier = found[found["energy_direction"] == "falls"].sort_values("energy_change")
+    names = [
+        f"{model_title(step['model'])} from {step['gpus_from']} to {step['gpus_to']} "
+        f"({_percent(step['energy_change'], 1)})"
+        for _, step in thriftier.iterrows()
+    ]
+    return f": {bars.listed(names)}" if names else ""
+
+
+def _against_the_paper(found: pd.DataFrame) -> str:
+    published, measured = (found[(found["source"] == "published") == yes] for yes in (True, False))
+    parts = []
+    if len(published):
+        faster = (published["duration_direction"] == "falls").all()
+        lower = (published["energy_direction"] == "falls").any()
+        parts.append(
+            "The paper (section 4.1.1) says that more GPUs always shortened the run, which "
+            f"{'holds' if faster else 'does not hold'}, and that they did not lower its energy, which "
+            f"{'does not hold for the steps named above' if lower else 'holds'}."
+        )
+    if len(measured):
+        parts.append(f"In our runs more GPUs {_summary(measured)}.")
+    return " ".join(parts)

@@ -1,0 +1,199 @@
+"""Figure 5: the same LLMs on different GPU cards (paper, Figure 5, Table B3, section 4.1.3).
+
+The published figure swaps its row labels; the values here come from Table B3, and `labels` compares the two.
+"""
+
+import html
+
+import pandas as pd
+
+from helpers.figures.beyond import one_text_reasons
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.plots import bars
+from helpers.results.tables import Tables
+from helpers.study.catalogue import model_title, paper_machines, study
+
+_LABELS = {"duration_s": "Duration (s)", "energy_wh": "Energy consumed (Wh)"}
+"""Row labels of the printed figure, by the quantity that they name."""
+_TABLE = {"duration_s": "duration (s)", "energy_wh": "energy (Wh)"}
+_OTHER = {"duration_s": "energy_wh", "energy_wh": "duration_s"}
+
+
+def figure_5(tables: Tables) -> Artefact:
+    """Draw every LLM that ran with as many GPUs of different models on one node, published and measured.
+
+    A table below shows the bars of the printed figure beside Table B3, which tells its labels apart.
+    """
+    compared = labels(tables)
+    drawn = set(compared["model"])
+    rows = _rows(tables.results, drawn)
+    finding = (
+        f"{_finding(rows)}{'; the published figure swaps its row labels' if _swapped(compared) else ''}."
+    )
+    return Artefact(
+        name="figure_5_gpu_models",
+        label="Figure 5",
+        finding=finding,
+        note=(
+            f"Open bars: published (Table B3). Filled bars: our runs. {one_text_reasons.caveat(tables.results)}"
+            "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
+            "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and "
+            f"Figures 3 and 6, and the other cards are assumed to have been as many. {bars.ACCOUNTING} "
+            f"{_against_the_paper(rows)}"
+        ),
+        data=bars.data(rows, "in_printed_figure"),
+        function="helpers.figures.paper.figure_5.figure_5",
+        panels=bars.panels(rows, finding),
+        body=_evidence(compared),
+        inputs=[*rows["origin"], "table_b3", "figure_5", "inferred_b3_gpu_counts", "data/study/gpus.yaml"],
+    )
+
+
+def labels(tables: Tables) -> pd.DataFrame:
+    """Return the bars of the printed Figure 5 beside Table B3, one row per model and card.
+
+    Columns: `model`, `machine`, `card`, and for each printed row label (`duration_s`, `energy_wh`): `X_bar`, the
+    length of the bar below that label in print, and `X`, what Table B3 has under that name.
+    """
+    observations = tables.observations[tables.observations["source"] == "published"]
+    key = ["model", "machine"]
+
+    def of(origin: str) -> pd.DataFrame:
+        chosen = observations[observations["origin"] == origin]
+        return chosen.pivot(index=key, columns="quantity", values="value").reindex(columns=list(_LABELS))
+
+    table, figure = of("table_b3"), of("figure_5")
+    # Our file of the figure has the labels the right way round already; in print they are the other way.
+    given_back = tables.printed["figure_5"]["source"].str.contains("swapped_back").all()
+    as_printed = figure.rename(columns=_OTHER) if given_back else figure
+    joined = as_printed.add_suffix("_bar").join(table, how="inner").reset_index()
+    cards = joined["machine"].map(lambda machine: study().machines[machine].gpu_model)
+    ranked = joined.assign(source="published", card=cards, _rank=_rank(cards))
+    return bars.in_order(ranked, "_rank").drop(columns=["source", "_rank"])
+
+
+def _deviation(compared: pd.DataFrame, label: str, quantity: str) -> pd.Series:
+    """Return how far the bars below a printed label lie from a quantity of Table B3, in percent."""
+    return 100 * (compared[f"{label}_bar"] / compared[quantity] - 1).abs()
+
+
+def _swapped(compared: pd.DataFrame) -> bool:
+    return all(
+        _deviation(compared, label, _OTHER[label]).max() < _deviation(compared, label, label).min()
+        for label in _LABELS
+    )
+
+
+def _about_labels(compared: pd.DataFrame) -> str:
+    if compared.empty:
+        return ""
+    if not _swapped(compared):
+        return "The labels of the published figure agree with Table B3."
+    nearest, wrong = (
+        max(
+            _deviation(compared, "duration_s", "energy_wh").max(),
+            _deviation(compared, "energy_wh", "duration_s").max(),
+        ),
+        min(
+            _deviation(compared, "duration_s", "duration_s").min(),
+            _deviation(compared, "energy_wh", "energy_wh").min(),
+        ),
+    )
+    return (
+        f"The labels here are the right ones: in print all {len(compared)} bars below “Duration” equal the energies "
+        f"of Table B3 and all {len(compared)} below “Energy consumed” the durations, within {nearest:.1f} %; as "
+        f"labelled, every bar would be off by {wrong:.0f} % or more."
+    )
+
+
+def _evidence(compared: pd.DataFrame) -> str:
+    shown = {"Model": compared["model"].map(model_title), "GPU": compared["card"]}
+    for label, title in _LABELS.items():
+        shown[f"Bar below “{title}”"] = compared[f"{label}_bar"]
+        shown[f"Table B3, {_TABLE[_OTHER[label]]}"] = compared[_OTHER[label]]
+    told = f"<p>{html.escape(_about_labels(compared))}</p>"
+    return told + html_table(pd.DataFrame(shown), "Bars of the published figure beside Table B3")
+
+
+def _rows(results: pd.DataFrame, drawn: set[str]) -> pd.DataFrame:
+    one_node = bars.language_models(results).query("nodes == 1 and gpu_model.notna()")
+    named = one_node.assign(card=[_card(name) for name in one_node["gpu_model"]])
+    key = ["dataset", "model", "gpus"]
+    varied = named.groupby(key)["card"].transform("nunique") > 1
+    rows = named[varied].assign(_rank=_rank(named.loc[varied, "card"]))
+    rows = bars.in_order(rows, "gpus", "_rank")
+    inferred = rows.groupby(key)["gpus_origin"].transform(lambda origins: (origins == "inferred").any())
+    return rows.assign(
+        in_printed_figure=rows["model"].isin(drawn) & (rows["source"] == "published"),
+        header=[
+            f"{model_title(model)}{'*' if model in drawn else ''}, {bars.several(gpus, 'GPU')}"
+            f"{' (inferred)' if guess else ''}"
+            for model, gpus, guess in zip(rows["model"], rows["gpus"], inferred, strict=True)
+        ],
+        level=rows["card"],
+        duration_remark="",
+        energy_remark="",
+    )
+
+
+def _card(name: str) -> str:
+    """Return the short name of a GPU model, the paper's where it is one of the paper's."""
+    words = name.replace("-", " ").split()
+    known = [machine.gpu_model for machine in paper_machines().values() if machine.gpu_model in words]
+    return known[0] if known else name.removeprefix("NVIDIA ")
+
+
+def _rank(cards: pd.Series) -> pd.Series:
+    """Order cards by their memory, as the printed figure does; others come last."""
+    memory = {machine.gpu_model: machine.gpu_memory_gb for machine in paper_machines().values()}
+    return cards.map(memory).fillna(float("inf"))
+
+
+def _best(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return the run with the least of a quantity, per model and number of GPUs."""
+    known = rows[rows[quantity].notna()]
+    return known.loc[known.groupby(["dataset", "model", "gpus"], sort=False)[quantity].idxmin()]
+
+
+def _finding(rows: pd.DataFrame) -> str:
+    best = _best(bars.told(rows), "energy_wh")
+    if best.empty:
+        return "No LLM was run on different GPU models"
+    parts = []
+    for family in ("Deepseek", "Other LLM"):
+        cards = best.loc[best["family"] == family, "card"]
+        counts = cards.value_counts()
+        each = [f"the {card} for {bars.share(count, len(cards))}" for card, count in counts.items()]
+        if each:
+            parts.append(f"{bars.listed(each)} {_KINDS[family]}")
+    return f"The least energy is used on {' and on '.join(parts)}"
+
+
+_KINDS = {"Deepseek": "reasoning LLMs", "Other LLM": "other LLMs"}
+
+
+def _against_the_paper(rows: pd.DataFrame) -> str:
+    """Hold the paper's words on its newest card against Table B3, under both readings of a gain: on both others, on one."""
+    others = rows[(rows["source"] == "published") & (rows["family"] == "Other LLM")]
+    newest = study().machines["capella"].gpu_model
+    if others.empty:
+        return ""
+    energy = others.pivot(index=["model", "gpus"], columns="card", values="energy_wh")
+    gains = energy.drop(columns=newest).gt(energy[newest], axis="index")
+    on_all = bars.listed([model_title(model) for model, _ in energy.index[gains.all(axis="columns")]])
+    on_one = bars.listed(
+        [
+            f"{model_title(model)} than on the {card}"
+            for card in gains
+            for model, _ in energy.index[gains[card]]
+        ]
+    )
+    said = f"The paper (section 4.1.3) sees gains of the {newest} for the Deepseek models only."
+    if not on_one:
+        return f"{said} No other model needs less energy there than on one of the older cards."
+    if on_all:
+        return f"{said} {on_all} needs less energy there than on each of the older cards as well."
+    return (
+        f"{said} Read as less energy than on each of the older cards, that holds; read as less than on one of them, it does "
+        f"not: on the {newest} less is needed for {on_one} as well."
+    )

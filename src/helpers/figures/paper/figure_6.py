@@ -1,0 +1,210 @@
+"""Figure 6: energy against duration, with one line per number of GPUs (paper, Figure 6 and section 4.2)."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers.core import units
+from helpers.figures import style
+from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.hover import hover_text
+from helpers.results.tables import Tables, in_paper_mode
+from helpers.statistics import regression
+from helpers.statistics.proxy import LONG_S
+from helpers.statistics.regression import Fit
+
+_DASHES = {1: "solid", 2: "dash", 4: "dot"}
+_GREY = ("#6b7280", "#9aa3ae")
+_DATA = [
+    *("source", "model", "family", "dataset", "machine", "gpus", "nodes", "duration_s"),
+    *("duration_uncertainty_s", "energy_wh", "energy_uncertainty_wh", "energy_kind", "origin"),
+]
+
+
+def figure_6(tables: Tables) -> Artefact:
+    """Draw Figure 6: FKTG on one Capella node on linear axes as in print, and on logarithmic axes with our runs.
+
+    The lines are least squares per number of GPUs, fitted to the points that can be recovered; the bands
+    are 95 % confidence intervals of the mean.
+    """
+    published = regression.points(tables.results, "published", "capella", "fktg")
+    published = published[published["nodes"] == 1]
+    measured = _measured(in_paper_mode(tables.results))
+    fits = {
+        int(rows["gpus"].iloc[0]): regression.fit(rows)
+        for _, rows in published.groupby("gpus")
+        if regression.enough(rows)
+    }
+    worst = min(fit.r2 for fit in fits.values())
+    finding = (
+        f"For each number of GPUs a straight line explains at least {100 * worst:.1f} % of the variance in energy; below "
+        f"{LONG_S:.0f} s, where its constant weighs most, it misses half of the runs by "
+        f"{_median_error(published[published['duration_s'] < LONG_S], fits):.0f} % or more."
+    )
+    return Artefact(
+        name="figure_6_duration_energy",
+        label="Figure 6",
+        finding=finding,
+        note=(
+            "Inference on 189 texts of FKTG, one Capella node, all runs that the paper's tables and figures give "
+            "(hollow; energy as published, CPU, GPU and memory added up). Lines: least squares per number of GPUs. "
+            "Filled: our runs, other machines and datasets, the same sum of energies; a cross where it was estimated."
+        ),
+        data=pd.concat([published, measured])[_DATA],
+        function="helpers.figures.paper.figure_6.figure_6",
+        panels=[_linear(published, fits, finding), _logarithmic(published, measured, fits)],
+        body=_lines_table(fits, tables.printed["figure_6_lines"]),
+    )
+
+
+def _median_error(points: pd.DataFrame, fits: dict[int, Fit]) -> float:
+    """Return the median error, in percent, of the line of each run's number of GPUs."""
+    rows = points[points["gpus"].isin(list(fits))]
+    expected = [
+        regression.predicted_wh(fits[gpus], seconds, gpus)
+        for gpus, seconds in rows[["gpus", "duration_s"]].itertuples(index=False)
+    ]
+    return float(100 * (expected / rows["energy_wh"] - 1).abs().median())
+
+
+def _measured(results: pd.DataFrame) -> pd.DataFrame:
+    rows = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
+    return rows[rows[["duration_s", "energy_wh"]].notna().all(axis="columns")]
+
+
+def _linear(points: pd.DataFrame, fits: dict[int, Fit], finding: str) -> Panel:
+    figure = go.Figure()
+    style.layout(figure, height=460)
+    for gpus, fitted in fits.items():
+        _add_line(figure, fitted, gpus, np.array([0.0, points.query("gpus == @gpus")["duration_s"].max()]))
+        end = points.query("gpus == @gpus").sort_values("duration_s").iloc[-1]
+        figure.add_annotation(
+            x=end["duration_s"],
+            y=end["energy_wh"],
+            text=f"{gpus} GPU{'s' if gpus > 1 else ''}",
+            showarrow=False,
+            xanchor="left",
+            xshift=10,
+        )
+    _add_points(figure, points, published=True, legend=True)
+    figure.update_xaxes(title="Duration (s)", rangemode="tozero")
+    figure.update_yaxes(title="Energy (Wh)", rangemode="tozero")
+    return Panel(
+        name="linear",
+        title="As in print: linear axes",
+        note=f"{(points['duration_s'] < LONG_S).sum()} of the {len(points)} points lie in the corner, below {LONG_S:.0f} s.",
+        figure=figure,
+        alt=finding,
+        wide=True,
+    )
+
+
+def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: dict[int, Fit]) -> Panel:
+    figure = go.Figure()
+    style.layout(figure, height=460)
+    everything = pd.concat([points, measured])
+    exponents = np.log10(everything["energy_wh"].astype(float))
+    style.energy_axis(figure, int(np.floor(exponents.min())), int(np.ceil(exponents.max())))
+    for gpus, fitted in fits.items():
+        durations = np.geomspace(0.005, points.query("gpus == @gpus")["duration_s"].max(), 60)
+        _add_line(figure, fitted, gpus, durations, band=False)
+    _add_points(figure, points, published=True, legend=False)
+    _add_points(figure, measured, published=False, legend=False)
+    figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
+    negative = [gpus for gpus, fit in fits.items() if fit.terms["constant"].estimate < 0]
+    said = ", ".join(map(str, negative))
+    note = f"A line ends where its energy falls below zero ({said} GPUs). " if negative else ""
+    if measured.empty:
+        note += style.NOT_MEASURED.capitalize() + "."
+    return Panel(
+        name="logarithmic",
+        title="The same on logarithmic axes, with our runs",
+        note=note,
+        figure=figure,
+        alt=f"The same points on logarithmic axes: {len(points)} published, {len(measured)} of our runs. {note}",
+        wide=True,
+    )
+
+
+def _add_line(figure: go.Figure, fitted: Fit, gpus: int, durations: Any, band: bool = True) -> None:
+    expected = [regression.predict(fitted, float(seconds), gpus) for seconds in durations]
+    if band:
+        figure.add_trace(
+            go.Scatter(
+                x=[*durations, *durations[::-1]],
+                y=[item.high_wh for item in expected] + [item.low_wh for item in expected[::-1]],
+                mode="lines",
+                fill="toself",
+                fillcolor="rgba(128,128,128,0.18)",
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        )
+    figure.add_trace(
+        go.Scatter(
+            x=durations,
+            y=[item.mean_wh if item.mean_wh > 0 or band else None for item in expected],
+            mode="lines",
+            line={"color": _GREY[0], "dash": _DASHES.get(gpus, "longdash"), "width": 1.5},
+            hoverinfo="skip",
+            name=f"line, {gpus} GPU{'s' if gpus > 1 else ''}",
+            showlegend=band,
+            meta=style.themed(*_GREY),
+        )
+    )
+
+
+def _add_points(figure: go.Figure, points: pd.DataFrame, published: bool, legend: bool) -> None:
+    for family, look in style.FAMILIES.items():
+        rows = points[points["family"] == family]
+        if rows.empty:
+            continue
+        symbols = [look.symbol + style.SYMBOLS[kind] for kind in rows["energy_kind"]]
+        bars = {"thickness": 1, "width": 0, "color": look.light}
+        figure.add_trace(
+            go.Scatter(
+                x=rows["duration_s"],
+                y=rows["energy_wh"],
+                mode="markers",
+                name=look.title,
+                showlegend=legend,
+                marker={
+                    "symbol": symbols,
+                    "size": 9,
+                    "color": look.light,
+                    "line": {
+                        "width": 1.5 if published else 1,
+                        "color": look.light if published else style.PAPER,
+                    },
+                },
+                error_x={"array": rows["duration_uncertainty_s"].fillna(0), **bars},
+                error_y={"array": rows["energy_uncertainty_wh"].fillna(0), **bars},
+                hovertext=[hover_text(row) for _, row in rows.iterrows()],
+                hoverinfo="text",
+                meta=style.themed(look.light, look.dark, not published),
+            )
+        )
+
+
+def _lines_table(fits: dict[int, Fit], drawn: pd.DataFrame) -> str:
+    rows = []
+    for line in drawn.to_dict("records"):
+        fitted = fits.get(line["gpus"])
+        rows.append(
+            {
+                "GPUs": line["gpus"],
+                "Slope, read off the print (Wh/s)": f"{line['slope_wh_per_s']:.4f} ± {line['slope_wh_per_s_uncertainty']:.4f}",
+                "Slope, refitted": f"{fitted.terms['duration'].estimate:.4f}" if fitted else None,
+                "Level, read off (Wh)": f"{line['intercept_wh']:.2f} ± {line['intercept_wh_uncertainty']:.2f}",
+                "Level, refitted": f"{fitted.terms['constant'].estimate:.2f}" if fitted else None,
+                "Points": fitted.n if fitted else 0,
+                "Power (W)": units.significant(3600 * fitted.terms["duration"].estimate, 3)
+                if fitted
+                else None,
+            }
+        )
+    table = pd.DataFrame(rows)
+    return html_table(table, "The printed lines and those through the recovered points", list(table.columns))

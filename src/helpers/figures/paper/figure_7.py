@@ -1,0 +1,134 @@
+"""Figure 7: accuracy against energy, best models of the four other datasets (paper, Figure 7, Tables B4 and B5)."""
+
+import math
+
+import pandas as pd
+
+from helpers.figures.display import Artefact, Panel
+from helpers.figures.plots import scatter
+from helpers.figures.plots.comparable import comparable
+from helpers.figures.plots.tables import times
+from helpers.results.tables import Tables, in_paper_mode
+from helpers.statistics import selection
+from helpers.study.catalogue import model_title, study
+
+DATASETS = ("news", "yelp", "tomatoes", "emotion")
+COMPARED = "linear-embedding"
+"""Drawn for comparison, whatever its rank."""
+HIGHEST = 3
+_HEIGHT = 440
+
+
+def figure_7(tables: Tables) -> Artefact:
+    """Draw Figure 7: the models with the three highest accuracies of a dataset, ties included, and Linear Embedding.
+
+    The rule is applied to the published accuracies as printed (Tables B4 and B5, Capella, one node). Every
+    measured row of the same models stands beside them. Points lie where the printed figure has them, which
+    tells accuracies apart that the tables round to one number; what is said of a model is its printed accuracy.
+    """
+    printed = _rows(tables.results)
+    published = printed[printed["source"] == "published"]
+    chosen = _as_read(tables, printed)
+    left = math.floor(20 * (chosen["accuracy"] - chosen["accuracy_sd"].fillna(0)).min()) / 20
+    energy = chosen["energy_wh"].dropna()
+    decades = math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
+    axes = scatter.Axes((left, 1.0), decades)
+    return Artefact(
+        name="figure_7_other_datasets",
+        label="Figure 7",
+        finding=_finding(published),
+        note=(
+            "Energy of one pass over a test set of 200 texts against accuracy, for the models with the three highest "
+            f"accuracies as printed, ties included, and {model_title(COMPARED)}. "
+            f"{_as_drawn(published, tables.printed['figure_7'])} Circle: traditional; square: LLM; diamond: reasoning "
+            "LLM. Hollow: published, Capella, one node; marks lie at the accuracies, and energies below 1 Wh, that are "
+            "read off the printed figure where it shows them. "
+            f"{scatter.MARKS} {scatter.ACCOUNTING} {_spread(chosen)}"
+        ).strip(),
+        data=chosen[[*scatter.DATA_COLUMNS, "accuracy_read"]],
+        function="helpers.figures.paper.figure_7.figure_7",
+        panels=[_panel(chosen, name, axes) for name in DATASETS],
+    )
+
+
+def best_models(published: pd.DataFrame) -> list[str]:
+    """Return the models of Figure 7 among the published rows of one dataset (paper, section 5).
+
+    A model belongs to it if fewer than three are more accurate, so models that tie for the third place all do.
+    """
+    rank = published["accuracy"].rank(method="min", ascending=False)
+    return list(published.loc[(rank <= HIGHEST) | (published["model"] == COMPARED), "model"])
+
+
+def _rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the published rows of the models that the rule picks, and all measured rows of the same models."""
+    kept = []
+    for dataset in DATASETS:
+        rows = in_paper_mode(results[(results["dataset"] == dataset) & results["accuracy"].notna()])
+        models = best_models(rows[rows["source"] == "published"])
+        kept.append(rows[rows["model"].isin(models)])
+    return pd.concat(kept)
+
+
+def _as_read(tables: Tables, picked: pd.DataFrame) -> pd.DataFrame:
+    """Return the picked rows with accuracies as the printed figure shows them, where that is more precise."""
+    runs = comparable(tables)
+    keys = pd.MultiIndex.from_frame(picked[["dataset", "model"]])
+    runs = runs[pd.MultiIndex.from_frame(runs[["dataset", "model"]]).isin(keys)]
+    without_energy = picked[~scatter.drawable(picked)]
+    return scatter.in_the_studys_order(pd.concat([runs, without_energy], ignore_index=True))
+
+
+def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:
+    rows = chosen[chosen["dataset"] == dataset]
+    named = list(rows.index[rows["source"] == "published"])
+    plot = scatter.Plot(_HEIGHT, named, named)
+    return scatter.panel(rows, dataset, axes, plot)
+
+
+def _finding(published: pd.DataFrame) -> str:
+    gain, factor = {}, {}
+    for dataset, rows in published.groupby("dataset"):
+        name = study().datasets[str(dataset)].title
+        best = selection.most_accurate(rows)
+        compared = rows[rows["model"] == COMPARED].iloc[0]
+        gain[name] = best["accuracy"] - compared["accuracy"]
+        factor[name] = best["energy_wh"] / compared["energy_wh"]
+    least, most = (f"{gain[name]:.2f} ({name})" for name in _ends(gain))
+    low, high = (f"{times(factor[name])} ({name})" for name in _ends(factor))
+    return (
+        "The most accurate model, the one with the least energy where several tie in print, is ahead of "
+        f"{model_title(COMPARED)} by {least} to {most} in accuracy and needs {low} to {high} times its energy."
+    )
+
+
+def _ends(values: dict[str, float]) -> tuple[str, str]:
+    return min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+
+
+def _as_drawn(published: pd.DataFrame, figure: pd.DataFrame) -> str:
+    """Compare what the rule picks with the markers of the printed figure."""
+    picked = set(zip(published["dataset"], published["model"], strict=True))
+    drawn = set(zip(figure["dataset"], figure["model"], strict=True))
+    if picked == drawn:
+        return f"The rule picks the {len(drawn)} points that the paper draws."
+    differ = sorted(f"{model_title(model)} ({dataset})" for dataset, model in picked ^ drawn)
+    return f"The rule and the paper's figure differ in {', '.join(differ)}."
+
+
+def _spread(chosen: pd.DataFrame) -> str:
+    """Say how much the energy of Linear Embedding differs between the datasets, published and measured."""
+    rows = chosen[(chosen["model"] == COMPARED) & chosen["energy_wh"].notna()]
+    spread = {
+        str(source): part["energy_wh"].max() / part["energy_wh"].min()
+        for (source, _), part in rows.groupby(["source", "machine"])
+        if set(part["dataset"]) == set(DATASETS)
+    }
+    if "published" not in spread:
+        return ""
+    ours = [f"{times(factor)} in {source}" for source, factor in spread.items() if source != "published"]
+    beside = f", and by a factor of {' and '.join(ours)}" if ours else ""
+    return (
+        f"The published energy of {model_title(COMPARED)} differs by a factor of {times(spread['published'])} between "
+        f"the datasets{beside}."
+    )

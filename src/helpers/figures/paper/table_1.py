@@ -1,0 +1,222 @@
+"""Table 1: the language models (paper, Table 1), what the paper links and what we pin."""
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from helpers.core import paths, units
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.plots import tables as parts
+from helpers.records.storage import read_record
+from helpers.results.tables import Tables
+from helpers.study.catalogue import LanguageModel, MinimumGpus, model_title, paper_machines, study
+
+
+def table_1(tables: Tables) -> Artefact:
+    """Show Table 1 with the revision that we pin, compare names with linked repositories, and say what a model takes."""
+    data = _models(tables.printed["table_1_models"])
+    others = _others(data)
+    ours = _measured(tables.results)
+    body = html_table(_shown(data), "As published, with the revision that our catalogue pins")
+    facts = pd.concat([data, others], ignore_index=True)
+    body += html_table(_sizes(facts), "Size, context and licence, by the public configurations", _NUMBERS)
+    body += html_table(_needs(data), "The fewest GPUs that a model ran on, over all nodes")
+    body += parts.block(
+        ours,
+        "Checkpoints of measured runs",
+        "No language model was measured: not measured on this machine.",
+        _OURS,
+    )
+    return Artefact(
+        name="table_1_models",
+        label="Table 1",
+        finding=_finding(data),
+        note=(
+            "The paper names no revision; the pinned one is a commit of the linked repository, so that a later upload "
+            "changes nothing. A name fits its repository if every number in it, versions and sizes, stands there too. "
+            f"{_beside(others)} The GPUs on Capella are printed in Table B1. Those on Paula and Clara are inferred, for "
+            "Table B3 prints none, or follow from section 3.3, which says that a 70B model takes the whole node of "
+            "Paula and two nodes of Clara; a dash: the paper shows no run."
+        ),
+        data=pd.concat([facts, ours], ignore_index=True),
+        function="helpers.figures.paper.table_1.table_1",
+        body=body,
+        inputs=parts.inputs(data["origin"], ours["origin"]),
+    )
+
+
+def missing_numbers(title: str, repository: str) -> list[str]:
+    """Return the versions and sizes in a model's name that the name of the repository does not have.
+
+    A size is a number of parameters such as `7B`; `2` is not found in `2.5`.
+    """
+    there = _numbers(repository.partition("/")[2])
+    return [number for number in _numbers(title) if number not in there]
+
+
+def _numbers(text: str) -> list[str]:
+    return re.findall(r"\d+(?:\.\d+)?B?", text)
+
+
+def _models(printed: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for model, repository in zip(printed["model"], printed["hf_id"], strict=True):
+        entry = study().models[model]
+        pinned = entry if isinstance(entry, LanguageModel) else None
+        missing = missing_numbers(entry.title, repository)
+        rows.append(
+            {
+                "source": "published",
+                "model": model,
+                "family": entry.family,
+                "repository": repository,
+                "our_repository": pinned.checkpoint if pinned else None,
+                "revision": pinned.revision if pinned else None,
+                "not_in_repository": " ".join(missing),
+                **(_facts(pinned) if pinned else {}),
+                "origin": "table_1_models data/study/models.yaml",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _others(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the language models that can be measured, but are not in the table."""
+    rows = [
+        {
+            "source": "catalogue",
+            "model": name,
+            "family": entry.family,
+            "our_repository": None if entry.is_folder else entry.checkpoint,
+            "revision": entry.revision,
+            "not_in_repository": "",
+            "stands_for": entry.stands_for,
+            **_facts(entry),
+            "origin": "data/study/models.yaml",
+        }
+        for name, entry in study().models.items()
+        if isinstance(entry, LanguageModel) and name not in set(data["model"])
+    ]
+    return pd.DataFrame(rows)
+
+
+def _facts(entry: LanguageModel) -> dict[str, object]:
+    smallest = {f"min_gpus_{name}": _gpus(entry.min_gpus.get(name)) for name in paper_machines()}
+    return {
+        "parameters_b": entry.parameters_b,
+        "active_parameters_b": entry.active_parameters_b,
+        "kv_bytes_per_token": entry.kv_bytes_per_token,
+        "context_length": entry.context_length,
+        "dtype": entry.dtype,
+        "licence": entry.licence,
+        "gated": entry.gated,
+        "reasoning": entry.reasoning,
+        **smallest,
+    }
+
+
+_SOURCES = {"table_b1": "", "section_3.3": " (section 3.3)", "inferred_b3": " (inferred)"}
+
+
+def _gpus(found: MinimumGpus | None) -> str | None:
+    if found is None:
+        return None
+    nodes = f" on {found.nodes} nodes" if found.nodes > 1 else ""
+    return f"{found.gpus}{nodes}{_SOURCES[found.source]}"
+
+
+def _beside(others: pd.DataFrame) -> str:
+    """Say which models of the catalogue stand for the names that the paper's text uses."""
+    names = [model_title(name) for name in others.loc[others["stands_for"].notna(), "model"]]
+    return (
+        "The paper's text says Qwen 2.5 where its links lead to Qwen2: the catalogue has both, the linked ones under "
+        f"the paper's names, beside them {parts.listed(names)}."
+    )
+
+
+def _finding(data: pd.DataFrame) -> str:
+    odd = data[data["not_in_repository"] != ""]
+    if odd.empty:
+        return f"The names of all {len(data)} language models fit the repositories that the paper links."
+    named = [
+        f"{model_title(row['model'])} ({row['repository'].partition('/')[2]})" for _, row in odd.iterrows()
+    ]
+    return (
+        f"The names of {len(odd)} of the {len(data)} language models do not fit the linked repositories: "
+        f"{parts.listed(named)}; which ones ran cannot be told from the paper."
+    )
+
+
+def _shown(data: pd.DataFrame) -> pd.DataFrame:
+    fits = ["yes" if text == "" else f"no: {text} is not in it" for text in data["not_in_repository"]]
+    ours = [
+        "the same" if own == linked else own
+        for own, linked in zip(data["our_repository"], data["repository"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "Model": data["model"].map(model_title),
+            "Repository that the paper links": data["repository"],
+            "Name fits": fits,
+            "Ours": ours,
+            "Revision that we pin": data["revision"].str[:12],
+        }
+    )
+
+
+_NUMBERS = ("Parameters (billions)", "Of them for a token", "Cache per token (kB)", "Context (tokens)")
+
+
+def _sizes(facts: pd.DataFrame) -> pd.DataFrame:
+    active = facts["active_parameters_b"].fillna(facts["parameters_b"])
+    return pd.DataFrame(
+        {
+            "Model": facts["model"].map(model_title),
+            "Parameters (billions)": facts["parameters_b"].map(_billions),
+            "Of them for a token": active.map(_billions),
+            "Cache per token (kB)": (facts["kv_bytes_per_token"] / 1000).map("{:.0f}".format),
+            "Context (tokens)": facts["context_length"].map("{:,}".format),
+            "Thinks first": facts["reasoning"].map(_YES),
+            "Licence": facts["licence"],
+            "Licence to be accepted": facts["gated"].map(lambda gated: _YES.get(gated, "not known")),
+        }
+    )
+
+
+_YES = {True: "yes", False: "no"}
+
+
+def _billions(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else units.significant(value, 2)
+
+
+def _needs(data: pd.DataFrame) -> pd.DataFrame:
+    machines = {name: machine.title for name, machine in paper_machines().items()}
+    columns = {title: data[f"min_gpus_{name}"] for name, title in machines.items()}
+    return pd.DataFrame({"Model": data["model"].map(model_title), **columns})
+
+
+_OURS = {
+    "model": "Model",
+    "source": "Campaign",
+    "machine": "Machine",
+    "checkpoint": "Checkpoint",
+    "revision": "Revision",
+    "weights": "Weights",
+}
+
+
+def _measured(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the checkpoints of measured language models, one row for each that a campaign used."""
+    rows = results[(results["source"] != "published") & (results["family"] != "Traditional")]
+    found = [_checkpoint(row) for _, row in rows.iterrows()]
+    columns = ["source", "model", "family", "machine", "checkpoint", "revision", "weights", "origin"]
+    return pd.DataFrame(found, columns=columns).drop_duplicates([c for c in columns if c != "origin"])
+
+
+def _checkpoint(row: "pd.Series[Any]") -> dict[str, object]:
+    record = read_record(paths.ROOT / str(row["origin"]))
+    kept = {name: row[name] for name in ("source", "model", "family", "machine", "origin")}
+    run = record.run
+    return {**kept, "checkpoint": run.checkpoint, "revision": run.revision, "weights": run.weights}

@@ -1,0 +1,175 @@
+"""Table B2: one node against two nodes (paper, Table B2), with every ratio computed again."""
+
+import pandas as pd
+
+from helpers.core import units
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.plots import tables as parts
+from helpers.results.tables import Tables, in_paper_mode
+from helpers.study.catalogue import model_title, study
+
+_RUN = ["source", "machine", "dataset", "model", "checkpoint", "gpus"]
+_PRINTED = {
+    "duration": "duration_ratio_double_to_single",
+    "energy": "energy_ratio_double_to_single",
+}
+"""Columns of the published file that hold the printed ratios."""
+DIGITS = 2
+"""Decimals of a printed ratio."""
+
+
+def table_b2(tables: Tables) -> Artefact:
+    """Show Table B2 as printed and its ratios recomputed, and the same for every measured pair of runs.
+
+    A pair is a run on one node and a run on two with the same model, dataset, machine and total of GPUs.
+    """
+    found = pairs(in_paper_mode(tables.results))
+    published = found[(found["source"] == "published") & (found["dataset"] == "fktg")]
+    published = _with_printed(published, tables.printed["table_b2"])
+    ours = found[found["source"] != "published"]
+    body = html_table(
+        _shown(published),
+        "As published, FKTG, Capella, averages over 10 splits; ratios are two nodes to one, in brackets recomputed",
+        _NUMBERS,
+    )
+    body += parts.remarks(_remarks(published))
+    body += parts.block(
+        ours, "Measured on one and two nodes", "No run on two nodes: not measured on this machine.", _OURS
+    )
+    return Artefact(
+        name="table_b2",
+        label="Table B2",
+        finding=_finding(published),
+        note=(
+            "Inference on 189 texts of FKTG with the same number of GPUs on one node and on two. Energy is the sum over "
+            "the nodes, duration the longest. A ratio agrees if dividing the printed values and rounding gives it back."
+        ),
+        data=pd.concat([published, ours], ignore_index=True),
+        function="helpers.figures.paper.table_b2.table_b2",
+        body=body,
+        inputs=parts.inputs(published["origin"], ours["origin"]),
+    )
+
+
+def pairs(results: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run on two nodes that has its like on one node, with both values and their ratios.
+
+    Durations in s, energies in Wh, mean power in W; a ratio is two nodes to one, without a unit.
+    """
+    values = ["duration_s", "energy_wh", "origin"]
+    rows = results[[*_RUN, "nodes", *values]].assign(
+        checkpoint=results["checkpoint"].astype("string").fillna("")
+    )
+    one, two = (
+        rows[rows["nodes"] == nodes].drop(columns="nodes").rename(columns={n: f"{n}_{nodes}" for n in values})
+        for nodes in (1, 2)
+    )
+    found = two.merge(one, on=_RUN)
+    order = list(study().models)
+    found = found.sort_values(
+        ["source", "model"], key=lambda c: c.map(order.index) if c.name == "model" else c
+    )
+    return found.assign(
+        duration_ratio=found["duration_s_2"] / found["duration_s_1"],
+        energy_ratio=found["energy_wh_2"] / found["energy_wh_1"],
+        power_w_1=3600 * found["energy_wh_1"] / found["duration_s_1"],
+        power_w_2=3600 * found["energy_wh_2"] / found["duration_s_2"],
+        origin=[
+            " ".join(parts.inputs(both)) for both in zip(found["origin_1"], found["origin_2"], strict=True)
+        ],
+    ).drop(columns=["origin_1", "origin_2"])
+
+
+def node_power(found: pd.DataFrame) -> str:
+    """Say by how much the mean power is higher on two nodes, for the rows of `pairs`, the least first."""
+    rows = found.assign(more=found["power_w_2"] - found["power_w_1"]).sort_values("more")
+    told = [
+        f"{more:+.0f} W ({model_title(model)})"
+        for model, more in zip(rows["model"], rows["more"], strict=True)
+    ]
+    return f"Mean power on two nodes against one, with as many GPUs: {parts.listed(told)}."
+
+
+def _with_printed(published: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    ratios = printed.rename(columns={column: f"printed_{name}_ratio" for name, column in _PRINTED.items()})
+    columns = ["model", *(f"printed_{name}_ratio" for name in _PRINTED)]
+    merged = published.merge(ratios[columns].dropna(), on="model", how="left")
+    for name in _PRINTED:
+        agrees = merged[f"{name}_ratio"].round(DIGITS) == merged[f"printed_{name}_ratio"].round(DIGITS)
+        merged[f"{name}_agrees"] = agrees.map({True: "yes", False: "no"})
+    return merged
+
+
+def _finding(rows: pd.DataFrame) -> str:
+    agree = sum(int((rows[f"{name}_agrees"] == "yes").sum()) for name in _PRINTED)
+    total = len(rows) * len(_PRINTED)
+    verdict = (
+        f"All {total} printed ratios follow"
+        if agree == total
+        else f"{agree} of {total} printed ratios follow"
+    )
+    spans = [f"{rows[f'{name}_ratio'].min():.2f} to {rows[f'{name}_ratio'].max():.2f}" for name in _PRINTED]
+    return (
+        f"{verdict} from the printed values: two nodes take {spans[0]} times the duration and {spans[1]} times the energy "
+        "of one."
+    )
+
+
+def _remarks(rows: pd.DataFrame) -> list[str]:
+    apart = rows.assign(gap=rows["energy_ratio"] / rows["duration_ratio"] - 1)
+    more = int((apart["gap"] > 0).sum())
+    far = apart.sort_values("gap", key=abs).iloc[-1]
+    return [
+        f"Energy grows more than duration for {more} of {len(rows)} models; the two ratios lie farthest apart for "
+        f"{model_title(far['model'])} ({far['duration_ratio']:.2f} and {far['energy_ratio']:.2f}, "
+        f"{100 * far['gap']:+.0f} %).",
+        node_power(rows),
+    ]
+
+
+_NUMBERS = (
+    "GPUs",
+    "1 node (s)",
+    "2 nodes (s)",
+    "Duration ratio",
+    "1 node (Wh)",
+    "2 nodes (Wh)",
+    "Energy ratio",
+)
+_OURS = {
+    "source": "Campaign",
+    "machine": "Machine",
+    "dataset": "Dataset",
+    "model": "Model",
+    "gpus": "GPUs",
+    "duration_s_1": "1 node (s)",
+    "duration_s_2": "2 nodes (s)",
+    "duration_ratio": "Ratio",
+    "energy_wh_1": "1 node (Wh)",
+    "energy_wh_2": "2 nodes (Wh)",
+    "energy_ratio": "Energy ratio",
+}
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    def two_decimals(name: str) -> "pd.Series[str]":
+        return rows[name].map("{:.2f}".format)
+
+    def ratio(name: str) -> "pd.Series[str]":
+        again = rows[f"{name}_ratio"].map(lambda value: units.significant(value, 4))
+        return two_decimals(f"printed_{name}_ratio") + " (" + again + ")"
+
+    agree = (rows[[f"{name}_agrees" for name in _PRINTED]] == "yes").all(axis=1)
+    return pd.DataFrame(
+        {
+            "Model": rows["model"].map(model_title),
+            "GPUs": rows["gpus"],
+            "1 node (s)": two_decimals("duration_s_1"),
+            "2 nodes (s)": two_decimals("duration_s_2"),
+            "Duration ratio": ratio("duration"),
+            "1 node (Wh)": two_decimals("energy_wh_1"),
+            "2 nodes (Wh)": two_decimals("energy_wh_2"),
+            "Energy ratio": ratio("energy"),
+            "Agree": agree.map({True: "yes", False: "no"}),
+        }
+    )

@@ -1,0 +1,182 @@
+"""Table B3: three GPU cards compared (paper, Table B3), and which runs its H100 columns are."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from helpers.figures.beyond import one_text_reasons
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.plots import tables as parts
+from helpers.results.tables import Tables
+from helpers.study.catalogue import model_title, study
+
+_VALUES = ("duration_s", "energy_wh")
+SAME = 0.01
+"""Relative difference in duration and energy up to which two published values are the same run: the figures
+were read to 0.7 % (data/published/README.md)."""
+
+
+def table_b3(tables: Tables) -> Artefact:
+    """Show Table B3 with the GPU counts that it leaves out, and compare its H100 columns with other runs.
+
+    The counts were inferred (data/published/inferred_b3_gpu_counts.csv). Independently of them, each H100
+    run is compared with the runs that Table B1 and the figures give with their GPU counts.
+    """
+    rows = _rows(tables)
+    origin = _same_runs(tables.observations, rows)
+    body = html_table(
+        _shown(rows, origin), "As published, FKTG, one node, averages over 10 splits", _numbers(rows)
+    )
+    body += parts.remarks([*_against_b1(origin), *_least_energy(rows)])
+    models = list(rows["model"].unique())
+    for dataset, absent in (
+        ("fktg", "FKTG: not measured on this machine; its texts are not public as a file."),
+        ("fktg-sample", "Synthetic sample: none of these models was measured on this machine."),
+    ):
+        body += parts.block(
+            parts.measured(tables.results, [dataset], models),
+            f"Measured, {study().datasets[dataset].title}",
+            absent,
+        )
+    ours = parts.measured(tables.results, ["fktg", "fktg-sample"], models)
+    columns = ["source", *[name for name in parts.MEASURED if name != "source"], "origin"]
+    return Artefact(
+        name="table_b3",
+        label="Table B3",
+        finding=_finding(origin),
+        note=(
+            "Inference on 189 texts of FKTG, energy and duration by GPU card. "
+            f"{one_text_reasons.caveat(tables.results)}The table prints no number of GPUs: the "
+            "counts shown are inferred. The last columns name the run of Table B1 or of a figure that has the duration "
+            f"and the energy of the H100 columns, to within {100 * SAME:.0f} %."
+        ),
+        data=pd.concat([rows.merge(origin, on="model", how="left"), ours[columns]], ignore_index=True),
+        function="helpers.figures.paper.table_b3.table_b3",
+        body=body,
+        inputs=[
+            *parts.inputs(rows["origin"], origin["run_origin"].dropna(), ["table_b1"], ours["origin"]),
+            "data/study/gpus.yaml",
+        ],
+    )
+
+
+def _rows(tables: Tables) -> pd.DataFrame:
+    """Return one row per model and machine: values as printed, GPU counts as inferred."""
+    seen = tables.observations[tables.observations["origin"] == "table_b3"]
+    values = seen.pivot(index=["model", "machine"], columns="quantity", values="value").reset_index()
+    printed = tables.printed["table_b3"][["model", "machine", "gpu_model"]]
+    gpus = seen[["model", "machine", "gpus", "gpus_origin"]].drop_duplicates()
+    rows = printed.merge(values, on=["model", "machine"]).merge(gpus, on=["model", "machine"])
+    return rows.assign(source="published", dataset="fktg", origin="table_b3 inferred_b3_gpu_counts")
+
+
+def _same_runs(observations: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return for each model the published run on Capella whose duration and energy the H100 columns repeat.
+
+    Columns: `run_gpus` and `run_origin` of that run (absent where none is the same), `b1_gpus` and the
+    relative differences `b1_duration` and `b1_energy` from Table B1, H100 columns to B1.
+    """
+    seen = observations[
+        (observations["dataset"] == "fktg")
+        & (observations["machine"] == "capella")
+        & (observations["nodes"] == 1)
+        & ~observations["origin"].isin(["table_b3", "figure_5"])
+        & observations["quantity"].isin(_VALUES)
+        & observations["value"].notna()
+    ]
+    known = (
+        seen.pivot(index=["model", "gpus", "origin"], columns="quantity", values="value")
+        .dropna()
+        .reset_index()
+    )
+    h100 = rows[rows["machine"] == "capella"]
+    compared = known.merge(h100[["model", *_VALUES]], on="model", suffixes=("", "_b3"))
+    for value in _VALUES:
+        compared[f"{value}_off"] = compared[f"{value}_b3"] / compared[value] - 1
+    compared["off"] = compared[[f"{value}_off" for value in _VALUES]].abs().max(axis=1)
+    same = compared[compared["off"] <= SAME].sort_values("off").drop_duplicates("model").set_index("model")
+    b1 = compared[compared["origin"] == "table_b1"].set_index("model")
+    models = list(h100["model"])
+    return pd.DataFrame(
+        {
+            "model": models,
+            "run_gpus": list(same["gpus"].reindex(models).astype("Int64")),
+            "run_origin": list(same["origin"].reindex(models)),
+            "b1_gpus": list(b1["gpus"].reindex(models).astype("Int64")),
+            "b1_duration": list(b1["duration_s_off"].reindex(models)),
+            "b1_energy": list(b1["energy_wh_off"].reindex(models)),
+        }
+    )
+
+
+def _differs(origin: pd.DataFrame) -> "pd.Series[bool]":
+    return origin[["b1_duration", "b1_energy"]].abs().max(axis=1) > SAME
+
+
+def _finding(origin: pd.DataFrame) -> str:
+    other = origin[_differs(origin)]
+    if other.empty:
+        return f"The H100 columns repeat the runs of Table B1 for all {len(origin)} models."
+    return (
+        f"For {len(other)} of {len(origin)} models the H100 columns are not the runs of Table B1: "
+        f"{parts.titles(other['model'])}."
+    )
+
+
+def _against_b1(origin: pd.DataFrame) -> Iterator[str]:
+    for _, row in origin[_differs(origin)].iterrows():
+        instead = (
+            f"The values are those of the run on {_gpus(row['run_gpus'])} in {_named(row['run_origin'])}."
+            if pd.notna(row["run_origin"])
+            else "No other published run has these values."
+        )
+        yield (
+            f"{model_title(row['model'])}: duration {100 * row['b1_duration']:+.0f} % and energy {100 * row['b1_energy']:+.0f} % "
+            f"against Table B1 ({_gpus(row['b1_gpus'])}). {instead}"
+        )
+
+
+def _least_energy(rows: pd.DataFrame) -> Iterator[str]:
+    least = rows.loc[rows.groupby("model", sort=False)["energy_wh"].idxmin()]
+    cards = [
+        f"the {card} for {parts.titles(part['model'])}"
+        for card, part in least.groupby("gpu_model", sort=False)
+    ]
+    yield f"The card with the least energy is {'; '.join(cards)}."
+
+
+def _gpus(count: int) -> str:
+    return f"{count} GPU{'s' if count > 1 else ''}"
+
+
+def _named(origin: str) -> str:
+    kind, _, number = origin.partition("_")
+    return f"{kind.capitalize()} {number.upper()}"
+
+
+def _numbers(rows: pd.DataFrame) -> list[str]:
+    cards = rows["gpu_model"].unique()
+    return [f"{card} ({unit})" for card in cards for unit in ("s", "Wh")] + ["GPUs, H100", "GPUs, others"]
+
+
+def _shown(rows: pd.DataFrame, origin: pd.DataFrame) -> pd.DataFrame:
+    models = list(rows["model"].unique())
+    by_card = {
+        str(card): part.set_index("model").reindex(models)
+        for card, part in rows.groupby("gpu_model", sort=False)
+    }
+    shown = pd.DataFrame({"Model": [model_title(name) for name in models]})
+    for value, unit in zip(_VALUES, ("s", "Wh"), strict=True):
+        for card, part in by_card.items():
+            shown[f"{card} ({unit})"] = list(part[value].map("{:.2f}".format))
+    h100 = rows[rows["machine"] == "capella"].set_index("model")["gpus"]
+    others = rows[rows["machine"] != "capella"].groupby("model")["gpus"].first()
+    shown["GPUs, H100"] = list(h100.reindex(models).astype("Int64"))
+    shown["GPUs, others"] = list(others.reindex(models).astype("Int64"))
+    found = origin.set_index("model").reindex(models)
+    shown["H100 is the run of"] = [
+        f"{_named(name)}, {_gpus(gpus)}" if pd.notna(name) else None
+        for name, gpus in zip(found["run_origin"], found["run_gpus"], strict=True)
+    ]
+    shown["Same as in Table B1"] = list(_differs(found).map({True: "no", False: "yes"}))
+    return shown

@@ -1,0 +1,248 @@
+"""Tables B4 and B5: energy and accuracy on the four other datasets (paper, Tables B4 and B5)."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from helpers.core import units
+from helpers.figures.beyond.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
+from helpers.figures.display import Artefact, html_table
+from helpers.figures.plots import tables as parts
+from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.figures.plots.tables import times
+from helpers.results.tables import Tables
+from helpers.statistics import selection
+from helpers.study.catalogue import TraditionalModel, model_title, study
+
+OTHER_DATASETS = ("news", "yelp", "tomatoes", "emotion")
+RUN_ON = 2.0
+"""An LLM that takes more than this many times its energy on every other dataset gets a remark."""
+
+
+def table_b4(tables: Tables) -> Artefact:
+    """Show Table B4, `news` and `yelp`, with measured runs beside and remarks from the numbers."""
+    return _table(tables, "table_b4", "Table B4", ("news", "yelp"))
+
+
+def table_b5(tables: Tables) -> Artefact:
+    """Show Table B5, `tomatoes` and `emotion`, with measured runs beside and remarks from the numbers."""
+    return _table(tables, "table_b5", "Table B5", ("tomatoes", "emotion"))
+
+
+def _table(tables: Tables, name: str, label: str, datasets: Sequence[str]) -> Artefact:
+    results = tables.results
+    published = _published(results, tables.observations, name, datasets)
+    ours = _beside(parts.measured(results, datasets), published)
+    body = html_table(
+        _shown(published, datasets),
+        "As published, one Capella node, averages over 10 splits",
+        [f"{dataset}: {what}" for dataset in datasets for what in ("energy (Wh)", "accuracy")],
+    )
+    body += _resolved(published)
+    where = parts.listed(list(datasets))
+    body += parts.remarks(
+        [
+            *below_chance(published, ours, datasets),
+            *_energy_against_other_datasets(results, datasets),
+            *_embedding(results, tables.observations, datasets),
+            *agreement(ours),
+        ]
+    )
+    body += parts.block(
+        ours, f"Measured, {where}", f"{where}: not measured on this machine.".capitalize(), _BESIDE
+    )
+    return Artefact(
+        name=name,
+        label=label,
+        finding=_finding(published, datasets),
+        note=(
+            "Inference on 200 texts. Energy (Wh) and accuracy as printed; where the table prints a limit or two decimals "
+            "below 1 Wh, Figure 7 gives the energy more precisely for the models that it shows. CPU, GPU and memory are "
+            "added up as in the paper."
+        ),
+        data=pd.concat([published, ours], ignore_index=True),
+        function=f"helpers.figures.paper.tables_b4_b5.{name}",
+        body=body,
+        inputs=parts.inputs(
+            published["origin"], ours["origin"], ["table_b1", "table_b4", "table_b5", "figure_7"]
+        ),
+    )
+
+
+_COLUMNS = [
+    "source",
+    "dataset",
+    "model",
+    "family",
+    "machine",
+    "gpus",
+    "energy_wh",
+    "energy_wh_below",
+    "energy_uncertainty_wh",
+    "energy_sd_wh",
+    "energy_kind",
+    "accuracy",
+    "accuracy_uncertainty",
+    "accuracy_sd",
+    "splits",
+    "texts",
+    "duration_s",
+    "checkpoint",
+    "origin",
+]
+
+
+def _published(
+    results: pd.DataFrame, observations: pd.DataFrame, name: str, datasets: Sequence[str]
+) -> pd.DataFrame:
+    """Return the runs of the table with the energy as printed beside the one that the results prefer."""
+    printed = observations[(observations["origin"] == name) & (observations["quantity"] == "energy_wh")]
+    printed = printed.rename(columns={"value": "printed_energy_wh", "below": "printed_energy_wh_below"})
+    rows = results[(results["source"] == "published") & results["dataset"].isin(datasets)]
+    rows = in_the_studys_order(rows)[_COLUMNS].assign(chance=rows["dataset"].map(chance))
+    energies = printed[["dataset", "model", "printed_energy_wh", "printed_energy_wh_below"]]
+    return rows.merge(energies, on=["dataset", "model"], how="inner")
+
+
+def _shown(published: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+    models = [name for name in study().models if name in set(published["model"])]
+    shown = pd.DataFrame({"Model": [model_title(name) for name in models]})
+    for dataset in datasets:
+        rows = published[published["dataset"] == dataset].set_index("model").reindex(models)
+        shown[f"{dataset}: energy (Wh)"] = list(_as_printed(rows))
+        shown[f"{dataset}: accuracy"] = list(rows["accuracy"].map("{:.2f}".format))
+    return shown
+
+
+def _as_printed(rows: pd.DataFrame) -> pd.Series:
+    limit = rows["printed_energy_wh_below"].map("<{:.2f}".format)
+    return rows["printed_energy_wh"].map("{:.2f}".format).where(rows["printed_energy_wh"].notna(), limit)
+
+
+def _resolved(published: pd.DataFrame) -> str:
+    """Show the energies that a figure gives with more digits than the table."""
+    rows = published[published["energy_kind"] == "digitised"]
+    if rows.empty:
+        return ""
+    shown = pd.DataFrame(
+        {
+            "Dataset": rows["dataset"],
+            "Model": rows["model"].map(model_title),
+            "Printed (Wh)": _as_printed(rows),
+            "Read off Figure 7 (Wh)": [
+                _with_uncertainty(energy, plus)
+                for energy, plus in zip(rows["energy_wh"], rows["energy_uncertainty_wh"], strict=True)
+            ],
+        }
+    )
+    return html_table(shown, "The same, where Figure 7 is more precise", list(shown.columns[2:]))
+
+
+def _with_uncertainty(value: float, uncertainty: float) -> str:
+    """Return a value to the second digit of its uncertainty, for example `0.002089 ± 0.000025`."""
+    digits = max(0, 1 - math.floor(math.log10(uncertainty)))
+    return f"{value:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{uncertainty:.{digits}f}"
+
+
+_BESIDE = {
+    "dataset": "Dataset",
+    "model": "Model",
+    "source": "Campaign",
+    "energy_wh": "Energy (Wh)",
+    "published_energy_wh": "Published (Wh)",
+    "accuracy": "Accuracy",
+    "published_accuracy": "Published accuracy",
+    "energy_kind": "Energy is",
+    "machine": "Machine",
+    "duration_s": "Duration (s)",
+}
+
+
+def _beside(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return our runs with the published values beside them, and whether the accuracies differ by noise alone."""
+    keys = ["dataset", "model"]
+    columns = {name: f"published_{name}" for name in ("energy_wh", "accuracy", "accuracy_uncertainty")}
+    values = published[[*keys, *columns, "splits", "texts"]].rename(columns=columns)
+    pairs = rows[_COLUMNS].assign(chance=rows["dataset"].map(chance))
+    pairs = pairs.merge(values, on=keys, how="left", suffixes=("", "_published"))
+    by_noise = pd.Series([differs_by_noise(row) for _, row in pairs.iterrows()], pairs.index, object)
+    return pairs.drop(columns=["splits_published", "texts_published"]).assign(differs_by_noise=by_noise)
+
+
+def _finding(published: pd.DataFrame, datasets: Sequence[str]) -> str:
+    sentences = []
+    for dataset in datasets:
+        rows = published[published["dataset"] == dataset]
+        tied = selection.tied_for_best(rows)
+        best = tied.iloc[0]
+        least = f", the one with the least energy of {len(tied)} that reach it" if len(tied) > 1 else ""
+        which = f"{model_title(best['model'])}{least}"
+        text = f"on {dataset} the best accuracy is {best['accuracy']:.2f} ({which})"
+        if best["family"] != "Traditional":
+            small = selection.most_accurate(rows[rows["family"] == "Traditional"])
+            factor = best["energy_wh"] / small["energy_wh"]
+            text += f", {best['accuracy'] - small['accuracy']:.2f} above {model_title(small['model'])}"
+            text += f" at {times(factor)} times its energy" if pd.notna(factor) else ""
+        sentences.append(text)
+    text = "; ".join(sentences)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _energy_against_other_datasets(results: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+    """Name every LLM with an outlying energy on one of the datasets: the same number of texts, far more energy."""
+    rows = results[(results["source"] == "published") & (results["family"] != "Traditional")]
+    energy = rows[rows["dataset"].isin(OTHER_DATASETS)].pivot(
+        index="model", columns="dataset", values="energy_wh"
+    )
+    found = False
+    for dataset in datasets:
+        own = energy[dataset]
+        factors = energy.drop(columns=dataset).rdiv(own, axis=0)
+        least, most = factors.min(axis=1), factors.max(axis=1)
+        outlying = [str(model) for model in factors.index[least > RUN_ON]]
+        rest = most.drop(outlying).max()
+        for model in outlying:
+            found = True
+            yield (
+                f"{model_title(model)} takes {units.energy(own[model])} on {dataset}, {times(least[model])} to "
+                f"{times(most[model])} times its energy on the other three datasets; no other LLM takes more than "
+                f"{times(rest)} times. Answers that run on would explain it."
+            )
+    if not found:
+        yield f"On {' and '.join(datasets)}, no LLM takes more than {RUN_ON:.0f} times its energy on each other dataset."
+
+
+def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+    """Compare the energies of models that all have to embed the same number of texts."""
+    embedders = [
+        name
+        for name, model in study().models.items()
+        if isinstance(model, TraditionalModel) and model.features == "embedding"
+    ]
+    rows = results[results["dataset"].isin(OTHER_DATASETS) & results["model"].isin(embedders)]
+    published = rows[rows["source"] == "published"]
+    power = observations[
+        (observations["origin"] == "table_b1") & (observations["quantity"] == "average_power_w")
+    ].set_index("model")["value"]
+    energy = {name: part.set_index("dataset")["energy_wh"] for name, part in published.groupby("model")}
+    for model, of_model in energy.items():
+        if of_model.isna().any():
+            continue
+        low, high = str(of_model.idxmin()), str(of_model.idxmax())
+        ours = rows[(rows["source"] != "published") & (rows["model"] == model) & (rows["dataset"] == low)]
+        beside = f"; our fastest run on {low} takes {units.duration(ours['duration_s'].min())}"
+        yield (
+            f"{model_title(str(model))} embeds as many texts of every dataset, yet its published energy goes from "
+            f"{units.energy(of_model[low])} ({low}) to {units.energy(of_model[high])} ({high}). At its average power of "
+            f"Table B1, the former lasts {units.duration(3600 * of_model[low] / power[model])}{beside if len(ours) else ''}."
+        )
+    if len(energy) == 2:
+        one, other = (name for name in embedders if name in energy)
+        ratio = (energy[other] / energy[one]).reindex(list(datasets)).dropna()
+        if len(ratio):
+            factors = [f"{times(factor)} on {name}" for name, factor in ratio.items()]
+            yield (
+                f"Both embedding models have to embed the same texts. {model_title(other)} takes as many times the energy of "
+                f"{model_title(one)}: {parts.listed(factors)}."
+            )

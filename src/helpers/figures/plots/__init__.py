@@ -1,0 +1,1 @@
+"""Marks, bars, dots and tables that several figures share."""

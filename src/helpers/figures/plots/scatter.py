@@ -1,0 +1,262 @@
+"""Accuracy against energy: the panels that Figures 1 and 7 share."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from helpers.figures import style
+from helpers.figures.display import Panel
+from helpers.figures.hover import hover_text
+from helpers.results.tables import in_paper_mode
+from helpers.statistics import selection
+from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+
+_FRAME_PX = 57
+"""What a plot leaves of its height to margins and axis."""
+_WIDE_PX, _SMALL_PX, _MARKED_PX = 598, 252, 226
+"""Widths of a plot without its axes on a desktop: across the page, in the grid, and in the frame of invented data."""
+_PHONE_PX, _MARKED_PHONE_PX = 268, 242
+_BRIEF_PX = 510
+"""The same on the front page, beside the contents."""
+DATA_COLUMNS = [
+    "dataset",
+    "synthetic",
+    "model",
+    "family",
+    "source",
+    "machine",
+    "gpus",
+    "accuracy",
+    "accuracy_uncertainty",
+    "accuracy_sd",
+    "energy_wh",
+    "energy_wh_below",
+    "energy_uncertainty_wh",
+    "energy_sd_wh",
+    "energy_kind",
+    "duration_s",
+    "texts",
+    "checkpoint",
+    "checks_failed",
+    "origin",
+]
+"""Columns of `results` that a figure of this kind offers as CSV."""
+MARKS = "Filled: our runs, with a cross where CPU and GPU were estimated, with a dot where one of them was measured."
+INFERRED = (
+    "Hollow with a dot: inferred from the limits of the printed panel, which hides the mark; the paper prints only that the "
+    "energy is below 0.01 Wh."
+)
+"""What is said of the one published energy that was neither printed nor read off a mark (`energy_kind`: inferred)."""
+ACCOUNTING = "CPU, GPU and memory are added up as in the paper; memory always counts by a rule."
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Ranges of the axes: accuracy, and energy in decades of Wh."""
+
+    accuracy: tuple[float, float]
+    decades: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How large a panel is drawn, and which rows (of the index) bear a label on a desktop and on a phone."""
+
+    height: int
+    broad: Collection[object]
+    narrow: Collection[object]
+    wide: bool = False
+    legend: bool = False
+    brief: int | None = None
+    """Height on the front page, if it stands there, too."""
+
+    @property
+    def broad_px(self) -> list[style.Size]:
+        """Sizes of the plot without its axes on a desktop: its labels suit them all."""
+        widths = (_WIDE_PX,) if self.wide else (_SMALL_PX, _MARKED_PX)
+        return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_BRIEF_PX)
+
+    @property
+    def narrow_px(self) -> list[style.Size]:
+        """The same on a phone."""
+        widths = (_PHONE_PX,) if self.wide else (_PHONE_PX, _MARKED_PHONE_PX)
+        return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_PHONE_PX)
+
+    def _brief_px(self, width: int) -> list[style.Size]:
+        return [(width, self.brief - _FRAME_PX)] if self.brief else []
+
+
+def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows of `results` by dataset, source and model; datasets and models as in the catalogue."""
+    order = {"dataset": list(study().datasets), "model": list(study().models)}
+    return rows.sort_values(
+        ["dataset", "source", "model"],
+        key=lambda column: column.map(order[column.name].index) if column.name in order else column,
+        kind="stable",
+    )
+
+
+def side_by_side(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that may stand in one plot: the measured, and the published of Tables B1, B4 and B5, one node."""
+    rows = in_paper_mode(results)
+    published = rows["source"] == "published"
+    printed_in = rows["origin"].str.contains("table_b1|table_b4|table_b5")
+    return rows[rows["accuracy"].notna() & (~published | (printed_in & (rows["nodes"] == 1)))]
+
+
+def drawable(rows: pd.DataFrame) -> pd.Series:
+    """Say which rows have an energy, or at least a limit for it."""
+    return rows["energy_wh"].notna() | rows["energy_wh_below"].notna()
+
+
+def panel(of_dataset: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "") -> Panel:
+    """Draw rows of `results` of one dataset: hollow where published, filled where measured.
+
+    Rows without any energy are named below the title instead; where nothing is left, the plot says so.
+    """
+    entry = study().datasets[dataset]
+    rows = of_dataset[drawable(of_dataset)]
+    figure = go.Figure()
+    style.layout(figure, height=plot.height)
+    style.energy_axis(figure, *axes.decades)
+    figure.update_xaxes(title="Accuracy", range=list(axes.accuracy))
+    broad = _labels(rows, plot.broad, axes, plot.broad_px)
+    narrow = _labels(rows, plot.narrow, axes, plot.narrow_px)
+    for family, look in style.FAMILIES.items():
+        for is_published in (True, False):
+            mask = (rows["family"] == family) & ((rows["source"] == "published") == is_published)
+            if mask.any():
+                figure.add_trace(
+                    _trace(rows[mask], look, is_published, broad[mask], narrow[mask], plot.legend)
+                )
+    if rows.empty:
+        style.not_measured(figure)
+    measured = rows[rows["source"] != "published"]
+    return Panel(
+        name=dataset,
+        title=entry.title,
+        note=_note(measured, entry.synthetic, plot.wide) + _left_out(of_dataset[~drawable(of_dataset)]),
+        figure=figure,
+        alt=alt or _alt(rows, entry.title),
+        wide=plot.wide,
+        marked=entry.synthetic,
+    )
+
+
+def extremes(rows: pd.DataFrame) -> list[object]:
+    """Return the published rows with the most and the least accuracy and energy; without any, those of our runs."""
+    published = rows[rows["source"] == "published"]
+    named = rows if published.empty else published
+    energy = named["energy_wh"].dropna()
+    if energy.empty:
+        return []
+    picked = (selection.most_accurate(named), selection.most_energy(named), selection.least_energy(named))
+    return [*(row.name for row in picked), named["accuracy"].idxmin()]
+
+
+def drawn_at(rows: pd.DataFrame) -> pd.Series:
+    """Return the accuracies at which rows are drawn: read off the paper's figure where that is known (`comparable`)."""
+    return rows["accuracy_read"] if "accuracy_read" in rows else rows["accuracy"]
+
+
+def pixels(rows: pd.DataFrame, axes: Axes, size: style.Size) -> list[tuple[float, float]]:
+    """Return where the rows lie in a plot of that size, from the left and from the top."""
+    width, height = size
+    left, right = axes.accuracy
+    low, high = axes.decades[0] - style.PAD, axes.decades[1] + style.PAD
+    return [
+        (
+            (x - left) / (right - left) * width,
+            (high - math.log10(y)) / (high - low) * height,
+        )
+        for x, y in zip(drawn_at(rows), rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
+    ]
+
+
+def _trace(
+    rows: pd.DataFrame,
+    look: style.FamilyStyle,
+    published: bool,
+    broad: pd.DataFrame,
+    narrow: pd.DataFrame,
+    legend: bool,
+) -> go.Scatter:
+    below = rows["energy_wh"].isna()
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"])
+    symbols = [
+        "triangle-down-open" if limit else f"{look.symbol}{style.SYMBOLS[kind]}"
+        for limit, kind in zip(below, rows["energy_kind"], strict=True)
+    ]
+    spread = {"thickness": 1, "width": 0, "color": look.light}
+    return go.Scatter(
+        x=drawn_at(rows),
+        y=energy,
+        mode="markers+text",
+        name=f"{look.title}, {'published' if published else 'measured'}",
+        showlegend=legend,
+        text=broad["text"],
+        textposition=list(broad["place"]),
+        textfont={"color": look.light, "size": style.FONT_SIZE - 1},
+        marker={
+            "symbol": symbols,
+            "size": 11,
+            "color": look.light,
+            "line": {"width": 2 if published else 1, "color": look.light if published else style.PAPER},
+        },
+        cliponaxis=False,
+        error_x=None if published else {"array": rows["accuracy_sd"].fillna(0), **spread},
+        error_y={"array": rows["energy_uncertainty_wh" if published else "energy_sd_wh"].fillna(0), **spread},
+        hovertext=[hover_text(row) for _, row in rows.iterrows()],
+        hoverinfo="text",
+        meta=style.themed(look.light, look.dark, not published, broad, narrow),
+    )
+
+
+def _labels(
+    rows: pd.DataFrame, labelled: Collection[object], axes: Axes, sizes: Sequence[style.Size]
+) -> pd.DataFrame:
+    """Return text and place of the labels; what bears none is in the hover."""
+    text = rows["model"].map({name: model.title for name, model in study().models.items()})
+    text = text.where(rows.index.isin(list(labelled)), "")
+    return style.labels(text, pixels(rows, axes, sizes[0]), *sizes)
+
+
+def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
+    if synthetic:
+        lead = "Invented texts, for trying the companion out; not a result of the paper's kind. "
+        return lead + ("" if len(measured) else "Not measured on this machine.")
+    if measured.empty:
+        return (
+            "Published values; not measured on this machine."
+            if not wide
+            else ("Published values. The texts are not public as a file, so no run of ours stands here.")
+        )
+    other = sorted(set(measured["checkpoint"].dropna()) - {PAPER_EMBEDDING})
+    return f"Measured: {', '.join(sorted(set(measured['source'])))}." + (
+        f" Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
+    )
+
+
+def _left_out(rows: pd.DataFrame) -> str:
+    return (
+        f" Without any energy, so not drawn: {', '.join(map(model_title, rows['model']))}."
+        if len(rows)
+        else ""
+    )
+
+
+def _alt(rows: pd.DataFrame, title: str) -> str:
+    if rows.empty:
+        return f"{title}: not measured on this machine."
+    parts = []
+    for published, part in rows.groupby(rows["source"] == "published", sort=False):
+        best = selection.most_accurate(part)
+        kind, count = "Published" if published else "Measured here", part["model"].nunique()
+        parts.append(
+            f"{kind}: {count} model{'s' if count > 1 else ''}, best {model_title(best['model'])} with accuracy "
+            f"{best['accuracy']:.2f}."
+        )
+    return f"{title}, accuracy against energy. {' '.join(parts)}"

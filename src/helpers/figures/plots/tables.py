@@ -1,0 +1,85 @@
+"""What several tables and figures need: the block of measured runs, remarks, factors."""
+
+import html
+from collections.abc import Collection, Iterable, Mapping
+
+import pandas as pd
+
+from helpers.core import units
+from helpers.figures.display import html_table
+from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.results.tables import in_paper_mode
+from helpers.study.catalogue import model_title
+
+MEASURED = {
+    "dataset": "Dataset",
+    "model": "Model",
+    "source": "Campaign",
+    "machine": "Machine",
+    "gpus": "GPUs",
+    "energy_wh": "Energy (Wh)",
+    "energy_kind": "Energy is",
+    "accuracy": "Accuracy",
+    "duration_s": "Duration (s)",
+}
+"""Columns of `results` that describe a measured run, with their headings."""
+
+
+def measured(
+    results: pd.DataFrame, datasets: Collection[str], models: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return the measured rows of these datasets, and of these models where some are named, that are compared."""
+    rows = in_paper_mode(results)
+    rows = rows[(rows["source"] != "published") & rows["dataset"].isin(datasets)]
+    if models is not None:
+        rows = rows[rows["model"].isin(models)]
+    return in_the_studys_order(rows)
+
+
+def block(rows: pd.DataFrame, caption: str, absent: str, columns: Mapping[str, str] = MEASURED) -> str:
+    """Return a table of measured rows with these columns and headings, or the sentence that stands for it.
+
+    Numbers have three significant digits; a model is named as in the paper.
+    """
+    if rows.empty:
+        return paragraph(absent)
+    shown = rows[list(columns)].copy()
+    if "model" in columns:
+        shown["model"] = shown["model"].map(model_title)
+    numbers = [name for name in columns if pd.api.types.is_float_dtype(shown[name])]
+    for name in numbers:
+        shown[name] = [None if pd.isna(value) else units.significant(value, 3) for value in shown[name]]
+    return html_table(shown.rename(columns=columns), caption, [columns[name] for name in numbers])
+
+
+def paragraph(text: str) -> str:
+    """Return the sentence that stands where there is nothing to show."""
+    return f'<p class="absent">{html.escape(text)}</p>'
+
+
+def remarks(sentences: Iterable[str]) -> str:
+    """Return a list of sentences, or nothing where there are none."""
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="remarks">{items}</ul>' if items else ""
+
+
+def titles(models: Iterable[str]) -> str:
+    """Return the names of models as the paper writes them, as a list in a sentence."""
+    return listed([model_title(model) for model in models])
+
+
+def listed(items: list[str]) -> str:
+    """Join words as a sentence does: `a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def times(factor: float) -> str:
+    """Return a factor in two significant digits, for example `630`, `12,000` or `4.2 million`."""
+    if factor >= 1e6:
+        return f"{units.significant(factor / 1e6, 2)} million"
+    return f"{float(units.significant(factor, 2)):,.0f}" if factor >= 1e3 else units.significant(factor, 2)
+
+
+def inputs(*origins: Iterable[str]) -> list[str]:
+    """Return each file once that is named in `origin` values; a value may name several, with blanks between."""
+    return sorted({name for values in origins for value in values for name in value.split()})

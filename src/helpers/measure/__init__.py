@@ -1,0 +1,1 @@
+"""One run, from parameters to its record."""

@@ -1,0 +1,71 @@
+"""Measure a run: execute its notebook, and publish record and executed notebook together."""
+
+import sys
+
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.core.lock import MACHINE_LOCK, holding, is_held, run_lock
+from helpers.measure import llm as llm_measurement
+from helpers.measure import traditional
+from helpers.measure.notebook import execute_notebook
+from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
+from helpers.measure.run import RAW_ANSWERS
+from helpers.records.environment import sha256_of
+from helpers.records.storage import RECORD, Record, check_writable, publish, read_record, write_record
+
+NOTEBOOK = "notebook.ipynb"
+
+
+def measure(plan: Plan) -> Record:
+    """Run the measurement notebook for `plan` and publish record and executed notebook together.
+
+    A run that is there already is not repeated: its record is returned, if it is of the same data.
+
+    Raises:
+        PassingError: one line; the next try may succeed.
+        UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
+    """
+    _check_input(plan)
+    check_writable(plan.folder.parent)
+    with holding(run_lock(plan.folder), "this run is being measured already"):
+        if (plan.folder / RECORD).exists():
+            return read_record(plan.folder / RECORD)
+        return _measure(plan)
+
+
+def _check_input(plan: Plan) -> None:
+    match plan:
+        case TraditionalPlan():
+            traditional.check_input(plan)
+        case LlmPlan():
+            llm_measurement.check_input(plan)
+        case _:
+            raise TypeError(f"no measurement for a {type(plan).__name__}")
+
+
+def _measure(plan: Plan) -> Record:
+    source = paths.NOTEBOOKS / "measure" / f"{plan.notebook}.ipynb"
+    if is_held(MACHINE_LOCK):
+        print("waiting: another measurement runs on this machine", file=sys.stderr, flush=True)
+    with publish(plan.folder) as scratch:
+        values = {**plan.parameters.model_dump(), "output": str(scratch)}
+        try:
+            execute_notebook(source, scratch / NOTEBOOK, values)
+        except UserError as error:
+            kept = plan.folder.parent / f"{plan.run_id}.failed.ipynb"
+            if not (scratch / NOTEBOOK).exists():
+                raise type(error)(f"{error} (run: {paths.relative(plan.folder)})") from None
+            (scratch / NOTEBOOK).replace(kept)
+            raise type(error)(f"{error} (notebook: {paths.relative(kept)})") from None
+        inner = scratch / plan.parameters.campaign / plan.run_id
+        record = read_record(inner / RECORD)
+        for name in (*record.files, RAW_ANSWERS):
+            if (inner / name).is_file():
+                (inner / name).rename(scratch / name)
+        (inner / RECORD).unlink()
+        inner.rmdir()
+        inner.parent.rmdir()
+        files = {**record.files, NOTEBOOK: sha256_of(scratch / NOTEBOOK)}
+        record = record.model_copy(update={"files": files})
+        write_record(record, scratch)
+    return record

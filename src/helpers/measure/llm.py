@@ -1,0 +1,272 @@
+"""Measure a language model: serve it, ask it, and prove that it was asked (paper, section 3.2)."""
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.core.errors import UserError
+from helpers.measure import llm_checks, preflight, response_stats
+from helpers.measure import run as measurement
+from helpers.measure.llm_checks import Counted
+from helpers.measure.parameters import LlmPlan
+from helpers.measure.run import Answers, MeasuredSplit, Subject
+from helpers.metering.multi_node import RunMeter
+from helpers.models.llm import prompts
+from helpers.models.llm.answer_cache import AnswerCache
+from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES
+from helpers.models.llm.checkpoint import is_local
+from helpers.models.llm.engine_checks import check_engine
+from helpers.models.llm.inference import Asker, Reply, check_asking, open_asker
+from helpers.models.llm.server import Server, serve
+from helpers.models.llm.server_metrics import EngineCounters
+from helpers.records.environment import sha256_of_weights
+from helpers.records.storage import Asked, Check, Record, Run, Served
+from helpers.study.catalogue import study
+from helpers.study.datasets import Dataset, Split, load_dataset, pick, splits
+
+WARM_UP_TEXTS = 4
+"""At least so many training texts are asked before a window; as many as are asked at the same time in it."""
+_DTYPE = re.compile(r"\bdtype=(?:torch\.)?(\w+)")
+"""In the line with which vLLM says how it was configured."""
+
+
+def check_ready(plan: LlmPlan) -> Dataset:
+    """Check the input, that the run is not there yet and that it can be filed; returns the dataset.
+
+    Raises:
+        UserError: one line that says what is missing and what to do.
+    """
+    preflight.check_target(plan)
+    return check_input(plan)
+
+
+def check_input(plan: LlmPlan) -> Dataset:
+    """Check what needs the data, the checkpoint and the engine; returns the dataset.
+
+    Raises:
+        UserError: one line that says what is missing and what to do.
+    """
+    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
+    preflight.check_data(plan, dataset)
+    training = len(splits(dataset)[0].train)
+    if plan.parameters.shots > training:
+        raise UserError(
+            f"shots={plan.parameters.shots}: the training set of a split of {dataset.name} has {training} texts; "
+            "give fewer examples"
+        )
+    check_asking(plan.asking)
+    check_engine(plan.served, plan.hardware)
+    return dataset
+
+
+def measure(plan: LlmPlan, dataset: Dataset) -> Record:
+    """Serve the model, measure all splits and publish the record; prints a line per split.
+
+    Starting the server and loading the model is the phase `load`. Per split: some training texts to warm up,
+    then passes over the test texts, `concurrency` at a time, until `window_s` seconds are over. With `dspy_cache` each of
+    these passes begins with the answers that earlier splits left, and warming up has no part in it.
+
+    Raises:
+        UserError: one line where the server cannot be started, or is gone before the end.
+    """
+
+    @contextmanager
+    def load() -> Iterator[Subject]:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "server.log"
+            with serve(plan.served, log, plan.parameters.start_timeout_s) as server:
+                yield _Loaded(plan, dataset, server)
+
+    return measurement.measure(plan, dataset, load)
+
+
+def reply_table(record: Record) -> pd.DataFrame:
+    """Return what came back per split, one row each, for the notebook to show."""
+    return pd.DataFrame(
+        {
+            "split": item.split,
+            "parse_failures": item.parse_failures,
+            "tokens_in": item.tokens_in,
+            "tokens_out": item.tokens_out,
+            **(item.replies.model_dump(exclude={"failures", "client", "engine"}) if item.replies else {}),
+        }
+        for item in record.splits
+    )
+
+
+class _Loaded:
+    """A language model that is served."""
+
+    def __init__(self, plan: LlmPlan, dataset: Dataset, server: Server) -> None:
+        self._plan = plan
+        self._dataset = dataset
+        self._server = server
+        self._entry = study().datasets[dataset.name]
+        self._instruction = prompts.instruction(self._entry, plan.language)
+        self._dspy_engine = ""
+        self._shown: list[tuple[str, str]] = []
+        self._counted: list[Counted] = []
+        self._cache = AnswerCache() if plan.asking.dspy_cache else None
+
+    def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
+        """Ask for the test texts."""
+        labels, dataset = self._entry.labels, self._dataset
+        shown = split.train[: self._plan.parameters.shots]
+        examples = list(zip(pick(dataset.texts, shown), pick(dataset.labels, shown), strict=True))
+        texts = pick(dataset.texts, split.test)
+        self._shown += examples
+        passes: list[list[Reply]] = []
+        with open_asker(
+            self._server.endpoint, self._instruction, labels, self._plan.asking, examples, self._cache
+        ) as asker:
+            self._dspy_engine = asker.engine
+            _, warm_up = meter.measure(lambda: self._warm_up(asker, split))
+            before = self._server.counters()
+            window = meter.window(
+                lambda: passes.append(self._ask(asker, texts)), self._plan.parameters.window_s
+            )
+            self._server.check_alive()
+            counted = self._count(before, passes)
+            first = asker.count_thinking(passes[0])
+        if self._cache is not None:
+            self._cache.end_split()
+        self._counted.append(counted)
+        measured = MeasuredSplit(
+            split, None, warm_up, window, self._answers(split, [first, *passes[1:]], counted)
+        )
+        measurement.tell(measured)
+        return measured
+
+    def run(self) -> Run:
+        """Say what was run."""
+        plan, chosen, dataset = self._plan, self._plan.parameters, self._dataset
+        folder = Path(plan.served.checkpoint) if is_local(plan.served.checkpoint) else None
+        weights = folder if folder is not None and folder.is_dir() and chosen.weights == "real" else None
+        return Run(
+            run_id=plan.run_id,
+            campaign=chosen.campaign,
+            notebook="llm",
+            model=chosen.model,
+            family=plan.model.family,
+            checkpoint=folder.name if folder is not None else plan.served.checkpoint,
+            revision=plan.served.revision,
+            checkpoint_sha256=sha256_of_weights(weights) if weights is not None else None,
+            weights=chosen.weights,
+            dtype=self._dtype(),
+            dataset=dataset.name,
+            dataset_origin=dataset.origin,
+            dataset_sha256=dataset.sha256,
+            synthetic=dataset.synthetic,
+            machine=plan.machine,
+            device="cuda" if plan.gpus else "cpu",
+            gpus=plan.gpus * plan.nodes,
+            nodes=plan.nodes,
+            concurrency=chosen.concurrency,
+            splits=chosen.splits,
+            window_s=chosen.window_s,
+            served=self._served(),
+            asked=self._how_asked(),
+        )
+
+    def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
+        """Say what was expected of asking: no cache, counts that agree, answers to all, the same in every pass."""
+        found = [item.answers.replies for item in measured if item.answers.replies is not None]
+        failed = Counter[str]()
+        for item in found:
+            failed.update({kind: n for kind, n in item.failures.items() if kind in REQUEST_FAILURES})
+        return [
+            llm_checks.no_cache(self._counted, self._plan.parameters.prefix_caching),
+            llm_checks.engine_counts_agree(self._counted),
+            llm_checks.every_text_answered(failed, sum(item.answers.texts for item in measured)),
+            llm_checks.passes_agree([item.agreement for item in found if item.agreement is not None]),
+            llm_checks.engine_here(
+                self._plan.parameters.engine, self._plan.gpus, len(self._plan.hardware.gpus)
+            ),
+        ]
+
+    def _warm_up(self, asker: Asker, split: Split) -> None:
+        asker.warm_up()
+        many = max(WARM_UP_TEXTS, self._plan.parameters.concurrency)
+        asker.ask(pick(self._dataset.texts, split.train[:many]))
+
+    def _ask(self, asker: Asker, texts: Sequence[str]) -> list[Reply]:
+        with nullcontext() if self._cache is None else self._cache.one_pass():
+            asked = asker.ask(texts)
+        if any(reply.kind in REQUEST_FAILURES for reply in asked):
+            self._server.check_alive()  # a fault of one text is counted, the end of the server ends the run
+        return asked
+
+    def _count(self, before: EngineCounters | None, passes: Sequence[Sequence[Reply]]) -> Counted:
+        """Return what client and engine counted since `before`."""
+        asked = [reply for one in passes for reply in one]
+        after = self._server.counters()
+        return Counted(
+            texts=len(asked),
+            unanswered=sum(reply.kind in REQUEST_FAILURES for reply in asked),
+            cached=sum(reply.cached > 0 and reply.requests == 0 for reply in asked),
+            client=response_stats.client_counts(asked),
+            engine=None if before is None or after is None else after - before,
+        )
+
+    def _answers(self, split: Split, passes: Sequence[Sequence[Reply]], counted: Counted) -> Answers:
+        first, labels = passes[0], pick(self._dataset.labels, split.test)
+        kinds = Counter(reply.kind for reply in first)
+        dummy = self._plan.parameters.weights == "dummy"
+        right = sum(reply.category == label for reply, label in zip(first, labels, strict=True))
+        return Answers(
+            texts=len(first),
+            correct=None if dummy else right,
+            parse_failures=None if dummy else sum(kinds[kind] for kind in PARSE_FAILURES),
+            predictions=response_stats.predictions(split, labels, first),
+            tokens_in=response_stats.tokens(first, "tokens_in"),
+            tokens_out=response_stats.tokens(first, "tokens_out"),
+            requests_sent=sum(reply.requests for reply in first),
+            requests_cached=None if self._cache is None else sum(reply.cached for reply in first),
+            requests_answered=sum(map(response_stats.answered_requests, first)),
+            replies=response_stats.summary(passes, counted),
+            raw=response_stats.raw_answers(split, first) if self._plan.parameters.keep_answers else None,
+        )
+
+    def _dtype(self) -> str | None:
+        """Return what the engine computes in: as asked for, or as it says itself; None where it does not say."""
+        if (asked := self._plan.parameters.dtype) != "auto":
+            return asked
+        log = self._server.log
+        said = None if log is None else _DTYPE.search(log.read_text(encoding="utf-8", errors="replace"))
+        return said[1] if said else None
+
+    def _served(self) -> Served:
+        settings, server = self._plan.served, self._server
+        return Served(
+            engine=settings.engine,
+            engine_version=server.version,
+            command=list(server.command),
+            quantisation=settings.quantisation or None,
+            prefix_caching=settings.prefix_caching if server.command else None,
+            max_model_len=settings.max_model_len,
+            trust_remote_code=settings.trust_remote_code,
+        )
+
+    def _how_asked(self) -> Asked:
+        asking = self._plan.asking
+        return Asked(
+            language=self._plan.language,
+            prompt_sha256=prompts.prompt_sha256(self._instruction, self._shown),
+            shots=self._plan.parameters.shots,
+            output_mode=asking.output_mode,
+            max_tokens=asking.max_tokens,
+            reasoning=asking.reasoning,
+            thinking_tokens=asking.thinking_tokens,
+            temperature=asking.temperature,
+            ignore_eos=asking.ignore_eos,
+            json_fallback=asking.json_fallback,
+            protocol=asking.protocol,
+            dspy_cache=asking.dspy_cache,
+            timeout_s=asking.timeout_s,
+            dspy_engine=self._dspy_engine,
+        )

@@ -1,0 +1,451 @@
+"""Parameters of the measurement notebooks: checked before anything expensive starts."""
+
+import errno
+import hashlib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from helpers.core import paths
+from helpers.core.errors import UserError, nearest, short
+from helpers.core.validation import parse
+from helpers.measure.settings import LlmParameters, RunParameters, TraditionalParameters
+from helpers.models.llm.engine_checks import EngineSettings
+from helpers.models.llm.inference import Asking
+from helpers.records.hardware import Hardware, detect, resolve
+from helpers.study.campaigns import GridRun, filed_under, grid_runs
+from helpers.study.catalogue import LanguageModel, TraditionalModel, entry, study
+from helpers.study.datasets import FOLDER_VARIABLE
+from helpers.study.protocols import DSPY_2025
+
+__all__ = [
+    "PARAMETERS",
+    "CampaignRun",
+    "LlmParameters",
+    "LlmPlan",
+    "Notebook",
+    "Plan",
+    "TraditionalParameters",
+    "TraditionalPlan",
+    "add_once",
+    "campaign_plans",
+    "campaign_runs",
+    "is_folder",
+    "llm_plan",
+    "plan",
+    "traditional_plan",
+]
+
+Notebook = Literal["traditional", "llm"]
+PARAMETERS: dict[Notebook, type[RunParameters]] = {"traditional": TraditionalParameters, "llm": LlmParameters}
+"""What each notebook of `notebooks/measure` declares."""
+
+
+@dataclass(frozen=True)
+class Plan(ABC):
+    """A run that can start: its parameters, resolved."""
+
+    parameters: RunParameters
+    machine: str
+    hardware: Hardware
+    notebook: ClassVar[Notebook]
+
+    @property
+    @abstractmethod
+    def gpus(self) -> int:
+        """GPUs that the run uses on each node."""
+
+    @property
+    @abstractmethod
+    def nodes(self) -> int:
+        """Nodes that the run uses."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Every setting that can change the result, beside model, dataset and machine; not how long it rested."""
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run: readable, and different for every setting that can change the result."""
+        settings = {**self.settings, "machine": self.machine}
+        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.parameters.dataset}-{self.parameters.model}-{key}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the record of the run appears."""
+        base = Path(self.parameters.output) if self.parameters.output else paths.RUNS
+        return base / self.parameters.campaign / self.run_id
+
+
+@dataclass(frozen=True)
+class TraditionalPlan(Plan):
+    """A run of a traditional model."""
+
+    parameters: TraditionalParameters
+    notebook = "traditional"
+
+    @property
+    def model(self) -> TraditionalModel:
+        """The model's entry in the catalogue."""
+        return _model(TraditionalModel, self.parameters.model)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The sentence embedding, for the models that need one."""
+        return self.parameters.checkpoint if self.model.features == "embedding" else None
+
+    @property
+    def gpus(self) -> int:
+        """1 where a sentence embedding is computed on a GPU: torch takes the first one."""
+        return 1 if self.checkpoint is not None and self.parameters.device == "cuda" else 0
+
+    @property
+    def nodes(self) -> int:
+        """Always 1."""
+        return 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting that can change the result; no checkpoint for models that need none."""
+        chosen = self.parameters.model_dump(include={"device", "splits", "window_s"})
+        return {**chosen, "checkpoint": self.checkpoint}
+
+
+@dataclass(frozen=True)
+class LlmPlan(Plan):
+    """A run of a language model."""
+
+    parameters: LlmParameters
+    notebook = "llm"
+
+    @property
+    def model(self) -> LanguageModel:
+        """The model's entry in the catalogue."""
+        return _model(LanguageModel, self.parameters.model)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that the run uses on each node."""
+        return self.parameters.gpus
+
+    @property
+    def nodes(self) -> int:
+        """Nodes that the run uses."""
+        return self.parameters.nodes
+
+    @property
+    def language(self) -> Literal["de", "en"]:
+        """Language of the instruction."""
+        return self.parameters.language or study().datasets[self.parameters.dataset].language
+
+    @property
+    def served(self) -> EngineSettings:
+        """What to serve."""
+        chosen, model = self.parameters, self.model
+        of_study = str(paths.ROOT / model.checkpoint) if model.is_folder else model.checkpoint
+        elsewhere = "://" in chosen.engine  # which revision it serves, nobody here knows
+        revision = None if chosen.checkpoint or elsewhere else model.revision
+        return EngineSettings(
+            engine=chosen.engine,
+            checkpoint=chosen.checkpoint or of_study,
+            revision=revision,
+            gpus=chosen.gpus,
+            nodes=chosen.nodes,
+            dtype=chosen.dtype,
+            quantisation=chosen.quantisation,
+            weights="dummy" if chosen.weights == "dummy" else "checkpoint",
+            max_model_len=chosen.max_model_len or None,
+            prefix_caching=chosen.prefix_caching,
+            trust_remote_code=model.trust_remote_code and revision is not None,  # a folder holds other code
+        )
+
+    @property
+    def asking(self) -> Asking:
+        """How to ask; the protocol `dspy-2025` counts thinking among the tokens of the answer."""
+        chosen, reasoning = self.parameters, self.model.reasoning
+        on_top = reasoning and chosen.protocol == "companion"
+        return Asking(
+            concurrency=chosen.concurrency,
+            timeout_s=chosen.timeout_s,
+            max_tokens=chosen.max_tokens,
+            output_mode=chosen.output_mode,
+            json_fallback=chosen.json_fallback,
+            reasoning=reasoning,
+            thinking_tokens=chosen.thinking_tokens if on_top else 0,
+            ignore_eos=chosen.weights == "dummy",
+            temperature=chosen.temperature,
+            protocol=chosen.protocol,
+            dspy_cache=chosen.dspy_cache,
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting that can change the result; language and thinking as they are used.
+
+        Runs by the companion's protocol keep the names that they had when there was no other.
+        """
+        elsewhere = {"model", "dataset", "machine", "campaign", "data_dir", "output"}
+        if self.parameters.protocol == "companion":
+            elsewhere |= {"protocol", "dspy_cache"}
+        chosen = self.parameters.model_dump(
+            exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers"}
+        )
+        return {**chosen, "language": self.language, "thinking_tokens": self.asking.thinking_tokens}
+
+
+def plan(values: Mapping[str, Any], where: str, notebook: Notebook = "traditional") -> Plan:
+    """Validate parameters and resolve the machine; `where` names their place in an error.
+
+    Raises:
+        UserError: one line for an unknown or ill-typed parameter, model, dataset or machine.
+    """
+    hardware = detect()
+    chosen = _CHECKS[notebook](values, where)
+    return _bound(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
+
+
+def traditional_plan(namespace: Mapping[str, Any]) -> TraditionalPlan:
+    """Validate the parameters that the cells of `traditional.ipynb` define, before it does anything else."""
+    where, hardware = "parameters", detect()
+    chosen = _traditional(_plain(namespace), where)
+    return TraditionalPlan(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
+
+
+def llm_plan(namespace: Mapping[str, Any]) -> LlmPlan:
+    """Validate the parameters that the cells of `llm.ipynb` define, before it does anything else."""
+    where, hardware = "parameters", detect()
+    chosen = _llm(_plain(namespace), where)
+    return LlmPlan(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
+
+
+def is_folder(checkpoint: str) -> bool:
+    """Say whether a checkpoint is given as a folder: with a slash, as `./model`; else it is a name of the catalogue."""
+    return "/" in checkpoint
+
+
+@dataclass(frozen=True)
+class CampaignRun:
+    """A run of a campaign, checked, but not yet bound to a machine."""
+
+    parameters: RunParameters
+    notebook: Notebook
+    where: str
+    """File and block, for errors."""
+    published_in: tuple[str, ...]
+    reconstruction: str | None
+
+    def on(self, machine: str, hardware: Hardware) -> Plan:
+        """Return the run as it is on a machine that need not be the one at hand."""
+        return _bound(self.parameters, machine, hardware)
+
+
+def campaign_runs(name: str) -> list[CampaignRun]:
+    """Return the runs of a campaign, for whatever machines they are.
+
+    Raises:
+        UserError: one line with file and block for the first fault; also where a part has no run.
+    """
+    campaign = entry("campaign", study().campaigns, name)
+    filed, where = filed_under(name, study()), campaign.where or {}
+    runs = [_checked(item, filed) for item in grid_runs(name, study())]
+    if campaign.part_of is None:
+        return runs
+    place = f"{paths.relative(paths.CAMPAIGNS / f'{name}.yaml')}: where"
+    known = {"notebook", *(key for kind in PARAMETERS.values() for key in kind.model_fields)}
+    if unknown := [key for key in where if key not in known]:
+        raise UserError(f"{place}: unknown key {short(unknown[0])} ({nearest(unknown[0], known)})")
+    runs = [run for run in runs if campaign.reconstructed or run.reconstruction is None]
+    taken = [run for run in runs if all(_value(run, key) == value for key, value in where.items())]
+    if not taken:
+        raise UserError(f"{place}: {_without_run(where, runs, filed)}")
+    return taken
+
+
+def _without_run(where: Mapping[str, Any], runs: Sequence[CampaignRun], campaign: str) -> str:
+    """Say which value of a part no run of the whole has, and which there are."""
+    for key, value in where.items():
+        there = {str(_value(run, key)) for run in runs if _value(run, key) is not None}
+        if not any(_value(run, key) == value for run in runs):
+            known = f" ({nearest(value, there)})" if len(there) <= _MOST_NAMED else ""
+            return f"{key}: no run of {campaign} has {short(value)}{known}"
+    return f"no run of {campaign} has these values together; correct one of them"
+
+
+_MOST_NAMED = 30
+
+
+def _value(run: CampaignRun, key: str) -> Any:
+    return getattr(run if key == "notebook" else run.parameters, key, None)
+
+
+def campaign_plans(name: str) -> list[Plan]:
+    """Return the runs of a campaign for the machine at hand.
+
+    Raises:
+        UserError: one line with the campaign's file for the first fault; also where two runs are the same.
+    """
+    hardware = detect()
+    plans: dict[str, Plan] = {}
+    for run in campaign_runs(name):
+        item = run.on(resolve(run.parameters.machine, hardware, f"{run.where}: "), hardware)
+        add_once(plans, item, run.where)
+    return list(plans.values())
+
+
+def add_once(plans: dict[str, Plan], item: Plan, where: str) -> None:
+    """Add a run to those of a campaign, by its name.
+
+    Raises:
+        UserError: one line where it is there already.
+    """
+    if item.run_id in plans:
+        raise UserError(
+            f"{where}: the run {item.run_id} stands in the grid twice; remove it here or there, or give the two another "
+            "value of a parameter that changes the result"
+        )
+    plans[item.run_id] = item
+
+
+def _checked(item: GridRun, campaign: str) -> CampaignRun:
+    values = {**item.values, "campaign": campaign}
+    chosen = _CHECKS[item.notebook](values, item.where)
+    return CampaignRun(chosen, item.notebook, item.where, item.published_in, item.reconstruction)
+
+
+def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters:
+    chosen = parse(TraditionalParameters, dict(values), where)
+    _model(TraditionalModel, chosen.model, f"{where}: model: ")
+    if not is_folder(chosen.checkpoint):
+        entry("checkpoint", study().embeddings, chosen.checkpoint, f"{where}: checkpoint: ")
+    checkpoint = (
+        _absolute(chosen.checkpoint, f"{where}: checkpoint")
+        if is_folder(chosen.checkpoint)
+        else chosen.checkpoint
+    )
+    return _with_folders(chosen, where).model_copy(update={"checkpoint": checkpoint})
+
+
+def _llm(values: Mapping[str, Any], where: str) -> LlmParameters:
+    chosen = parse(LlmParameters, dict(values), where)
+    _model(LanguageModel, chosen.model, f"{where}: model: ")
+    chosen = _with_folders(_with_protocol(chosen, where), where)
+    if "://" not in chosen.engine:  # an endpoint that runs already serves a name
+        chosen = chosen.model_copy(
+            update={"checkpoint": _absolute(chosen.checkpoint, f"{where}: checkpoint")}
+        )
+    return chosen
+
+
+def _with_protocol(chosen: LlmParameters, where: str) -> LlmParameters:
+    """Return the parameters as their protocol sets them.
+
+    Raises:
+        UserError: one line with a parameter that it does not leave to be chosen.
+    """
+    if chosen.protocol == "companion":
+        if chosen.dspy_cache:
+            raise UserError(
+                f"{where}: dspy_cache: found True with protocol 'companion', which sends every request; "
+                "leave it out, or use protocol 'dspy-2025'"
+            )
+        return chosen
+    for name in (*DSPY_2025, "thinking_tokens"):
+        value, default = getattr(chosen, name), LlmParameters.model_fields[name].default
+        if value not in (default, DSPY_2025.get(name, default)):
+            sets = f"sets {DSPY_2025[name]}" if name in DSPY_2025 else "counts thinking among its max_tokens"
+            raise UserError(
+                f"{where}: {name}: found {short(value)}, but protocol 'dspy-2025' {sets}; "
+                "leave it out, or use protocol 'companion'"
+            )
+    return chosen.model_copy(update=dict(DSPY_2025))
+
+
+_CHECKS: dict[Notebook, Callable[[Mapping[str, Any], str], RunParameters]] = {
+    "traditional": _traditional,
+    "llm": _llm,
+}
+
+
+def _bound(chosen: RunParameters, machine: str, hardware: Hardware) -> Plan:
+    match chosen:
+        case TraditionalParameters():
+            return TraditionalPlan(chosen, machine, hardware)
+        case LlmParameters():
+            return LlmPlan(chosen, machine, hardware)
+    raise TypeError(f"no plan for {type(chosen).__name__}")
+
+
+ParametersT = TypeVar("ParametersT", bound=RunParameters)
+ModelT = TypeVar("ModelT", TraditionalModel, LanguageModel)
+
+
+def _with_folders(chosen: ParametersT, where: str) -> ParametersT:
+    """Make folders absolute, for the notebook runs elsewhere, and take COMPANION_DATASETS where none is given.
+
+    The dataset is known to be in the catalogue then, too.
+    """
+    entry("dataset", study().datasets, chosen.dataset, f"{where}: dataset: ")
+    data_dir = chosen.data_dir or os.environ.get(FOLDER_VARIABLE, "")
+    return chosen.model_copy(
+        update={
+            "data_dir": _absolute(data_dir, f"{where}: data_dir"),
+            "output": _absolute(chosen.output, f"{where}: output"),
+        }
+    )
+
+
+def _absolute(folder: str, where: str) -> str:
+    """Return a folder from the root on.
+
+    Raises:
+        UserError: one line where it cannot be a folder.
+    """
+    if "\0" in folder:
+        raise UserError(f"{where}: {short(folder)} is no folder: it holds a null character")
+    try:
+        found = Path(folder).expanduser().absolute()
+    except RuntimeError as error:  # ~NAME, and nobody has that name
+        raise UserError(f"{where}: {short(folder)} is no folder: {error}") from None
+    try:
+        found.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(
+                f"{where}: {short(folder)} is no folder: a path of {len(folder)} characters is too long; correct it"
+            ) from None
+    return str(found) if folder else ""
+
+
+def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a notebook's cells define.
+
+    papermill only warns of a parameter that the notebook does not declare, and sets it all the same:
+    here every plain value of the namespace has to be a parameter.
+    """
+    plain = (str, int, float, list, tuple, dict, type(None))
+    return {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
+    }
+
+
+def _model(kind: type[ModelT], name: str, where: str = "") -> ModelT:
+    known = {key: model for key, model in study().models.items() if isinstance(model, kind)}
+    if name not in known and name in study().models:
+        what, notebook = _KINDS[type(study().models[name])]
+        raise UserError(f"{where}{name} is a {what}: it is measured by the notebook {notebook}")
+    return entry(_KINDS[kind][0], known, name, where)
+
+
+_KINDS: dict[type, tuple[str, str]] = {
+    TraditionalModel: ("traditional model", "traditional"),
+    LanguageModel: ("language model", "llm"),
+}
+"""What a kind of models is called, and which notebook measures it."""

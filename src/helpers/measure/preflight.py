@@ -1,0 +1,59 @@
+"""What is checked of every run before anything expensive starts, whatever the model."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.measure.parameters import Plan
+from helpers.records.storage import RECORD, check_writable
+from helpers.study.datasets import Dataset
+
+
+def check_target(plan: Plan) -> None:
+    """Check that the run is not there yet, and that it can be filed.
+
+    Raises:
+        UserError: one line that says what to do.
+    """
+    if (plan.folder / RECORD).exists():
+        raise UserError(
+            f"{paths.relative(plan.folder)} holds a run already; delete the folder to measure it again, "
+            "or file the run under another campaign=NAME"
+        )
+    check_writable(plan.folder.parent)
+
+
+def check_data(plan: Plan, dataset: Dataset) -> None:
+    """Check that the runs beside this one are on the same data: others would be compared unawares.
+
+    A committed campaign is measured again on whatever data there are: it stands as a source of its own beside them. Only
+    what names a run's data is read: a record that is not valid is told elsewhere.
+
+    Raises:
+        UserError: one line with both hashes.
+    """
+    for file, sha256 in data_of_runs(plan.folder.parent, dataset.name):
+        if sha256 != dataset.sha256:
+            raise UserError(
+                f"{dataset.name}: found data with sha256 {dataset.sha256}, expected {sha256} as in "
+                f"{paths.relative(file)}; put the data back, delete the runs on it, or file this one under "
+                "another campaign=NAME"
+            )
+
+
+def data_of_runs(folder: Path, dataset: str) -> Iterator[tuple[Path, str]]:
+    """Yield the records of a dataset in the folder of a campaign, each with the hash of its data."""
+    for file in sorted(folder.glob(f"{dataset}-*/{RECORD}")):
+        found, sha256 = _data_of(file)
+        if found == dataset:  # another one's name may begin alike
+            yield file, str(sha256)
+
+
+def _data_of(file: Path) -> tuple[object, object]:
+    try:
+        run = json.loads(file.read_bytes())["run"]
+        return run["dataset"], run["dataset_sha256"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None, None

@@ -1,0 +1,126 @@
+"""Measure a traditional model: train, warm up, classify (paper, section 3.1)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pandas as pd
+
+from helpers.measure import preflight
+from helpers.measure import run as measurement
+from helpers.measure.parameters import TraditionalPlan
+from helpers.measure.run import Answers, MeasuredSplit, Subject
+from helpers.metering.checks import metered_the_right_gpu
+from helpers.metering.multi_node import RunMeter
+from helpers.models import traditional
+from helpers.records.storage import Check, Record, Run
+from helpers.study.datasets import Dataset, Split, load_dataset, pick, splits
+
+
+def check_ready(plan: TraditionalPlan) -> Dataset:
+    """Check the input, that the run is not there yet and that it can be filed; returns the dataset.
+
+    Raises:
+        UserError: one line that says what is missing and what to do.
+    """
+    preflight.check_target(plan)
+    return check_input(plan)
+
+
+def check_input(plan: TraditionalPlan) -> Dataset:
+    """Check what needs the data and the checkpoint; returns the dataset.
+
+    Raises:
+        UserError: one line that says what is missing and what to do.
+    """
+    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
+    preflight.check_data(plan, dataset)
+    splits(dataset)
+    if plan.checkpoint is not None:
+        traditional.check_embedding(plan.checkpoint, plan.parameters.device)
+    return dataset
+
+
+def measure(plan: TraditionalPlan, dataset: Dataset) -> Record:
+    """Measure all splits of a run and publish its record; prints a line per split.
+
+    Per split: train on the training texts, one warm-up pass, then passes over the test texts (features
+    and prediction) until `window_s` seconds are over.
+    """
+
+    @contextmanager
+    def load() -> Iterator[Subject]:
+        embedding = None
+        if plan.checkpoint is not None:
+            embedding = traditional.load_embedding(plan.checkpoint, plan.parameters.device)
+        yield _Loaded(plan, dataset, embedding)
+
+    return measurement.measure(plan, dataset, load)
+
+
+class _Loaded:
+    """A traditional model whose embedding, if it has one, is loaded."""
+
+    def __init__(
+        self, plan: TraditionalPlan, dataset: Dataset, embedding: traditional.Embedding | None
+    ) -> None:
+        self._plan = plan
+        self._dataset = dataset
+        self._embedding = embedding
+
+    def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
+        """Train on the training texts and classify the test texts."""
+        train_texts, train_labels = (
+            pick(self._dataset.texts, split.train),
+            pick(self._dataset.labels, split.train),
+        )
+        test_texts = pick(self._dataset.texts, split.test)
+        classifier, train = meter.measure(
+            lambda: traditional.train(self._plan.model, self._embedding, train_texts, train_labels)
+        )
+        answers, warm_up = meter.measure(lambda: classifier.predict(test_texts))
+        window = meter.window(lambda: classifier.predict(test_texts), self._plan.parameters.window_s)
+        measured = MeasuredSplit(split, train, warm_up, window, self._answers(split, answers))
+        measurement.tell(measured)
+        return measured
+
+    def run(self) -> Run:
+        """Say what was run."""
+        plan, chosen, embedding, dataset = self._plan, self._plan.parameters, self._embedding, self._dataset
+        return Run(
+            run_id=plan.run_id,
+            campaign=chosen.campaign,
+            notebook="traditional",
+            model=chosen.model,
+            family=plan.model.family,
+            checkpoint=embedding.checkpoint if embedding else None,
+            revision=embedding.revision if embedding else None,
+            checkpoint_sha256=embedding.weights_sha256 if embedding else None,
+            weights="trained here",
+            dtype=embedding.dtype if embedding else None,
+            dataset=dataset.name,
+            dataset_origin=dataset.origin,
+            dataset_sha256=dataset.sha256,
+            synthetic=dataset.synthetic,
+            machine=plan.machine,
+            device=chosen.device,
+            gpus=plan.gpus,
+            nodes=plan.nodes,
+            concurrency=1,
+            splits=chosen.splits,
+            window_s=chosen.window_s,
+        )
+
+    def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
+        """Judge whether the GPU that computed is the one whose energy was counted."""
+        if not self._plan.gpus:
+            return []
+        return [metered_the_right_gpu(traditional.gpu_uuid(), [item.window.reading for item in measured])]
+
+    def _answers(self, split: Split, answers: Sequence[str]) -> Answers:
+        labels = pick(self._dataset.labels, split.test)
+        return Answers(
+            texts=len(labels),
+            correct=sum(a == b for a, b in zip(answers, labels, strict=True)),
+            parse_failures=0,
+            predictions=pd.DataFrame({"id": split.test, "label": labels, "answer": answers}),
+        )

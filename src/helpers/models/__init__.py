@@ -1,0 +1,1 @@
+"""The classifiers: traditional models, and language models behind a server."""

@@ -1,0 +1,223 @@
+"""Which engine serves a checkpoint, how it is started, and whether it can: checks before anything starts."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.core.validation import Strict, load_yaml, parse
+from helpers.models.llm.checkpoint import is_local
+from helpers.study.catalogue import entry
+
+ENGINES = paths.STUDY / "engines.yaml"
+PYTHON_VARIABLE = "COMPANION_LLM_PYTHON"
+
+Option = Literal[
+    "revision",
+    "dtype",
+    "quantisation",
+    "dummy",
+    "max_model_len",
+    "prefix_caching",
+    "no_prefix_caching",
+    "trust_remote_code",
+    "cpu",
+    "one_gpu",
+    "gpus",
+    "nodes",
+]
+_NEEDLESS: frozenset[Option] = frozenset({"cpu", "one_gpu", "no_prefix_caching", "revision"})
+"""What an engine without the option does anyway, or says in another way."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What to start; recorded."""
+
+    engine: str
+    """A name in `data/study/engines.yaml`, or the URL (`http(s)://.../v1`) of an endpoint that runs already."""
+    checkpoint: str
+    """A local folder, or a repository on the Hugging Face hub; of an endpoint: the name it serves."""
+    revision: str | None = None
+    """Commit on the hub; None for a local folder."""
+    gpus: int = 0
+    """GPUs of each node, over which every layer is spread (tensor parallel); 0: the CPU serves."""
+    nodes: int = 1
+    """Nodes over which the layers are spread (pipeline parallel, with Ray)."""
+    dtype: str = "auto"
+    quantisation: str = ""
+    """Passed through; empty: none, or what the checkpoint itself says."""
+    weights: Literal["checkpoint", "dummy"] = "checkpoint"
+    """`dummy`: random weights of the checkpoint's shape; only its configuration and tokeniser are needed."""
+    max_model_len: int | None = None
+    """Tokens of prompt and answer together; None: what the checkpoint allows."""
+    prefix_caching: bool = False
+    trust_remote_code: bool = False
+
+    @property
+    def runs_already(self) -> bool:
+        """Say whether the engine is an endpoint that somebody else has started."""
+        return "://" in self.engine
+
+
+class EngineEntry(Strict):
+    """How to start one engine."""
+
+    title: str
+    packages: list[str] = Field(min_length=1)
+    """The first of these that is installed gives the version."""
+    command: list[str]
+    options: dict[Option, list[str]] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
+    key_variable: str | None = None
+    """Environment variable for the key that requests have to give; None where the engine knows no keys."""
+    counters: bool = False
+    """Whether `/metrics` has vLLM's counters."""
+    revision_in_name: bool = False
+    """Whether the revision of a repository on the hub follows its name, as `NAME@REVISION`."""
+    name: Literal["{name}", "{checkpoint}"] = "{name}"
+    """Under which name requests find the model."""
+
+
+class _Engines(Strict):
+    engines: dict[str, EngineEntry]
+
+
+@cache
+def engines() -> dict[str, EngineEntry]:
+    """Return the catalogue of engines, read once per process."""
+    where = f"{paths.relative(ENGINES)}"
+    return parse(_Engines, load_yaml(ENGINES, where), where).engines
+
+
+def engine_entry(settings: EngineSettings) -> EngineEntry:
+    """Return how to start the engine of `settings`.
+
+    Raises:
+        UserError: one line where it is unknown, or has no option for a setting.
+    """
+    found = entry("engine", engines(), settings.engine)
+    if lacking := [
+        option for option in _wanted(settings) if option not in found.options and option not in _NEEDLESS
+    ]:
+        able = [name for name, other in engines().items() if set(lacking) <= other.options.keys()]
+        raise UserError(
+            f"engine={settings.engine}: it has no option for {', '.join(lacking)}; use engine={' or '.join(able)}, "
+            "or leave the setting out"
+        )
+    return found
+
+
+def engine_url(settings: EngineSettings) -> str:
+    """Return the address of an endpoint that runs already.
+
+    Raises:
+        UserError: one line where it is none.
+    """
+    url = settings.engine.rstrip("/")
+    if not re.fullmatch(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d+)?(/[^\s?#]*)?/v1", url):
+        raise UserError(
+            f"engine={settings.engine}: expected http(s)://HOST[:PORT]/v1, without a name or key in it"
+        )
+    return url
+
+
+def engine_python() -> Path:
+    """Return the Python that has the engine.
+
+    Raises:
+        UserError: one line where it is not there.
+    """
+    file = Path(os.environ.get(PYTHON_VARIABLE, paths.ROOT / ".venv-llm" / "bin" / "python"))
+    if not file.is_file():
+        raise UserError(
+            f"no engine found at {paths.relative(file)}; install one: make llm (CPU) or make llm LLM=gpu, or name the "
+            f"Python of another environment with vLLM: {PYTHON_VARIABLE}=/path/to/python"
+        )
+    return file
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The package of an engine, as it is installed."""
+
+    package: str
+    version: str
+
+
+def installed_engine(settings: EngineSettings, python: Path) -> Installed:
+    """Return which package of the engine is installed.
+
+    Raises:
+        UserError: one line where it is not.
+    """
+    packages = engine_entry(settings).packages
+    program = (
+        "import sys; from importlib.metadata import distributions as d; "
+        "v = {i.name: i.version for i in d()}; print(next((f'{n} {v[n]}' for n in sys.argv[1:] if n in v), ''))"
+    )
+    done = subprocess.run(
+        [str(python), "-c", program, *packages], capture_output=True, text=True, check=False, timeout=120
+    )
+    package, _, version = done.stdout.strip().partition(" ")
+    if not version:
+        raise UserError(
+            f"engine={settings.engine}: {' or '.join(packages)} not found in the environment of "
+            f"{paths.relative(python)}; install it: make llm (CPU) or make llm LLM=gpu"
+        )
+    return Installed(package, version)
+
+
+def command(settings: EngineSettings, known: Mapping[str, str]) -> list[str]:
+    """Return the command that starts the engine; `known` gives python, checkpoint, name, port and kv_cache_bytes."""
+    found = engine_entry(settings)
+    parts = [
+        *found.command,
+        *(part for option in _wanted(settings) for part in found.options.get(option, [])),
+    ]
+    values = {
+        **known,
+        "revision": str(settings.revision),
+        "dtype": settings.dtype,
+        "quantisation": settings.quantisation,
+        "max_model_len": str(settings.max_model_len),
+        "gpus": str(settings.gpus),
+        "nodes": str(settings.nodes),
+    }
+    return [part.format_map(values) for part in parts]
+
+
+def served_name(settings: EngineSettings) -> str:
+    """Return a short name for the model: that of the folder, or of the repository."""
+    return (
+        Path(settings.checkpoint).expanduser().resolve().name
+        if is_local(settings.checkpoint)
+        else settings.checkpoint
+    )
+
+
+def _wanted(settings: EngineSettings) -> Sequence[Option]:
+    """Return the options that the settings ask for."""
+    asked: dict[Option, bool] = {
+        "revision": settings.revision is not None,
+        "dtype": settings.dtype != "auto",
+        "quantisation": settings.quantisation != "",
+        "dummy": settings.weights == "dummy",
+        "max_model_len": settings.max_model_len is not None,
+        "prefix_caching": settings.prefix_caching,
+        "no_prefix_caching": not settings.prefix_caching,
+        "trust_remote_code": settings.trust_remote_code,
+        "cpu": settings.gpus == 0,
+        "one_gpu": settings.gpus == 1,
+        "gpus": settings.gpus > 1,
+        "nodes": settings.nodes > 1,
+    }
+    return [option for option, wanted in asked.items() if wanted]

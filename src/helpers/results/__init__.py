@@ -1,0 +1,1 @@
+"""The results tables: one row per run, the same columns for published and measured values."""

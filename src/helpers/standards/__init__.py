@@ -1,6 +1,0 @@
-"""Descriptions for machines and archives: RO-Crate, Frictionless data packages, CODECHECK, Zenodo, citation."""
-
-from helpers.standards.crates import describe_campaign
-from helpers.standards.describe import describe_book, describe_project
-
-__all__ = ["describe_book", "describe_campaign", "describe_project"]

@@ -1,0 +1,1 @@
+"""The catalogue: models, datasets, machines, campaigns, hardware limits, grids."""
