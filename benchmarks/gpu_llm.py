@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from dummies import CONFIGS, CONTEXT_LENGTH, DATASET, write_dummy
-from report import write
-
 from helpers.core.errors import UserError
 from helpers.core.paths import BENCHES, BUILD, relative
 from helpers.measure import execute
@@ -25,6 +23,7 @@ from helpers.records.hardware import detect
 from helpers.records.storage import RECORD, Record
 from helpers.results.overhead import here
 from helpers.study.roofline import TOKENS_OUT
+from report import write
 
 MODELS = ("qwen-2.5-7b", "llama-3.1-8b")
 CONCURRENCIES = (1, 8, 32, 64, 189)

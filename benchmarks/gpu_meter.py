@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from report import write
-
 from helpers.core.errors import UserError
 from helpers.core.lock import MACHINE_LOCK, holding
 from helpers.core.paths import BENCHES, relative
@@ -25,6 +23,7 @@ from helpers.metering.sampling_process import PERIOD_S
 from helpers.metering.timeline import integral_wh, read_timeline, start_timeline, throttled
 from helpers.records.hardware import detect
 from helpers.results.overhead import GpuBench, GpuCell, here
+from report import write
 
 WINDOW_S = 10.0
 WINDOWS = 3

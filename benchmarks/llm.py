@@ -15,8 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from client import CONCURRENCIES, DELAY_S, PAIRS, Pairs, Pass, compare, line, stub_pairs
-from report import write
-
 from helpers.core.errors import UserError
 from helpers.core.lock import MACHINE_LOCK, holding
 from helpers.core.paths import BENCHES, BUILD, relative
@@ -32,6 +30,7 @@ from helpers.records.hardware import detect
 from helpers.results.overhead import here
 from helpers.study.catalogue import study
 from helpers.study.datasets import load_dataset, splits
+from report import write
 
 ENGINE_CONCURRENCIES = (1, 8, 32)
 ENGINE_TEXTS = 64

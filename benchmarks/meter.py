@@ -18,9 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from overhead import edge_s, overheads
-from report import write
-from tools import TOOLS, repeated, task
 
 from helpers.core.errors import UserError
 from helpers.core.lock import MACHINE_LOCK, holding
@@ -28,6 +25,9 @@ from helpers.core.paths import BENCHES, relative
 from helpers.metering.meter import find_sources, open_meter
 from helpers.records.hardware import detect
 from helpers.results.overhead import Cell, MeterBench, Tool, here
+from overhead import edge_s, overheads
+from report import write
+from tools import TOOLS, repeated, task
 
 LENGTHS_S = (0.001, 0.01, 0.1, 1.0)
 FULL_S = 20.0

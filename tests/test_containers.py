@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from setuptools import build_meta
 
-from conftest import ROOT
+from tests.conftest import ROOT
 
 DEFINITION = ROOT / "containers" / "gpu.def"
 PLACE = "/opt/companion"

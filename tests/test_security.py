@@ -22,17 +22,17 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from browsing import HOSTILE, IMAGE, MARKDOWN, SCRIPT, html, one_book, pages
-from conftest import ROOT, Checkout, make_checkout
 from helpers.core import paths
 from helpers.measure import parameters
 from helpers.models.llm.engine import EngineSettings, command, engine_entry
 from helpers.records.storage import RECORD, read_record
 from helpers.study.catalogue import LanguageModel, study
+from tests.conftest import ROOT, Checkout, make_checkout
+from tests.support.browsing import HOSTILE, IMAGE, MARKDOWN, SCRIPT, html, one_book, pages
 
 SETTINGS = {"model": "linear-tfidf", "dataset": "fktg-sample", "splits": 1, "window_s": 0.05}
 
-# Servers (that they really listen on loopback only, with a key that is in no command line: test_llm_serving.py)
+# Servers (that they really listen on loopback only, with a key that is in no command line: test_server.py)
 
 KNOWN = {"python": "python", "checkpoint": "c", "name": "n", "port": "1", "kv_cache_bytes": "1"}
 

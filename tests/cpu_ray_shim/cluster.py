@@ -2,9 +2,8 @@
 
 import sys
 
-from ray.cluster_utils import Cluster
-
 from cpu_ray_shim import RESOURCE
+from ray.cluster_utils import Cluster
 
 NODE = {
     "num_cpus": 1,

@@ -1,0 +1,95 @@
+"""Which coefficients one run decides, against fits without it."""
+
+import numpy as np
+import pytest
+import statsmodels.formula.api as smf
+
+from helpers.figures.beyond.regression import table_3
+from helpers.figures.paper.table_b2 import node_power, pairs, table_b2
+from helpers.results.tables import load_tables
+from helpers.statistics import regression, robustness
+from helpers.study.catalogue import paper_models
+from tests.statistics.test_regression import runs as invented
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return load_tables()
+
+
+@pytest.fixture(scope="module")
+def capella(tables):
+    return regression.points(tables.results, "published", "capella", "fktg")
+
+
+def runs(duration_s, gpus, energy_wh):
+    return invented(duration_s, gpus, energy_wh).assign(model=list(paper_models())[: len(duration_s)])
+
+
+def nodes_p_value(points):
+    rows = points.assign(two_nodes=(points["nodes"] > 1).astype(int))
+    base = smf.ols(regression.formula(rows), rows).fit()
+    full = smf.ols(f"{regression.formula(rows)} + two_nodes + duration_s:two_nodes", rows).fit()
+    return full.compare_f_test(base)[1]
+
+
+def test_one_run_decides_the_factor_of_a_second_node(capella):
+    name, leverage = robustness.highest_nodes_leverage(capella)
+    assert name == "DS Llama 70B, 2 GPUs, 2 nodes"
+    assert leverage == pytest.approx(0.9994, abs=1e-4)
+    its = (capella["model"] == "ds-llama-70b") & (capella["nodes"] == 2)
+    assert nodes_p_value(capella) < 2e-5
+    assert nodes_p_value(capella[~its]) == pytest.approx(0.11, abs=0.005)
+
+
+def test_without_a_run_on_two_nodes_there_is_no_factor(capella):
+    assert robustness.highest_nodes_leverage(capella[capella["nodes"] == 1]) is None
+
+
+def test_mean_power_is_compared_pair_by_pair(tables):
+    found = pairs(tables.results[tables.results["source"] == "published"]).set_index("model")
+    more = (found["power_w_2"] - found["power_w_1"]).round().to_dict()
+    assert more == {"ds-llama-70b": 13, "llama-3.1-70b": 38, "qwen-2.5-72b": 53, "jamba-mini-1.5": 145}
+    said = node_power(found.reset_index())
+    assert (
+        "+13 W (DS Llama 70B), +38 W (Llama 3.1 70B), +53 W (Qwen 2.5 72B) and +145 W (Jamba Mini 1.5)"
+        in said
+    )
+    assert said in table_b2(tables).body
+
+
+def test_no_page_gives_a_p_value_of_the_second_node(tables):
+    from helpers.figures.beyond.duration_proxy import duration_proxy
+
+    body = duration_proxy(tables).body
+    assert "F test" not in body
+    assert "+13 W (DS Llama 70B)" in body
+    assert "leverage of 0.999" in body
+
+
+def test_p_values_without_a_run_are_those_of_the_fit(capella):
+    rest = capella.drop(index=capella.index[-1])
+    ours = robustness._p_values(rest, list(regression.TERMS))
+    theirs = regression.fit(rest).terms
+    assert ours == pytest.approx({name: term.p_value for name, term in theirs.items()}, rel=1e-4, abs=1e-12)
+
+
+def test_a_term_that_one_run_makes_significant_is_named():
+    duration = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 1000.0])
+    energy = np.array([1.0, -1.0, 1.0, -1.0, 1.0, 100.0])
+    found = robustness.hanging_on_one_run(regression.fit(runs(duration, 1, energy)))
+    assert found["duration"] == ["XGBoost Embedding, 1 GPU"]
+    straight = regression.fit(runs(duration, 1, duration + 0.01 * energy))
+    assert "duration" not in robustness.hanging_on_one_run(straight)
+
+
+def test_a_term_that_the_other_runs_do_not_determine_hangs_on_its_run():
+    duration, gpus = np.array([1.0, 2.0, 3.0, 5.0, 4.0, 7.0]), np.array([1, 1, 1, 1, 2, 2])
+    points = runs(duration, gpus, duration * gpus + 0.01 * np.array([1, -1, 1, -1, 1, -1]))
+    assert len(robustness.hanging_on_one_run(regression.fit(points))["duration:gpus"]) >= 2
+
+
+def test_table_3_says_which_stars_hang_on_one_run(tables):
+    assert (
+        "on Capella, none; on Clara, GPUs and Constant; on Paula, GPUs and Constant." in table_3(tables).note
+    )
