@@ -8,13 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from helpers.campaigns.overhead import CampaignBench, times_of
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.measure.parameters import campaign_plans
 from helpers.records.hardware import detect
 from helpers.results.overhead import here
 from report import write
+from results_campaign import CampaignBench, times_of
 
 CAMPAIGN = "overhead"
 COMMAND_STARTS = 5

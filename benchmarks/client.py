@@ -18,12 +18,12 @@ import numpy as np
 
 from helpers.core import paths
 from helpers.models.llm.answer_parser import REQUEST_FAILURES
-from helpers.models.llm.benchmarks import LEAST_RATIO, MOST_CPU_MS
 from helpers.models.llm.endpoint import Endpoint
 from helpers.models.llm.inference import Asking, open_asker
 from helpers.models.llm.prompts import instruction, messages
 from helpers.statistics.bootstrap import resamples
 from helpers.study.catalogue import study
+from results_llm import LEAST_RATIO, MOST_CPU_MS
 
 sys.path.append(str(paths.ROOT / "tests"))
 from stub_server import stub_process

@@ -18,12 +18,12 @@ from helpers.core.paths import BENCHES, BUILD, relative
 from helpers.measure import execute
 from helpers.measure.parameters import plan
 from helpers.metering.meter import Sources, find_sources
-from helpers.models.llm.benchmarks import GpuLlmBench, GpuRun
 from helpers.records.hardware import detect
 from helpers.records.storage import RECORD, Record
 from helpers.results.overhead import here
 from helpers.study.roofline import TOKENS_OUT
 from report import write
+from results_llm import GpuLlmBench, GpuRun
 
 MODELS = ("qwen-2.5-7b", "llama-3.1-8b")
 CONCURRENCIES = (1, 8, 32, 64, 189)

@@ -18,7 +18,6 @@ from client import CONCURRENCIES, DELAY_S, PAIRS, Pairs, Pass, compare, line, st
 from helpers.core.errors import UserError
 from helpers.core.lock import MACHINE_LOCK, holding
 from helpers.core.paths import BENCHES, BUILD, relative
-from helpers.models.llm.benchmarks import LlmBench, Rate, Round, goals_reached
 from helpers.models.llm.client import NAME
 from helpers.models.llm.endpoint import Endpoint
 from helpers.models.llm.engine import EngineSettings, engine_python
@@ -31,6 +30,7 @@ from helpers.results.overhead import here
 from helpers.study.catalogue import study
 from helpers.study.datasets import load_dataset, splits
 from report import write
+from results_llm import LlmBench, Rate, Round, goals_reached
 
 ENGINE_CONCURRENCIES = (1, 8, 32)
 ENGINE_TEXTS = 64

@@ -4,17 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.campaigns.overhead import CampaignBench, campaign_table, campaign_verdict
 from helpers.core import units
-from helpers.models.llm.benchmarks import (
-    GpuLlmBench,
-    LlmBench,
-    client_table,
-    client_verdict,
-    gpu_llm_table,
-    gpu_llm_verdict,
-    published,
-)
 from helpers.results.overhead import (
     GOAL_PERCENT,
     GpuBench,
@@ -27,6 +17,16 @@ from helpers.results.overhead import (
     tool_table,
 )
 from helpers.results.tables import load_tables
+from results_campaign import CampaignBench, campaign_table, campaign_verdict
+from results_llm import (
+    GpuLlmBench,
+    LlmBench,
+    client_table,
+    client_verdict,
+    gpu_llm_table,
+    gpu_llm_verdict,
+    published,
+)
 
 Bench = MeterBench | GpuBench | LlmBench | GpuLlmBench | CampaignBench
 

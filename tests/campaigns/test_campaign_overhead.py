@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from helpers.campaigns.overhead import CampaignBench, campaign_table, campaign_verdict, times_of
 from helpers.records.hardware import detect
 from helpers.records.storage import read_record
 from helpers.results.overhead import here
+from results_campaign import CampaignBench, campaign_table, campaign_verdict, times_of
 from tests.conftest import ROOT
 
 FOLDERS = sorted((ROOT / "data" / "measurements" / "reference-cpu").glob("*/record.json"))

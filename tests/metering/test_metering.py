@@ -675,7 +675,7 @@ _AUDITED = """
     from helpers.metering.meter import find_sources, open_meter
     from helpers.metering.timeline import start_timeline
     from helpers.study.catalogue import study
-    from replay import Curve, Machine, RealClock
+    from tests.support.replay import Curve, Machine, RealClock
     import codecarbon
 
     phase, seen = "open", []
@@ -723,7 +723,7 @@ def test_a_window_opens_no_socket_and_no_file_for_writing(tmp_path):
     environment = {
         **os.environ,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join([str(paths.ROOT / "src"), str(Path(__file__).parent)]),
+        "PYTHONPATH": os.pathsep.join([str(paths.ROOT / "src"), str(paths.ROOT)]),
     }
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(_AUDITED)],

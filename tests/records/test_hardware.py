@@ -12,13 +12,13 @@ from helpers.records.hardware import (
     Hardware,
     compute_capabilities,
     detect,
-    is_card,
     ram_limits_bytes,
     resolve,
     slurm_memory_bytes,
 )
 from helpers.records.storage import GpuInfo
 from helpers.study import roofline
+from helpers.study.catalogue import is_card
 from tests.support.replay import UUIDS, Machine
 
 

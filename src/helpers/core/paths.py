@@ -37,3 +37,8 @@ def relative(path: Path) -> str:
     """Return `path` as seen from the root of the project, or as it is where it lies outside."""
     path = Path(path).absolute()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
+def is_folder(checkpoint: str) -> bool:
+    """Say whether a checkpoint is given as a folder: with a slash, as `./model`; else it is a name of the catalogue."""
+    return "/" in checkpoint

@@ -34,7 +34,6 @@ __all__ = [
     "add_once",
     "campaign_plans",
     "campaign_runs",
-    "is_folder",
     "llm_plan",
     "plan",
     "traditional_plan",
@@ -224,11 +223,6 @@ def llm_plan(namespace: Mapping[str, Any]) -> LlmPlan:
     return LlmPlan(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
 
 
-def is_folder(checkpoint: str) -> bool:
-    """Say whether a checkpoint is given as a folder: with a slash, as `./model`; else it is a name of the catalogue."""
-    return "/" in checkpoint
-
-
 @dataclass(frozen=True)
 class CampaignRun:
     """A run of a campaign, checked, but not yet bound to a machine."""
@@ -321,11 +315,11 @@ def _checked(item: GridRun, campaign: str) -> CampaignRun:
 def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters:
     chosen = parse(TraditionalParameters, dict(values), where)
     _model(TraditionalModel, chosen.model, f"{where}: model: ")
-    if not is_folder(chosen.checkpoint):
+    if not paths.is_folder(chosen.checkpoint):
         entry("checkpoint", study().embeddings, chosen.checkpoint, f"{where}: checkpoint: ")
     checkpoint = (
         _absolute(chosen.checkpoint, f"{where}: checkpoint")
-        if is_folder(chosen.checkpoint)
+        if paths.is_folder(chosen.checkpoint)
         else chosen.checkpoint
     )
     return _with_folders(chosen, where).model_copy(update={"checkpoint": checkpoint})

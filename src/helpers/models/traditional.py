@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, LabelEncoder
 from xgboost import XGBClassifier
 
 from helpers.core.errors import UserError
-from helpers.measure.parameters import is_folder
+from helpers.core.paths import is_folder
 from helpers.models import hub
 from helpers.models.hub_files import EMBEDDING_FILES
 from helpers.records.environment import sha256_of_weights

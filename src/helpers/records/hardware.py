@@ -12,7 +12,7 @@ import psutil
 
 from helpers.core.errors import UserError
 from helpers.records.storage import GpuInfo
-from helpers.study.catalogue import Machine, entry, study
+from helpers.study.catalogue import Machine, entry, is_card, study
 
 GIB = 1024**3
 
@@ -68,12 +68,6 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
             f"{where}machine={machine}: {difference}; use machine=auto to measure the machine at hand"
         )
     return machine
-
-
-def is_card(card: str, gpu_model: str) -> bool:
-    """Say whether a GPU, by its full name, is a card: `A30` is no part of `RTX A3000`, and no `RTX 3090 Ti` a `RTX 3090`."""
-    other = r"[A-Za-z0-9]| (?:Ti|SUPER|D|Laptop)\b"
-    return re.search(rf"(?<![A-Za-z0-9]){re.escape(card)}(?!{other})", gpu_model) is not None
 
 
 def _difference(wanted: Machine, hardware: Hardware) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from helpers.core.validation import Strict
-from helpers.models.llm.answer_parser import Kind
+from helpers.records.schema_kinds import Kind
 from helpers.records.schema_run import Environment, Run, Sha256
 
 SCHEMA_VERSION: Literal[4] = 4

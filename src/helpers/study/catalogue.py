@@ -349,3 +349,9 @@ ModelT = TypeVar("ModelT", bound=Strict)
 def _read(file: Path, kind: type[ModelT]) -> ModelT:
     where = paths.relative(file)
     return parse(kind, load_yaml(file, where), where)
+
+
+def is_card(card: str, gpu_model: str) -> bool:
+    """Say whether a GPU, by its full name, is a card: `A30` is no part of `RTX A3000`, and no `RTX 3090 Ti` a `RTX 3090`."""
+    other = r"[A-Za-z0-9]| (?:Ti|SUPER|D|Laptop)\b"
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(card)}(?!{other})", gpu_model) is not None

@@ -14,8 +14,7 @@ from pydantic import Field
 
 from helpers.core import paths
 from helpers.core.validation import Strict, load_yaml, parse
-from helpers.records.hardware import is_card
-from helpers.study.catalogue import LanguageModel
+from helpers.study.catalogue import LanguageModel, is_card
 
 GPUS = paths.STUDY / "gpus.yaml"
 TOKENS_IN = 600

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import results_llm as benchmarks
 from helpers.measure import execute
 from helpers.measure.parameters import LlmPlan
 from helpers.metering.counters import Absent
 from helpers.metering.meter import Sources
-from helpers.models.llm import benchmarks
-from helpers.models.llm.benchmarks import GpuLlmBench, GpuRun, LlmBench, Paper, Rate, Round
 from helpers.models.llm.checkpoint import count_parameters
 from helpers.models.llm.engine import EngineSettings
 from helpers.models.llm.server import serve
@@ -26,6 +25,7 @@ from helpers.results.overhead import Where
 from helpers.results.tables import load_tables
 from helpers.study import roofline
 from helpers.study.catalogue import study
+from results_llm import GpuLlmBench, GpuRun, LlmBench, Paper, Rate, Round
 from tests.conftest import ROOT, refusal
 from tests.figures.test_any_campaign import Invented, record_of
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers.campaigns.plan.assignment import MEASURED_BY_RUN, STATES, PlacedRun, State, place_runs, state_of
+from helpers.campaigns.plan.downloads import needed
 from helpers.campaigns.plan.estimate import Expectation, expect
 from helpers.campaigns.plan.reference_runs import Known, load_known
 from helpers.campaigns.plan.requirements import missing_data, stored_bytes
@@ -16,7 +17,7 @@ from helpers.measure.llm import WARM_UP_TEXTS
 from helpers.measure.parameters import LlmPlan, Plan
 from helpers.measure.run import IDLE_S
 from helpers.models import hub
-from helpers.models.hub_files import HubItem, Kind, needed, wanted_files
+from helpers.models.hub_files import HubItem, Kind, wanted_files
 from helpers.records.storage import Record
 from helpers.study.campaigns import filed_under
 from helpers.study.carbon_intensity import Grid, co2e_g, grids

@@ -6,12 +6,13 @@ from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from helpers.campaigns.plan.downloads import checkpoint_from_hub
 from helpers.campaigns.plan.target import Place
 from helpers.core import paths, units
 from helpers.core.errors import UserError
-from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan, is_folder
+from helpers.core.paths import is_folder
+from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.models import hub
-from helpers.models.hub_files import checkpoint_from_hub
 from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local, loaded_bytes
 from helpers.models.llm.engine import PYTHON_VARIABLE, engine_entry, engine_python, engine_url
 from helpers.models.llm.engine_checks import (

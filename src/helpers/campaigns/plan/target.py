@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from helpers.core.errors import UserError, nearest, short
-from helpers.records.hardware import Hardware, compute_capabilities, detect, is_card, resolve
+from helpers.records.hardware import Hardware, compute_capabilities, detect, resolve
 from helpers.records.storage import GpuInfo
-from helpers.study.catalogue import Machine, entry, paper_machines, study
+from helpers.study.catalogue import Machine, entry, is_card, paper_machines, study
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from helpers.campaigns.transfer.archive import write_zip
 from helpers.campaigns.transfer.private import check_private, check_run, private_words
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.measure.parameters import CampaignRun, campaign_runs, is_folder
+from helpers.core.paths import is_folder
+from helpers.measure.parameters import CampaignRun, campaign_runs
 from helpers.measure.run import RAW_ANSWERS
 from helpers.publish.crates import describe_campaign
 from helpers.publish.zenodo import Contents, licence_text, readme_text

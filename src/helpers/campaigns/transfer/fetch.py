@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from helpers.campaigns.plan.assignment import place_runs, recorded
+from helpers.campaigns.plan.downloads import needed
 from helpers.campaigns.plan.requirements import missing_data
 from helpers.campaigns.plan.target import Place, at_hand
 from helpers.campaigns.transfer import hub_download
@@ -21,7 +22,7 @@ from helpers.core.lock import holding
 from helpers.measure.parameters import Plan
 from helpers.models import hub
 from helpers.models.hub import HubFile
-from helpers.models.hub_files import HubItem, Kind, needed, wanted_files
+from helpers.models.hub_files import HubItem, Kind, wanted_files
 from helpers.models.llm.checkpoint import hub_refusal
 from helpers.study.campaigns import filed_under
 from helpers.study.catalogue import study

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from helpers.models.llm.answer_cache import AnswerCache
-from helpers.models.llm.answer_parser import Kind, cut_thinking
+from helpers.models.llm.answer_parser import cut_thinking
 from helpers.models.llm.connections import Connections, NoAnswerError
 from helpers.models.llm.endpoint import Endpoint
+from helpers.records.schema_kinds import Kind
 
 if TYPE_CHECKING:
     from dspy.lm15 import Request, Response

@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from helpers.models.llm.answer_parser import Kind
 from helpers.models.llm.endpoint import Endpoint
+from helpers.records.schema_kinds import Kind
 
 MAX_RESPONSE_BYTES = 4 * 2**20
 """More than any answer with its thinking takes; the rest of a larger one is not read."""

@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from helpers.core.errors import UserError
 from helpers.models.llm.answer_cache import AnswerCache
-from helpers.models.llm.answer_parser import REQUEST_FAILURES, Kind, read_answer, read_exactly, read_value
+from helpers.models.llm.answer_parser import REQUEST_FAILURES, read_answer, read_exactly, read_value
 from helpers.models.llm.client import NAME, Client, Completion, Exchange
 from helpers.models.llm.endpoint import Endpoint
 from helpers.models.llm.prompts import demonstrations, signature
+from helpers.records.schema_kinds import Kind
 from helpers.study.protocols import Protocol
 
 OutputMode = Literal["free", "constrained"]
