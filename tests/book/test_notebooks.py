@@ -127,7 +127,8 @@ def test_readme_lists_every_analysis_with_the_module_that_draws_it():
     for name in NAMES:
         if name.startswith("analysis/"):
             cells = nbformat.read(paths.NOTEBOOKS / name, as_version=nbformat.NO_CONVERT).cells
-            module = re.search(r"from helpers\.artefacts\.(\w+) import", cells[1].source)
+            module = re.search(r"from helpers\.figures\.([\w.]+) import", cells[1].source)
             assert module, name
-            assert f"(notebooks/{name}) | [{module[1]}.py](src/helpers/artefacts/{module[1]}.py)" in text
-            assert (paths.ROOT / "src" / "helpers" / "artefacts" / f"{module[1]}.py").is_file()
+            file = paths.ROOT / "src" / "helpers" / "figures" / f"{module[1].replace('.', '/')}.py"
+            assert f"(notebooks/{name}) | [{file.name}]({paths.relative(file)})" in text
+            assert file.is_file()

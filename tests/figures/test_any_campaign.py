@@ -247,7 +247,7 @@ def functions() -> dict[str, Any]:
         source = nbformat.read(file, as_version=4).cells[1].source
         if "load_tables" not in source:
             continue  # it shows the benches of the meter, not runs
-        module, name = re.search(r"from helpers\.artefacts\.(\w+) import (\w+)", source).groups()
+        module, name = re.search(r"from helpers\.figures\.([\w.]+) import (\w+)", source).groups()
         found[file.stem] = getattr(importlib.import_module(f"helpers.figures.{module}"), name)
     return found
 
