@@ -1,0 +1,97 @@
+"""The folders of `helpers` read as the way of the data: no import runs against their order, lazy ones included."""
+
+import ast
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.core import paths
+
+ORDER = (
+    *("core", "study", "records", "metering", "models", "results", "measure", "statistics"),
+    *("claims", "figures", "publish", "book", "audit", "campaigns", "cli", "sphinx_ext"),
+)
+"""A package imports those to its left and itself."""
+AT_THE_ROOT = {"__init__", "__main__", "cli", "verbs"}
+SOURCES = paths.ROOT / "src"
+
+
+def upward_imports(sources: Path) -> list[str]:
+    """Return the lines that import a package to the right of their own, as `file:line: what -> what`."""
+    found = []
+    for file in sorted((sources / "helpers").rglob("*.py")):
+        inside = file.relative_to(sources / "helpers")
+        layer = _layer(inside.parts[0].removesuffix(".py"))
+        if layer is None:
+            continue
+        for line, target in _imports(ast.parse(file.read_text(encoding="utf-8"))):
+            above = _layer(target.split(".")[1]) if target.count(".") else None
+            if above is not None and ORDER.index(above) > ORDER.index(layer):
+                found.append(f"src/helpers/{inside.as_posix()}:{line}: {layer} -> {target}")
+    return found
+
+
+def _layer(name: str) -> str | None:
+    name = "cli" if name == "verbs" else name
+    return name if name in ORDER else None
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (
+                (node.lineno, alias.name) for alias in node.names if alias.name.startswith("helpers.")
+            )
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "helpers":
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def test_no_import_runs_against_the_order_of_the_folders() -> None:
+    assert upward_imports(SOURCES) == []
+
+
+def test_every_folder_has_its_place_in_the_order_and_few_modules_stand_at_the_root() -> None:
+    folders = {
+        folder.name for folder in (SOURCES / "helpers").iterdir() if (folder / "__init__.py").is_file()
+    }
+    assert folders <= set(ORDER)
+    assert {file.stem for file in (SOURCES / "helpers").glob("*.py")} == AT_THE_ROOT
+
+
+def test_contributing_describes_every_folder_in_the_order_of_the_imports() -> None:
+    text = (paths.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert tuple(row.removesuffix("/") for row in rows) == ORDER
+
+
+def test_the_tests_mirror_the_folders() -> None:
+    known = {
+        folder.relative_to(SOURCES / "helpers")
+        for folder in (SOURCES / "helpers").rglob("*")
+        if folder.is_dir()
+    }
+    tests = paths.ROOT / "tests"
+    mirrored = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")} - {Path()}
+    assert mirrored <= known
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("core/units.py", "from helpers.study.catalogue import study"),
+        ("results/tables.py", "from helpers import audit"),
+        ("records/storage.py", "import helpers.measure.run"),
+        ("statistics/regression.py", "def late():\n    from helpers.figures import style"),
+        ("campaigns/run/jobs.py", "from helpers.cli import main"),
+    ],
+)
+def test_a_line_that_imports_upwards_is_named(file: str, line: str, tmp_path: Path) -> None:
+    shutil.copytree(SOURCES / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    changed = tmp_path / "helpers" / file
+    before = changed.read_text(encoding="utf-8")
+    changed.write_text(f"{before}\n\n{line}\n", encoding="utf-8")
+    where = before.count("\n") + 3 + line.count("\n")
+    (found,) = upward_imports(tmp_path)
+    assert found.startswith(f"src/helpers/{file}:{where}: ")
