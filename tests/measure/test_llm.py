@@ -279,7 +279,7 @@ def busy_engine(pid: int) -> psutil.Process | None:
             command = process.cmdline()
         except psutil.Error:
             continue
-        if "guard.py" not in " ".join(command) and "--port" in command:
+        if "watchdog.py" not in " ".join(command) and "--port" in command:
             address = f"http://127.0.0.1:{command[command.index('--port') + 1]}/metrics"
             try:
                 counted = read_counters(httpx.get(address, timeout=2).text)
