@@ -1,6 +1,7 @@
 """The verbs of `python -m helpers`."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0, or 2 after one line about what is wrong with the input."""
     options = parser().parse_args(arguments)
     action: Callable[[argparse.Namespace], int] = options.action
+    _set_up_logging(options.verbose - options.quiet, to_stderr=getattr(options, "json", False))
     try:
         return action(options)
     except UserError as error:
@@ -51,6 +53,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return 2
+
+
+def _set_up_logging(verbosity: int, to_stderr: bool) -> None:
+    """Show the messages of the package: progress from 0 on, only warnings below, details with time and module above.
+
+    They go to standard output, or to standard error where the output is JSON for scripts.
+    """
+    handler = logging.StreamHandler(sys.stderr if to_stderr else sys.stdout)
+    details = "%(asctime)s %(levelname)s %(name)s: " if verbosity > 0 else ""
+    handler.setFormatter(logging.Formatter(f"{details}%(message)s"))
+    logger = logging.getLogger("helpers")
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG if verbosity > 0 else logging.INFO if verbosity == 0 else logging.WARNING)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -170,7 +185,13 @@ def _verb(
     parsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
 ) -> argparse.ArgumentParser:
     """Add a verb; its own help says what it does, as the list of verbs does."""
-    return parsers.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    verb = parsers.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    level = verb.add_mutually_exclusive_group()
+    level.add_argument(
+        "-v", "--verbose", action="count", default=0, help="more messages, with time and module"
+    )
+    level.add_argument("-q", "--quiet", action="count", default=0, help="warnings and errors only")
+    return verb
 
 
 def _from_one(text: str) -> int:

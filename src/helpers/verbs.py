@@ -135,7 +135,7 @@ def fetch(options: argparse.Namespace) -> int:
     from helpers.campaigns.transfer.fetch import fetch_campaign, summary
 
     out = sys.stderr if options.json else sys.stdout
-    done = fetch_campaign(options.campaign, lambda line: print(line, file=out, flush=True))
+    done = fetch_campaign(options.campaign)
     print(summary(done), file=out)
     if options.json:
         print(json.dumps(done.as_json(), indent=1, ensure_ascii=False))
@@ -151,10 +151,7 @@ def run(options: argparse.Namespace) -> int:
     from helpers.study.catalogue import study
 
     site = LOCAL if options.site is None else load_site(options.site)
-    out = sys.stderr if options.json else sys.stdout
-    outcome = run_campaign(
-        options.campaign, site, options.seed, lambda line: print(line, file=out, flush=True)
-    )
+    outcome = run_campaign(options.campaign, site, options.seed)
     _tell_outcome(options.campaign, outcome)
     if options.json:
         source = filed_under(options.campaign, study())
@@ -184,7 +181,7 @@ def book(options: argparse.Namespace) -> int:
 
     measured = True
     if not options.no_measure:
-        outcome = run_campaign(options.campaign, tell=lambda line: print(line, flush=True))
+        outcome = run_campaign(options.campaign)
         _tell_outcome(options.campaign, outcome)
         if outcome.left:
             return _STOPPED

@@ -4,6 +4,7 @@ Snakemake starts the runs (`workflow/Snakefile`); records appear whole or not at
 the last one stopped, however that was.
 """
 
+import logging
 import re
 import secrets
 import time
@@ -32,6 +33,8 @@ from helpers.records.environment import git_dirty
 from helpers.study.campaigns import filed_under
 from helpers.study.catalogue import study
 
+LOGGER = logging.getLogger(__name__)
+
 TRIES = 3
 """Of a run whose failure may pass: a port that was taken, a node that was lost, a process that was killed."""
 PATIENCE = 150
@@ -58,16 +61,13 @@ class Outcome:
         return not (self.failed or self.left or self.cannot_run)
 
 
-def run_campaign(
-    name: str, site: Site = LOCAL, seed: int | None = None, tell: Callable[[str], None] = print
-) -> Outcome:
+def run_campaign(name: str, site: Site = LOCAL, seed: int | None = None) -> Outcome:
     """Measure what is left of a campaign.
 
     Args:
         name: of the campaign.
         site: where.
         seed: of the order of the runs; chosen, and kept beside the runs, where None.
-        tell: prints a line.
 
     Raises:
         UserError: one line, before anything starts, for a fault in the campaign, a record that is in the way, or where
@@ -83,7 +83,7 @@ def run_campaign(
         cannot = {run.run_id: "; ".join(run.reasons) for run in plan.runs if run.state == "cannot run"}
         cannot |= _too_long(plan, site)
         for line in by_reason(cannot):
-            tell(f"cannot run here: {line}")
+            LOGGER.warning("cannot run here: %s", line)
         chosen = [
             (item, run)
             for item, run in zip(place_runs(name, here), plan.runs, strict=True)
@@ -91,19 +91,22 @@ def run_campaign(
         ]
         done = sum(run.state == "done" for run in plan.runs)
         if not chosen:
-            tell(f"{done} of {len(plan.runs)} runs done, nothing to do")
+            LOGGER.info("%d of %d runs done, nothing to do", done, len(plan.runs))
             return Outcome(done, {}, 0, cannot)
         schedule = make_schedule(
             chosen, plan.filed_under, plan.machine, site, secrets.randbelow(2**31) if seed is None else seed
         )
-        tell(
-            f"{name} on {plan.machine}: {done} of {len(plan.runs)} runs done; {summary(plan)}; order of seed {schedule.seed}"
+        LOGGER.info(
+            "%s on %s: %d of %d runs done; %s; order of seed %d",
+            *(name, plan.machine, done, len(plan.runs), summary(plan), schedule.seed),
         )
         if git_dirty():
-            tell("the working tree has changes (git status): what is measured now cannot be promoted")
+            LOGGER.warning(
+                "the working tree has changes (git status): what is measured now cannot be promoted"
+            )
         note_order(schedule)
-        progress = Progress(plan.filed_under, schedule.runs, done, len(plan.runs), tell)
-        stopped = _measure(schedule, lock, progress, tell)
+        progress = Progress(plan.filed_under, schedule.runs, done, len(plan.runs))
+        stopped = _measure(schedule, lock, progress)
     return _outcome(schedule, progress, done, stopped, cannot)
 
 
@@ -135,16 +138,16 @@ def _too_long(plan: CampaignPlan, site: Site) -> dict[str, str]:
     }
 
 
-def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[str], None]) -> bool:
+def _measure(schedule: Schedule, lock: int, progress: Progress) -> bool:
     """Try the runs, and those again whose failure may pass; returns whether it was stopped."""
     for run in schedule.runs:
         _forget_earlier(_folder(schedule, run))
-    look = _looks(schedule.site, progress, tell)
+    look = _looks(schedule.site, progress)
     while True:
-        elsewhere, log = _left_running(schedule, tell), None
+        elsewhere, log = _left_running(schedule), None
         mine = [run for run in schedule.runs if run.run_id not in elsewhere]
         if mine:
-            tried = measure_once(schedule.model_copy(update={"runs": mine}), lock, look, tell)
+            tried = measure_once(schedule.model_copy(update={"runs": mine}), lock, look)
             progress.look()
             if tried.stopped:
                 return True
@@ -155,14 +158,14 @@ def _measure(schedule: Schedule, lock: int, progress: Progress, tell: Callable[[
         if not waiting:
             return False
         schedule = again(schedule, waiting)
-        tell(f"trying again: {', '.join(run.run_id for run in waiting)}")
+        LOGGER.info("trying again: %s", ", ".join(run.run_id for run in waiting))
 
 
-def _looks(site: Site, progress: Progress, tell: Callable[[str], None]) -> Callable[[], None]:
+def _looks(site: Site, progress: Progress) -> Callable[[], None]:
     """Return what is looked at while runs are measured."""
     if site.executor == "local":
         return progress.look
-    waiting = Waiting(tell, site.check_s)
+    waiting = Waiting(site.check_s)
 
     def look() -> None:
         progress.look()
@@ -178,7 +181,7 @@ def _forget_earlier(folder: Path) -> None:
         note.unlink(missing_ok=True)
 
 
-def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
+def _left_running(schedule: Schedule) -> set[str]:
     """Return the runs that jobs of an earlier call measure; those of its jobs that only wait are taken back."""
     if schedule.site.executor == "local":
         return set()  # an orphan holds the run's lock, and the next try waits for it
@@ -186,7 +189,7 @@ def _left_running(schedule: Schedule, tell: Callable[[str], None]) -> set[str]:
     jobs.cancel(job for job in found if job.pending)
     running = {job.run_id for job in found if not job.pending} & {run.run_id for run in schedule.runs}
     if running:
-        tell(f"waiting for jobs of an earlier call: {', '.join(sorted(running))}")
+        LOGGER.info("waiting for jobs of an earlier call: %s", ", ".join(sorted(running)))
     return running
 
 

@@ -1,7 +1,8 @@
 """What a campaign tells while it runs: a line for each run that ends, with what is done and what is left."""
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.records.storage import RECORD, read_record
 from helpers.results.tables import describe
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,10 @@ class Progress:
         runs: Sequence[ScheduledRun],
         before: int,
         total: int,
-        tell: Callable[[str], None],
     ) -> None:
         self._folder = paths.RUNS / campaign
         self._runs = {run.run_id: run for run in runs}
         self._before, self._total = before, total
-        self._tell = tell
         self._begun = time.monotonic()
         self._left = dict(self._runs)
         self._tries: dict[str, tuple[str, str | None]] = {}
@@ -59,7 +60,7 @@ class Progress:
             if state.record:
                 del self._left[run_id]
                 self._tries.pop(run_id, None)
-                self._tell(f"{self._said(run_id)} | {self._counted()}")
+                LOGGER.info("%s | %s", self._said(run_id), self._counted())
             elif state.attempt is not None:
                 self._tried(run_id, state.attempt)
 
@@ -73,9 +74,9 @@ class Progress:
             return
         self._tries[run_id] = key
         if attempt.reason is None:
-            self._tell(f"{run_id}: begins{f', try {attempt.number}' if attempt.number > 1 else ''}")
+            LOGGER.info("%s: begins%s", run_id, f", try {attempt.number}" if attempt.number > 1 else "")
         else:
-            self._tell(f"{run_id}: failed: {attempt.reason} | {self._counted()}")
+            LOGGER.warning("%s: failed: %s | %s", run_id, attempt.reason, self._counted())
 
     def _said(self, run_id: str) -> str:
         try:

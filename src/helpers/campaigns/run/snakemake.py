@@ -1,5 +1,6 @@
 """One try of the runs of a schedule: Snakemake, from its start to its end, however that comes."""
 
+import logging
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from helpers.campaigns.run import jobs, workflow
 from helpers.campaigns.run.schedule import Schedule, write_schedule
 from helpers.campaigns.run.sites import Site
 from helpers.core.errors import PassingError, Terminated
+
+LOGGER = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 """Between two looks at what has become of the runs."""
@@ -31,9 +34,7 @@ class Tried:
     """All that Snakemake and the measurements printed."""
 
 
-def measure_once(
-    schedule: Schedule, lock: int, look: Callable[[], None], tell: Callable[[str], None]
-) -> Tried:
+def measure_once(schedule: Schedule, lock: int, look: Callable[[], None]) -> Tried:
     """Let Snakemake measure the runs of a schedule.
 
     After the first Ctrl-C no further run begins; after the second one what runs is ended. Whatever a run had begun is
@@ -43,7 +44,6 @@ def measure_once(
         schedule: the runs.
         lock: of the workflow; Snakemake holds it, too.
         look: called twice a second.
-        tell: prints a line.
     """
     file = write_schedule(schedule)
     log = file.with_suffix(".log")
@@ -57,13 +57,13 @@ def measure_once(
         except Terminated:
             raise
         except KeyboardInterrupt:
-            tell(STOPPING)
+            LOGGER.warning(STOPPING)
             _begin_no_more(process, schedule.site)
             _watch(process, look)
     except Terminated:
         _leave(process, schedule.site)
     except KeyboardInterrupt:
-        tell("stopping at once")
+        LOGGER.warning("stopping at once")
         _end(process, schedule.site)
     return Tried(True, log)
 

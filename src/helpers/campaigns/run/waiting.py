@@ -1,12 +1,14 @@
 """Jobs that wait in the queue for something else than their turn, as for nodes that were taken out of service."""
 
+import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from helpers.campaigns.run import jobs
 from helpers.campaigns.run.progress import by_reason
 from helpers.core.errors import PassingError
+
+LOGGER = logging.getLogger(__name__)
 
 _TURN = ("None", "Priority", "Resources", "BeginTime", "Prolog", "Licenses", "Cleaning")
 """Reasons of SLURM that end without anybody's doing."""
@@ -16,12 +18,11 @@ class Waiting:
     """Tells what the jobs of this checkout wait for, once for each reason.
 
     Args:
-        tell: prints a line.
         look_s: between two looks; a controller has others to serve.
     """
 
-    def __init__(self, tell: Callable[[str], None], look_s: float) -> None:
-        self._tell, self._look_s = tell, look_s
+    def __init__(self, look_s: float) -> None:
+        self._look_s = look_s
         self._next_s = time.monotonic() + look_s
         self._told: set[str] = set()
 
@@ -36,7 +37,7 @@ class Waiting:
 
     def _note(self, waiting: dict[str, str]) -> None:
         for line in by_reason({run: reason for run, reason in waiting.items() if reason not in self._told}):
-            self._tell(f"waits in the queue: {line}")
+            LOGGER.warning("waits in the queue: %s", line)
         self._told |= set(waiting.values())
 
 

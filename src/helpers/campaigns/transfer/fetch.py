@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +28,7 @@ from helpers.models.llm.checkpoint import hub_refusal
 from helpers.study.campaigns import filed_under
 from helpers.study.catalogue import study
 
-Say = Callable[[str], None]
-"""Takes a line about what happens."""
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,13 @@ class _Job:
     to_get_bytes: int
 
 
-def fetch_campaign(name: str, say: Say, here: Place | None = None) -> CampaignFetched:
+def fetch_campaign(name: str, here: Place | None = None) -> CampaignFetched:
     """Get and verify what the runs of a campaign need that are not done; the machine at hand need not be theirs.
 
     A run on whatever machine (`machine: auto`) is done where its record from the machine at hand is there.
 
     Args:
         name: the campaign.
-        say: takes a line for every repository, as soon as it is known.
         here: the machine at hand.
 
     Raises:
@@ -98,7 +97,7 @@ def fetch_campaign(name: str, say: Say, here: Place | None = None) -> CampaignFe
     plans = [item.plan for item in place_runs(name, here or at_hand()) if not _done(item.plan)]
     not_public = _not_public(plans)
     for reason in not_public:
-        say(f"missing: {reason}")
+        LOGGER.warning("missing: %s", reason)
     jobs: list[_Job | Fetched] = []
     with holding(_lock_file(), f"another fetch into {hub.cache_folder()} is running"):
         for item, runs in needed(plans).items():
@@ -109,8 +108,10 @@ def fetch_campaign(name: str, say: Say, here: Place | None = None) -> CampaignFe
         _check_disk(name, [job for job in jobs if isinstance(job, _Job)])
         fetched = []
         for job in jobs:
-            fetched.append(job if isinstance(job, Fetched) else _fetched(job, name, say))
-            say(_line(fetched[-1]))
+            fetched.append(job if isinstance(job, Fetched) else _fetched(job, name))
+            LOGGER.log(
+                logging.INFO if fetched[-1].missing is None else logging.WARNING, "%s", _line(fetched[-1])
+            )
     folder = str(hub.cache_folder())
     return CampaignFetched(name, filed_under(name, study()), folder, tuple(fetched), tuple(not_public))
 
@@ -185,13 +186,13 @@ def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
         )
 
 
-def _fetched(job: _Job, campaign: str, say: Say) -> Fetched:
+def _fetched(job: _Job, campaign: str) -> Fetched:
     """Verify what is there of a repository, and get the rest."""
     item, files = job.item, job.files
     try:
-        _remove_damaged(job, campaign, say)
+        _remove_damaged(job, campaign)
         if to_get_bytes := hub_download.bytes_to_get(item, files):
-            say(f"{item.title}: fetching {units.size(to_get_bytes)}")
+            LOGGER.info("%s: fetching %s", item.title, units.size(to_get_bytes))
         if not hub_download.is_linked(item, files):
             _asked(item, lambda item: hub_download.get_files(item, files))
     except UserError as error:
@@ -200,7 +201,7 @@ def _fetched(job: _Job, campaign: str, say: Say) -> Fetched:
     return Fetched(item.kind, item.name, item.revision, job.runs, len(files), size_bytes, to_get_bytes, None)
 
 
-def _remove_damaged(job: _Job, campaign: str, say: Say) -> None:
+def _remove_damaged(job: _Job, campaign: str) -> None:
     """Verify what is there of a repository, and remove what is damaged.
 
     Raises:
@@ -212,7 +213,7 @@ def _remove_damaged(job: _Job, campaign: str, say: Say) -> None:
     named = f"{', '.join(damaged)} in {hub.snapshot_folder(job.item)}"
     if hub.offline():
         raise UserError(f"damaged: {named}; where there is a network: {_command(campaign)}")
-    say(f"{job.item.title}: damaged: {named}; fetching anew")
+    LOGGER.warning("%s: damaged: %s; fetching anew", job.item.title, named)
     hub_download.remove(job.item, damaged, job.files)
 
 
