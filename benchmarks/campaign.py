@@ -18,7 +18,7 @@ from results_campaign import CampaignBench, times_of
 
 CAMPAIGN = "overhead"
 COMMAND_STARTS = 5
-_COMMAND = "from helpers import execute, parameters, results, verbs"
+_COMMAND = "from helpers import verbs; from helpers.measure import execute, parameters; from helpers.results import tables"
 """What the command imports before it starts a kernel."""
 
 

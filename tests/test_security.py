@@ -258,7 +258,7 @@ def test_a_name_cannot_hold_markup(field: str, tmp_path: Path) -> None:
 
 LABELS = [*HOSTILE, "**bold** <b>"]
 STAGE = """
-from helpers import paths
+from helpers.core import paths
 from helpers.results.tables import load_tables
 from helpers.book.run_pages.staging import stage_pages
 paths.STAGING.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def copy_of(book: Checkout, folder: Path) -> Checkout:
 def sealed_again(copy: Checkout) -> Checkout:
     """Write `audit.json` anew, as somebody does who changed the book and wants it to pass."""
     (copy.root / "seal.py").write_text(
-        "from helpers.audit import manifest\nfrom helpers.book.build import HTML\nmanifest.write(HTML)\n",
+        "from helpers.book import manifest\nfrom helpers.book.build import HTML\nmanifest.write(HTML)\n",
         encoding="utf-8",
     )
     done = copy.python("seal")
@@ -342,8 +342,8 @@ def test_parts_of_a_figure_changed_everywhere_are_found_and_an_older_commit_is_n
             copy, name, lambda text, old=old, new=new: re.sub(old, new, text, count=1, flags=re.DOTALL)
         )
     (copy.root / "remake.py").write_text(
-        "import json\nfrom helpers.audit import remade\nfrom helpers.book.build import HTML\n"
-        f"print(json.dumps([item.where for item in remade.check(HTML, {list(changes)})[1]]))\n",
+        "import json\nfrom helpers.audit import rebuild\nfrom helpers.book.build import HTML\n"
+        f"print(json.dumps([item.where for item in rebuild.check(HTML, {list(changes)})[1]]))\n",
         encoding="utf-8",
     )
     done = copy.python("remake")

@@ -111,7 +111,7 @@ def hiding(copy: Checkout, environment: dict[str, str]) -> dict[str, str]:
 def test_without_chromium_there_are_no_images(checkout: Checkout, without_chromium: dict[str, str]) -> None:
     script = (
         "from pathlib import Path\n"
-        "from helpers import images\n"
+        "from helpers.book import images\n"
         "from helpers.book.analyses import analyse\n"
         "from helpers.figures.executed import read_shown\n"
         "print(images.draw([read_shown(file) for file in analyse(['figure_4_nodes'])], Path('images')))\n"

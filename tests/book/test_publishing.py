@@ -102,8 +102,9 @@ def test_book_that_knows_its_repository_launches_analyses_only(
 ) -> None:
     script = (
         "from pathlib import Path\n"
-        "from helpers import book, paths, sphinx_build\n"
-        "book.stage()\n"
+        "from helpers.book import build, sphinx_build\n"
+        "from helpers.core import paths\n"
+        "build.stage()\n"
         "sphinx_build.build_html(paths.STAGING, Path('_build/public/html'))\n"
     )
     environment = {**book.environment, VARIABLE: ADDRESS, "PYTHONWARNINGS": "ignore"}

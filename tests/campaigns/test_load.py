@@ -15,8 +15,9 @@ pytestmark = pytest.mark.xdist_group("load")  # written once
 MOST_S = 60.0
 _AUDIT = """
 import json
-from helpers import paths
-from helpers.audit import expected, page, records
+from helpers.core import paths
+from helpers.audit import expected_pages, records
+from helpers.book import provenance
 from helpers.book.provenance_trail import read_trail
 from helpers.results.tables import load_tables
 from helpers.book.run_pages.staging import stage_pages
@@ -25,8 +26,8 @@ tables = load_tables()
 checked, findings = records.check(records.record_files())
 pages = stage_pages(tables, paths.STAGING)
 trail = read_trail(paths.STAGING / "notebooks" / "analysis", tables)
-parts = {part: page.fragment(part, trail) for part in ("figures", "runs", "files", "environments")}
-panels = list(expected.of_runs(trail.runs))
+parts = {part: provenance.fragment(part, trail) for part in ("figures", "runs", "files", "environments")}
+panels = list(expected_pages.of_runs(trail.runs))
 print(json.dumps({
     "checked": checked,
     "findings": [str(finding) for finding in findings],

@@ -671,7 +671,7 @@ def test_a_lost_counter_names_itself():
 _AUDITED = """
     import json, os, sys, time
     from pathlib import Path
-    from helpers import traditional
+    from helpers.models import traditional
     from helpers.metering.meter import find_sources, open_meter
     from helpers.metering.timeline import start_timeline
     from helpers.study.catalogue import study

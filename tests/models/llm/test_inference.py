@@ -322,9 +322,7 @@ def test_a_reply_does_not_show_its_answer(server):
 
 
 def test_the_package_of_the_book_reads_instructions_without_dspy():
-    program = (
-        "import sys; sys.modules['dspy'] = None; from helpers.models.llm import prompts, asking, answers"
-    )
+    program = "import sys; sys.modules['dspy'] = None; from helpers.models.llm import prompts, inference, answer_parser"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=60)
 
 
