@@ -25,8 +25,8 @@ from helpers.statistics.bootstrap import resamples
 from helpers.study.catalogue import study
 from results_llm import LEAST_RATIO, MOST_CPU_MS
 
-sys.path.append(str(paths.ROOT / "tests"))
-from stub_server import stub_process
+sys.path.append(str(paths.ROOT))
+from tests.support.stub_server import stub_process
 
 CONCURRENCIES = (1, 32, 189)
 DELAY_S = 0.2

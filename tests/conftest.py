@@ -188,7 +188,7 @@ def checkout(tmp_path: Path) -> Checkout:
 @pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout whose book is built."""
-    from browsing import make_book
+    from tests.support.browsing import make_book
 
     return make_book(tmp_path_factory.mktemp("book"))
 
@@ -278,7 +278,7 @@ def refusal(call: Callable[..., object], *arguments: object) -> str:
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A real SLURM of two nodes on this machine."""
-    import slurm_cluster
+    from tests.support import slurm_cluster
 
     if (why := slurm_cluster.lacking()) is not None:
         pytest.skip(why)
