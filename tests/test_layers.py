@@ -44,6 +44,8 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from (
                 (node.lineno, alias.name) for alias in node.names if alias.name.startswith("helpers.")
             )
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"line {node.lineno}: a relative import; name the whole package")
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "helpers":
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 

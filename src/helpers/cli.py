@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from helpers import verbs
 from helpers.core.errors import UserError
@@ -55,12 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+class _Lines(logging.StreamHandler[Any]):
+    """Writes messages; a reader that has gone, or a full disk, is for `main` to tell, not a traceback a line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
+        """Raise what went wrong while writing."""
+        raise  # noqa: PLE0704  (logging calls this in its handler of the exception)
+
+
 def _set_up_logging(verbosity: int, to_stderr: bool) -> None:
     """Show the messages of the package: progress from 0 on, only warnings below, details with time and module above.
 
     They go to standard output, or to standard error where the output is JSON for scripts.
     """
-    handler = logging.StreamHandler(sys.stderr if to_stderr else sys.stdout)
+    handler = _Lines(sys.stderr if to_stderr else sys.stdout)
     details = "%(asctime)s %(levelname)s %(name)s: " if verbosity > 0 else ""
     handler.setFormatter(logging.Formatter(f"{details}%(message)s"))
     logger = logging.getLogger("helpers")
@@ -188,7 +197,11 @@ def _verb(
     verb = parsers.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
     level = verb.add_mutually_exclusive_group()
     level.add_argument(
-        "-v", "--verbose", action="count", default=0, help="more messages, with time and module"
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="messages with time, level and module, and those for debugging",
     )
     level.add_argument("-q", "--quiet", action="count", default=0, help="warnings and errors only")
     return verb

@@ -20,11 +20,10 @@ from helpers.book.run_pages.staging import LIST, stage_pages
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.figures.run_addresses import page_of
-from helpers.measure.run import RAW_ANSWERS
 from helpers.metering.sampling_process import About, Samples, write
 from helpers.metering.timeline import read_timeline
 from helpers.records.environment import sha256_of
-from helpers.records.storage import RECORD, read_record, read_records
+from helpers.records.storage import RAW_ANSWERS, RECORD, read_record, read_records
 from helpers.results.tables import load_tables
 
 CPU_RUN = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b"

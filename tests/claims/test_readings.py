@@ -404,5 +404,23 @@ def test_no_language_model_was_run_again_until_a_campaign_has_one(tables):
     assert counts.count_rerun_llms(dataclasses.replace(tables, results=again)) == 1
     dummy = again.assign(weights="dummy")
     assert counts.count_rerun_llms(dataclasses.replace(tables, results=dummy)) == 0
-    invented = again.assign(synthetic=True)
-    assert counts.count_rerun_llms(dataclasses.replace(tables, results=invented)) == 0
+    for dataset in ("fktg-sample", "tickets"):  # invented texts, and those of a user
+        elsewhere = again.assign(dataset=dataset)
+        assert counts.count_rerun_llms(dataclasses.replace(tables, results=elsewhere)) == 0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_campaign_of_any_runs_leaves_a_claim_untested_at_most(tables, seed):
+    published = tables.results[tables.results["source"] == "published"]
+    few = published.sample(n=1 + 5 * seed, random_state=seed).assign(source="few", energy_kind="measured")
+    found = evaluate(dataclasses.replace(tables, results=few), "few", "total_as_published")
+    assert len(found) == len(load_claims())
+    assert not [item for item in found if "nan" in item.reason]
+
+
+@pytest.mark.parametrize("model", ["qwen-2.5-72b", "linear-tfidf", "linear-embedding"])
+def test_a_campaign_of_one_model_leaves_comparisons_with_others_open(tables, model):
+    one = tables.results[tables.results["model"] == model].assign(source="one")
+    found = evaluate(dataclasses.replace(tables, results=one), "one", "total_as_published")
+    assert all(item.verdict in (OPEN, None) for item in found if "than every other" in item.reason)
+    assert len(found) == len(load_claims())

@@ -48,6 +48,7 @@ class Invented:
     output_mode: str = "free"
     shots: int = 0
     protocol: str = "companion"
+    dspy_cache: bool = False
     language: str = "en"
     failures: tuple[tuple[str, int], ...] = ()
     """Texts without a category, by kind."""
@@ -128,6 +129,7 @@ def served_and_asked(run: Invented) -> dict[str, Any]:
         ignore_eos=run.dummy,
         json_fallback=run.protocol == "dspy-2025",
         protocol=run.protocol,
+        dspy_cache=run.dspy_cache,
         timeout_s=600.0,
         dspy_engine="http.client",
     )

@@ -24,9 +24,8 @@ from helpers.core import lock
 from helpers.core.errors import UserError
 from helpers.measure import llm, parameters
 from helpers.measure import run as measurement
-from helpers.measure.run import RAW_ANSWERS
 from helpers.models.llm.server_metrics import read_counters
-from helpers.records.storage import RECORD, Record, read_record
+from helpers.records.storage import RAW_ANSWERS, RECORD, Record, read_record
 from helpers.results import tables as results
 from helpers.study import datasets
 from helpers.study.catalogue import study

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from helpers.core import paths
 from helpers.results.tables import load_tables
 from helpers.statistics import accuracy_gaps, accuracy_noise
-from helpers.statistics.test_sets import overlap_of_run
+from helpers.statistics.overlap import overlap_of_run
 from helpers.study import datasets
 from helpers.study.catalogue import study
 
@@ -151,8 +151,8 @@ def test_the_interval_of_a_paired_difference_covers_the_known_one(pool, test_tex
 # The catalogue and the committed runs
 
 
-def test_overlap_of_a_committed_run_is_counted_from_its_test_ids():
-    rows = load_tables().split_results
+def test_overlap_of_a_committed_run_is_counted_from_its_test_ids(tmp_path):
+    rows = load_tables(live=tmp_path).split_results
     for (_, dataset), part in rows.groupby(["source", "dataset"]):
         shares = {overlap_of_run(origin, dataset) for origin in part["origin"].unique()}
         assert len(shares) == 1  # the same splits for every model
@@ -179,8 +179,8 @@ def test_the_share_of_the_most_frequent_label_is_that_of_the_texts(shared):
                 assert entry.largest_class.label == share.index[0]
 
 
-def test_the_committed_runs_met_the_most_frequent_label_as_often_as_the_catalogue_says():
-    rows = load_tables().split_results
+def test_the_committed_runs_met_the_most_frequent_label_as_often_as_the_catalogue_says(tmp_path):
+    rows = load_tables(live=tmp_path).split_results
     origin = rows[rows["dataset"] == "emotion"]["origin"].iloc[0]
     seen = pd.read_parquet((paths.ROOT / origin).with_name("predictions.parquet")).drop_duplicates("id")[
         "label"

@@ -7,10 +7,9 @@ import pandas as pd
 
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.measure.run import PREDICTIONS, RAW_ANSWERS
 from helpers.records.environment import sha256_of
 from helpers.records.findings import Finding, short
-from helpers.records.storage import RECORD, Record, read_record
+from helpers.records.storage import PREDICTIONS, RAW_ANSWERS, RECORD, Record, read_record
 from helpers.study.datasets import sha256_of_ids
 
 RESTORE = "bring the run's files back (`git checkout` for a committed one), or measure it again"

@@ -175,7 +175,7 @@ class ShowFinding(SphinxRole):  # type: ignore[misc]
 
 
 def setup(app: Any) -> None:
-    """Register with Sphinx; called by `book_ext`."""
+    """Register with Sphinx; called by `helpers.sphinx_ext.extension`."""
     app.add_directive("verdict-bars", ShowBars)
     app.add_directive("claims", ShowClaims)
     app.add_role("finding", ShowFinding())

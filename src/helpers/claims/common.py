@@ -23,10 +23,27 @@ _FEWEST_RUNS = 5
 
 
 def best(runs: Sequence[Run]) -> Run:
-    """Return the most accurate run; of several as accurate, the one with the least energy."""
+    """Return the most accurate run; of several as accurate, the one with the least energy.
+
+    Raises:
+        Untestable: without a run.
+    """
+    if not runs:
+        raise Untestable("there is no other run to compare with")
     accuracies = [run.accuracy().value for run in runs]
     level = [runs[place] for place in selection.most_accurate_positions(accuracies)]
     return level[0] if len(level) == 1 else min(level, key=lambda run: run.energy().value)
+
+
+def least(runs: Sequence[Run]) -> Run:
+    """Return the run of the least energy.
+
+    Raises:
+        Untestable: without a run.
+    """
+    if not runs:
+        raise Untestable("there is no other run to compare with")
+    return min(runs, key=lambda run: run.energy().value)
 
 
 def efficiency(runs: Sequence[Run]) -> Value:

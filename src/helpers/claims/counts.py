@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from helpers.claims.ledger import Assessment
 from helpers.claims.verdicts import AGREES, DEPENDS, DIFFERS, FAILS, HOLDS, OPEN, ROUNDED, UNKNOWN
 from helpers.results.tables import Tables
-from helpers.study.catalogue import paper_models, study
+from helpers.study.catalogue import paper_datasets, paper_models, study
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def count_rerun_llms(tables: Tables) -> int:
     """Count the language models of the paper that a campaign has run on one of the paper's datasets."""
     rows = tables.results[tables.results["source"] != "published"]
     llms = [name for name in paper_models() if study().models[name].family != "Traditional"]
-    own = rows["model"].isin(llms) & ~rows["synthetic"].astype(bool) & ~rows["weights"].eq("dummy")
+    own = rows["model"].isin(llms) & rows["dataset"].isin(paper_datasets()) & ~rows["weights"].eq("dummy")
     return int(rows.loc[own, "model"].nunique())
 
 

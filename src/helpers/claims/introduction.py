@@ -1,7 +1,7 @@
 """Claims of the introduction."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import best, efficiency
+from helpers.claims.common import best, efficiency, least
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise
 from helpers.claims.registry import Recomputed, claim, recomputed
@@ -27,7 +27,7 @@ def llms_need_more(evidence: Evidence) -> Recomputed:
     others = [run for run in evidence.models("fktg", LLM) if run.model != top.model]
     return recomputed(
         not_positive([run.energy() - top.energy() for run in others]),
-        f"{len(others)} LLMs need {energy(min(run.energy().value for run in others))} or more, {top.title} "
+        f"{len(others)} LLMs need {energy(least(others).energy().value)} or more, {top.title} "
         f"{energy(top.energy().value)}",
     )
 

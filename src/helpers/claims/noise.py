@@ -8,7 +8,7 @@ from helpers.claims.evidence import Evidence
 from helpers.claims.wording import dataset_title, energy, number
 from helpers.statistics import accuracy_gaps
 from helpers.statistics.accuracy_noise import Z, effective_texts, gap_error
-from helpers.statistics.test_sets import overlap_of_run
+from helpers.statistics.overlap import overlap_of_run
 
 _TOO_LITTLE = 0.01
 """An embedding that took less than this share of its time on FKTG was not inside the measured window."""

@@ -1,7 +1,7 @@
 """Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import SAME_SIZE, accuracy_of, best, extra_datasets, mostly_noise
+from helpers.claims.common import SAME_SIZE, accuracy_of, best, extra_datasets, least, mostly_noise
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -132,7 +132,7 @@ def emotion_efficient(evidence: Evidence) -> Recomputed:
         for run in evidence.models("emotion")
         if run.model != own.model and run.accuracy().value >= own.accuracy().value - NOISE
     ]
-    next_one = min(rest, key=lambda run: run.energy().value)
+    next_one = least(rest)
     return recomputed(
         smallest([run.energy() for run in rest]) / own.energy(),
         f"Linear Embedding {energy(own.energy().value)}; the least of {len(rest)} models as accurate is {next_one.title}, "

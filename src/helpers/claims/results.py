@@ -1,6 +1,6 @@
 """Claims of section 4 before 4.1, with Figure 1 and Table B1."""
 
-from helpers.claims.common import best, mostly_noise
+from helpers.claims.common import best, least, mostly_noise
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise, noise_of_pairs
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -58,7 +58,7 @@ def tfidf_least(evidence: Evidence) -> Recomputed:
     """Return how many times the energy of Linear Tf-idf the next model needs (FKTG)."""
     own = evidence.model("linear-tfidf")
     others = [run for run in evidence.models("fktg") if run.model != own.model]
-    next_one = min(others, key=lambda run: run.energy().value)
+    next_one = least(others)
     return recomputed(
         smallest([run.energy() for run in others]) / own.energy(),
         f"Linear Tf-idf {energy(own.energy().value)}, next {next_one.title} {energy(next_one.energy().value)}",

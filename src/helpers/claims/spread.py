@@ -16,7 +16,7 @@ from helpers.claims.wording import (
 )
 from helpers.results.accounting import TITLES
 from helpers.statistics.accuracy_noise import split_variance
-from helpers.statistics.test_sets import overlap_of_run
+from helpers.statistics.overlap import overlap_of_run
 from helpers.study.catalogue import model_title, study
 
 _Run = tuple[str, ...]

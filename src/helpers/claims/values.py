@@ -131,6 +131,8 @@ def one_at_a_time(function: Callable[[Sequence[float]], float], inputs: Sequence
 
 
 def _rising(function: Callable[[Sequence[float]], float], values: Sequence[Value]) -> Value:
+    if not values:
+        raise Untestable("there is no other run to compare with")
     return Value(
         float(function([item.value for item in values])),
         float(function([item.low for item in values])),

@@ -51,11 +51,12 @@ def above_one_kwh(evidence: Evidence) -> Recomputed:
     evidence.runs(None, (REASONING,), nodes=None)
     everything = [run for run in evidence.runs(None, nodes=None) if _energy_known(run)]
     most = max(_some_energy(everything, evidence), key=lambda run: run.energy().value)
-    one_node = largest([run.energy() for run in everything if run.nodes == 1])
+    alone = [run.energy() for run in everything if run.nodes == 1]
+    on_one = f"; on one node it is {energy(largest(alone).value, 3)}" if alone else ""
     return recomputed(
         largest([run.energy() for run in everything]),
         f"the largest is {energy(most.energy().value, 3)} ({most.title}, {most.nodes} "
-        f"node{'s' * (most.nodes != 1)}); on one node it is {energy(one_node.value, 3)}",
+        f"node{'s' * (most.nodes != 1)}){on_one}",
     )
 
 

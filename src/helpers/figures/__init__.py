@@ -1,1 +1,1 @@
-"""One module for each figure and table of the book: what the notebooks in notebooks/analysis show."""
+"""What figures and tables share; those of the paper in `paper`, others in `beyond`, marks and tables in `plots`."""

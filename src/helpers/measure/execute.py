@@ -9,9 +9,16 @@ from helpers.measure import llm as llm_measurement
 from helpers.measure import traditional
 from helpers.measure.notebook import execute_notebook
 from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
-from helpers.measure.run import RAW_ANSWERS
 from helpers.records.environment import sha256_of
-from helpers.records.storage import RECORD, Record, check_writable, publish, read_record, write_record
+from helpers.records.storage import (
+    RAW_ANSWERS,
+    RECORD,
+    Record,
+    check_writable,
+    publish,
+    read_record,
+    write_record,
+)
 
 NOTEBOOK = "notebook.ipynb"
 

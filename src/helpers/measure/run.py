@@ -26,6 +26,8 @@ from helpers.metering.other_processes import Load, other_meters, other_processes
 from helpers.metering.timeline import Timeline, TimelineLost, start_timeline
 from helpers.records.environment import environment, fixed_threads, sha256_of, threads
 from helpers.records.storage import (
+    PREDICTIONS,
+    RAW_ANSWERS,
     SCHEMA_VERSION,
     Check,
     Energy,
@@ -42,8 +44,6 @@ from helpers.records.storage import (
 from helpers.study.datasets import Dataset, Split, splits
 
 IDLE_S = 2.0
-PREDICTIONS = "predictions.parquet"
-RAW_ANSWERS = "raw_answers.parquet"
 """Beside the record where a run keeps its answers, and never in its list of files: nothing copies it."""
 
 

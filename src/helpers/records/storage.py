@@ -29,6 +29,8 @@ from helpers.records.schema import (
 from helpers.records.schema_run import Asked, Environment, GpuInfo, Run, Served
 
 __all__ = [
+    "PREDICTIONS",
+    "RAW_ANSWERS",
     "READABLE",
     "RECORD",
     "SCHEMA_VERSION",
@@ -62,6 +64,8 @@ Version 1 had no sources, no second idle phase, no thread counts and no power ti
 language models; version 3 had one protocol of asking them, the companion's, and no cache.
 """
 RECORD = "record.json"
+PREDICTIONS = "predictions.parquet"
+RAW_ANSWERS = "raw_answers.parquet"
 
 
 def read_record(file: Path) -> Record:

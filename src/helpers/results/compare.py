@@ -35,12 +35,13 @@ def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
             "dataset": both["dataset"],
             "model": both["model"],
             "protocol": both["protocol"],
+            "dspy_cache": both["dspy_cache"],
             "published": both["accuracy_published"],
             "measured": both["accuracy"].round(4),
             "difference": (both["accuracy"] - both["accuracy_published"]).round(4),
             "comparable": [_comparable(row) for _, row in both.iterrows()],
         }
-    ).sort_values(["source", "dataset", "model", "protocol"], ignore_index=True)
+    ).sort_values(["source", "dataset", "model", "protocol", "dspy_cache"], ignore_index=True)
 
 
 def _comparable(row: "pd.Series[Any]") -> bool:
@@ -52,11 +53,11 @@ def _comparable(row: "pd.Series[Any]") -> bool:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Say how many of the comparable cells agree, and how closely; each protocol beside the companion's for itself."""
-    protocols = table["protocol"].fillna("companion")
+    """Say how many of the comparable cells agree, and how closely; each way of asking beside the companion's for itself."""
+    cached = table["dspy_cache"].eq(True).map({True: " with its cache", False: ""})
     return "; ".join(
         ("" if name == "companion" else f"protocol {name}: ") + _summary(rows)
-        for name, rows in table.groupby(protocols)
+        for name, rows in table.groupby(table["protocol"].fillna("companion") + cached)
     )
 
 

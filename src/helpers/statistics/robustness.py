@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from helpers.statistics import regression
 from helpers.statistics.diagnostics import names
@@ -19,37 +18,11 @@ def hanging_on_one_run(fitted: Fit) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, row in zip(names(fitted.points), fitted.points.index, strict=True):
         rest = fitted.points.drop(index=row)
-        again = _p_values(rest, list(fitted.terms)) if regression.enough(rest) else {}
+        again = regression.p_values(rest) if regression.enough(rest) else {}
         for term, value in fitted.terms.items():
             if term not in again or (again[term] < LEVEL) != (value.p_value < LEVEL):
                 found.setdefault(term, []).append(name)
     return found
-
-
-def _p_values(rows: pd.DataFrame, terms: list[str]) -> dict[str, float]:
-    """Return the p-values of `regression.fit`, a hundred times as fast as it parses its formula."""
-    if len(terms) > 2 and rows["gpus"].nunique() == 1:
-        return {}
-    columns = _columns(rows)
-    design = np.column_stack([columns[term] for term in terms])
-    energy = rows["energy_wh"].to_numpy(float)
-    estimates = np.linalg.lstsq(design, energy, rcond=None)[0]
-    free = len(rows) - len(terms)
-    scale = float(((energy - design @ estimates) ** 2).sum()) / free
-    errors = np.sqrt(scale * np.diag(np.linalg.inv(design.T @ design)))
-    with np.errstate(divide="ignore", invalid="ignore"):  # runs that lie on the line have no error
-        p_values = 2 * student.sf(np.abs(estimates) / errors, free)
-    return dict(zip(terms, map(float, p_values), strict=True))
-
-
-def _columns(rows: pd.DataFrame) -> "dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]":
-    duration, gpus = rows["duration_s"].to_numpy(float), rows["gpus"].to_numpy(float)
-    return {
-        "duration": duration,
-        "gpus": gpus,
-        "duration:gpus": duration * gpus,
-        "constant": np.ones(len(rows)),
-    }
 
 
 def highest_nodes_leverage(points: pd.DataFrame) -> tuple[str, float] | None:
@@ -61,7 +34,7 @@ def highest_nodes_leverage(points: pd.DataFrame) -> tuple[str, float] | None:
     two_nodes = (points["nodes"] > 1).to_numpy(float)
     if not two_nodes.any():
         return None
-    columns = _columns(points)
+    columns = regression.design(points)
     design = np.column_stack([*columns.values(), two_nodes, two_nodes * columns["duration"]])
     leverage = np.einsum("ij,ji->i", design, np.linalg.pinv(design))
     highest = int(leverage.argmax())

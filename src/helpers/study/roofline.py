@@ -60,7 +60,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Floor:
+class LowerBound:
     """The least duration of a pass and the energy of the GPUs if they draw their full power meanwhile."""
 
     duration_s: float
@@ -102,23 +102,25 @@ def of(
     )
 
 
-def one_by_one(work: Work, gpu: GpuLimits, count: int) -> Floor:
-    """Return the floor where a text is asked when the one before it is answered, on `count` GPUs.
+def one_by_one(work: Work, gpu: GpuLimits, count: int) -> LowerBound:
+    """Return the lower bound where a text is asked when the one before it is answered, on `count` GPUs.
 
     The first token comes with the prompt. A prompt uses all experts of a mixture, a token some of them.
     """
     prompt_s = max(_compute_s(work, work.tokens_in, gpu, count), read_s(work.parameters, gpu, count))
     token_s = read_s(work.active_parameters, gpu, count)
-    return _floor(work, work.texts * (prompt_s + (work.tokens_out - 1) * token_s), gpu, count)
+    return _lower_bound(work, work.texts * (prompt_s + (work.tokens_out - 1) * token_s), gpu, count)
 
 
-def together(work: Work, gpu: GpuLimits, count: int) -> Floor:
-    """Return the floor where all texts are asked at once, on `count` GPUs.
+def together(work: Work, gpu: GpuLimits, count: int) -> LowerBound:
+    """Return the lower bound where all texts are asked at once, on `count` GPUs.
 
     Reading and computing may overlap: the longer of both counts.
     """
     compute_s = work.texts * _compute_s(work, work.tokens_in + work.tokens_out - 1, gpu, count)
-    return _floor(work, max(compute_s, work.tokens_out * read_s(work.parameters, gpu, count)), gpu, count)
+    return _lower_bound(
+        work, max(compute_s, work.tokens_out * read_s(work.parameters, gpu, count)), gpu, count
+    )
 
 
 def read_s(parameters: float, gpu: GpuLimits, count: int) -> float:
@@ -130,6 +132,6 @@ def _compute_s(work: Work, tokens: float, gpu: GpuLimits, count: int) -> float:
     return FLOP_PER_PARAMETER * work.active_parameters * tokens / (gpu.bf16_tflops * 1e12 * count)
 
 
-def _floor(work: Work, duration_s: float, gpu: GpuLimits, count: int) -> Floor:
+def _lower_bound(work: Work, duration_s: float, gpu: GpuLimits, count: int) -> LowerBound:
     energy_wh = duration_s * gpu.max_power_w * count / 3600
-    return Floor(duration_s, energy_wh, work.texts / duration_s)
+    return LowerBound(duration_s, energy_wh, work.texts / duration_s)

@@ -14,7 +14,7 @@ from helpers.claims.evidence import Evidence
 from helpers.claims.source import source_of
 from helpers.claims.values import Untestable
 from helpers.core import lock
-from helpers.figures.beyond.concurrency import swept_rows
+from helpers.figures.beyond.concurrency import series, swept_rows
 from helpers.figures.beyond.run_list import runs
 from helpers.figures.paper.figure_1 import figure_1
 from helpers.measure import parameters
@@ -380,6 +380,20 @@ def test_accuracies_are_compared_protocol_by_protocol(tables: results.Tables) ->
     said = compare.summary(table)
     assert said.count("1 comparable cells") == 2
     assert "; protocol dspy-2025: 1 comparable" in said
+
+
+def test_runs_with_a_cache_are_no_line_with_those_without(tmp_path: Path) -> None:
+    ways = [(cached, count) for cached in (False, True) for count in (1, 8)]
+    made = invented_tables(
+        tmp_path,
+        *(
+            Invented("qwen-2.5-7b", concurrency=count, protocol="dspy-2025", dspy_cache=cached)
+            for cached, count in ways
+        ),
+    )
+    lines = {name: list(rows["concurrency"]) for name, rows in series(swept_rows(made.results))}
+    assert sorted(lines.values()) == [[1, 8], [1, 8]]
+    assert sum("answer cache" in name for name in lines) == 1
 
 
 # What the pages say

@@ -15,13 +15,12 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.core.paths import is_folder
 from helpers.measure.parameters import CampaignRun, campaign_runs
-from helpers.measure.run import RAW_ANSWERS
 from helpers.publish.crates import describe_campaign
 from helpers.publish.zenodo import Contents, licence_text, readme_text
 from helpers.records import checksums
 from helpers.records.environment import sha256_of
 from helpers.records.hardware import detect
-from helpers.records.storage import RECORD, Record, read_record
+from helpers.records.storage import RAW_ANSWERS, RECORD, Record, read_record
 from helpers.study.campaigns import filed_under
 from helpers.study.catalogue import entry, study
 
@@ -213,7 +212,9 @@ def _matches(records: Sequence[Record], runs: Sequence[CampaignRun]) -> list[int
 
 def _title(run: CampaignRun) -> str:
     chosen = run.parameters
-    given = chosen.model_dump(include={"gpus", "nodes", "concurrency"}, exclude_defaults=True)
+    given = chosen.model_dump(
+        include={"gpus", "nodes", "concurrency", "protocol", "dspy_cache"}, exclude_defaults=True
+    )
     return ", ".join(
         [
             f"{chosen.model} on {chosen.dataset}",

@@ -13,7 +13,7 @@ from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
 from helpers.statistics import accuracy_gaps as gaps
 from helpers.statistics.accuracy_noise import Z
-from helpers.statistics.test_sets import overlap_of_run
+from helpers.statistics.overlap import overlap_of_run
 from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
 
 _OFFSET = 0.17

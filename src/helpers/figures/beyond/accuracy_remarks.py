@@ -9,7 +9,7 @@ import pandas as pd
 from helpers.figures.plots import tables as parts
 from helpers.statistics.accuracy_gaps import CLEAR, verdict
 from helpers.statistics.accuracy_noise import Z, effective_texts, expected_overlap, standard_error
-from helpers.statistics.test_sets import overlap_of_run
+from helpers.statistics.overlap import overlap_of_run
 from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
 
 _ALIKE = 0.005
@@ -42,7 +42,7 @@ def below_chance(published: pd.DataFrame, ours: pd.DataFrame, datasets: Sequence
         meaning = "" if trained else " This points to answers that were not read as labels."
         noise = Z * standard_error(row["accuracy"], _effective_texts(row))
         within = row["chance"] - row["accuracy"] <= noise
-        doubt = f", but within the noise of ten test sets (± {noise:.2f})" if within else ""
+        doubt = f", but within the noise of {int(row['splits'])} test sets (± {noise:.2f})" if within else ""
         yield (
             f"{model_title(row['model'])} has an accuracy of {row['accuracy']:.2f} on {row['dataset']}{source}, below the "
             f"{row['chance']:.2f} of always naming the most frequent label{doubt}.{others}{meaning}"

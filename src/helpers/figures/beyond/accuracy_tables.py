@@ -108,7 +108,7 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
                 "Texts that two test sets share": f"{overlap:.1%}",
                 "Larger than the noise": told.get(gaps.CLEAR, 0),
                 "Within the noise": told.get(gaps.NOISE, 0),
-                "Variance over splits by that of test texts": f"{_variance_ratio(wide, dataset, overlap):.1f}",
+                "Variance over splits by that of test texts": _variance_ratio(wide, dataset, overlap),
                 "Standard error of a gap, mixed model": None
                 if mixed is None
                 else f"{mixed.effects['std_error'].mean():.3f}",
@@ -131,8 +131,11 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
     return html_table(pd.DataFrame(rows), caption, numbers)
 
 
-def _variance_ratio(accuracies: pd.DataFrame, dataset: str, overlap: float) -> float:
-    """Return the variance of accuracies over splits, by what the choice of test texts explains; mean over models."""
+def _variance_ratio(accuracies: pd.DataFrame, dataset: str, overlap: float) -> str | None:
+    """Return the variance of accuracies over splits, by what the choice of test texts explains; mean over models.
+
+    None where every model is always right, or always wrong: the choice of texts explains nothing then.
+    """
     texts = study().datasets[dataset].split.test
-    explained = [split_variance(accuracy, texts, overlap) for accuracy in accuracies.mean()]
-    return float(accuracies.var().sum() / sum(explained))
+    explained = sum(split_variance(accuracy, texts, overlap) for accuracy in accuracies.mean())
+    return f"{accuracies.var().sum() / explained:.1f}" if explained else None

@@ -131,7 +131,7 @@ def _name(row: "pd.Series[Any]", telling: Sequence[str]) -> str:
     return ", ".join([model_title(row["model"]), *(names[name] for name in telling), *said(row)])
 
 
-def _bound(row: "pd.Series[Any]") -> roofline.Floor | None:
+def _bound(row: "pd.Series[Any]") -> roofline.LowerBound | None:
     """Return the bound of a row with all texts together; of a reasoning model only where its tokens are known."""
     model = study().models[str(row["model"])]
     limits = roofline.limits_of(None if pd.isna(row["gpu_model"]) else str(row["gpu_model"]))

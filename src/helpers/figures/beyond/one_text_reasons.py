@@ -79,7 +79,7 @@ def _several(lacking: pd.DataFrame) -> str:
 
 def _cache(lacking: pd.DataFrame) -> str:
     fktg = study().datasets[_FKTG]
-    share = bandwidth_bound.cached_share(fktg.texts or 0, fktg.split.test, int(lacking["splits"].iloc[0]))
+    share = bandwidth_bound.cached_share(fktg.pool, fktg.split.test, int(lacking["splits"].iloc[0]))
     most = int((lacking["text_s"] / lacking["token_s"] / share).min())
     return (
         "DSPy keeps answers unless told otherwise, and a text of FKTG is in half of the test sets. If its cache outlasted a test "

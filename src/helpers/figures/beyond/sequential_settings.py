@@ -12,6 +12,7 @@ SETTINGS = [
     "engine",
     "prefix_caching",
     "protocol",
+    "dspy_cache",
     "prompt",
     "output_mode",
     "temperature",
@@ -34,3 +35,5 @@ def said(row: "pd.Series[Any]") -> Iterator[str]:
         yield "prefix cache"
     if pd.notna(row["protocol"]) and row["protocol"] != "companion":
         yield f"protocol {row['protocol']}"
+    if row["dspy_cache"] is True:
+        yield "answer cache"

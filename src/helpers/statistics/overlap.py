@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.core import paths
-from helpers.measure.run import PREDICTIONS
+from helpers.records.storage import PREDICTIONS
 from helpers.statistics.accuracy_noise import expected_overlap, mean_overlap
 from helpers.study.catalogue import study
 

@@ -1,0 +1,83 @@
+"""Messages of the command line: how much of them, where they go, and what happens when nobody reads them."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from helpers import verbs
+from helpers.cli import main
+from tests.conftest import ROOT
+
+LOGGER = logging.getLogger("helpers.tried")
+
+
+@pytest.fixture(autouse=True)
+def doctor_that_reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A verb that reports at three levels and prints a line of its own."""
+
+    def report(options: object) -> int:
+        LOGGER.debug("detail")
+        LOGGER.info("progress")
+        LOGGER.warning("trouble")
+        if getattr(options, "json", False):
+            print(json.dumps({"done": True}))
+        return 0
+
+    monkeypatch.setattr(verbs, "doctor", report)
+    yield
+    logging.getLogger("helpers").handlers = []
+
+
+def test_progress_and_warnings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr() == ("progress\ntrouble\n", "")
+
+
+def test_quiet_leaves_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "-q"]) == 0
+    assert capsys.readouterr() == ("trouble\n", "")
+
+
+def test_verbose_adds_time_level_module_and_details(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "-v"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" helpers.tried: ")[1] for line in lines] == ["detail", "progress", "trouble"]
+    assert " WARNING " in lines[2]
+
+
+def test_with_json_messages_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"done": True}
+    assert printed.err == "progress\ntrouble\n"
+
+
+def test_quiet_and_verbose_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["doctor", "-q", "-v"])
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_gone_is_no_traceback() -> None:
+    program = (
+        "import logging, sys; from helpers import cli, verbs\n"
+        "def many(options):\n"
+        "    for number in range(100000): logging.getLogger('helpers.x').info('line %d', number)\n"
+        "    return 0\n"
+        "verbs.doctor = many\n"
+        "sys.exit(cli.main(['doctor']))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "line 0\n"
+    process.stdout.close()
+    assert "Logging error" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 0
