@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
+from helpers.claims.source import text
 from helpers.claims.values import Untestable, Value, largest, mean, positive, smallest
 from helpers.claims.wording import EVERYONE, LLM, names, number
 from helpers.statistics import power
@@ -193,7 +194,7 @@ def _cpu_of_records(evidence: Evidence) -> Recomputed:
         Untestable: where no CPU was measured.
     """
     runs = [run for dataset in evidence.datasets(EVERYONE) for run in evidence.models(dataset)]
-    methods = [str(run.row["cpu_method"]) for run in runs]
+    methods = [text(run.row["cpu_method"]) or "missing" for run in runs]
     told = names(sorted(set(methods)))
     read = [run for run, method in zip(runs, methods, strict=True) if method.startswith("measured")]
     if not read:
