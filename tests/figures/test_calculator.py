@@ -70,6 +70,11 @@ def capella() -> Estimation:
     return found
 
 
+def test_an_interval_from_two_models_says_so(artefact):
+    assert re.findall(r">([^<]* models only\))<", artefact.body) == ["7.97 (2 models only)"]
+    assert "chosen by decade" in artefact.body
+
+
 def test_coefficients_come_from_the_package(artefact):
     fit, found = content(artefact)["fits"][0], capella()
     assert fit["fits"] == {name: {"a": each.a, "c": each.c} for name, each in found.fits.items()}

@@ -1,6 +1,7 @@
 """Accuracy gaps: closed forms, simulated tests, statsmodels and scipy as judges."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from helpers.book.quoted_numbers import numbers
 from helpers.figures.beyond.accuracy_differences import accuracy_differences
 from helpers.results.tables import load_tables
 from helpers.statistics import accuracy_gaps as gaps
@@ -353,3 +355,34 @@ def test_the_page_names_the_records_of_both_models_of_a_pair(tables, artefact):
     page = artefact.html()
     used = tables.split_results[tables.split_results["dataset"].isin(set(study().datasets))]["origin"]
     assert all(file in page for file in set(used))
+
+
+# What pages say of gaps
+
+
+def test_the_papers_comparisons_take_the_best_model_by_the_rule_of_all_pages(artefact):
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", artefact.body)
+    on_tomatoes = [cells[place + 1] for place, cell in enumerate(cells) if cell == "tomatoes"]
+    assert on_tomatoes[:2] == ["Jamba Mini 1.5 and Linear Embedding", "Jamba Mini 1.5 and Llama 3.1 70B"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "ahead", "behind", "expected"),
+    [
+        ("news", "llama-3.1-70b", "linear-embedding", gaps.CLEAR),
+        ("yelp", "qwen-2.5-72b", "linear-embedding", gaps.CLEAR),
+        ("tomatoes", "jamba-mini-1.5", "linear-embedding", gaps.CLEAR),
+        ("emotion", "ds-llama-70b", "linear-embedding", gaps.NOISE),
+        ("emotion", "ds-llama-70b", "phi-3.5-moe", gaps.NOISE),
+    ],
+)
+def test_the_story_says_noise_where_it_is_and_nowhere_else(tables, dataset, ahead, behind, expected):
+    rows = gaps.published_accuracies(tables.results, dataset)
+    gap = gaps.gap_between(rows.loc[ahead], rows.loc[behind], study().datasets[dataset].pool)
+    assert gap.verdict == expected
+
+
+def test_the_story_gives_the_gaps_by_number(tables):
+    found = numbers(tables)
+    assert found["claim.news-accuracy-gap"].text == "0.05"
+    assert found["claim.yelp-qwen-slightly-lower"].text == "0.08"

@@ -146,17 +146,25 @@ def _other_studies(_tables: Tables) -> Iterator[tuple[str, Number]]:
 
 
 def _bound(tables: Tables) -> Iterator[tuple[str, Number]]:
-    """How many published durations leave too little time for one text at a time in DSPy's template."""
+    """How many published durations leave too little time for a full answer in DSPy's template, one text at a time.
+
+    Of these, `bound.impossible` leave none for any answer that DSPy reads, `bound.shortened` for one without its end.
+    """
     runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
-    lacking = runs["verdict"] != bandwidth_bound.POSSIBLE
-    yield "bound.lacking", Number(str(lacking.sum()), "one_text_at_a_time")
+    for name, verdicts in (
+        ("lacking", (bandwidth_bound.IMPOSSIBLE, bandwidth_bound.SHORTENED)),
+        ("impossible", (bandwidth_bound.IMPOSSIBLE,)),
+        ("shortened", (bandwidth_bound.SHORTENED,)),
+    ):
+        yield f"bound.{name}", Number(str(runs["verdict"].isin(verdicts).sum()), "one_text_at_a_time")
 
 
 def _proxy(tables: Tables) -> Iterator[tuple[str, Number]]:
-    """Energy told from duration on Capella, by three estimators (`helpers.statistics.proxy`).
+    """Energy told from duration on Capella, by three estimators (`helpers.statistics.proxy`), for language models.
 
     `equation-2` is the printed formula on the runs it has seen, `proxy.line` the regression with its constant for a
-    model left out, and `proxy` without more Eq. 1 by relative error, for a language model left out.
+    model left out, and `proxy` without more Eq. 1 by relative error, for a model left out. `proxy.traditional` are the
+    runs of traditional models, which no other number mixes in.
     """
     points = regression.points(tables.results, PUBLISHED, "capella", "fktg")
     runs = proxy.basis(points)
@@ -168,10 +176,15 @@ def _proxy(tables: Tables) -> Iterator[tuple[str, Number]]:
     yield "proxy.long-from", Number(units.duration(proxy.LONG_S, 3), _PROXY)
     yield "proxy.measured-from", Number(units.duration(proxy.MEASURED_FROM_S, 1), _PROXY)
     yield "proxy.runs", Number(str(len(runs)), _PROXY)
-    printed = proxy.size_percent(errors, proxy.APPROXIMATION, proxy.IN_SAMPLE)
-    line = proxy.size_percent(errors, proxy.LINE, proxy.LEFT_OUT)
-    own = proxy.size_percent(errors, proxy.RELATIVE, proxy.LEFT_OUT)[runs.index]
-    short = points["duration_s"] < proxy.LONG_S
+    others = points.drop(index=runs.index)
+    yield "proxy.traditional.runs", Number(str(len(others)), _PROXY)
+    yield "proxy.traditional.longest", Number(units.duration(others["duration_s"].max(), 2), _PROXY)
+    of_llms = errors[errors.index.isin(runs.index)]
+    printed = proxy.size_percent(of_llms, proxy.APPROXIMATION, proxy.IN_SAMPLE)
+    line = proxy.size_percent(of_llms, proxy.LINE, proxy.LEFT_OUT)
+    own = proxy.size_percent(of_llms, proxy.RELATIVE, proxy.LEFT_OUT)
+    short = runs["duration_s"] < proxy.LONG_S
+    yield "proxy.short-runs", Number(str(short.sum()), _PROXY)
     for name, value in (
         ("equation-2.median-long", printed[~short].median()),
         ("equation-2.worst-long", printed[~short].max()),
@@ -179,7 +192,7 @@ def _proxy(tables: Tables) -> Iterator[tuple[str, Number]]:
         ("proxy.line.median-short", line[short].median()),
         ("proxy.median", own.median()),
         ("proxy.worst", own.max()),
-        ("proxy.median-short", own[short[runs.index]].median()),
+        ("proxy.median-short", own[short].median()),
     ):
         yield name, Number(f"{value:.0f}{units.THIN}%", _PROXY)
 

@@ -19,6 +19,9 @@ from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
 from helpers.study.catalogue import model_title, study
 
+_FEW_MODELS = 2
+"""With so few models, an interval from models left out has next to no degrees of freedom."""
+
 
 def calculator(tables: Tables) -> Artefact:
     """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
@@ -209,15 +212,23 @@ def _coefficients(fits: list[dict[str, Any]]) -> str:
                 title: None if choice[key] is None else units.significant(choice[key], 2)
                 for title, key in (("Median error (%)", "median_percent"), ("Largest (%)", "worst_percent"))
             },
-            "95 % interval, factor": f"{fit['factor']:.2f}" if fit["factor"] else None,
+            "95 % interval, factor": f"{fit['factor']:.2f}{_few(fit['models'])}" if fit["factor"] else None,
             "Energy": fit["accounting_title"],
         }
         for fit in fits
         for choice in fit["choices"]
     ]
     table = pd.DataFrame(rows)
-    caption = "What the calculator takes: energy per second (G: GPUs), errors for a model left out of the fit"
+    caption = (
+        "What the calculator takes: energy per second (G: GPUs), errors for a model left out of the fit. The interval is that of "
+        "the estimators as chosen by decade, so it differs from that of any one of them (Is duration a good proxy?)"
+    )
     return html_table(table, caption, table.columns[3:-1])
+
+
+def _few(models: int) -> str:
+    """Say where an interval is wide because it rests on hardly any models."""
+    return f" ({models} models only)" if models <= _FEW_MODELS else ""
 
 
 def _per_second(fit: dict[str, float]) -> str:

@@ -1,17 +1,17 @@
 """Could the printed durations be one text at a time? Every published LLM run against the bandwidth of its cards."""
 
+import math
 from typing import Any
 
 import pandas as pd
 
-from helpers.core import units
 from helpers.figures.beyond import one_text_panel, one_text_reasons
 from helpers.figures.display import Artefact, html_table
 from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
 from helpers.statistics import bandwidth_bound
-from helpers.statistics.bandwidth_bound import POSSIBLE
+from helpers.statistics.bandwidth_bound import IMPOSSIBLE, POSSIBLE
 from helpers.study import roofline
 from helpers.study.catalogue import model_title, paper_machines
 
@@ -73,10 +73,13 @@ def _finding(runs: pd.DataFrame) -> str:
         return f"{said}."
     first = lacking.sort_values(["most_tokens", "model"]).iloc[0]
     inferred = " (inferred)" if first["gpus_origin"] == "inferred" else ""
+    unread = int((lacking["verdict"] == IMPOSSIBLE).sum())
     return (
-        f"{said}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])}: "
-        f"{model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most {first['most_tokens']} tokens a "
-        f"text, and the shortest answer in DSPy's template takes {first['complete_tokens']}."
+        f"{said}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])} "
+        f"for a full answer, with the numbers of cards that we infer; {unread or 'none'} of these {len(lacking)} leave no time "
+        f"for any answer that DSPy reads. {model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most "
+        f"{first['most_tokens']} tokens a text; the shortest answer in DSPy's template takes {first['complete_tokens']}, and "
+        f"{first['readable_tokens']} without its closing marker."
     )
 
 
@@ -91,14 +94,14 @@ def _note(runs: pd.DataFrame) -> str:
         if (limits := roofline.limits_of(card)) is not None
     ]
     capella = runs[runs["machine"] == "capella"]
-    enough = units.significant(bandwidth_bound.least_bandwidth_tb_per_s(capella), 2)
+    enough = math.ceil(10 * bandwidth_bound.least_bandwidth_tb_per_s(capella)) / 10  # up: less would not do
     return (
         "A mark right of the bar leaves time for a full answer, one inside it only for an answer without its closing marker, "
         "and one left of it for none that DSPy reads. For each token a card reads from its "
         "memory all weights that the token uses, so the time of a text divided by the time of one reading bounds the tokens. "
         "The bound is generous: memory at the full rate of the data sheet, no time for the prompt, nothing read but weights "
         f"of 16 bits. Rates: {parts.listed(cards)}. That of the H100 is the card with 80 GB; Capella's has 94 GB, and the "
-        f"paper does not print its rate. All its runs would have time from {enough} TB/s on. Cards of one node read their "
+        f"paper does not print its rate. All its runs would have time from {enough:.1f} TB/s on. Cards of one node read their "
         "shares at the same time, two nodes one after the other. A mixture of experts reads the experts of one token only, "
         "its prompt as well. Published durations, hollow; numbers of cards on Paula and Clara are inferred."
     )

@@ -142,10 +142,21 @@ def caveat(results: pd.DataFrame) -> str:
     if lacking.empty:
         return ""
     cards = parts.listed(list(lacking["gpu_model"].drop_duplicates()))
+    unread, shortened = (int((lacking["verdict"] == verdict).sum()) for verdict in (IMPOSSIBLE, SHORTENED))
+    told = " and ".join(
+        [
+            *([f"{unread} leave no time for any answer that DSPy reads"] if unread else []),
+            *(
+                [f"{shortened}{' more' if unread else ''} only for one without its closing marker"]
+                if shortened
+                else []
+            ),
+        ]
+    )
     return (
         "Whether the cards did the same work is open for short answers. Of the runs of "
-        f"{parts.titles(lacking['model'].unique())} on {cards}, {len(lacking)} have too little time for one text at a time in "
-        "DSPy's template, with the numbers of cards inferred (Could these durations be one text at a time?). "
+        f"{parts.titles(lacking['model'].unique())} on {cards}, with the numbers of cards that we infer and one text at a time, "
+        f"{told} (Could these durations be one text at a time?). "
     )
 
 

@@ -158,13 +158,9 @@ def _steps(runs: pd.DataFrame) -> str:
         steps = power.gpu_steps(runs, rule)
         if len(steps):
             falls = falling(runs, rule)
-            rows.append((title, len(steps), len(falls), ", ".join(falls) or "none", _verdict(falls)))
-    names = ["Rule", "Steps to more GPUs", "Energy falls", "Where", "More GPUs did not reduce energy (4.1.1)"]
-    return html_table(pd.DataFrame(rows, columns=names), "A claim of the paper under each rule")
-
-
-def _verdict(falls: list[str]) -> str:
-    return "does not hold" if falls else "holds"
+            rows.append((title, len(steps), len(falls), ", ".join(falls) or "none"))
+    names = ["Rule", "Steps to more GPUs", "Energy falls", "Where"]
+    return html_table(pd.DataFrame(rows, columns=names), "Steps to more GPUs under each rule (section 4.1.1)")
 
 
 def _ratios(minimal: pd.DataFrame) -> str:

@@ -118,8 +118,8 @@ def _finding(origin: pd.DataFrame) -> str:
     if other.empty:
         return f"The H100 columns repeat the runs of Table B1 for all {len(origin)} models."
     return (
-        f"For {len(other)} of {len(origin)} models the H100 columns are not the runs of Table B1: "
-        f"{parts.titles(other['model'])}."
+        f"For {len(other)} of {len(origin)} models the H100 columns are not the runs of Table B1, nor does the paper say that "
+        f"they are: {parts.titles(other['model'])}."
     )
 
 
