@@ -19,6 +19,9 @@ from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
 from helpers.study.catalogue import model_title, study
 
+_FEW_MODELS = 3
+"""The interval of fewer models is told with their number: it rests on next to nothing."""
+
 
 def calculator(tables: Tables) -> Artefact:
     """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
@@ -38,6 +41,8 @@ def calculator(tables: Tables) -> Artefact:
         note=(
             "For each decade of durations: the estimator that is nearest for a model left out of the fit. The 95 % prediction "
             "interval is for a run of a model that the fit has not seen, from the errors of models left out, on the log scale. "
+            "Its factor takes the errors of the estimator chosen in each decade; on the page Duration as a proxy each estimator "
+            "has one of its own, over all decades, which can differ a little. "
             "Nothing leaves your browser."
         ),
         data=models,
@@ -209,7 +214,7 @@ def _coefficients(fits: list[dict[str, Any]]) -> str:
                 title: None if choice[key] is None else units.significant(choice[key], 2)
                 for title, key in (("Median error (%)", "median_percent"), ("Largest (%)", "worst_percent"))
             },
-            "95 % interval, factor": f"{fit['factor']:.2f}" if fit["factor"] else None,
+            "95 % interval, factor": _factor(fit),
             "Energy": fit["accounting_title"],
         }
         for fit in fits
@@ -218,6 +223,14 @@ def _coefficients(fits: list[dict[str, Any]]) -> str:
     table = pd.DataFrame(rows)
     caption = "What the calculator takes: energy per second (G: GPUs), errors for a model left out of the fit"
     return html_table(table, caption, table.columns[3:-1])
+
+
+def _factor(fit: Mapping[str, Any]) -> str | None:
+    """Return the factor of the interval; where it rests on few models, how few."""
+    if not fit["factor"]:
+        return None
+    few = f" ({fit['models']} models only)" if fit["models"] < _FEW_MODELS else ""
+    return f"{fit['factor']:.2f}{few}"
 
 
 def _per_second(fit: dict[str, float]) -> str:
