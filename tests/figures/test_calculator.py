@@ -70,6 +70,13 @@ def capella() -> Estimation:
     return found
 
 
+def test_a_factor_is_told_with_its_few_models_and_why_it_differs_from_that_of_one_estimator(artefact):
+    few = [fit["models"] for fit in content(artefact)["fits"] if fit["factor"] and fit["models"] < 3]
+    assert few == [2]  # on the H200
+    assert "(2 models only)</td>" in artefact.body
+    assert "the errors of the estimator chosen in each decade" in artefact.note
+
+
 def test_coefficients_come_from_the_package(artefact):
     fit, found = content(artefact)["fits"][0], capella()
     assert fit["fits"] == {name: {"a": each.a, "c": each.c} for name, each in found.fits.items()}
