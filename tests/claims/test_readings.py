@@ -33,8 +33,10 @@ from helpers.claims.verdicts import (
     combined,
     word,
 )
-from helpers.core import paths
+from helpers.core import paths, units
 from helpers.results import tables as results
+from helpers.statistics import bandwidth_bound
+from helpers.statistics.accuracy_noise import effective_texts, gap_error
 
 
 @pytest.fixture(scope="module")
@@ -142,15 +144,20 @@ def test_taking_out_the_readings_that_disagree_changes_the_verdict(name, paper, 
             def only(entry, place=place):
                 entry["readings"] = [entry["readings"][place]]
 
-            assert with_claim(tables, tmp_path, name, only).word in (item.word, HOLDS)
+            allowed = (
+                item.word,
+                HOLDS,
+                *(() if item.word != OPEN else (FAILS,)),
+            )  # an open one kept it from failing
+            assert with_claim(tables, tmp_path, name, only).word in allowed
 
 
 def test_a_reading_put_in_changes_the_verdict(paper, tables, tmp_path):
-    name = "qwen-7b-seven-times-less-energy"
+    name = "table-1-links-the-models-named"
     assert paper[name].verdict == FAILS
 
     def at_least(entry):
-        entry["readings"].append({"says": "At least 7 times.", "kind": "at_least", "tolerance": 0.0})
+        entry["readings"].append({"says": "Two at least.", "kind": "at_least", "published": 2})
 
     assert with_claim(tables, tmp_path, name, at_least).verdict == DEPENDS
 
@@ -201,7 +208,6 @@ def test_the_unsupported_accusations_are_gone(paper):
     assert paper["table-b3-h100-is-table-b1"].claim.nature == "inference"
     assert {name for name, item in paper.items() if item.verdict == FAILS} == {
         "figure-5-row-labels",
-        "qwen-7b-seven-times-less-energy",
         "table-1-links-the-models-named",
     }
 
@@ -315,12 +321,13 @@ def test_what_can_be_tested_after_all_is_and_what_was_missing_is_there(paper):
     assert (more.verdict, more.inferred) == (HOLDS, True)
     for part in ("DS Llama 8B on Capella (1 GPU) 14", "on Paula (1 GPU) 58.3", "on Clara (1 GPU) 52.3"):
         assert part in more.reason
-    short = paper["single-token-answers"].readings[0]
-    assert (short.word, short.inferred) == (HOLDS, True)
-    assert "Llama 3.1 8B 3.99" in short.reason
+    short = paper["single-token-answers"]
+    assert [found.word for found in short.readings] == [OPEN, FAILS]
     no_gpu = paper["no-gpu-without-embeddings"]
     assert (no_gpu.verdict, no_gpu.inferred, no_gpu.recomputed) == (HOLDS, True, 0)
-    assert "3 of 4 are below the 70 W" in no_gpu.reason
+    for part in ("3 of 4 are below the 70 W", "Linear BoW is open", "117 W (models with embeddings)"):
+        assert part in no_gpu.reason
+    assert "155 W of CPU and memory (LLMs)" in paper["more-gpus-do-not-reduce-energy"].reason
     assert paper["deepseek-not-ahead-on-fktg"].recomputed == pytest.approx(0.05)
     ranges = ("abstract-below-one-mwh", "abstract-above-one-kwh")
     for name in (*ranges, "abstract-energy-correlates-with-duration", "duration-is-a-good-proxy"):
@@ -370,7 +377,114 @@ def test_a_verdict_that_hangs_on_noise_says_so(paper, rows):
         assert any(words in paper[name].reason for words in ("noise", "scatter")), name
 
 
+# ---- what the review of the built book found
+
+
+def test_room_for_tokens_is_that_of_the_page_and_leaves_the_answers_open(paper, tables):
+    told = paper["single-token-answers"].readings[0].reason
+    runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
+    on = runs[(runs["machine"] == "paula") & (runs["family"] == "Other LLM")]
+    most = dict(zip(on["model"], on["most_tokens"], strict=True))
+    assert most == {"llama-3.1-8b": 6, "qwen-2.5-7b": 6, "phi-3.5-mini": 12, "phi-3.5-moe": 116}
+    assert "Llama 3.1 8B 6, Qwen 2.5 7B 6, Phi 3.5 Mini 12, Phi 3.5 MoE 116;" in told
+    answers = (bandwidth_bound.ANSWER_TOKENS, bandwidth_bound.PHI_ANSWER_TOKENS)
+    for take in ("complete", "readable"):
+        assert " or ".join(str(getattr(answer, take)) for answer in answers) in told
+    assert "holds only for one text at a time, which is doubtful on these cards" in told
+
+
+def test_a_gap_of_means_is_told_with_its_noise(paper):
+    reasoning = ("ds-llama-8b", "ds-llama-70b", "ds-qwen-14b", "ds-qwen-32b")
+    effective = effective_texts(189, 10, 0.5)
+    variance = 0.0
+    for row in values("table_b1"):
+        if row["model"].startswith(("linear", "xgboost")):
+            continue
+        count = 4 if row["model"] in reasoning else 7
+        right = float(row["accuracy"])
+        variance += right * (1 - right) / effective / count**2
+    assert 1.96 * variance**0.5 == pytest.approx(0.032, abs=0.001)
+    found = paper["deepseek-less-accurate"].readings[0]
+    assert found.within_noise
+    assert abs(found.recomputed) < 1.96 * variance**0.5
+    assert f"a difference of 0.013, within the noise (95 %: {1.96 * variance**0.5:.2f})" in found.reason
+
+
+def test_the_threshold_on_emotion_is_the_noise_of_a_difference(paper):
+    found = paper["emotion-linear-embedding-among-best"].readings[0]
+    error = gap_error(0.61, 0.59, effective_texts(200, 10, 200 / 2000))
+    assert found.criterion.published == pytest.approx(1.96 * error, abs=0.0005)
+    assert "(95 %: 0.042)" in found.reason
+
+
+def test_the_two_qwen_models_differ_by_seven_times_as_a_saving_and_by_nine_as_a_ratio(paper):
+    ratio, saving = paper["qwen-7b-seven-times-less-energy"].readings
+    assert (round(ratio.recomputed), ratio.word) == (9, FAILS)
+    assert (saving.recomputed, saving.word) == (7, HOLDS)
+    assert "7.72 times" in saving.reason
+
+
+def test_larger_llms_are_compared_with_the_same_model_in_accuracy_and_in_energy(paper):
+    for name in ("abstract-larger-llms-less-accurate", "abstract-larger-llms-need-more-energy"):
+        (only,) = paper[name].readings
+        assert "Than the most accurate model" in only.criterion.says
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("deepseek-generates-more", "of the H100, on which alone it is 12.4 at the least"),
+        ("abstract-energy-depends-on-hardware", "may not be the same work as those of the H100"),
+        (
+            "abstract-v2-llms-same-or-lower-accuracy",
+            "the 0.01 of Qwen 2.5 7B, which looks like unread answers",
+        ),
+        (
+            "equation-2-for-any-computation",
+            "an inferred energy and a duration of 0.01 s, printed to within 50 %",
+        ),
+        ("duration-is-a-good-proxy", "19 of 38 energies lie within 20 % of Eq. 2"),
+        (
+            "table-1-links-the-models-named",
+            "the name or the link is of another release, and which cannot be told",
+        ),
+        ("more-gpus-do-not-reduce-energy", "in part read off a figure"),
+    ],
+)
+def test_a_reason_says_what_its_number_hangs_on(name, part, paper):
+    assert part in paper[name].reason
+
+
+def test_where_printed_energies_decide_no_inferred_number_of_gpus_is_told(paper):
+    h100 = {row["model"]: row["energy_wh"] for row in values("table_b3") if row["machine"] == "capella"}
+    one_card = paper["h100-gains-only-for-deepseek"].readings[1]
+    assert f"Capella {h100['phi-3.5-moe']}{units.THIN}Wh" in one_card.reason
+    failing = [found for item in paper.values() for found in item.readings if found.word == FAILS]
+    assert failing
+    assert not [found.reason for found in failing if "GPU counts inferred" in found.reason]
+
+
+def test_a_reading_of_a_statement_that_is_refuted_rests_on_no_inference(tables):
+    for ledger in (evaluate(tables), *evaluate_campaigns(tables).values()):
+        for item in ledger:
+            assert not [found for found in item.readings if found.word == FAILS and found.inferred]
+
+
 # ---- counts
+
+
+def test_what_new_measurements_open_is_counted_apart(paper):
+    one, two, three = [item for item in paper.values() if item.claim.nature == "statement"][:3]
+    own = [an_assessment(item, said) for item, said in ((one, OPEN), (two, OPEN), (three, HOLDS))]
+    new = [an_assessment(item, said) for item, said in ((one, FAILS), (two, OPEN), (three, HOLDS))]
+    assert counts.count_opened(own, {"a": new}) == 1
+    assert counts.count_opened(own, {}) == 0
+
+
+def test_new_measurements_test_what_is_no_design_of_ours(tables):
+    new = counts.count_new(evaluate_campaigns(tables))
+    assert (new.tested, new.holding, new.depending, new.failing) == (8, 6, 2, 0)
+    assert counts.count_opened(evaluate(tables), evaluate_campaigns(tables)) == 3
 
 
 def an_assessment(item, verdict):

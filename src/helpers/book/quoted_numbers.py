@@ -204,7 +204,9 @@ def _ledger(tables: Tables) -> Iterator[tuple[str, Number]]:
     found = ledger.evaluate(tables)
     yield from _recomputed(found)
     yield from _counts("claims", counts.count(found))
-    yield from _counts("claims.new", counts.count_new(ledger.evaluate_campaigns(tables)))
+    campaigns = ledger.evaluate_campaigns(tables)
+    yield from _counts("claims.new", counts.count_new(campaigns))
+    yield "claims.new.opened", Number(str(counts.count_opened(found, campaigns)), "claims")
     yield "claims.inferences", Number(str(len(counts.inferences(found))), "claims")
     yield "models.rerun-llms", Number(str(counts.count_rerun_llms(tables)), "runs")
 

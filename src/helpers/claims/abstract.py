@@ -20,10 +20,15 @@ from helpers.claims.values import (
 from helpers.claims.wording import (
     LLM,
     TRADITIONAL,
+    accuracy,
     dataset_title,
     names,
     number,
 )
+from helpers.study.catalogue import study
+
+_UNREAD_BELOW = 0.5
+"""An accuracy below this part of a guess's, one by the number of labels, looks like answers that were not read."""
 
 
 @claim("abstract-best-model-can-be-efficient")
@@ -147,14 +152,16 @@ def llms_accuracy_elsewhere(evidence: Evidence) -> Recomputed:
 def _share_not_ahead(evidence: Evidence, datasets: Sequence[str]) -> Recomputed:
     margins: dict[str, list[Value]] = {}
     ahead: list[Pair] = []
+    unread: dict[str, str] = {}
     for dataset in datasets:
         top = best(evidence.models(dataset, (TRADITIONAL,)))
         llms = evidence.models(dataset, LLM)
         margins[dataset] = [run.accuracy() - top.accuracy() for run in llms]
+        unread[dataset] = _unread(llms)
         ahead += [(run, top) for run in llms if run.accuracy().value > top.accuracy().value + NOISE]
     flat = [margin for of_dataset in margins.values() for margin in of_dataset]
     counts = ", ".join(
-        f"{dataset_title(dataset)} {not_positive(of_dataset).value:.0f} of {len(of_dataset)}"
+        f"{dataset_title(dataset)} {not_positive(of_dataset).value:.0f} of {len(of_dataset)}{unread[dataset]}"
         for dataset, of_dataset in margins.items()
     )
     return recomputed(
@@ -162,6 +169,19 @@ def _share_not_ahead(evidence: Evidence, datasets: Sequence[str]) -> Recomputed:
         f"LLMs at most as accurate as the best traditional model: {counts}",
         f"; the others are ahead{noise_of_pairs(ahead)}" if ahead else "",
     )
+
+
+def _unread(runs: Sequence[Run]) -> str:
+    """Name the runs that are right so much less often than a guess that their answers were probably not read."""
+    found = [
+        f"the {accuracy(run.accuracy().value)} of {run.title}"
+        for run in runs
+        if run.accuracy().value < _UNREAD_BELOW / len(study().datasets[str(run.row["dataset"])].labels)
+    ]
+    if not found:
+        return ""
+    which = "one of them is" if len(found) == 1 else "among them are"
+    return f" ({which} {names(found)}, which looks like unread answers)"
 
 
 def _efficiencies(evidence: Evidence) -> dict[str, Value]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from helpers.claims.cells import PrintedRow, Run
+from helpers.claims.common import MAYBE_OTHER_WORK
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, largest, not_positive, positive, smallest
@@ -123,8 +124,8 @@ def _older(evidence: Evidence, end: _End, where: str) -> Recomputed:
     wrong = not_positive(margins)
     return recomputed(
         wrong,
-        f"{len(margins) - wrong.value:.0f} of {len(margins)} LLMs without reasoning need less on {where} than on H100; as the "
-        "tables print it, and the rows may not be the same work on the three cards",
+        f"{len(margins) - wrong.value:.0f} of {len(margins)} LLMs without reasoning need less on {where} than on H100, as the "
+        f"tables print it; {MAYBE_OTHER_WORK}",
     )
 
 
@@ -144,8 +145,6 @@ def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
     for key in sorted(by_machine["paula"], key=str):
         if all(key in runs for runs in by_machine.values()):
             found.append({machine: runs[key] for machine, runs in by_machine.items()})
-            for run in found[-1].values():
-                run.count_gpus()
     if not found:
         raise Untestable(f"{evidence.source.label} has no LLM on A30, V100 and H100 with as many GPUs")
     return found

@@ -18,6 +18,8 @@ LARGER = ("qwen-2.5-72b", "phi-3.5-moe", "llama-3.1-70b", "jamba-mini-1.5", "ds-
 NO_EMBEDDING = ("linear-bow", "linear-tfidf", "xgboost-bow", "xgboost-tfidf")
 SAME_SIZE = (("ds-llama-8b", "llama-3.1-8b"), ("ds-llama-70b", "llama-3.1-70b"))
 """A reasoning model and the Llama 3.1 model of the same size; the distilled checkpoints are built on other releases."""
+MAYBE_OTHER_WORK = "the rows of A30 and V100 may not be the same work as those of the H100"
+"""Why a comparison of cards is no more than one of printed rows (analysis one_text_at_a_time)."""
 _FEWEST_RUNS = 5
 """A correlation of fewer runs says nothing."""
 

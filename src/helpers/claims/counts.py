@@ -78,11 +78,15 @@ def count_new(campaigns: Mapping[str, Sequence[Assessment]]) -> Counts:
 
     One holds or does not where every campaign that can test it says so; where they disagree it depends.
     """
-    verdicts: dict[str, set[str]] = {}
-    for ledger in campaigns.values():
-        for item in statements(ledger):
-            verdicts.setdefault(item.claim.id, set()).add(item.verdict or OPEN)
-    return Counts(Counter(_together(found - {OPEN}) for found in verdicts.values()))
+    return Counts(Counter(_new_verdicts(campaigns).values()))
+
+
+def count_opened(ledger: Iterable[Assessment], campaigns: Mapping[str, Sequence[Assessment]]) -> int:
+    """Count the statements that campaigns can test and that the ledger, of the paper's own numbers, leaves open."""
+    new = _new_verdicts(campaigns)
+    return sum(
+        new.get(item.claim.id, OPEN) != OPEN for item in statements(ledger) if item.verdict in (None, OPEN)
+    )
 
 
 def count_rerun_llms(tables: Tables) -> int:
@@ -91,6 +95,15 @@ def count_rerun_llms(tables: Tables) -> int:
     llms = [name for name in paper_models() if study().models[name].family != "Traditional"]
     own = rows["model"].isin(llms) & rows["dataset"].isin(paper_datasets()) & ~rows["weights"].eq("dummy")
     return int(rows.loc[own, "model"].nunique())
+
+
+def _new_verdicts(campaigns: Mapping[str, Sequence[Assessment]]) -> dict[str, str]:
+    """Return what all campaigns together say of each statement, by its id."""
+    verdicts: dict[str, set[str]] = {}
+    for ledger in campaigns.values():
+        for item in statements(ledger):
+            verdicts.setdefault(item.claim.id, set()).add(item.verdict or OPEN)
+    return {name: _together(found - {OPEN}) for name, found in verdicts.items()}
 
 
 def _together(tested: set[str]) -> str:

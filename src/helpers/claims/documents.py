@@ -28,7 +28,8 @@ def links(evidence: Evidence) -> Recomputed:
             wrong.append(f"{row.title} leads to {linked}")
     return recomputed(
         Value.exact(len(wrong)),
-        f"{len(wrong)} of {versions} links with a version lead to another one: {names(wrong)}",
+        f"{len(wrong)} of {versions} names with a version have a link to another one: {names(wrong)}; the name or the link "
+        "is of another release, and which cannot be told",
     )
 
 

@@ -1,5 +1,6 @@
 """What the choice of test texts and the size of an energy leave open, as the end of a claim's reason."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
 from helpers.claims.wording import dataset_title, energy, number
 from helpers.statistics import accuracy_gaps
-from helpers.statistics.accuracy_noise import Z, effective_texts, gap_error
+from helpers.statistics.accuracy_noise import Z, effective_texts, gap_error, standard_error
 from helpers.statistics.overlap import overlap_of_run
 
 _TOO_LITTLE = 0.01
@@ -42,6 +43,28 @@ def noise_of_pairs(pairs: Sequence[Pair]) -> str:
         f"; {clear} of these {len(pairs)} gaps {'is' if clear == 1 else 'are'} larger than the noise of {sets}"
         + (f", {hanging} {'hangs' if hanging == 1 else 'hang'} on rounding" if hanging else "")
     )
+
+
+def noise_of_means(some: Sequence[Run], others: Sequence[Run]) -> str:
+    """Say whether the gap between the mean accuracies of two groups of models is larger than the noise of the texts."""
+    where = "within" if are_within_noise(some, others) else "larger than"
+    return f", {where} the noise (95 %: {number(Z * _error_of_means(some, others), 1)})"
+
+
+def are_within_noise(some: Sequence[Run], others: Sequence[Run]) -> bool:
+    """Say whether the choice of the test texts could have made the gap between two mean accuracies."""
+    first, second = (math.fsum(run.accuracy().value for run in runs) / len(runs) for runs in (some, others))
+    return abs(first - second) <= Z * _error_of_means(some, others)
+
+
+def _error_of_means(some: Sequence[Run], others: Sequence[Run]) -> float:
+    """Return the standard error of the difference of two mean accuracies, as if each model had other texts."""
+    errors = [
+        standard_error(run.accuracy().value, _texts(run)[2]) / len(runs)
+        for runs in (some, others)
+        for run in runs
+    ]
+    return math.hypot(*errors)
 
 
 def too_little(evidence: Evidence, run: Run) -> str:

@@ -1,13 +1,12 @@
 """Claims of section 4.1.3 about how much text the models write, of which the paper prints no count."""
 
-from helpers.claims.cells import Run
-from helpers.claims.common import SAME_SIZE, with_numbers
+from helpers.claims.common import MAYBE_OTHER_WORK, SAME_SIZE, with_numbers
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
-from helpers.claims.values import NOISE, Untestable, Value, corners, largest, positive, smallest
-from helpers.claims.wording import OTHER, REASONING, machine_title
-from helpers.study import roofline
-from helpers.study.catalogue import LanguageModel, study
+from helpers.claims.values import NOISE, Untestable, Value, largest, positive, smallest
+from helpers.claims.wording import OTHER, REASONING, machine_title, number
+from helpers.statistics.bandwidth_bound import answer_tokens, bounds, published_runs
+from helpers.study.catalogue import model_title
 
 _MACHINES = ("capella", "paula", "clara")
 _SHORT_ANSWERS_ON = "paula"
@@ -16,25 +15,18 @@ _SHORT_ANSWERS_ON = "paula"
 
 @claim("single-token-answers")
 def short_answers(evidence: Evidence) -> Recomputed:
-    """Return the share of LLMs without reasoning that write no more than a limit of tokens a text (FKTG).
+    """Return the share of LLMs without reasoning that write no more than the longest answer in DSPy's template (FKTG).
 
-    The paper's own tokens are not printed. Those that fit into the durations of Table B3 on A30, at the speed of the
-    card's memory and one text at a time, are an upper bound; it is an inference, as are the numbers of GPUs.
+    The paper prints no tokens. Those that fit into the durations of Table B3 on A30, at the speed of the card's memory,
+    are an upper bound only if texts were asked one after the other, which is doubtful on these cards: so it is open.
     """
-    limit = evidence.number("template_tokens")
-    if not evidence.source.is_the_paper:
-        tokens = _counted(evidence, OTHER)
-        return recomputed(_share_within(tokens, limit), f"tokens per text: {with_numbers(tokens)}")
-    fitting = {
-        run.title: _most_tokens(run) for run in evidence.runs("fktg", (OTHER,), machine=_SHORT_ANSWERS_ON)
-    }
-    return recomputed(
-        _share_within(fitting, limit),
-        f"one text at a time, the printed durations on A30 leave room for at most these tokens a text: "
-        f"{with_numbers(fitting)}; DSPy's markers alone take about {limit:.0f}, so the length of the answers, concurrency, "
-        "caching or the number of GPUs was another than we assume",
-        inferred=True,
-    )
+    if evidence.source.is_the_paper:
+        raise Untestable(_room(evidence))
+    runs = evidence.models("fktg", (OTHER,))
+    counted = {run.model: run.tokens_out() / int(run.row["texts"]) for run in runs}
+    longer = positive([count - (answer_tokens(model).longest + NOISE) for model, count in counted.items()])
+    tokens = {model_title(model): count for model, count in counted.items()}
+    return recomputed(Value.exact(1.0) - longer / len(counted), f"tokens per text: {with_numbers(tokens)}")
 
 
 @reading("single-token-literally")
@@ -74,9 +66,11 @@ def deepseek_tokens(evidence: Evidence) -> Recomputed:
                     ratios[name] = one.duration() / other.duration()
     if not ratios:
         raise Untestable(f"{evidence.source.label} has no reasoning LLM beside Llama 3.1 of its size")
+    on_h100 = [ratio.value for name, ratio in ratios.items() if machine_title(_MACHINES[0]) in name]
+    alone = f", on which alone it is {number(min(on_h100))} at the least" if on_h100 else ""
     return recomputed(
         smallest(list(ratios.values())),
-        f"times as long as Llama 3.1 of the same architecture: {with_numbers(ratios)}",
+        f"times as long as Llama 3.1 of the same architecture: {with_numbers(ratios)}; {MAYBE_OTHER_WORK}{alone}",
         inferred=True,
     )
 
@@ -86,22 +80,17 @@ def _counted(evidence: Evidence, family: str) -> dict[str, Value]:
     return {run.title: run.tokens_out() / int(run.row["texts"]) for run in evidence.models("fktg", (family,))}
 
 
-def _share_within(tokens: dict[str, Value], limit: float) -> Value:
-    return Value.exact(1.0) - positive([count - (limit + NOISE) for count in tokens.values()]) / len(tokens)
-
-
-def _most_tokens(run: Run) -> Value:
-    """Return how many tokens per text fit into a run's duration at the least time per token (`helpers.study.roofline`).
-
-    Raises:
-        Untestable: where we do not know what the GPU can do.
-    """
-    limits = roofline.limits_of(str(run.row["gpu_model"]))
-    model, texts, gpus = study().models[run.model], int(run.row["texts"]), run.count_gpus()
-    if limits is None or not isinstance(model, LanguageModel):
-        raise Untestable(f"we do not know the memory bandwidth of {run.row['gpu_model']}")
-    one, two = (
-        roofline.one_by_one(roofline.of(model, texts, tokens_out=count), limits, gpus).duration_s
-        for count in (1, 2)
+def _room(evidence: Evidence) -> str:
+    """Say how many tokens a text the durations on A30 leave room for, one text at a time, and what an answer takes."""
+    runs = bounds(published_runs(evidence.source.tables.results))
+    on = runs[(runs["machine"] == _SHORT_ANSWERS_ON) & (runs["family"] == OTHER)]
+    told = ", ".join(f"{model_title(row['model'])} {row['most_tokens']}" for _, row in on.iterrows())
+    full, read = (
+        " or ".join(map(str, sorted(set(on[column])))) for column in ("complete_tokens", "readable_tokens")
     )
-    return corners(lambda duration: 1 + (duration - one) / (two - one), run.duration())
+    return (
+        "this needs the numbers of tokens, and they are not published. One text at a time, and with the GPU counts that we "
+        f"infer, the durations on A30 leave room for at most these tokens a text: {told}; the shortest full answer takes "
+        f"{full}, by the tokenizer, and the shortest that DSPy reads {read}. But the bound holds only for one text at a time, "
+        "which is doubtful on these cards"
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from helpers.claims.cells import Run
-from helpers.claims.common import NO_EMBEDDING, correlation, said
+from helpers.claims.common import MAYBE_OTHER_WORK, NO_EMBEDDING, correlation, said
 from helpers.claims.evidence import ANY, Evidence
 from helpers.claims.noise import too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -93,14 +93,14 @@ def grows_with_size(evidence: Evidence) -> Recomputed:
 def depends_on_hardware(evidence: Evidence) -> Recomputed:
     """Return the smallest ratio of energies between machines, of one LLM on as many GPUs (FKTG)."""
     ratios, where = _between_machines(evidence)
-    return _named_ratio(ratios, min(ratios, key=lambda key: ratios[key].value), where, "least")
+    return _named_ratio(evidence, ratios, min(ratios, key=lambda key: ratios[key].value), where, "least")
 
 
 @reading("energy-depends-on-hardware-for-one-llm")
 def depends_on_hardware_once(evidence: Evidence) -> Recomputed:
     """Return the largest ratio of energies between machines, of one LLM on as many GPUs (FKTG)."""
     ratios, where = _between_machines(evidence)
-    return _named_ratio(ratios, max(ratios, key=lambda key: ratios[key].value), where, "most")
+    return _named_ratio(evidence, ratios, max(ratios, key=lambda key: ratios[key].value), where, "most")
 
 
 def _between_machines(evidence: Evidence) -> tuple[dict[tuple[str, int], Value], str]:
@@ -127,13 +127,14 @@ def _between_machines(evidence: Evidence) -> tuple[dict[tuple[str, int], Value],
 
 
 def _named_ratio(
-    ratios: Mapping[tuple[str, int], Value], key: tuple[str, int], where: str, end: str
+    evidence: Evidence, ratios: Mapping[tuple[str, int], Value], key: tuple[str, int], where: str, end: str
 ) -> Recomputed:
     model, gpus = key
+    same_work = f"; {MAYBE_OTHER_WORK}" if evidence.source.is_the_paper else ""
     return recomputed(
         (smallest if end == "least" else largest)(list(ratios.values())),
         f"of {len({name for name, _ in ratios})} LLMs on {where}, with as many GPUs on each, the energy differs by a factor "
-        f"of {number(ratios[key].value)} at the {end} ({model_title(model)}, {gpus} GPU{'s' * (gpus != 1)})",
+        f"of {number(ratios[key].value)} at the {end} ({model_title(model)}, {gpus} GPU{'s' * (gpus != 1)}){same_work}",
     )
 
 

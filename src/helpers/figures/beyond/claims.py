@@ -72,12 +72,13 @@ def _finding(
     ledger: Sequence[Assessment], campaigns: Mapping[str, Sequence[Assessment]], rerun_llms: int
 ) -> str:
     own, new = counts.count(ledger), counts.count_new(campaigns)
+    failing = f", {new.failing} {'do' if new.failing > 1 else 'does'} not" if new.failing else ""
     return (
         f"Of {own.tested} statements of the paper that its own numbers can test, {own.holding} agree with them "
         f"({own.rounded} after rounding only), {own.depending} do so under one reading and not under another, and "
-        f"{own.failing} under none; {own.untested} more cannot be tested with what is published. New measurements can "
-        f"test {new.tested} of them: {new.holding} hold there too, {new.depending} depend on the reading or the campaign, "
-        f"{new.failing} do not. "
+        f"{own.failing} under none; {own.untested} more cannot be tested with what is published. New measurements test "
+        f"{new.tested} of the {own.statements} statements, {counts.count_opened(ledger, campaigns)} of which the paper's own "
+        f"numbers leave open: {new.holding} hold, {new.depending} depend on the reading or the campaign{failing}. "
         + (f"They include {rerun_llms} of the paper's language models." if rerun_llms else NO_LLM)
     )
 
