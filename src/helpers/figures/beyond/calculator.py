@@ -41,8 +41,6 @@ def calculator(tables: Tables) -> Artefact:
         note=(
             "For each decade of durations: the estimator that is nearest for a model left out of the fit. The 95 % prediction "
             "interval is for a run of a model that the fit has not seen, from the errors of models left out, on the log scale. "
-            "Its factor takes the errors of the estimator chosen in each decade; on the page Duration as a proxy each estimator "
-            "has one of its own, over all decades, which can differ a little. "
             "Nothing leaves your browser."
         ),
         data=models,
