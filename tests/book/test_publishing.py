@@ -251,7 +251,7 @@ def test_addresses_that_are_not_there_are_told_with_a_page(server: str) -> None:
 def test_link_check_fails_where_an_address_is_not_there(
     pages: Path, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(linkcheck.book, "HTML", pages)
+    monkeypatch.setattr(linkcheck.build, "HTML", pages)
     (pages / "index.html").write_text(f'<a href="{server}/200">a</a>', encoding="utf-8")
     assert linkcheck.main() == 0
     (pages / "index.html").write_text(f'<a href="{server}/404">a</a>', encoding="utf-8")

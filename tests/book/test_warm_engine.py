@@ -75,7 +75,7 @@ def test_stops_at_the_cell_that_fails_and_keeps_its_error(tmp_path: Path) -> Non
 
 
 def test_one_notebook_does_not_see_another(sources: Path, tmp_path: Path) -> None:
-    change = "import helpers.core.units\nassert not hasattr(helpers.core.units, 'mark')\nhelpers.units.mark = 1\nx = 1"
+    change = "import helpers.core.units\nassert not hasattr(helpers.core.units, 'mark')\nhelpers.core.units.mark = 1\nx = 1"
     for name in ("a", "b", "c"):
         write(sources / f"{name}.ipynb", change, "assert 'y' not in globals()\ny = 1")
     executed = analyses.analyse(["a", "b", "c"], tmp_path / "out")
