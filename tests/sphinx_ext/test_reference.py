@@ -206,11 +206,13 @@ def _files(entries: list[dict[str, list[dict[str, str]]]]) -> list[dict[str, str
 
 
 def test_functions_that_draw_figures_are_where_links_from_the_figures_lead(site):
-    found = soup(site / "package" / "artefacts.html")
-    for module in modules_of("helpers.figures"):
-        for item in module.items:
-            assert found.find(id=item.name) is not None, item.name
-    assert found.find(id="helpers.figures.paper.figure_1.figure_1") is not None
+    for package in ("figures", "figures.paper", "figures.beyond", "figures.plots"):
+        page = soup(site / "package" / f"{package.replace('.', '_')}.html")
+        for module in modules_of(f"helpers.{package}"):
+            for item in module.items:
+                assert page.find(id=item.name) is not None, item.name
+    paper = soup(site / "package" / "figures_paper.html")
+    assert paper.find(id="helpers.figures.paper.figure_1.figure_1") is not None
     assert (site.parents[1] / "objects.inv").stat().st_size > 1000
 
 
