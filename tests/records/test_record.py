@@ -272,7 +272,7 @@ def test_a_record_of_version_3_is_of_the_one_protocol_that_there_was_then(tmp_pa
     record = read_record(place(tmp_path, document))
     assert record.run.asked is not None
     assert (record.schema_version, record.run.asked.protocol, record.run.asked.dspy_cache) == (
-        4,
+        3,
         "companion",
         False,
     )
