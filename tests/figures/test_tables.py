@@ -518,7 +518,7 @@ def test_table_b5_finds_the_models_below_the_share_of_joy(published, tmp_path):
     joy = "below the 0.34 of always naming the most frequent label"
     assert f"XGBoost BoW has an accuracy of 0.30 on emotion, {joy}. The other" in body
     assert (
-        f"XGBoost Tf-idf has an accuracy of 0.33 on emotion, {joy}, but within the noise of ten test sets (± 0.03)."
+        f"XGBoost Tf-idf has an accuracy of 0.33 on emotion, {joy}, but within the noise of 10 test sets (± 0.03)."
         in body
     )
     assert body.count(joy) == 2
