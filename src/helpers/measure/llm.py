@@ -15,6 +15,7 @@ from helpers.measure import run as measurement
 from helpers.measure.llm_checks import Counted
 from helpers.measure.parameters import LlmPlan
 from helpers.measure.run import Answers, MeasuredSplit, Subject
+from helpers.measure.settings import WARM_UP_TEXTS
 from helpers.metering.multi_node import RunMeter
 from helpers.models.llm import prompts
 from helpers.models.llm.answer_cache import AnswerCache
@@ -29,8 +30,6 @@ from helpers.records.storage import Asked, Check, Record, Run, Served
 from helpers.study.catalogue import study
 from helpers.study.datasets import Dataset, Split, load_dataset, pick, splits
 
-WARM_UP_TEXTS = 4
-"""At least so many training texts are asked before a window; as many as are asked at the same time in it."""
 _DTYPE = re.compile(r"\bdtype=(?:torch\.)?(\w+)")
 """In the line with which vLLM says how it was configured."""
 

@@ -12,6 +12,9 @@ from helpers.study.protocols import Protocol
 MOST_TOKENS = 10_000_000
 """More than any model reads or writes at once; what is reckoned with tokens stays a number."""
 
+WARM_UP_TEXTS = 4
+"""At least so many training texts are asked before a window; as many as are asked at the same time in it."""
+
 
 class RunParameters(Strict):
     """Parameters that every measurement notebook has."""

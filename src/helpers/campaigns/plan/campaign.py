@@ -13,9 +13,9 @@ from helpers.campaigns.plan.requirements import missing_data, stored_bytes
 from helpers.campaigns.plan.target import Place, at_hand, of_catalogue, place_for
 from helpers.core import paths
 from helpers.core.errors import UserError, nearest
-from helpers.measure.llm import WARM_UP_TEXTS
 from helpers.measure.parameters import LlmPlan, Plan
 from helpers.measure.run import IDLE_S
+from helpers.measure.settings import WARM_UP_TEXTS
 from helpers.models import hub
 from helpers.models.hub_files import HubItem, Kind, wanted_files
 from helpers.records.storage import Record
