@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from helpers.claims import (
+from helpers.claims import (  # noqa: F401  (importing them fills the registry)
     abstract,
     cards,
     documents,
@@ -30,23 +30,6 @@ from helpers.core.errors import UserError
 from helpers.core.validation import Strict, load_yaml, parse
 
 CLAIMS = paths.STUDY / "claims.yaml"
-MODULES = (
-    abstract,
-    cards,
-    documents,
-    fits,
-    gpu_numbers,
-    hardware,
-    introduction,
-    other_datasets,
-    proxy,
-    reasoning,
-    results,
-    spread,
-    tokens,
-    variability,
-)
-"""Importing them fills the registry."""
 
 Kind = Literal["number", "at_least", "at_most", "above", "below"]
 Nature = Literal["statement", "inference"]
