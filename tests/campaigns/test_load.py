@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Checkout, make_checkout
-from tests.support.stub_runs import CAMPAIGN, RUNS, processor_s, write_stub_runs
+from tests.support.stub_runs import CAMPAIGN, RUNS, processor_s, slowness, write_stub_runs
 
 pytestmark = pytest.mark.xdist_group("load")  # written once
 MOST_S = 60.0
@@ -75,7 +75,8 @@ def test_results_tables_and_audit_of_500_runs_are_made_in_a_minute(many: Checkou
         "runs": RUNS + committed,
         "panels": RUNS + committed,
     }
-    assert took_s < MOST_S, f"{took_s:.1f} s"
+    limit_s = MOST_S * slowness()
+    assert took_s < limit_s, f"{took_s:.1f} s of {limit_s:.1f} s"
 
 
 def test_a_changed_file_of_one_run_among_500_is_found(many: Checkout):
@@ -93,7 +94,8 @@ def test_a_finished_campaign_of_500_runs_is_resumed_in_10_s(many: Checkout):
     took_s, waited_s = processor_s() - started_s, time.monotonic() - begin
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"{RUNS} of {RUNS} runs done, nothing to do\n"
-    assert took_s < 10.0, f"{took_s:.1f} s"
+    limit_s = 10.0 * slowness()
+    assert took_s < limit_s, f"{took_s:.1f} s of {limit_s:.1f} s"
     assert waited_s < 30.0, f"{waited_s:.1f} s on a machine that does other things, too"
 
 

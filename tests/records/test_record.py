@@ -405,6 +405,11 @@ FAULTS = {
         change("splits", 0, "energy", "cpu", "method", to="measured:rapll"),
         "splits.0.energy.cpu.method: unknown value 'measured:rapll' (nearest: 'measured:rapl'",
     ),
+    "more texts than a float can tell apart": (
+        change("splits", 0, "tokens_in", to=10**400),
+        "splits.0.tokens_in:",
+    ),
+    "durations whose sum overflows": (change("splits", 0, "duration_s", to=1.7e308), "splits.0.duration_s:"),
     "NaN": (change("splits", 0, "duration_s", to=math.nan), "splits.0.duration_s:"),
     "infinity": (change("phases", 0, "duration_s", to=math.inf), "phases.0.duration_s:"),
     "other schema version": (

@@ -8,6 +8,8 @@ import json
 import math
 import os
 import resource
+import statistics
+import time
 from array import array
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ GRID: dict[str, Any] = {
 }
 _ROWS = 1000
 """Of a power time line: 10 splits of 10 s at 10 Hz."""
+_LOOP, _LOOP_S = 2_000_000, 0.09
+"""Squares that are added, and how long that took on a quiet AMD EPYC of 2 virtual cores."""
 _GPU = "GPU-00000000-0000-0000-0000-000000000000"
 
 
@@ -58,6 +62,19 @@ def processor_s() -> float:
     """Return what the processes started so far have computed: on a machine of its own a little less than they took."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def slowness() -> float:
+    """Return how much longer a loop takes here and now than on the machine that the limits were set on; at least 1.
+
+    Other virtual machines on the same cores stretch processor seconds, too.
+    """
+    took_s = []
+    for _ in range(5):
+        begin_s = time.process_time()
+        sum(number * number for number in range(_LOOP))
+        took_s.append(time.process_time() - begin_s)
+    return max(1.0, statistics.median(took_s) / _LOOP_S)
 
 
 def _write_stub(root: Path, measured: Path, power: Path, chosen: dict[str, Any]) -> Path:

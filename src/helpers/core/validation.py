@@ -3,13 +3,24 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from helpers.core.errors import UserError, nearest, short
+
+_MOST = 2**53
+"""A float holds every whole number up to this one, and sums of what a run counts cannot overflow."""
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+"""A number of things."""
+PositiveCount = Annotated[int, Field(ge=1, le=_MOST)]
+"""A number of things that are there."""
+Quantity = Annotated[float, Field(ge=0, le=_MOST)]
+"""A duration, an energy or a power."""
+PositiveQuantity = Annotated[float, Field(gt=0, le=_MOST)]
+"""The same of what took place."""
 
 
 class Strict(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from helpers.core.validation import Strict
+from helpers.core.validation import Count, PositiveCount, PositiveQuantity, Quantity, Strict
 from helpers.records.schema_kinds import Kind
 from helpers.records.schema_run import Environment, Run, Sha256
 
@@ -29,7 +29,7 @@ Method = Literal[
 class Component(Strict):
     """Energy of one component and how it was got."""
 
-    energy_wh: float | None = Field(ge=0)
+    energy_wh: Quantity | None
     """Wh; null where it is missing."""
     method: Method
     """Measured, estimated or missing, and by what."""
@@ -72,7 +72,7 @@ class Source(Strict):
     """Such as `codecarbon:measured:rapl`, `nvml:GPU-...`, `rapl:package-0`, `timeline:nvml:GPU-...`."""
     component: Literal["cpu", "dram", "gpu", "ram"]
     """What it is the energy of; `dram` is memory by a counter."""
-    energy_wh: float | None = Field(ge=0)
+    energy_wh: Quantity | None
     """Wh per pass; null where the source gave none."""
     problem: str | None
     """Why there is none, or what is wrong with it."""
@@ -83,7 +83,7 @@ class Phase(Strict):
 
     name: Literal["load", "idle", "train", "warm-up", "inference", "idle-after"]
     """In this order; train and warm-up and inference repeat for each split and are added up."""
-    duration_s: float = Field(ge=0)
+    duration_s: Quantity
     """All splits together."""
     energy: Energy
     """All splits together."""
@@ -92,28 +92,28 @@ class Phase(Strict):
 class Counts(Strict):
     """Requests and tokens of a whole window, all passes."""
 
-    requests: int = Field(ge=0)
+    requests: Count
     """Requests that were answered."""
-    prompt_tokens: int = Field(ge=0)
+    prompt_tokens: Count
     """Tokens of the prompts."""
-    generated_tokens: int = Field(ge=0)
+    generated_tokens: Count
     """Tokens of the answers, thinking included."""
 
 
 class Replies(Strict):
     """What came of asking for the texts of one split."""
 
-    failures: dict[Kind, int]
+    failures: dict[Kind, Count]
     """Texts of the first pass without a category, by kind; a kind that is not there did not happen."""
-    tokens_thinking: int | None = Field(ge=0)
+    tokens_thinking: Count | None
     """Of the generated tokens of the first pass, those of thinking; null where the server does not tell."""
-    latency_p50_s: float = Field(ge=0)
+    latency_p50_s: Quantity
     """Percentiles of the time per text, over the texts of all passes."""
-    latency_p95_s: float = Field(ge=0)
+    latency_p95_s: Quantity
     """95 % of the texts took no longer."""
-    latency_p99_s: float = Field(ge=0)
+    latency_p99_s: Quantity
     """99 % of the texts took no longer."""
-    ttft_s: float | None = Field(ge=0)
+    ttft_s: Quantity | None
     """Mean time to the first token over all passes, as the engine counted it."""
     prefix_hit_rate: float | None = Field(ge=0, le=1)
     """Share of the prompt tokens that the engine found in its prefix cache; null where it looked for none."""
@@ -134,35 +134,35 @@ class SplitResult(Strict):
     """Of the ids of the training texts, in their order."""
     test_ids_sha256: str = Sha256
     """Of the ids of the test texts, in their order."""
-    texts: int = Field(gt=0)
+    texts: PositiveCount
     """Texts of the test set."""
-    correct: int | None = Field(ge=0)
+    correct: Count | None
     """Of the first pass; null with dummy weights, whose answers mean nothing."""
-    parse_failures: int | None = Field(ge=0)
+    parse_failures: Count | None
     """Texts that the model answered without a category; they count as wrong. Null with dummy weights."""
-    passes: int = Field(ge=1)
+    passes: PositiveCount
     """How often the test set was classified in the window."""
-    window_s: float = Field(gt=0)
+    window_s: PositiveQuantity
     """Length of the measured window: all passes."""
-    duration_s: float = Field(gt=0)
+    duration_s: PositiveQuantity
     """Of one pass."""
     energy: Energy
     """Of one pass."""
-    idle_power_w: float | None = Field(ge=0)
+    idle_power_w: Quantity | None
     """Power of the idle machine with everything loaded, all known components: the mean of before and after."""
     idle_energy: Energy | None = None
     """What the idle machine would have taken in the duration of a pass, by component."""
     sources: list[Source] = Field(default_factory=list)
     """What each source says about a pass, for the checks and for readers."""
-    tokens_in: int | None = Field(ge=0)
+    tokens_in: Count | None
     """Of the first pass, like what follows, and of requests that were sent; null where one of them was not counted."""
-    tokens_out: int | None = Field(ge=0)
+    tokens_out: Count | None
     """Generated tokens, thinking included."""
-    requests_sent: int | None = Field(ge=0)
+    requests_sent: Count | None
     """Requests of the first pass; a text can take two (`json_fallback`)."""
-    requests_cached: int | None = Field(default=None, ge=0)
+    requests_cached: Count | None = None
     """Requests of the first pass that were not sent, for the cache had the answer; null where there was no cache."""
-    requests_answered: int | None = Field(ge=0)
+    requests_answered: Count | None
     """Those of them that were answered."""
     replies: Replies | None = None
     """What came of asking a language model."""

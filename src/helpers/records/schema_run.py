@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from helpers.core.validation import Strict
+from helpers.core.validation import Count, PositiveCount, PositiveQuantity, Quantity, Strict
 from helpers.study.catalogue import NAME, CampaignName, Family
 from helpers.study.protocols import Protocol
 
@@ -24,7 +24,7 @@ class Served(Strict):
     """Null: none, or what the checkpoint itself says."""
     prefix_caching: bool | None
     """Null where an endpoint that ran already does not tell."""
-    max_model_len: int | None = Field(ge=1)
+    max_model_len: PositiveCount | None
     """Tokens of prompt and answer together; null: what the checkpoint allows."""
     trust_remote_code: bool
     """Whether code from the checkpoint's repository ran."""
@@ -37,17 +37,17 @@ class Asked(Strict):
     """Of the instruction."""
     prompt_sha256: str = Sha256
     """Of the messages around an empty text, without examples."""
-    shots: int = Field(ge=0)
+    shots: Count
     """Examples before each text: the first of the training set."""
     output_mode: Literal["free", "constrained"]
     """Free text, or held to the categories."""
-    max_tokens: int = Field(ge=1)
+    max_tokens: PositiveCount
     """Of an answer; thinking not counted unless `protocol` is `dspy-2025`."""
     reasoning: bool
     """Whether the model thinks before it answers."""
-    thinking_tokens: int = Field(ge=0)
+    thinking_tokens: Count
     """Tokens of thinking, at the most, on top of `max_tokens`."""
-    temperature: float = Field(ge=0)
+    temperature: Quantity
     """Of sampling; 0 is always the likeliest token."""
     ignore_eos: bool
     """Whether each answer had exactly `max_tokens` tokens."""
@@ -57,7 +57,7 @@ class Asked(Strict):
     """Who read the answers: the companion, or DSPy (`dspy-2025`, with DSPy's defaults of the time of the paper's runs)."""
     dspy_cache: bool = False
     """Whether an answer of an earlier split was taken for the same request."""
-    timeout_s: float = Field(gt=0)
+    timeout_s: PositiveQuantity
     """Longest time of one answer."""
     dspy_engine: str
     """Which client of DSPy sent the requests."""
@@ -98,15 +98,15 @@ class Run(Strict):
     """The paper's machine, or a name after the hardware that was found."""
     device: Literal["cpu", "cuda"]
     """Where a sentence embedding or a language model was computed."""
-    gpus: int = Field(ge=0)
+    gpus: Count
     """GPUs that the run used."""
-    nodes: int = Field(ge=1)
+    nodes: PositiveCount
     """Computers that the model was spread over."""
-    concurrency: int = Field(ge=1)
+    concurrency: PositiveCount
     """Texts asked at the same time; 1 is sequential."""
     splits: int = Field(ge=1, le=10)
     """Train/test splits that were measured, from the first."""
-    window_s: float = Field(gt=0)
+    window_s: PositiveQuantity
     """Passes repeat until this many seconds are over."""
     served: Served | None = None
     """How a language model was served; null for the other models."""
@@ -121,7 +121,7 @@ class GpuInfo(Strict):
     """What the driver calls this very card."""
     model: str
     """Name of the card."""
-    memory_gb: float = Field(gt=0)
+    memory_gb: PositiveQuantity
     """Its memory."""
 
 
@@ -142,9 +142,9 @@ class Environment(Strict):
     """System and kernel."""
     cpu_model: str
     """As the kernel names it."""
-    cpu_cores: int = Field(ge=1)
+    cpu_cores: PositiveCount
     """Cores that the run may use."""
-    ram_gb: float = Field(gt=0)
+    ram_gb: PositiveQuantity
     """Memory that the run may use."""
     gpus: list[GpuInfo]
     """All GPUs that the driver shows."""
@@ -152,7 +152,7 @@ class Environment(Strict):
     """Version of the GPU driver; null without one."""
     container: str | None
     """Which kind of container it ran in; null for none."""
-    threads: dict[str, int] | None = None
+    threads: dict[str, Count] | None = None
     """Threads that the libraries of the run use, by library."""
     garbage_collection: Literal["before windows, never inside"] | None = None
     """When Python collected its garbage."""

@@ -440,7 +440,7 @@ def test_where_the_paper_is_silent_the_table_says_so(row: str, then: str, here: 
 def test_methods_says_who_reads_the_answers() -> None:
     page = " ".join((ROOT / "book" / "methods.md").read_text(encoding="utf-8").split())
     assert "DSPy writes the prompt and reads the answer" not in page
-    assert "our own rule reads the answer" in page
+    assert "DSPy writes the prompt. Our own rule reads the answer" in page
 
 
 def test_the_numbers_of_the_table_are_the_settings() -> None:
