@@ -113,8 +113,8 @@ def test_without_chromium_there_are_no_images(checkout: Checkout, without_chromi
         "from pathlib import Path\n"
         "from helpers.book import images\n"
         "from helpers.book.analyses import analyse\n"
-        "from helpers.figures.executed import read_shown\n"
-        "print(images.draw([read_shown(file) for file in analyse(['figure_4_nodes'])], Path('images')))\n"
+        "from helpers.figures.executed import read_executed_figure\n"
+        "print(images.draw([read_executed_figure(file) for file in analyse(['figure_4_nodes'])], Path('images')))\n"
     )
     (checkout.root / "draw.py").write_text(script, encoding="utf-8")
     done = checkout.python("draw", env=hiding(checkout, without_chromium))

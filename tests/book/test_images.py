@@ -8,7 +8,7 @@ import pytest
 from helpers.book import images
 from helpers.figures import plotly_json, style
 from helpers.figures.display import SMALL_PX, WIDE_PX
-from helpers.figures.executed import Shown, ShownPanel
+from helpers.figures.executed import ExecutedFigure, ExecutedPanel
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -26,8 +26,8 @@ def chromium():
         pytest.skip("no Chromium: apt-get install chromium")
 
 
-def shown(*panels: ShownPanel) -> Shown:
-    return Shown(
+def shown(*panels: ExecutedPanel) -> ExecutedFigure:
+    return ExecutedFigure(
         name="x",
         label="X",
         kind="figure",
@@ -46,11 +46,11 @@ def shown(*panels: ShownPanel) -> Shown:
     )
 
 
-def panel(name: str, points: int, wide: bool = False) -> ShownPanel:
+def panel(name: str, points: int, wide: bool = False) -> ExecutedPanel:
     figure = go.Figure(go.Scatter(x=list(range(points)), y=list(range(points)), mode="markers", name=name))
     style.layout(figure, height=200)
     plain = plotly_json.plain(figure)
-    return ShownPanel(name=name, title="t", note="n", alt="a", wide=wide, height=200, figure=plain)
+    return ExecutedPanel(name=name, title="t", note="n", alt="a", wide=wide, height=200, figure=plain)
 
 
 def test_every_panel_is_drawn_with_its_marks_and_its_size(tmp_path, chromium):

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.book import analyses, warm_engine
-from helpers.figures.executed import read_shown
+from helpers.figures.executed import read_executed_figure
 from tests.conftest import refusal
 
 
@@ -105,7 +105,7 @@ def test_unknown_name_is_refused_before_anything_runs(sources: Path, tmp_path: P
 
 def test_an_analysis_of_the_project_can_be_read_back(tmp_path: Path) -> None:
     [executed] = analyses.analyse(["table_b1"], tmp_path)
-    shown = read_shown(executed)
+    shown = read_executed_figure(executed)
     assert (shown.name, shown.kind) == ("table_b1", "table")
     assert str(Path.home()) not in executed.read_text(encoding="utf-8")
     assert json.loads(executed.read_text(encoding="utf-8"))["metadata"]["language_info"]["name"] == "python"

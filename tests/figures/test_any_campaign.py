@@ -14,7 +14,7 @@ import pytest
 from helpers.claims import ledger
 from helpers.claims.verdicts import OPEN, OUTCOMES, UNKNOWN, VERDICTS
 from helpers.core import paths
-from helpers.figures.display import Artefact
+from helpers.figures.display import Figure
 from helpers.records.storage import Asked, Component, Counts, Energy, Record, Replies, Served, read_record
 from helpers.results.tables import Tables, load_tables
 from helpers.study.catalogue import study
@@ -261,7 +261,7 @@ BENCHES = {"protocol"}
 @pytest.mark.parametrize("name", sorted(functions().keys() - BENCHES))
 def test_every_page_can_be_drawn(name, tables):
     artefact = functions()[name](tables)
-    assert isinstance(artefact, Artefact)
+    assert isinstance(artefact, Figure)
     assert artefact.name == name
     assert artefact.finding
     assert not re.search(r"\b(nan|inf|None|NaN)\b", f"{artefact.finding} {artefact.note}")

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.core import units
 from helpers.figures.beyond.calculator import calculator
-from helpers.figures.display import Artefact
+from helpers.figures.display import Figure
 from helpers.results.tables import load_tables
 from helpers.statistics import proxy, regression
 from helpers.statistics.estimation import Estimation, estimation
@@ -26,12 +26,12 @@ GERMANY = next(grid for grid in grids().values() if grid.title == "Germany")
 
 
 @pytest.fixture(scope="module")
-def artefact() -> Artefact:
+def artefact() -> Figure:
     return calculator(TABLES)
 
 
 @pytest.fixture(scope="module")
-def page(artefact: Artefact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(artefact: Figure, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("calculator") / "page.html"
     script = (STATIC / "calculator.js").read_text(encoding="utf-8")
     text = f"<!doctype html><meta charset='utf-8'><body>{artefact.body}<script>{script}</script></body>"
@@ -57,7 +57,7 @@ def ask(opened: Any, form: str, **values: object) -> str:
     return str(opened.execute_script(script, form, values))
 
 
-def content(artefact: Artefact) -> dict[str, Any]:
+def content(artefact: Figure) -> dict[str, Any]:
     found = re.search(r'id="calculator-data">(.*?)</script>', artefact.body, flags=re.DOTALL)
     assert found is not None
     return json.loads(found[1])

@@ -15,7 +15,7 @@ from IPython.utils.capture import capture_output
 
 from helpers.core import paths
 from helpers.figures import display, plotly_json, style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.html import Markup, link
 from helpers.records.environment import git_commit, sha256_of
 
@@ -35,15 +35,15 @@ def panel(name: str, *traces: str) -> Panel:
     )
 
 
-def artefact(*panels: Panel, **changes: Any) -> Artefact:
+def artefact(*panels: Panel, **changes: Any) -> Figure:
     data = pd.DataFrame(
         {"model": [HOSTILE, "b"], "wh": [0.1, None], "origin": ["table_b1", paths.relative(RECORD)]}
     )
     values = {"name": "figure_x", "label": "Figure X", "finding": "One < two.", "note": "n", "data": data}
-    return Artefact(**{**values, "function": "helpers.x.y", "panels": panels, **changes})
+    return Figure(**{**values, "function": "helpers.x.y", "panels": panels, **changes})
 
 
-def shown(item: Artefact, monkeypatch: pytest.MonkeyPatch, in_book: bool) -> list[Any]:
+def shown(item: Figure, monkeypatch: pytest.MonkeyPatch, in_book: bool) -> list[Any]:
     """Show it as a cell of a notebook does, and return the outputs."""
     monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
     if in_book:

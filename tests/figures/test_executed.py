@@ -9,7 +9,7 @@ import pytest
 
 from helpers.book.analyses import analyse
 from helpers.figures import plotly_json
-from helpers.figures.executed import fragment_of, read_shown
+from helpers.figures.executed import fragment_of, read_executed_figure
 from helpers.figures.paper.figure_1 import figure_1
 from helpers.figures.paper.table_b1 import table_b1
 from helpers.results.tables import load_tables
@@ -26,7 +26,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_what_was_shown_is_read_back(name, executed):
-    made, found = MAKERS[name](load_tables()), read_shown(executed[name])
+    made, found = MAKERS[name](load_tables()), read_executed_figure(executed[name])
     assert (found.name, found.label, found.kind) == (made.name, made.label, made.kind)
     assert (found.finding, found.note, found.function) == (made.finding, made.note, made.function)
     assert found.body == made.body
@@ -47,5 +47,5 @@ def test_a_notebook_that_was_not_executed_for_the_book_is_named_with_the_remedy(
     file = tmp_path / "figure_x.ipynb"
     output = {"output_type": "display_data", "data": {"text/html": "<p>x</p>"}, "metadata": {}}
     file.write_text(json.dumps({"cells": [{"cell_type": "code", "outputs": [output]}]}), encoding="utf-8")
-    assert "python -m helpers analyse figure_x" in refusal(read_shown, file)
+    assert "python -m helpers analyse figure_x" in refusal(read_executed_figure, file)
     assert fragment_of(file) is None

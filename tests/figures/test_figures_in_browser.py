@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from helpers.book.images import PLOTLY_JS
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.figures.html import ROOT_LINK
 from tests.conftest import ROOT
 from tests.support.browsing import look_at
@@ -71,7 +71,7 @@ def opened(browser: Any, tmp_path: Path) -> Callable[..., Any]:
         Panel("a", "A", "", figure("Traditional", "Other LLM"), "The finding of A", wide=True),
         Panel("b", "B", "", figure("Other LLM", hatch=True), "The finding of B"),
     ]
-    made = Artefact("x", "X", "finding", "note", TABLE, "f", panels).html()
+    made = Figure("x", "X", "finding", "note", TABLE, "f", panels).html()
     (tmp_path / "_images").mkdir()
     for name in "ab":
         drawn = '<svg xmlns="http://www.w3.org/2000/svg" width="720" height="320"><rect width="9" height="9"/></svg>'

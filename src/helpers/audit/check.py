@@ -10,7 +10,7 @@ from helpers.book.analyses import SOURCES, analysis_names
 from helpers.book.quoted_numbers import Number, numbers
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.figures.executed import Shown
+from helpers.figures.executed import ExecutedFigure
 from helpers.records import checksums
 from helpers.records.findings import Finding, Report
 from helpers.results.tables import Tables, load_tables
@@ -92,7 +92,7 @@ def _built_book() -> Path:
 
 
 def _check_artefacts(
-    html: Path, read: dict[str, built_files.Page], shown: dict[str, Shown], report: Report
+    html: Path, read: dict[str, built_files.Page], shown: dict[str, ExecutedFigure], report: Report
 ) -> None:
     _note(report, "plots and downloads", lambda: pages.check_artefacts(html, read, shown))
     _note(
@@ -115,7 +115,7 @@ def _check_manifest(html: Path, read: dict[str, built_files.Page], report: Repor
         _note(report, "entries of the manifest", lambda: integrity.check_content(html, read, written))
 
 
-def _read_shown(html: Path, names: list[str], report: Report) -> dict[str, Shown]:
+def _read_shown(html: Path, names: list[str], report: Report) -> dict[str, ExecutedFigure]:
     """Read the executed analyses; what cannot be read is noted and left out."""
     shown = {}
     for name in names:
@@ -127,7 +127,7 @@ def _read_shown(html: Path, names: list[str], report: Report) -> dict[str, Shown
     return shown
 
 
-def _other_cells(html: Path, shown: dict[str, Shown]) -> list[Finding]:
+def _other_cells(html: Path, shown: dict[str, ExecutedFigure]) -> list[Finding]:
     """Compare text and code of the executed notebooks with their sources."""
     findings = []
     for name in shown:

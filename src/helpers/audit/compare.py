@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
-from helpers.figures.executed import Shown
+from helpers.figures.executed import ExecutedFigure
 
 RELATIVE_TOLERANCE = 1e-9
 _TEXTS = ("label", "kind", "finding", "note", "function", "inputs", "rebuild", "body")
@@ -16,7 +16,7 @@ _TOO_SHORT = 30
 _PANEL_TEXTS = ("title", "note", "alt", "wide", "height")
 
 
-def differences(book: Shown, again: Shown) -> Iterator[str]:
+def differences(book: ExecutedFigure, again: ExecutedFigure) -> Iterator[str]:
     """Say in what an artefact of the book differs from the same made again; commit, date and hashes do not count."""
     for name in _TEXTS:
         if getattr(book, name) != getattr(again, name):

@@ -21,7 +21,7 @@ from helpers.book.run_pages.page import page as run_page
 from helpers.claims.ledger import Assessment, evaluate
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.figures.executed import Shown, fragment_of, without_plots
+from helpers.figures.executed import ExecutedFigure, fragment_of, without_plots
 from helpers.figures.run_addresses import page_of
 from helpers.records.findings import Finding
 from helpers.results.tables import Tables
@@ -91,7 +91,7 @@ def of_runs(records: Iterable[str]) -> Iterator[Expected]:
                 yield Expected(page_of(name), "what it shows of the run", shown, "made from the record")
 
 
-def of_prose(html: Path, tables: Tables, shown: Mapping[str, Shown]) -> Iterator[Expected]:
+def of_prose(html: Path, tables: Tables, shown: Mapping[str, ExecutedFigure]) -> Iterator[Expected]:
     """Give what directives and roles put on the pages of prose: verdicts, figures, findings, tables of the audit."""
     ledger = evaluate(tables)
     trail = read_trail(html / EXECUTED, tables)

@@ -12,7 +12,7 @@ from helpers.book.built_files import Page
 from helpers.book.images import drawn_before
 from helpers.book.quoted_numbers import Number
 from helpers.core import paths
-from helpers.figures.executed import Shown
+from helpers.figures.executed import ExecutedFigure
 from helpers.records.findings import Finding
 
 REBUILD = "build the book again: make book"
@@ -20,7 +20,7 @@ _OUTSIDE = ("http", "https", "mailto", "data", "javascript", "blob")
 
 
 def check_artefacts(
-    html: Path, pages: Mapping[str, Page], shown: Mapping[str, Shown]
+    html: Path, pages: Mapping[str, Page], shown: Mapping[str, ExecutedFigure]
 ) -> tuple[int, list[Finding]]:
     """Compare plots and CSV files with the executed analyses; returns how many, and what is off.
 
@@ -98,7 +98,7 @@ def check_links(html: Path, pages: Mapping[str, Page]) -> tuple[int, list[Findin
     return count, findings
 
 
-def _check_images(folder: Path, item: Shown) -> Iterator[Finding]:
+def _check_images(folder: Path, item: ExecutedFigure) -> Iterator[Finding]:
     """Compare the static images with those drawn from the same plots, where these are still there."""
     for panel in item.panels:
         file, drawn = folder / f"{item.name}-{panel.name}.svg", drawn_before(panel)
@@ -106,7 +106,7 @@ def _check_images(folder: Path, item: Shown) -> Iterator[Finding]:
             yield Finding(paths.relative(file), "not the image drawn from its plot", REBUILD)
 
 
-def _check_csv(file: Path, item: Shown) -> Iterator[Finding]:
+def _check_csv(file: Path, item: ExecutedFigure) -> Iterator[Finding]:
     where = paths.relative(file)
     if not file.is_file():
         yield Finding(where, "missing", REBUILD)

@@ -14,7 +14,7 @@ from helpers.book.manifest import EXECUTED
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.figures.display import METADATA
-from helpers.figures.executed import Shown, fragment_of, read_shown, without_plots
+from helpers.figures.executed import ExecutedFigure, fragment_of, read_executed_figure, without_plots
 from helpers.records.findings import Finding
 
 _COMMIT = r"<dt>Commit</dt><dd>.*?</dd>"
@@ -31,14 +31,14 @@ def check(html: Path, names: Collection[str]) -> tuple[int, list[Finding]]:
     return len(names), findings
 
 
-def read_executed(file: Path) -> Shown:
+def read_executed(file: Path) -> ExecutedFigure:
     """Read the figure or table of an executed analysis, whatever was done to the file.
 
     Raises:
         UserError: one line.
     """
     try:
-        return read_shown(file)
+        return read_executed_figure(file)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(
             f"{paths.relative(file)}: holds no figure or table: {error}".splitlines()[0]

@@ -12,7 +12,7 @@ from helpers.book.sphinx_build import build_html
 from helpers.book.trimming import trim
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.figures.executed import Shown, read_shown
+from helpers.figures.executed import ExecutedFigure, read_executed_figure
 from helpers.publish import describe_book
 from helpers.records.storage import RECORD, read_records
 from helpers.results.tables import load_tables
@@ -68,9 +68,9 @@ def has_static_images() -> bool:
     return any((HTML / "_images").glob("*.svg"))
 
 
-def _shown() -> list[Shown]:
+def _shown() -> list[ExecutedFigure]:
     """Read what the executed analyses show."""
-    return [read_shown(file) for file in sorted(paths.STAGING.glob("notebooks/analysis/*.ipynb"))]
+    return [read_executed_figure(file) for file in sorted(paths.STAGING.glob("notebooks/analysis/*.ipynb"))]
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from helpers.claims.verdicts import DEPENDS, FAILS, HOLDS, OPEN, ROUNDED, VERDIC
 from helpers.core.errors import UserError, nearest
 from helpers.core.paths import relative
 from helpers.figures.beyond.claims import SIGNS, page_title, places, verdict_html
-from helpers.figures.executed import read_shown
+from helpers.figures.executed import read_executed_figure
 from helpers.figures.html import link, page_link
 from helpers.results.tables import load_tables
 
@@ -169,7 +169,7 @@ class ShowFinding(SphinxRole):  # type: ignore[misc]
             return [nodes.literal(text=self.text)], []
         self.env.note_dependency(str(file))
         try:
-            return [nodes.Text(read_shown(file).finding)], []
+            return [nodes.Text(read_executed_figure(file).finding)], []
         except UserError:  # built without executing: the figures say so as well
             return [nodes.Text("This is found when the notebooks are executed.")], []
 

@@ -17,7 +17,7 @@ import plotly
 
 from helpers.core import paths
 from helpers.figures.display import SMALL_PX, WIDE_PX
-from helpers.figures.executed import Shown, ShownPanel
+from helpers.figures.executed import ExecutedFigure, ExecutedPanel
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 CACHE = paths.BUILD / "images"
@@ -29,7 +29,7 @@ _START_S, _IMAGE_S = 60, 10
 """How long to wait for a browser, and for each image."""
 
 
-def draw(shown: Iterable[Shown], folder: Path) -> set[str]:
+def draw(shown: Iterable[ExecutedFigure], folder: Path) -> set[str]:
     """Write `ARTEFACT-PANEL.svg` for every panel; returns the names of the files written.
 
     Where there is no Chromium, only images that were drawn before are written; a browser that is there and
@@ -48,7 +48,7 @@ def draw(shown: Iterable[Shown], folder: Path) -> set[str]:
     return drawn
 
 
-def drawn_before(panel: ShownPanel) -> Path | None:
+def drawn_before(panel: ExecutedPanel) -> Path | None:
     """Return the image of a panel among those that were drawn; None where it is not there (any more)."""
     file = CACHE / f"{_key(panel)}.svg"
     return file if file.is_file() else None
@@ -61,7 +61,7 @@ def has_browser() -> bool:
     return Chromium.find_browser(skip_local=False) is not None
 
 
-async def _draw(panels: Mapping[Path, ShownPanel]) -> None:
+async def _draw(panels: Mapping[Path, ExecutedPanel]) -> None:
     import choreographer  # noqa: PLC0415  (slow, and only where something is to be drawn)
 
     logging.getLogger("choreographer").setLevel(logging.CRITICAL)
@@ -77,7 +77,7 @@ async def _draw(panels: Mapping[Path, ShownPanel]) -> None:
         print(f"no static images: Chromium does not work here ({type(error).__name__})", file=sys.stderr)
 
 
-async def _draw_in_tab(browser: Any, page: Path, waiting: list[tuple[Path, ShownPanel]]) -> None:
+async def _draw_in_tab(browser: Any, page: Path, waiting: list[tuple[Path, ExecutedPanel]]) -> None:
     """Draw what waits, one after the other, in a tab that loads Plotly once."""
     tab = await browser.create_tab(page.as_uri())
     while not await _evaluate(tab, 'document.readyState === "complete" && "Plotly" in window'):
@@ -108,11 +108,11 @@ async def _evaluate(tab: Any, expression: str) -> Any:
     return answer["result"]["value"]
 
 
-def _size_px(panel: ShownPanel) -> dict[str, int]:
+def _size_px(panel: ExecutedPanel) -> dict[str, int]:
     return {"width": WIDE_PX if panel.wide else SMALL_PX, "height": panel.height}
 
 
-def _key(panel: ShownPanel) -> str:
+def _key(panel: ExecutedPanel) -> str:
     drawn_from = [panel.figure["data"], panel.figure["layout"], _size_px(panel)]
     drawn_from += [metadata.version("plotly"), _DRAW]
     return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()

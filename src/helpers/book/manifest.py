@@ -11,7 +11,7 @@ from helpers.book import built_files
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.core.validation import Strict, parse_json
-from helpers.figures.executed import Shown, read_shown
+from helpers.figures.executed import ExecutedFigure, read_executed_figure
 from helpers.figures.run_addresses import page_of
 from helpers.records import checksums
 from helpers.records.environment import git_commit, git_dirty, sha256_of
@@ -135,9 +135,9 @@ def sealed(manifest: Manifest) -> Manifest:
     )
 
 
-def shown(html: Path) -> list[Shown]:
+def shown(html: Path) -> list[ExecutedFigure]:
     """Read the figures and tables back from the executed analyses that the book holds."""
-    return [read_shown(file) for file in sorted((html / EXECUTED).glob("*.ipynb"))]
+    return [read_executed_figure(file) for file in sorted((html / EXECUTED).glob("*.ipynb"))]
 
 
 def sources() -> dict[str, str]:
@@ -164,7 +164,7 @@ def plot_sha256(figure: dict[str, Any]) -> str:
     return _digest(json.dumps(figure, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 
 
-def _figure(html: Path, item: Shown) -> Figure:
+def _figure(html: Path, item: ExecutedFigure) -> Figure:
     notebook = f"notebooks/analysis/{item.name}"
     return Figure(
         label=item.label,

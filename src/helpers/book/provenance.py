@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 from helpers.book.provenance_trail import Trail, read_trail
 from helpers.core.errors import UserError, nearest
 from helpers.figures.display import html_table
-from helpers.figures.executed import Shown
+from helpers.figures.executed import ExecutedFigure
 from helpers.figures.html import FUNCTION_LINK, ROOT_LINK, Markup, link, page_link
 from helpers.figures.run_addresses import page_of
 from helpers.records.findings import short
@@ -139,16 +139,16 @@ def _fold(noun: str, items: Iterable[str]) -> Markup:
     return Markup(f"<details><summary>{count}</summary><ul>{entries}</ul></details>")
 
 
-def _plain(item: Shown) -> list[str]:
+def _plain(item: ExecutedFigure) -> list[str]:
     return [name for name in item.inputs if name not in item.records]
 
 
-def _notebook(item: Shown) -> str:
+def _notebook(item: ExecutedFigure) -> str:
     file = f"notebooks/analysis/{item.name}.ipynb"
     return f'<a href="{ROOT_LINK}_sources/{file}" download>{item.name}.ipynb</a>'
 
 
-def _function(item: Shown) -> str:
+def _function(item: ExecutedFigure) -> str:
     name = html.escape(item.function)
     return f'<a href="{FUNCTION_LINK}{name}"><code>{name.rpartition(".")[2]}()</code></a>'
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.core import paths
-from helpers.figures.executed import Shown, read_shown
+from helpers.figures.executed import ExecutedFigure, read_executed_figure
 from helpers.records.storage import Environment, Record, read_record
 from helpers.results.tables import Tables
 
@@ -14,7 +14,7 @@ from helpers.results.tables import Tables
 class Trail:
     """Figures and tables, runs and environments, and which of them belong together."""
 
-    shown: Mapping[str, Shown]
+    shown: Mapping[str, ExecutedFigure]
     """Figures and tables by name."""
     runs: Mapping[str, Record]
     """By the record as seen from the root of the project."""
@@ -39,7 +39,7 @@ class Trail:
                 found.append(record.environment)
         return found
 
-    def users(self, file: str) -> list[Shown]:
+    def users(self, file: str) -> list[ExecutedFigure]:
         """Return the figures and tables that are computed from a file."""
         return [item for item in self.shown.values() if file in item.inputs]
 
@@ -51,13 +51,17 @@ def read_trail(executed: Path, tables: Tables) -> Trail:
         executed: the folder.
         tables: the results tables, which say what runs there are.
     """
-    shown = [read_shown(file) for file in sorted(executed.glob("[!.]*.ipynb")) if ".partial" not in file.name]
+    shown = [
+        read_executed_figure(file)
+        for file in sorted(executed.glob("[!.]*.ipynb"))
+        if ".partial" not in file.name
+    ]
     rows = tables.results[tables.results["source"] != "published"]
     runs = {name: read_record(paths.ROOT / name) for name in map(str, rows["origin"])}
     return Trail({item.name: item for item in sorted(shown, key=_place)}, runs)
 
 
-def _place(item: Shown) -> tuple[int, str]:
+def _place(item: ExecutedFigure) -> tuple[int, str]:
     """Put the paper's figures first, then its tables, then what this book adds."""
     kinds = ("Figure ", "Table ")
     return next((i for i, kind in enumerate(kinds) if item.label.startswith(kind)), len(kinds)), item.label

@@ -54,7 +54,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Artefact:
+class Figure:
     """A figure or a table of the book: what it says, what it is drawn from, how to rebuild it."""
 
     name: str
@@ -233,7 +233,7 @@ def _panel(artefact: str, panel: Panel) -> str:
     )
 
 
-def _data_table(artefact: Artefact) -> str:
+def _data_table(artefact: Figure) -> str:
     table = html_table(artefact.data, f"Data of {artefact.label}")
     return f'<details class="figure-data"><summary>Data of this figure</summary>{table}</details>'
 

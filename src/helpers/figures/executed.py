@@ -14,7 +14,7 @@ from helpers.figures.source_panel import is_record
 _PLOT = r'(<script type="application/json" class="plotly-figure">)(.*?)(</script>)'
 
 
-class ShownPanel(Strict):
+class ExecutedPanel(Strict):
     """One plot of a figure."""
 
     name: str
@@ -28,7 +28,7 @@ class ShownPanel(Strict):
     """Plotly's `data`, `layout` and `config`, as the page has them."""
 
 
-class Shown(Strict):
+class ExecutedFigure(Strict):
     """A figure or a table as the executed notebook holds it."""
 
     name: str
@@ -49,10 +49,10 @@ class Shown(Strict):
     data_csv: str
     body: str
     """HTML below the plots."""
-    panels: tuple[ShownPanel, ...]
+    panels: tuple[ExecutedPanel, ...]
 
 
-def read_shown(notebook: Path) -> Shown:
+def read_executed_figure(notebook: Path) -> ExecutedFigure:
     """Read the artefact of an executed analysis notebook.
 
     Raises:
@@ -86,12 +86,12 @@ def _outputs(notebook: Path) -> list[dict[str, Any]]:
     return [output for cell in document["cells"] for output in cell.get("outputs", [])]
 
 
-def _shown(found: dict[str, Any], fragment: str) -> Shown:
+def _shown(found: dict[str, Any], fragment: str) -> ExecutedFigure:
     figures = [json.loads(found[1]) for found in re.findall(_PLOT, fragment, re.DOTALL)]
     panels = [{**panel, "figure": figure} for panel, figure in zip(found["panels"], figures, strict=True)]
     body = re.search(r"<!-- body -->(.*?)<!-- end of body -->", fragment, re.DOTALL)
     inputs = found["inputs"]
-    return Shown.model_validate(
+    return ExecutedFigure.model_validate(
         {
             **found,
             "inputs": tuple(inputs),

@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.figures.executed import Shown, read_shown
+from helpers.figures.executed import ExecutedFigure, read_executed_figure
 from helpers.publish.citation import citation
 from helpers.publish.run_actions import add_run, data_of, parameters, tool
 from helpers.publish.run_crate import METADATA, Crate
@@ -113,7 +113,7 @@ def describe_book_crate(html: Path) -> Path:
         raise UserError(
             f"{paths.relative(html / _EXECUTED)}: expected the executed analyses, found none; build the book first"
         )
-    pages = [_add_analysis(crate, notebook, read_shown(notebook)) for notebook in executed]
+    pages = [_add_analysis(crate, notebook, read_executed_figure(notebook)) for notebook in executed]
     front = crate.file("index.html", "Front page of the book")
     for name, title in _DESCRIPTIONS.items():
         crate.file(name, title)
@@ -193,7 +193,7 @@ def _results(crate: Crate, html: Path) -> list[Any]:
     return [crate.dataset("results", packages().results.title, [*files, described])]
 
 
-def _add_analysis(crate: Crate, notebook: Path, shown: Shown) -> Any:
+def _add_analysis(crate: Crate, notebook: Path, shown: ExecutedFigure) -> Any:
     """Describe an analysis: from which files which figure or table was made; returns its page."""
     executed = crate.file(f"{_EXECUTED}/{notebook.name}", f"{shown.label}: executed notebook")
     page = crate.file(f"notebooks/analysis/{shown.name}.html", f"{shown.label}: {shown.finding}")

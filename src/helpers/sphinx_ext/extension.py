@@ -27,7 +27,7 @@ from helpers.sphinx_ext import mathml
 LOGGER = getLogger(__name__)
 
 
-class ShowArtefact(SphinxDirective):  # type: ignore[misc]
+class ShowFigure(SphinxDirective):  # type: ignore[misc]
     """`{artefact} NAME`: show on a page what the analysis notebook NAME made; `:panel:` takes one panel of it.
 
     `:brief:` is a height in pixels: only legend and plot are shown, with a link to the whole.
@@ -69,7 +69,7 @@ class ShowNumber(SphinxRole):  # type: ignore[misc]
 
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
-    app.add_directive("artefact", ShowArtefact)
+    app.add_directive("artefact", ShowFigure)
     app.add_directive(DIRECTIVE, ShowTrail)
     app.add_role("number", ShowNumber())
     mathml.setup(app)

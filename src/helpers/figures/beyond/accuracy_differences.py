@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from helpers.figures import style
 from helpers.figures.beyond import accuracy_tables
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
 from helpers.statistics import accuracy_gaps as gaps
@@ -20,7 +20,7 @@ _OFFSET = 0.17
 """Published above, measured below the line of a model."""
 
 
-def accuracy_differences(tables: Tables) -> Artefact:
+def accuracy_differences(tables: Tables) -> Figure:
     """Set every accuracy gap beside its noise.
 
     Published accuracies are means over 10 splits without a spread: the standard error of a difference follows from
@@ -30,7 +30,7 @@ def accuracy_differences(tables: Tables) -> Artefact:
     published = _published(tables.results)
     measured = _measured(tables.split_results)
     told = published["verdict"].value_counts()
-    return Artefact(
+    return Figure(
         name="accuracy_differences",
         label="Accuracy gaps and their noise",
         finding=(

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import in_the_studys_order
 from helpers.results.tables import Tables
@@ -24,7 +24,7 @@ _PLACES = {"least energy": "middle right", "most accurate": "middle left"}
 _OFFSET = 0.2
 
 
-def break_even(tables: Tables) -> Artefact:
+def break_even(tables: Tables) -> Figure:
     """Divide the training energy of our runs by what a text saves against a published LLM.
 
     Training: the mean over the splits of a measured run (`train_wh`). Saved: energy per text of the LLM as
@@ -32,7 +32,7 @@ def break_even(tables: Tables) -> Artefact:
     splits of the run and the rounding of the printed energy.
     """
     data = _comparisons(tables.results)
-    return Artefact(
+    return Figure(
         name="break_even",
         label="Break-even of training",
         finding=_finding(data),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.core import units
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.paper.table_b2 import node_power, pairs
 from helpers.results.accounting import TITLES as ACCOUNTING
 from helpers.results.tables import Tables, in_paper_mode
@@ -23,7 +23,7 @@ _FEW_MODELS = 2
 """With so few models, an interval from models left out has next to no degrees of freedom."""
 
 
-def calculator(tables: Tables) -> Artefact:
+def calculator(tables: Tables) -> Figure:
     """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
     results = in_paper_mode(tables.results)
     fits = list(_fits(results, tables.printed))
@@ -34,7 +34,7 @@ def calculator(tables: Tables) -> Artefact:
         "models": models.drop(columns=["origin"]).to_dict("records"),
     }
     runs = sum(fit["runs"] for fit in fits)
-    return Artefact(
+    return Figure(
         name="calculator",
         label="Calculator",
         finding=f"Energy from a duration, from {runs} runs in {len(fits)} groups, and the models that meet your wishes.",

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from helpers.core import units
 from helpers.core.paths import relative
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables, in_paper_mode
@@ -20,7 +20,7 @@ HOME = "germany"
 """The grid of the paper's machines: the marks of the figure."""
 
 
-def carbon(tables: Tables) -> Artefact:
+def carbon(tables: Tables) -> Figure:
     """Multiply the energy per text by the carbon intensity of each grid in `data/study/grids.yaml`.
 
     FKTG as published (Table B1, energies below 1 Wh from Figure 1), and every measured run. Operation only:
@@ -30,7 +30,7 @@ def carbon(tables: Tables) -> Artefact:
     known = grids()
     published = data[data["source"] == "published"]
     measured = data[data["source"] != "published"]
-    return Artefact(
+    return Figure(
         name="carbon",
         label="CO2e per 1000 texts",
         finding=_finding(published, known),

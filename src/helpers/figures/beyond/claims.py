@@ -23,7 +23,7 @@ from helpers.claims.verdicts import (
 )
 from helpers.core import units
 from helpers.core.paths import relative
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.html import Markup, page_link
 from helpers.results.tables import Tables
 
@@ -42,12 +42,12 @@ SIGNS = {
 _KINDS: dict[Kind, str] = {"number": "", "at_least": "≥ ", "at_most": "≤ ", "above": "> ", "below": "< "}
 
 
-def claims(tables: Tables) -> Artefact:
+def claims(tables: Tables) -> Figure:
     """Show the ledger for the published values, and for each campaign what can be tested with it."""
     ledger, campaigns = evaluate(tables), evaluate_campaigns(tables)
     everything = [*ledger, *(item for found in campaigns.values() for item in found)]
     origins = {use.origin for item in everything for use in item.uses}
-    return Artefact(
+    return Figure(
         name="claims",
         label="Claim ledger",
         finding=_finding(ledger, campaigns, counts.count_rerun_llms(tables)),

@@ -10,7 +10,7 @@ from helpers.core import units
 from helpers.figures.beyond import concurrency_panels, concurrency_tables
 from helpers.figures.beyond.concurrency_panels import ACCURACY, ENERGY, SPEED, Series
 from helpers.figures.beyond.sequential_settings import SETTINGS, said
-from helpers.figures.display import Artefact
+from helpers.figures.display import Figure
 from helpers.figures.plots import bars, scatter
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
@@ -49,7 +49,7 @@ _COLUMNS = (
 )
 
 
-def concurrency(tables: Tables) -> Artefact:
+def concurrency(tables: Tables) -> Figure:
     """Show energy per text, texts per second and accuracy against concurrency, published and measured.
 
     The paper prints no concurrency; its runs stand beside what the hardware allows at best with all texts together.
@@ -58,7 +58,7 @@ def concurrency(tables: Tables) -> Artefact:
     rows = with_rates(tables.results[tables.results["family"] != "Traditional"])
     published, swept = published_rows(rows), swept_rows(rows)
     finding = _finding(published, swept)
-    return Artefact(
+    return Figure(
         name="concurrency",
         label="Energy, time and accuracy against concurrency",
         finding=finding,

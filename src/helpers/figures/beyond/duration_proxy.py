@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from helpers.core import units
 from helpers.figures import style
 from helpers.figures.beyond.duration_proxy_tables import Case, estimators, negative, robustness
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.results.tables import Tables, in_paper_mode
 from helpers.statistics import diagnostics, proxy, regression
 from helpers.statistics.proxy import (
@@ -30,7 +30,7 @@ _GOOD_PERCENT = 20.0
 """Up to this median error duration is said to tell the energy; the limit is ours."""
 
 
-def duration_proxy(tables: Tables) -> Artefact:
+def duration_proxy(tables: Tables) -> Figure:
     """Show how far three estimators are off on Capella, in sample and for a model left out, and what decides the fit.
 
     The same for each campaign and machine with enough runs whose energy was measured.
@@ -39,7 +39,7 @@ def duration_proxy(tables: Tables) -> Artefact:
     published = _case("published", "Capella, published", points, EQUATION_2)
     measured, few = _measured(in_paper_mode(tables.results))
     cases = [published, *measured]
-    return Artefact(
+    return Figure(
         name="duration_proxy",
         label="Diagnostics",
         finding=verdict(published.errors),

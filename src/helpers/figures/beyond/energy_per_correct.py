@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import dots, scatter
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable, folded
@@ -31,7 +31,7 @@ _EVERY = 3
 """Decades between two labels of the energy axes."""
 
 
-def energy_per_correct(tables: Tables) -> Artefact:
+def energy_per_correct(tables: Tables) -> Figure:
     """Show Wh / (texts x accuracy) of every comparable run, per dataset.
 
     Published values have the interval that rounding and reading leave; measured ones a percentile bootstrap
@@ -39,7 +39,7 @@ def energy_per_correct(tables: Tables) -> Artefact:
     """
     data = _with_costs(comparable(tables), tables.split_results)[_COLUMNS]
     datasets = [name for name in study().datasets if name in set(data["dataset"])]
-    return Artefact(
+    return Figure(
         name="energy_per_correct",
         label="Energy per correct answer",
         finding=_finding(data),

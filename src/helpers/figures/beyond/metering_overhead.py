@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import tables as parts
 from helpers.results.overhead import (
     GOAL_PERCENT,
@@ -44,7 +44,7 @@ _APART = 0.045
 _NONE = "No bench of the meter has been run yet: make bench-meter."
 
 
-def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str, GpuBench]] = ()) -> Artefact:
+def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str, GpuBench]] = ()) -> Figure:
     """Show the benches of the meter (`helpers.results.overhead`), each with the path of its file.
 
     What each tool reports of a pass, by the length of the task, relative to the long run of the same task by
@@ -57,7 +57,7 @@ def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str,
     body += "".join(_gpu(bench) for _, bench in gpus) or parts.paragraph(
         "Counter, power time line and CodeCarbon on a GPU have not been compared yet: make bench-gpu-meter."
     )
-    return Artefact(
+    return Figure(
         name="protocol",
         label="Benches of the meter",
         finding=_finding([bench for _, bench in meters]),

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.figures.beyond import one_text_panel, one_text_reasons
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
@@ -34,7 +34,7 @@ _COLUMNS = (
 _INPUTS = ("inferred_b3_gpu_counts", "data/study/gpus.yaml", "data/study/models.yaml")
 
 
-def one_text_at_a_time(tables: Tables) -> Artefact:
+def one_text_at_a_time(tables: Tables) -> Figure:
     """Bound the tokens of an answer that fit into each published duration, and compare them with DSPy's template.
 
     `helpers.statistics.bandwidth_bound` has the bound and its source; the runs are those of Tables B1 to B3 and of
@@ -43,7 +43,7 @@ def one_text_at_a_time(tables: Tables) -> Artefact:
     runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
     lacking = runs[runs["verdict"] != POSSIBLE]
     finding = _finding(runs)
-    return Artefact(
+    return Figure(
         name="one_text_at_a_time",
         label="One text at a time",
         finding=finding,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from helpers.core import paths, units
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.html import external
 from helpers.figures.plots import dots, scatter
 from helpers.figures.plots import tables as parts
@@ -28,7 +28,7 @@ _GPU_ONLY = "triangle-up"
 _ROW_PX = 21
 
 
-def other_studies(tables: Tables) -> Artefact:
+def other_studies(tables: Tables) -> Figure:
     """Show Wh per 1000 texts of the paper's runs, of ours and of other studies on one axis.
 
     Each mark says what is counted: CPU, GPU and memory, or the GPU only; the GPU alone is shown for
@@ -38,7 +38,7 @@ def other_studies(tables: Tables) -> Artefact:
     ours = _runs(comparable(tables))
     data = pd.concat([ours, _others(figures)], ignore_index=True)
     finding = _finding(data)
-    return Artefact(
+    return Figure(
         name="other_studies",
         label="Other studies",
         finding=finding,

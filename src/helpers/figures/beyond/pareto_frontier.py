@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from helpers.figures import style
 from helpers.figures.beyond import pareto_tables
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable
@@ -30,7 +30,7 @@ _CLEAR_PX = 8
 PUBLISHED, MEASURED = "published", "measured"
 
 
-def frontier(tables: Tables) -> Artefact:
+def frontier(tables: Tables) -> Figure:
     """Find the frontier of every dataset, among the published runs and, apart from them, among those of a campaign.
 
     Membership of published runs is `certain` or `possible`, after rounding and limits; that of measured ones
@@ -38,7 +38,7 @@ def frontier(tables: Tables) -> Artefact:
     """
     rows = _judged(_as_read(comparable(tables)), tables.split_results)
     published, measured = (rows[(rows["source"] == "published") == flag] for flag in (True, False))
-    return Artefact(
+    return Figure(
         name="frontier",
         label="Accuracy-energy frontier",
         finding=_finding(published),

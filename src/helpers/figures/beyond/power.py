@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from helpers.core import paths
 from helpers.figures import style
 from helpers.figures.beyond import power_claims, power_tables
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import in_the_studys_order
 from helpers.results.tables import Tables, in_paper_mode
@@ -22,7 +22,7 @@ CONSTANT_P = 0.05
 """Below this probability the powers of a component are not called one constant."""
 
 
-def power_decomposition(tables: Tables) -> Artefact:
+def power_decomposition(tables: Tables) -> Figure:
     """Read the powers behind Figure 2, and count the energies again under other rules.
 
     CPU and memory: energy of Figure 2 over duration of Table B1. GPUs: what the constants leave of the average
@@ -41,7 +41,7 @@ def power_decomposition(tables: Tables) -> Artefact:
     change = power.rank_change(minimal["total"], minimal["gpu_inferred"])
     measured = power.measured_under_rules(in_paper_mode(tables.results))
     data = _data(read, per_gpu, runs, measured)
-    return Artefact(
+    return Figure(
         name="power_decomposition",
         label="Power behind Figure 2",
         finding=_finding(found, change, runs),

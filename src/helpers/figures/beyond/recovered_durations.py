@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import dots
 from helpers.results.tables import Tables
 from helpers.statistics import inverse_regression, regression
@@ -22,7 +22,7 @@ _LOG_S = (0, 4)
 """Decades of the duration axes, in s."""
 
 
-def recovered_durations(tables: Tables) -> Artefact:
+def recovered_durations(tables: Tables) -> Figure:
     """Recover the durations of the LLM runs of Tables B4 and B5, and try the same on FKTG, where they are printed.
 
     Everything here is inferred, from printed energies, Table B6 and the minimal GPU counts of Table B1.
@@ -40,7 +40,7 @@ def recovered_durations(tables: Tables) -> Artefact:
     llms = inferred[inferred["family"] != "Traditional"]
     checked = data[(data["dataset"] == CHECK) & (data["family"] != "Traditional")]
     finding = _finding(inferred, llms)
-    return Artefact(
+    return Figure(
         name="recovered_durations",
         label="Recovered durations",
         finding=finding,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.core.errors import UserError
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.results.accounting import TITLES as ACCOUNTING
 from helpers.results.tables import Tables, in_paper_mode
 from helpers.statistics import regression, robustness
@@ -16,7 +16,7 @@ from helpers.statistics.regression import TITLES, Fit, PrintedFit
 from helpers.study.catalogue import study
 
 
-def table_3(tables: Tables) -> Artefact:
+def table_3(tables: Tables) -> Figure:
     """Show Table 3 as printed beside the refit on what can be recovered, with the distance in standard errors."""
     machines = list(tables.printed["table_3_regression_fktg"]["machine"].unique())
     printed = {name: regression.printed_fit(tables.printed, machine=name) for name in machines}
@@ -35,7 +35,7 @@ def table_3(tables: Tables) -> Artefact:
         if "capella" in complete
         else "The published points are too few for a refit on any machine."
     )
-    return Artefact(
+    return Figure(
         name="table_3_regression",
         label="Table 3",
         finding=finding,
@@ -52,7 +52,7 @@ def table_3(tables: Tables) -> Artefact:
     )
 
 
-def table_b6(tables: Tables) -> Artefact:
+def table_b6(tables: Tables) -> Figure:
     """Show Table B6 as printed; the paper prints no durations of these runs, so only our runs can be fitted."""
     datasets = list(tables.printed["table_b6_regression"]["dataset"].unique())
     printed = {name: regression.printed_fit(tables.printed, dataset=name) for name in datasets}
@@ -61,7 +61,7 @@ def table_b6(tables: Tables) -> Artefact:
         " or more" if any(fit.r2 > smallest for fit in printed.values()) else ""
     )
     rounded = f"Every R² is printed as {printed_as}, which is {smallest - 0.0005:.4f} or more before rounding"
-    return Artefact(
+    return Figure(
         name="table_b6_regression",
         label="Table B6",
         finding=f"{rounded}. {_constants(printed)}",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.core import paths
 from helpers.figures.beyond import llm_runs
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.html import link
 from helpers.figures.run_addresses import page_of
 from helpers.metering.record_versions import check_counts, checks_in_words, is_older
@@ -15,7 +15,7 @@ from helpers.records.storage import Environment, Record, read_record
 from helpers.results.tables import Tables
 
 
-def runs(tables: Tables) -> Artefact:
+def runs(tables: Tables) -> Figure:
     """List all measured runs with commit, machine and failed checks, and all records that were refused.
 
     Runs of language models follow with what only they have: how they were served and asked, tokens, failures.
@@ -26,7 +26,7 @@ def runs(tables: Tables) -> Artefact:
     data = pd.DataFrame(found, columns=list(_COLUMNS))
     failed = int((data["checks_failed"] != "").sum())
     asked = int((data["family"] != "Traditional").sum())
-    return Artefact(
+    return Figure(
         name="runs",
         label="List of runs",
         finding=(

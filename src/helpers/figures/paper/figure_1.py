@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.core import units
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.results.tables import Tables
 from helpers.statistics import selection
@@ -20,7 +20,7 @@ _ROOM = 0.2
 _LEAST_SPAN = 0.2
 
 
-def figure_1(tables: Tables) -> Artefact:
+def figure_1(tables: Tables) -> Figure:
     """Draw Figure 1 from the results table: FKTG as published, the public datasets with what was measured.
 
     Capella, one node, minimal number of GPUs (Table B1) for the published rows; every measured row of the
@@ -37,7 +37,7 @@ def figure_1(tables: Tables) -> Artefact:
         f"the one with the most energy, {model_title(most['model'])}, needs {units.energy(most['energy_wh'])} "
         f"{'and is less accurate' if most['accuracy'] < best['accuracy'] else 'and is as accurate'}."
     )
-    return Artefact(
+    return Figure(
         name="figure_1_accuracy_energy",
         label="Figure 1",
         finding=finding,

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import bars
 from helpers.records.storage import Method
 from helpers.results.tables import Tables, in_paper_mode
@@ -33,7 +33,7 @@ _METHODS: dict[Method, str] = {
 }
 
 
-def figure_2(tables: Tables) -> Artefact:
+def figure_2(tables: Tables) -> Figure:
     """Draw the energy by component: the published runs by family, as in print, and every campaign.
 
     A component that was estimated, or probably was, is hatched.
@@ -42,7 +42,7 @@ def figure_2(tables: Tables) -> Artefact:
     published, measured = (data[(data["source"] == "published") == yes] for yes in (True, False))
     constant = _cpu_constant(tables)
     finding = _finding(published, constant is not None)
-    return Artefact(
+    return Figure(
         name="figure_2_components",
         label="Figure 2",
         finding=finding,

@@ -8,19 +8,19 @@ from itertools import pairwise
 import pandas as pd
 
 from helpers.claims.verdicts import DEPENDS
-from helpers.figures.display import Artefact
+from helpers.figures.display import Figure
 from helpers.figures.plots import bars
 from helpers.figures.plots.ledger_entry import assessed
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, study
 
 
-def figure_3(tables: Tables) -> Artefact:
+def figure_3(tables: Tables) -> Figure:
     """Draw every LLM that ran on one node of a machine with several numbers of GPUs, published and measured."""
     rows = _rows(tables.results)
     found = steps(rows)
     finding = _finding(found)
-    return Artefact(
+    return Figure(
         name="figure_3_gpus",
         label="Figure 3",
         finding=finding,

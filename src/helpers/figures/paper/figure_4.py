@@ -2,18 +2,18 @@
 
 import pandas as pd
 
-from helpers.figures.display import Artefact
+from helpers.figures.display import Figure
 from helpers.figures.plots import bars
 from helpers.figures.plots.ledger_entry import assessed
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title
 
 
-def figure_4(tables: Tables) -> Artefact:
+def figure_4(tables: Tables) -> Figure:
     """Draw every LLM that ran with the same number of GPUs on one node and on several, published and measured."""
     rows = _rows(tables.results)
     finding = _finding(rows)
-    return Artefact(
+    return Figure(
         name="figure_4_nodes",
         label="Figure 4",
         finding=finding,

@@ -8,7 +8,7 @@ import html
 import pandas as pd
 
 from helpers.figures.beyond import one_text_reasons
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import bars
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, paper_machines, study
@@ -19,7 +19,7 @@ _TABLE = {"duration_s": "duration (s)", "energy_wh": "energy (Wh)"}
 _OTHER = {"duration_s": "energy_wh", "energy_wh": "duration_s"}
 
 
-def figure_5(tables: Tables) -> Artefact:
+def figure_5(tables: Tables) -> Figure:
     """Draw every LLM that ran with as many GPUs of different models on one node, published and measured.
 
     A table below shows the bars of the printed figure beside Table B3, which tells its labels apart.
@@ -30,7 +30,7 @@ def figure_5(tables: Tables) -> Artefact:
     finding = (
         f"{_finding(rows)}{'; the published figure swaps its row labels' if _swapped(compared) else ''}."
     )
-    return Artefact(
+    return Figure(
         name="figure_5_gpu_models",
         label="Figure 5",
         finding=finding,

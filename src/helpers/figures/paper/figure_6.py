@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
-from helpers.figures.display import Artefact, Panel, html_table
+from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.hover import hover_text
 from helpers.results.tables import Tables, in_paper_mode
 from helpers.statistics import regression
@@ -23,7 +23,7 @@ _DATA = [
 ]
 
 
-def figure_6(tables: Tables) -> Artefact:
+def figure_6(tables: Tables) -> Figure:
     """Draw Figure 6: FKTG on one Capella node on linear axes as in print, and on logarithmic axes with our runs.
 
     The lines are least squares per number of GPUs, fitted to the points that can be recovered; the bands
@@ -43,7 +43,7 @@ def figure_6(tables: Tables) -> Artefact:
         f"{LONG_S:.0f} s, where its constant weighs most, it misses half of the runs by "
         f"{_median_error(published[published['duration_s'] < LONG_S], fits):.0f} % or more."
     )
-    return Artefact(
+    return Figure(
         name="figure_6_duration_energy",
         label="Figure 6",
         finding=finding,

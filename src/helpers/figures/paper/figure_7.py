@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from helpers.figures.display import Artefact, Panel
+from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.figures.plots.comparable import comparable
 from helpers.figures.plots.tables import times
@@ -19,7 +19,7 @@ HIGHEST = 3
 _HEIGHT = 440
 
 
-def figure_7(tables: Tables) -> Artefact:
+def figure_7(tables: Tables) -> Figure:
     """Draw Figure 7: the models with the three highest accuracies of a dataset, ties included, and Linear Embedding.
 
     The rule is applied to the published accuracies as printed (Tables B4 and B5, Capella, one node). Every
@@ -33,7 +33,7 @@ def figure_7(tables: Tables) -> Artefact:
     energy = chosen["energy_wh"].dropna()
     decades = math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
     axes = scatter.Axes((left, 1.0), decades)
-    return Artefact(
+    return Figure(
         name="figure_7_other_datasets",
         label="Figure 7",
         finding=_finding(published),

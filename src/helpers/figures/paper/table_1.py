@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 
 from helpers.core import paths, units
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.records.storage import read_record
 from helpers.results.tables import Tables
 from helpers.study.catalogue import LanguageModel, MinimumGpus, model_title, paper_machines, study
 
 
-def table_1(tables: Tables) -> Artefact:
+def table_1(tables: Tables) -> Figure:
     """Show Table 1 with the revision that we pin, compare names with linked repositories, and say what a model takes."""
     data = _models(tables.printed["table_1_models"])
     others = _others(data)
@@ -28,7 +28,7 @@ def table_1(tables: Tables) -> Artefact:
         "No language model was measured: not measured on this machine.",
         _OURS,
     )
-    return Artefact(
+    return Figure(
         name="table_1_models",
         label="Table 1",
         finding=_finding(data),

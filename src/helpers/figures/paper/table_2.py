@@ -3,14 +3,14 @@
 import pandas as pd
 
 from helpers.core import paths
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.records.storage import Environment, read_record
 from helpers.results.tables import Tables
 from helpers.study.catalogue import paper_machines
 
 
-def table_2(tables: Tables) -> Artefact:
+def table_2(tables: Tables) -> Figure:
     """Show Table 2 as printed and, from their records, the machines on which runs were measured."""
     published = tables.printed["table_2_clusters"].assign(source="published", origin="table_2_clusters")
     ours = _measured(tables.results)
@@ -18,7 +18,7 @@ def table_2(tables: Tables) -> Artefact:
     body += parts.block(
         ours, "Machines of measured runs, from their records", "Nothing was measured on this machine.", _OURS
     )
-    return Artefact(
+    return Figure(
         name="table_2_machines",
         label="Table 2",
         finding=_finding(published, ours),

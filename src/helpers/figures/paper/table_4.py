@@ -3,7 +3,7 @@
 import pandas as pd
 
 from helpers.core import paths
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.records.storage import read_record
 from helpers.results.tables import Tables
@@ -11,7 +11,7 @@ from helpers.statistics import selection
 from helpers.study.catalogue import DatasetEntry, model_title, paper_datasets, study
 
 
-def table_4(tables: Tables) -> Artefact:
+def table_4(tables: Tables) -> Figure:
     """Show Table 4 as printed, the datasets of our catalogue with the best guess without reading, and what was measured."""
     printed = tables.printed["table_4_datasets"]
     catalogue = _catalogue(tables.results, printed)
@@ -22,7 +22,7 @@ def table_4(tables: Tables) -> Artefact:
         _shown(catalogue), "In our catalogue: the datasets of the paper, and those beside them", _NUMBERS
     )
     body += parts.block(ours, "Measured", "No dataset was measured on this machine.", _OURS)
-    return Artefact(
+    return Figure(
         name="table_4_datasets",
         label="Table 4",
         finding=_finding(catalogue),

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from helpers.core import units
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.results.tables import Tables, in_paper_mode
 from helpers.study.catalogue import model_title, study
 
 
-def table_b1(tables: Tables) -> Artefact:
+def table_b1(tables: Tables) -> Figure:
     """Show Table B1 as printed, the average power recomputed from it, and what was measured.
 
     Average power is 3600 x energy / duration, in W; where the table prints `<0.01` Wh, the energy comes
@@ -34,7 +34,7 @@ def table_b1(tables: Tables) -> Artefact:
         "Measured, synthetic sample (invented texts, not comparable)",
         "Synthetic sample: not measured yet.",
     )
-    return Artefact(
+    return Figure(
         name="table_b1",
         label="Table B1",
         finding=(

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from helpers.core import units
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables, in_paper_mode
 from helpers.study.catalogue import model_title, study
@@ -18,7 +18,7 @@ DIGITS = 2
 """Decimals of a printed ratio."""
 
 
-def table_b2(tables: Tables) -> Artefact:
+def table_b2(tables: Tables) -> Figure:
     """Show Table B2 as printed and its ratios recomputed, and the same for every measured pair of runs.
 
     A pair is a run on one node and a run on two with the same model, dataset, machine and total of GPUs.
@@ -36,7 +36,7 @@ def table_b2(tables: Tables) -> Artefact:
     body += parts.block(
         ours, "Measured on one and two nodes", "No run on two nodes: not measured on this machine.", _OURS
     )
-    return Artefact(
+    return Figure(
         name="table_b2",
         label="Table B2",
         finding=_finding(published),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from helpers.figures.beyond import one_text_reasons
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, study
@@ -16,7 +16,7 @@ SAME = 0.01
 were read to 0.7 % (data/published/README.md)."""
 
 
-def table_b3(tables: Tables) -> Artefact:
+def table_b3(tables: Tables) -> Figure:
     """Show Table B3 with the GPU counts that it leaves out, and compare its H100 columns with other runs.
 
     The counts were inferred (data/published/inferred_b3_gpu_counts.csv). Independently of them, each H100
@@ -40,7 +40,7 @@ def table_b3(tables: Tables) -> Artefact:
         )
     ours = parts.measured(tables.results, ["fktg", "fktg-sample"], models)
     columns = ["source", *[name for name in parts.MEASURED if name != "source"], "origin"]
-    return Artefact(
+    return Figure(
         name="table_b3",
         label="Table B3",
         finding=_finding(origin),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.figures.beyond.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
-from helpers.figures.display import Artefact, html_table
+from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import in_the_studys_order
 from helpers.figures.plots.tables import times
@@ -20,17 +20,17 @@ RUN_ON, _TIMES = 2.0, "twice"
 """An LLM that takes more than this many times its energy on every other dataset gets a remark."""
 
 
-def table_b4(tables: Tables) -> Artefact:
+def table_b4(tables: Tables) -> Figure:
     """Show Table B4, `news` and `yelp`, with measured runs beside and remarks from the numbers."""
     return _table(tables, "table_b4", "Table B4", ("news", "yelp"))
 
 
-def table_b5(tables: Tables) -> Artefact:
+def table_b5(tables: Tables) -> Figure:
     """Show Table B5, `tomatoes` and `emotion`, with measured runs beside and remarks from the numbers."""
     return _table(tables, "table_b5", "Table B5", ("tomatoes", "emotion"))
 
 
-def _table(tables: Tables, name: str, label: str, datasets: Sequence[str]) -> Artefact:
+def _table(tables: Tables, name: str, label: str, datasets: Sequence[str]) -> Figure:
     results = tables.results
     published = _published(results, tables.observations, name, datasets)
     ours = _beside(parts.measured(results, datasets), published)
@@ -52,7 +52,7 @@ def _table(tables: Tables, name: str, label: str, datasets: Sequence[str]) -> Ar
     body += parts.block(
         ours, f"Measured, {where}", f"{where}: not measured on this machine.".capitalize(), _BESIDE
     )
-    return Artefact(
+    return Figure(
         name=name,
         label=label,
         finding=_finding(published, datasets),
