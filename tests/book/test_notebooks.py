@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import pairwise
 
 import nbformat
 import pytest
@@ -115,11 +116,17 @@ def test_a_measurement_notebook_has_one_cell_of_parameters_and_nothing_before_it
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("analysis/")])
-def test_an_analysis_notebook_shows_one_figure_or_table(name):
+def test_an_analysis_notebook_shows_its_steps_and_at_the_end_one_figure_or_table(name):
     cells = nbformat.read(paths.NOTEBOOKS / name, as_version=nbformat.NO_CONVERT).cells
-    shown = [cell.source for cell in cells if cell.cell_type == "code" and ".show()" in cell.source]
-    assert len(shown) == 1
-    assert shown[0].count(".show()") == 1
+    steps = [cell for cell in cells if cell.cell_type == "code"]
+    assert 3 <= len(steps) <= 6
+    assert [cell.source for cell in steps if len(cell.source.splitlines()) > 8] == []
+    assert [cell.metadata.tags for cell in steps if cell.metadata.get("tags")] == []  # none is hidden
+    assert [".show()" in cell.source for cell in steps] == [False] * (len(steps) - 1) + [True]
+    values = [ast.parse(cell.source).body[-1] for cell in steps]
+    assert all(isinstance(value, ast.Expr) for value in values)  # each shows what it has made
+    described = [before.cell_type for before, cell in pairwise(cells) if cell.cell_type == "code"]
+    assert set(described) == {"markdown"}
 
 
 def test_readme_lists_every_analysis_with_the_module_that_draws_it():
@@ -127,8 +134,9 @@ def test_readme_lists_every_analysis_with_the_module_that_draws_it():
     for name in NAMES:
         if name.startswith("analysis/"):
             cells = nbformat.read(paths.NOTEBOOKS / name, as_version=nbformat.NO_CONVERT).cells
-            module = re.search(r"from helpers\.figures\.([\w.]+) import", cells[1].source)
+            first = next(cell for cell in cells if cell.cell_type == "code")
+            module = re.search(r"from helpers\.figures\.(paper|beyond) import (\w+)", first.source)
             assert module, name
-            file = paths.ROOT / "src" / "helpers" / "figures" / f"{module[1].replace('.', '/')}.py"
+            file = paths.ROOT / "src" / "helpers" / "figures" / module[1] / f"{module[2]}.py"
             assert f"(notebooks/{name}) | [{file.name}]({paths.relative(file)})" in text
             assert file.is_file()

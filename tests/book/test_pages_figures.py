@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import pandas as pd
 from bs4 import BeautifulSoup
 
+from helpers.book.analyses import analysis_names
 from helpers.records.environment import sha256_of
 from helpers.records.storage import read_record, read_records
 from helpers.study.catalogue import paper_models, study
@@ -69,6 +70,15 @@ def test_front_page_fits_one_screen_of_a_laptop(book: Checkout, browser: Any) ->
     numbers = page(book, "book/index").select(".front-cards .sd-card a")
     assert len(numbers) >= 4  # the source of each; that links resolve is tested for all pages
     assert len(page(book, "book/index").select(".front-cards .sd-card")) == 4
+
+
+@one_book
+def test_the_figure_comes_first_on_its_page_and_the_steps_to_it_last(book: Checkout) -> None:
+    for name in analysis_names():
+        body = page(book, f"notebooks/analysis/{name}").select_one("article")
+        assert body.select("figure.artefact, section section, .cell_input")[0].name == "figure", name
+        steps = body.select("section > section")[-1]
+        assert len(steps.select(".cell_input")) == len(body.select(".cell_input")) >= 3, name
 
 
 @one_book

@@ -19,7 +19,7 @@ from IPython.display import HTML, display
 
 from helpers.core import paths
 from helpers.figures import plotly_json
-from helpers.figures.html import ROOT_LINK, Markup
+from helpers.figures.html import FIGURE_TAG, ROOT_LINK, Markup
 from helpers.figures.source_panel import is_record, source_panel
 from helpers.figures.style import NOT_MEASURED
 from helpers.metering.record_versions import about_records
@@ -87,7 +87,7 @@ class Figure:
         """Return the fragment."""
         panels = "".join(_panel(self.name, panel) for panel in self.panels)
         return (
-            f'<figure class="artefact" id="{self.name}">{self._head()}{_legend(self.panels)}'
+            f'{FIGURE_TAG} id="{self.name}">{self._head()}{_legend(self.panels)}'
             f'<div class="panels">{panels}</div>'
             f"<!-- body -->{self.body}<!-- end of body -->{self._about_runs()}{self._caption()}</figure>"
         )

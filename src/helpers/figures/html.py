@@ -4,6 +4,8 @@ import html
 
 ROOT_LINK = "companion-root:"
 FUNCTION_LINK = "companion-function:"
+FIGURE_TAG = '<figure class="artefact"'
+"""How the HTML of a figure or table begins."""
 
 
 class Markup(str):

@@ -22,7 +22,7 @@ from helpers.figures.html import ROOT_LINK
 from helpers.publish.citation_page import setup as add_standards
 from helpers.results.tables import load_tables
 from helpers.sphinx_ext import directives as reference
-from helpers.sphinx_ext import mathml
+from helpers.sphinx_ext import figure_first, mathml
 
 LOGGER = getLogger(__name__)
 
@@ -73,6 +73,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_directive(DIRECTIVE, ShowTrail)
     app.add_role("number", ShowNumber())
     mathml.setup(app)
+    figure_first.setup(app)
     claims_summary.setup(app)
     reference.setup(app)
     add_standards(app)

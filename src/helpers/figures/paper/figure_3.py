@@ -17,9 +17,13 @@ from helpers.study.catalogue import model_title, study
 
 def figure_3(tables: Tables) -> Figure:
     """Draw every LLM that ran on one node of a machine with several numbers of GPUs, published and measured."""
-    rows = _rows(tables.results)
-    found = steps(rows)
-    finding = _finding(found)
+    runs = rows(tables.results)
+    return draw(runs, steps(runs), tables)
+
+
+def draw(runs: pd.DataFrame, changes: pd.DataFrame, tables: Tables) -> Figure:
+    """Draw `rows` with the `steps` between them; the ledger of `tables` says what the paper's sentences come to."""
+    finding = _finding(changes)
     return Figure(
         name="figure_3_gpus",
         label="Figure 3",
@@ -27,54 +31,55 @@ def figure_3(tables: Tables) -> Figure:
         note=(
             "One pass over the test set on one node, mean over the splits. Open bars: published, values read off a "
             "figure with what the reading allows. Filled bars: our runs. In brackets: change from the bar above. "
-            f"{bars.ACCOUNTING} {_against_the_paper(found, rows, tables)}"
+            f"{bars.ACCOUNTING} {_against_the_paper(changes, runs, tables)}"
         ),
-        data=bars.data(rows, "duration_change", "energy_change"),
+        data=bars.data(runs, "duration_change", "energy_change"),
         function="helpers.figures.paper.figure_3.figure_3",
-        panels=bars.panels(rows, finding),
+        panels=bars.panels(runs, finding),
     )
 
 
-def steps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return every step to the next higher number of GPUs that rows of `results` hold.
+def steps(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return every step to the next higher number of GPUs among rows of `results`.
 
     Columns: those of `bars.KEY`, `gpus_from`, `gpus_to`, the relative changes `duration_change` and
     `energy_change`, and `duration_direction` and `energy_direction`: `falls`, `rises`, or `unclear` where
     the change is within the bounds of the two values. A change is null where a value is.
     """
-    found = []
-    bounds = {quantity: bars.bound(rows, quantity) for quantity in (bars.DURATION, bars.ENERGY)}
-    for key, run in rows.sort_values("gpus", kind="stable").groupby(bars.KEY, sort=False):
-        for low, high in pairwise(run.index):
+    changes = []
+    bounds = {quantity: bars.bound(runs, quantity) for quantity in (bars.DURATION, bars.ENERGY)}
+    for key, group in runs.sort_values("gpus", kind="stable").groupby(bars.KEY, sort=False):
+        for low, high in pairwise(group.index):
             step = dict(zip(bars.KEY, key, strict=True))
-            step |= {"gpus_from": rows.loc[low, "gpus"], "gpus_to": rows.loc[high, "gpus"]}
+            step |= {"gpus_from": runs.loc[low, "gpus"], "gpus_to": runs.loc[high, "gpus"]}
             for quantity, bound in bounds.items():
-                before, after = rows.loc[low, quantity.value], rows.loc[high, quantity.value]
+                before, after = runs.loc[low, quantity.value], runs.loc[high, quantity.value]
                 allowed = (bound[low] ** 2 + bound[high] ** 2) ** 0.5
                 step[f"{quantity.name}_change"] = after / before - 1
                 step[f"{quantity.name}_direction"] = _direction(after - before, allowed)
-            found.append(step)
+            changes.append(step)
     directions = ["duration_change", "duration_direction", "energy_change", "energy_direction"]
-    return pd.DataFrame(found, columns=[*bars.KEY, "gpus_from", "gpus_to", *directions])
+    return pd.DataFrame(changes, columns=[*bars.KEY, "gpus_from", "gpus_to", *directions])
 
 
 def _direction(change: float, allowed: float) -> str:
     return "falls" if change < -allowed else "rises" if change > allowed else "unclear"
 
 
-def _rows(results: pd.DataFrame) -> pd.DataFrame:
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `results` that are drawn, with the changes and the words of the labels."""
     one_node = bars.language_models(results).query("nodes == 1")
     varied = one_node.groupby(bars.KEY)["gpus"].transform("nunique") > 1
-    rows = bars.in_order(one_node[varied], "source", "machine", "gpus")
-    before = rows.groupby(bars.KEY, sort=False)[["duration_s", "energy_wh"]].shift()
-    rows = rows.assign(
-        duration_change=rows["duration_s"] / before["duration_s"] - 1,
-        energy_change=rows["energy_wh"] / before["energy_wh"] - 1,
+    runs = bars.in_order(one_node[varied], "source", "machine", "gpus")
+    before = runs.groupby(bars.KEY, sort=False)[["duration_s", "energy_wh"]].shift()
+    runs = runs.assign(
+        duration_change=runs["duration_s"] / before["duration_s"] - 1,
+        energy_change=runs["energy_wh"] / before["energy_wh"] - 1,
     )
-    return rows.assign(
-        header=rows["model"].map(model_title),
-        level=[bars.several(gpus, "GPU") for gpus in rows["gpus"]],
-        **{f"{name}_remark": rows[f"{name}_change"].map(_in_brackets) for name in ("duration", "energy")},
+    return runs.assign(
+        header=runs["model"].map(model_title),
+        level=[bars.several(gpus, "GPU") for gpus in runs["gpus"]],
+        **{f"{name}_remark": runs[f"{name}_change"].map(_in_brackets) for name in ("duration", "energy")},
     )
 
 
