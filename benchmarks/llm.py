@@ -167,6 +167,7 @@ def _round(server: str, found: Pairs, peer: Rate | None = None, problem: str | N
     return Round.model_validate(
         {
             "server": server,
+            "transport": found.transport,
             "concurrency": found.concurrency,
             "texts": found.texts,
             "pairs": len(found.ratios),

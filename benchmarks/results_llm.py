@@ -24,6 +24,9 @@ LESS_ENERGY, MORE_TEXTS = 5.0, 7.0
 """What many texts at a time should gain against one: times less energy, times more texts per second."""
 MANY = 64
 """Texts at a time from which on they should."""
+Transport = Literal["http.client", "httpx"]
+REPLACES = 0.95
+"""Of a bare client's texts per second: httpx would take the place of the package's own connections from there on."""
 
 
 class Rate(Strict):
@@ -38,6 +41,8 @@ class Round(Strict):
     """A server asked with one concurrency: by our client and by a bare one in turn, and by vLLM's own."""
 
     server: Literal["stub", "engine"]
+    transport: Transport = "http.client"
+    """What carries our client's requests."""
     concurrency: int = Field(ge=1)
     texts: int = Field(ge=1)
     """In each pair, by each client."""
@@ -145,6 +150,7 @@ def client_table(bench: LlmBench) -> pd.DataFrame:
             "Server": {"stub": f"stub, {units.duration(bench.stub_delay_s)}", "engine": bench.engine}[
                 item.server
             ],
+            "Over": item.transport,
             "Texts at a time": item.concurrency,
             "Texts": item.texts,
             "Ours (texts/s)": units.significant(item.ours.texts_per_s, 3),
@@ -164,13 +170,13 @@ def client_table(bench: LlmBench) -> pd.DataFrame:
 
 def goals_reached(bench: LlmBench) -> bool:
     """Say whether our client is as fast and as thrifty against the stub as it should be."""
-    stub = [item for item in bench.rounds if item.server == "stub"]
+    stub = _on_the_stub(bench, "http.client")
     return all(item.ratio >= LEAST_RATIO and (item.ours.cpu_ms or 0.0) < MOST_CPU_MS for item in stub)
 
 
 def client_verdict(bench: LlmBench) -> str:
     """Say how fast and how thrifty our client is against the stub."""
-    stub = [item for item in bench.rounds if item.server == "stub"]
+    stub = _on_the_stub(bench, "http.client")
     if not stub:
         return "The stub was not asked."
     ratio = min(item.ratio for item in stub)
@@ -178,8 +184,24 @@ def client_verdict(bench: LlmBench) -> str:
     return (
         f"Against the stub our client reaches at least {ratio:.2f} of the bare one's texts per second and takes at most "
         f"{cpu_ms:.2g} ms of processor time per text; the goal, {LEAST_RATIO:g} and less than {MOST_CPU_MS:g} ms, is "
-        f"{'reached' if goals_reached(bench) else 'missed'}."
+        f"{'reached' if goals_reached(bench) else 'missed'}.{_httpx_verdict(bench)}"
     )
+
+
+def _httpx_verdict(bench: LlmBench) -> str:
+    """Say whether httpx could take the place of the package's own connections; nothing where it was not compared."""
+    stub = _on_the_stub(bench, "httpx")
+    if not stub:
+        return ""
+    ratio = min(item.ratio for item in stub)
+    return (
+        f" Over httpx it reaches at least {ratio:.2f}; from {REPLACES:g} on httpx would replace the package's own "
+        f"connections, which is {'so' if ratio >= REPLACES else 'not so'}."
+    )
+
+
+def _on_the_stub(bench: LlmBench, transport: Transport) -> list[Round]:
+    return [item for item in bench.rounds if item.server == "stub" and item.transport == transport]
 
 
 def gpu_llm_table(bench: GpuLlmBench, papers: dict[str, Paper]) -> pd.DataFrame:
