@@ -31,7 +31,6 @@ from helpers.claims.verdicts import (
     MISSED,
     NEARLY,
     OPEN,
-    OUTCOMES,
     ROUNDED,
     UNKNOWN,
     VERDICTS,
@@ -1183,7 +1182,13 @@ def test_buttons_and_search_choose_rows(page, browser, tmp_path):
         f"all ({len(everything)})",
         f"does not hold ({everything.count(FAILS)})",
     ]
-    assert {button.text.rpartition(" (")[0] for button in buttons} == {"all", *VERDICTS, *OUTCOMES}
+    assert {button.text.rpartition(" (")[0] for button in buttons} == {
+        "all",
+        *VERDICTS,
+        AGREES,
+        DIFFERS,
+        UNKNOWN,
+    }
     buttons[1].send_keys("\n")  # by keyboard
     assert shown() == [FAILS] * everything.count(FAILS)
     assert [button.get_attribute("aria-pressed") for button in buttons[:2]] == ["false", "true"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from helpers.claims.ledger import Assessment
-from helpers.claims.verdicts import AGREES, DEPENDS, DIFFERS, FAILS, HOLDS, OPEN, ROUNDED, UNKNOWN
+from helpers.claims.verdicts import DEPENDS, FAILS, HOLDS, OPEN, ROUNDED
 from helpers.results.tables import Tables
 from helpers.study.catalogue import paper_datasets, paper_models, study
 
@@ -65,12 +65,6 @@ def inferences(ledger: Iterable[Assessment]) -> list[Assessment]:
 def count(ledger: Iterable[Assessment]) -> Counts:
     """Count the statements by verdict."""
     return Counts(Counter(item.verdict or OPEN for item in statements(ledger)))
-
-
-def count_outcomes(ledger: Iterable[Assessment]) -> dict[str, int]:
-    """Count the inferences by outcome."""
-    found = Counter(item.outcome for item in inferences(ledger))
-    return {outcome: found[outcome] for outcome in (AGREES, DIFFERS, UNKNOWN)}
 
 
 def count_new(campaigns: Mapping[str, Sequence[Assessment]]) -> Counts:

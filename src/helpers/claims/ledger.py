@@ -61,7 +61,7 @@ class Assessment:
     verdict: str | None
     """Of a statement (`helpers.claims.verdicts.VERDICTS`); an inference has none."""
     outcome: str | None
-    """Of an inference (`OUTCOMES`); a statement has none."""
+    """Of an inference (`AGREES`, `DIFFERS`, `UNKNOWN`); a statement has none."""
 
     @property
     def word(self) -> str:

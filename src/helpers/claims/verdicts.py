@@ -21,8 +21,7 @@ HOLDS, ROUNDED, DEPENDS, FAILS, OPEN = (
 VERDICTS = (HOLDS, ROUNDED, DEPENDS, FAILS, OPEN)
 """Of a statement of the paper."""
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "open"
-OUTCOMES = (AGREES, DIFFERS, UNKNOWN)
-"""Of an inference of ours: whether the numbers agree with it, differ from it, or leave it open."""
+"""Outcomes of an inference of ours: whether the numbers agree with it, differ from it, or leave it open."""
 
 Result = Literal["met", "met after rounding", "missed", "mixed", "untested"]
 MET: Final = "met"

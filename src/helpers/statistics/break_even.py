@@ -22,11 +22,6 @@ class Interval:
         known = 0.0 if math.isnan(bound) else bound
         return cls(value - known, value + known)
 
-    @property
-    def is_bounded(self) -> bool:
-        """Say whether there is an upper end."""
-        return math.isfinite(self.high)
-
 
 def break_even(training_wh: Interval, own_wh: Interval, other_wh: Interval) -> Interval | None:
     """Return after how many texts training and own inference cost no more than the other model's inference.
