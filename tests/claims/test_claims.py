@@ -41,7 +41,6 @@ from helpers.core import paths
 from helpers.figures.beyond.claims import claims
 from helpers.results import tables as results
 from helpers.statistics import accuracy_gaps, power
-from helpers.study.catalogue import study
 from tests.conftest import refusal
 
 STATIC = paths.ROOT / "book" / "_static"
@@ -899,7 +898,7 @@ def test_shares_of_the_gpu_are_tested_on_each_machine_of_a_campaign(tables, pape
 )
 def test_a_gap_in_accuracy_is_set_beside_the_noise_of_its_texts(name, dataset, better, worse, tables, paper):
     rows = accuracy_gaps.published_accuracies(tables.results, dataset)
-    gap = accuracy_gaps.gap_between(rows.loc[better], rows.loc[worse], study().datasets[dataset].pool)
+    gap = accuracy_gaps.gap_between(rows.loc[better], rows.loc[worse])
     words = {
         accuracy_gaps.CLEAR: "the gap is larger than the noise of",
         accuracy_gaps.ROUNDING: "whether the gap is larger than the noise of",

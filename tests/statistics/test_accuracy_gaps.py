@@ -93,7 +93,7 @@ def test_a_gap_is_judged_with_its_rounding(gap, expected):
 
 def test_published_gaps_judge_what_the_paper_compares(tables):
     news = gaps.published_accuracies(tables.results, "news")
-    gap = gaps.gap_between(news.loc["llama-3.1-70b"], news.loc["linear-embedding"], 7600)
+    gap = gaps.gap_between(news.loc["llama-3.1-70b"], news.loc["linear-embedding"])
     assert gap.gap == pytest.approx(0.05)
     assert gap.rounding == pytest.approx(0.01)
     texts = 1 / (1 / 7600 + (1 / 200 - 1 / 7600) / 10)
@@ -120,7 +120,7 @@ def test_published_gaps_judge_what_the_paper_compares(tables):
 )
 def test_gaps_that_the_review_recomputed(tables, dataset, better, worse, errors, expected):
     rows = gaps.published_accuracies(tables.results, dataset)
-    gap = gaps.gap_between(rows.loc[better], rows.loc[worse], study().datasets[dataset].pool)
+    gap = gaps.gap_between(rows.loc[better], rows.loc[worse])
     assert gap.gap / gap.std_error == pytest.approx(errors, abs=0.06)
     assert gap.verdict == expected
 
@@ -378,7 +378,7 @@ def test_the_papers_comparisons_take_the_best_model_by_the_rule_of_all_pages(art
 )
 def test_the_story_says_noise_where_it_is_and_nowhere_else(tables, dataset, ahead, behind, expected):
     rows = gaps.published_accuracies(tables.results, dataset)
-    gap = gaps.gap_between(rows.loc[ahead], rows.loc[behind], study().datasets[dataset].pool)
+    gap = gaps.gap_between(rows.loc[ahead], rows.loc[behind])
     assert gap.verdict == expected
 
 

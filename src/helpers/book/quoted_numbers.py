@@ -13,6 +13,7 @@ from helpers.metering import record_versions
 from helpers.records.storage import SCHEMA_VERSION, read_record
 from helpers.results.tables import Tables
 from helpers.statistics import accuracy_noise, bandwidth_bound, power, proxy, regression, selection
+from helpers.statistics.overlap import effective_texts_of_run
 from helpers.study.catalogue import model_title, paper_datasets, paper_models, study
 from helpers.study.datasets import SPLITS
 from helpers.study.literature import load_other_studies
@@ -118,8 +119,7 @@ def _noise(_tables: Tables) -> Iterator[tuple[str, Number]]:
     """95 % noise of the difference of two accuracies near one half, means over the published splits."""
     for name in paper_datasets():
         dataset = study().datasets[name]
-        overlap = accuracy_noise.expected_overlap(dataset.split.test, dataset.pool)
-        texts = accuracy_noise.effective_texts(dataset.split.test, SPLITS, overlap)
+        texts = effective_texts_of_run(name, dataset.split.test, SPLITS)
         half_width = accuracy_noise.Z * accuracy_noise.gap_error(0.5, 0.5, texts)
         yield f"noise.{name}", Number(f"{half_width:.3f}", "accuracy_differences")
 

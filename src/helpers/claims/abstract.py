@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from helpers.claims.cells import Run
-from helpers.claims.common import LARGER, best, efficiency, extra_datasets, mostly_noise
+from helpers.claims.common import LARGER, best, efficiency, extra_datasets
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import Pair, noise_of_pairs
+from helpers.claims.noise import Pair, at_least_half, noise_of_pairs
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import (
     NOISE,
@@ -131,8 +131,7 @@ def larger_llms_accuracy(evidence: Evidence) -> Recomputed:
     return recomputed(
         positive(margins) / len(margins),
         f"{len(below)} of {len(larger)} larger LLMs are less accurate than the best model on FKTG, {top.title}",
-        noise_of_pairs(below),
-        within_noise=mostly_noise(below),
+        noise_of_pairs(below, at_least_half),
     )
 
 
@@ -166,8 +165,9 @@ def _share_not_ahead(evidence: Evidence, datasets: Sequence[str]) -> Recomputed:
     )
     return recomputed(
         not_positive(flat) / len(flat),
-        f"LLMs at most as accurate as the best traditional model: {counts}",
-        f"; the others are ahead{noise_of_pairs(ahead)}" if ahead else "",
+        f"LLMs at most as accurate as the best traditional model: {counts}"
+        + ("; the others are ahead" if ahead else ""),
+        noise_of_pairs(ahead),
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import Pair, noise, too_little
+from helpers.claims.noise import noise, too_little
 from helpers.claims.registry import Recomputed, recomputed
 from helpers.claims.values import Untestable, Value, median, one_at_a_time
 from helpers.claims.wording import OTHER, REASONING, TRADITIONAL, accuracy, dataset_title, energy, number
@@ -84,16 +84,6 @@ def correlation(evidence: Evidence, logarithmic: bool) -> tuple[Value, int]:
         return float(np.corrcoef(table)[0, 1])
 
     return one_at_a_time(pearson, inputs), len(runs)
-
-
-def is_noise(one: Run, other: Run) -> bool:
-    """Say whether the choice of the test texts could have made the gap between two accuracies."""
-    return recomputed(Value.exact(0.0), "", noise(one, other)).within_noise
-
-
-def mostly_noise(pairs: Sequence[Pair]) -> bool:
-    """Say whether at least half of these gaps are within their noise; so a majority hangs on it."""
-    return bool(pairs) and 2 * sum(is_noise(*pair) for pair in pairs) >= len(pairs)
 
 
 def said(family: str) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from helpers.claims.cells import Run
 from helpers.claims.common import LARGER
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import Recomputed, claim, reading, recomputed
+from helpers.claims.registry import Noise, Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, decades, largest, not_positive, positive
 from helpers.claims.wording import LLM, OTHER, energy, names, number
 
@@ -136,8 +136,8 @@ def _falls(evidence: Evidence, steps: Sequence[Step], margins: Sequence[Value]) 
         how += "; in part read off a figure"
     return recomputed(
         positive(margins),
-        f"energy falls in {len(found)} of {len(steps)} steps to more GPUs: {names(told)}{how}",
-        within_noise=all(small) and bool(found),
+        f"energy falls in {len(found)} of {len(steps)} steps to more GPUs: {names(told)}",
+        Noise(how, all(small) and bool(found)),
     )
 
 

@@ -213,7 +213,7 @@ def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, R
         return UNTESTED, _untested(claim, criterion, str(lacking))
     result, close = compare(criterion, found), is_close(criterion, found)
     if result == MISSED and found.inferred and claim.nature == "statement":
-        return UNTESTED, _untested(claim, criterion, found.reason + _INFERRED)
+        return UNTESTED, _untested(claim, criterion, found.reason + found.noise.text + _INFERRED)
     return result, ReadingResult(
         criterion=criterion,
         word=word(claim.nature, result),
@@ -221,9 +221,11 @@ def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, R
         low=_rounded(found.low),
         high=_rounded(found.high),
         close=close,
-        within_noise=found.within_noise,
+        within_noise=found.noise.within,
         inferred=found.inferred,
-        reason=_sentence(found.reason + (_CLOSE[result] if close else ""), sorted(evidence.log.notes)),
+        reason=_sentence(
+            found.reason + found.noise.text + (_CLOSE[result] if close else ""), sorted(evidence.log.notes)
+        ),
         uses=tuple(sorted(evidence.log.uses, key=str)),
     )
 

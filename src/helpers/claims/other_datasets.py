@@ -10,7 +10,6 @@ from helpers.claims.common import (
     energy_of,
     energy_ratio,
     extra_datasets,
-    is_noise,
     with_numbers,
 )
 from helpers.claims.evidence import Evidence
@@ -56,8 +55,7 @@ def llm_best(evidence: Evidence) -> Recomputed:
     return recomputed(
         not_positive(margins),
         f"best LLM to best traditional model: {', '.join(told)}",
-        noise_of_pairs(pairs),
-        within_noise=any(is_noise(*pair) for pair in pairs),
+        noise_of_pairs(pairs, any),
     )
 
 

@@ -1,9 +1,9 @@
 """Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import SAME_SIZE, accuracy_of, best, extra_datasets, least, mostly_noise
+from helpers.claims.common import SAME_SIZE, accuracy_of, best, extra_datasets, least
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import noise, noise_of_pairs, too_little
+from helpers.claims.noise import at_least_half, noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Value, largest, mean, not_positive, positive, smallest
 from helpers.claims.wording import LLM, OTHER, REASONING, accuracy, dataset_title, energy, names, number
@@ -153,8 +153,7 @@ def reasoning_benefit(evidence: Evidence) -> Recomputed:
     return recomputed(
         positive([one.accuracy() - other.accuracy() for one, other in pairs]),
         f"the reasoning model is ahead of Llama 3.1 of its size in {len(ahead)} of {len(pairs)} cases: {names(told, 5)}",
-        noise_of_pairs(ahead),
-        within_noise=mostly_noise(ahead),
+        noise_of_pairs(ahead, at_least_half),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.results.accounting import energies
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
 
 PUBLISHED = "published"
@@ -83,7 +83,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
     """
     chosen = mode or ("total_as_published" if name == PUBLISHED else "measured_only")
     every = _of(tables.results, name)
-    alone = in_paper_mode(every)
+    alone = select_sequential(every)
     rows, batched = _records(alone, chosen), _records(every.drop(alone.index), chosen)
     observed: dict[Key, list[Observed]] = {}
     for row in _records(_of(tables.observations, name), None):
@@ -96,7 +96,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
         mode=chosen,
         rows=rows,
         batched=batched,
-        splits=_records(in_paper_mode(_of(tables.split_results, name)), chosen),
+        splits=_records(select_sequential(_of(tables.split_results, name)), chosen),
         printed={key: _records(frame, None) for key, frame in tables.printed.items()}
         if name == PUBLISHED
         else {},

@@ -22,10 +22,10 @@ __all__ = [
     "COLUMNS",
     "Tables",
     "describe",
-    "in_paper_mode",
     "load_tables",
-    "of_campaign",
     "select",
+    "select_campaign",
+    "select_sequential",
     "write_tables",
 ]
 
@@ -83,7 +83,7 @@ def select(table: pd.DataFrame, source: str | None) -> pd.DataFrame:
     return table[table["source"] == source]
 
 
-def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
+def select_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     """Return the rows of a campaign, committed and live.
 
     Raises:
@@ -92,7 +92,7 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     return pd.concat([select(table, campaign), table[table["source"] == f"{campaign} (live)"]])
 
 
-def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
+def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `results` or `split_results` that figures, fits and claims compare: published ones, and ours of one way.
 
     That is one text at a time, which the paper does not print and which fits its durations on Capella, the model's own

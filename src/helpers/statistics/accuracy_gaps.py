@@ -9,14 +9,15 @@ from typing import Any
 import pandas as pd
 from scipy.stats import t as student
 
-from helpers.results.tables import in_paper_mode
+from helpers.results.tables import select_sequential
 from helpers.statistics.accuracy_noise import (
     Z,
     effective_texts,
-    expected_overlap,
     gap_error,
     variance_of_mean,
 )
+from helpers.statistics.overlap import effective_texts_of_run
+from helpers.statistics.selection import best_first
 
 LEVEL = 0.05
 MIXED_SPLITS = 3
@@ -54,15 +55,11 @@ class Gap:
     origin: str
 
 
-def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", pool: int) -> Gap:
-    """Return the gap between two rows of `results`; `pool` is the number of texts that test sets are drawn from.
-
-    Raises:
-        ValueError: where a test set has more texts than the pool.
-    """
+def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]") -> Gap:
+    """Return the gap between two published rows of `results` on one dataset."""
     first, second, texts = better["accuracy"], worse["accuracy"], int(better["texts"])
     splits = int(better["splits"])
-    effective = effective_texts(texts, splits, expected_overlap(texts, pool))
+    effective = effective_texts_of_run(str(better["dataset"]), texts, splits)
     error = gap_error(first, second, effective)
     rounding = float(better["accuracy_uncertainty"] + worse["accuracy_uncertainty"])
     return Gap(
@@ -82,15 +79,10 @@ def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", pool: int) ->
 def published_accuracies(results: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Return the published rows of a dataset that have an accuracy, indexed by model; the best one first.
 
-    Of equally accurate ones that is the one with the least energy, as in `selection.most_accurate`.
-
-    A model that has several stands with its best.
+    The order is that of `selection.best_first`. A model that has several stands with its best.
     """
-    rows = results[
-        (results["source"] == "published") & (results["dataset"] == dataset) & results["accuracy"].notna()
-    ]
-    best_first = rows.sort_values(["accuracy", "energy_wh"], ascending=[False, True], kind="stable")
-    return best_first.drop_duplicates("model").set_index("model", drop=False)
+    rows = best_first(results[(results["source"] == "published") & (results["dataset"] == dataset)])
+    return rows.drop_duplicates("model").set_index("model", drop=False)
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ def paired_t(differences: Sequence[float], overlap: float) -> Interval:
 
 def by_split(split_results: pd.DataFrame, source: str, dataset: str) -> pd.DataFrame:
     """Return the accuracies of a source on a dataset: a row per split, a column per model; splits that all have."""
-    rows = in_paper_mode(split_results)
+    rows = select_sequential(split_results)
     rows = rows[(rows["source"] == source) & (rows["dataset"] == dataset)]
     first = rows.drop_duplicates(["model", "split"])
     return first.pivot(index="split", columns="model", values="accuracy").dropna()

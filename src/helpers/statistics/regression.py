@@ -15,7 +15,7 @@ from scipy.stats import t
 
 from helpers.core.errors import UserError, nearest
 from helpers.results.accounting import energies
-from helpers.results.tables import in_paper_mode, select
+from helpers.results.tables import select, select_sequential
 
 TERMS = {
     "duration": "duration_s",
@@ -95,13 +95,13 @@ def points(
 ) -> pd.DataFrame:
     """Return the runs whose duration, GPUs and energy are known; of all datasets where none is named.
 
-    One text at a time, by the companion's protocol (`in_paper_mode`).
+    One text at a time, by the companion's protocol (`select_sequential`).
     Runs on invented texts are left out unless their dataset is named.
 
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
     """
-    rows = in_paper_mode(_of(select(results, source), "machine", machine))
+    rows = select_sequential(_of(select(results, source), "machine", machine))
     real = rows[~rows["synthetic"].astype(bool)]
     rows = real if dataset is None else _of(rows, "dataset", dataset)
     rows = rows.assign(energy_wh=energies(rows, mode))

@@ -37,11 +37,26 @@ def tied_for_best(rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: where no row has an accuracy.
     """
-    known = rows[rows["accuracy"].notna()]
-    if known.empty:
+    ordered = best_first(rows)
+    if ordered.empty:
         raise ValueError("no run has an accuracy")
-    tied = known.iloc[most_accurate_positions(known["accuracy"].astype(float).to_list())]
-    return tied.loc[_energy_or_limit(tied).sort_values(kind="stable").index]
+    return ordered.iloc[most_accurate_positions(ordered["accuracy"].astype(float).to_list())]
+
+
+def best_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with an accuracy, the most accurate first; of equally accurate ones, the least energy first.
+
+    Arguments as of `most_accurate`.
+    """
+    with_accuracy = rows[rows["accuracy"].notna()]
+    # as whole multiples of TIE, so that equal accuracies are equal keys
+    keys = pd.DataFrame(
+        {
+            "accuracy": -(with_accuracy["accuracy"].astype(float) / TIE).round(),
+            "energy": _energy_or_limit(with_accuracy),
+        }
+    )
+    return with_accuracy.loc[keys.sort_values(["accuracy", "energy"], kind="stable").index]
 
 
 def least_energy(rows: pd.DataFrame) -> "pd.Series[Any]":

@@ -10,7 +10,7 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.hover import hover_text
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import regression
 from helpers.statistics.proxy import LONG_S
 from helpers.statistics.regression import Fit
@@ -31,7 +31,7 @@ def figure_6(tables: Tables) -> Figure:
     """
     published = regression.points(tables.results, "published", "capella", "fktg")
     published = published[published["nodes"] == 1]
-    measured = _measured(in_paper_mode(tables.results))
+    measured = _measured(select_sequential(tables.results))
     fits = {
         int(rows["gpus"].iloc[0]): regression.fit(rows)
         for _, rows in published.groupby("gpus")
