@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -31,18 +32,6 @@ def links(evidence: Evidence) -> Recomputed:
         f"{len(wrong)} of {versions} names with a version have a link to another one: {names(wrong)}; the name or the link "
         "is of another release, and which cannot be told",
     )
-
-
-@claim("llama-70b-needs-two-gpus-of-capella")
-def fits_capella(evidence: Evidence) -> Recomputed:
-    """Return the least power of two of GPUs of Capella that hold the weights."""
-    return _gpus(evidence, "capella")
-
-
-@claim("llama-70b-needs-eight-gpus-of-paula")
-def fits_paula(evidence: Evidence) -> Recomputed:
-    """Return the least power of two of GPUs of Paula that hold the weights."""
-    return _gpus(evidence, "paula")
 
 
 @claim("llama-70b-needs-two-nodes-of-clara")
@@ -151,6 +140,7 @@ def _about_models(evidence: Evidence) -> None:
 
 
 def _gpus(evidence: Evidence, machine: str) -> Recomputed:
+    """Return the least power of two of GPUs of a machine that hold the weights."""
     weights, row = _weights_gb(evidence), _machine(evidence, machine)
     least = math.ceil(weights / row["gpu_memory_gb"])
     gpus = 2 ** math.ceil(math.log2(least))
@@ -210,3 +200,7 @@ def _cpu_of_records(evidence: Evidence) -> Recomputed:
         f"the CPU was measured in {len(read)} of {len(runs)} runs ({told}) and draws "
         f"{number(smallest(powers).value)} to {number(largest(powers).value)} W",
     )
+
+
+claim("llama-70b-needs-two-gpus-of-capella")(partial(_gpus, machine="capella"))
+claim("llama-70b-needs-eight-gpus-of-paula")(partial(_gpus, machine="paula"))

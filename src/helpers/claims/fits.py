@@ -1,6 +1,7 @@
 """Claims about printed regressions: Tables 3 and B6, section 5.1 on linearity."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.stats import t
 from helpers.claims.cells import PrintedRow
 from helpers.claims.common import durations_and_energies, refit, regression_runs, with_both
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import Function, Recomputed, claim, recomputed
+from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import Untestable, Value, misses, one_at_a_time, positive, smallest
 from helpers.claims.wording import EVERYONE, dataset_title, machine_title, names, number
 
@@ -41,39 +42,6 @@ def adjusted_r2(evidence: Evidence) -> Recomputed:
     return recomputed(
         wrong, f"{len(margins) - wrong.value:.0f} of {len(margins)} follow from R2 and observations"
     )
-
-
-@claim("table-3-only-a-and-c-significant")
-def significance_fktg(evidence: Evidence) -> Recomputed:
-    """Count the terms of Table 3 that are significant and should not be, or the other way round."""
-    return _significance(evidence, "table_3_regression_fktg", "machine")
-
-
-@claim("table-b6-only-a-and-c-significant")
-def significance_datasets(evidence: Evidence) -> Recomputed:
-    """Count the terms of Table B6 that are significant and should not be, or the other way round."""
-    return _significance(evidence, "table_b6_regression", "dataset")
-
-
-_TERMS = {
-    "duration": "duration",
-    "gpus": "gpus",
-    "duration-gpus": "duration:gpus",
-    "constant": "constant",
-    "r2": "r2",
-}
-"""Ends of the ids about Table 3, and what they are called in a fit."""
-
-
-def _refits(machine: str, name: str) -> Function:
-    def refits(evidence: Evidence) -> Recomputed:
-        return _refit(evidence, machine, name)
-
-    return refits
-
-
-for _machine, _end in product(("capella", "clara", "paula"), _TERMS):
-    claim(f"table-3-{_machine}-{_end}")(_refits(_machine, _TERMS[_end]))
 
 
 @claim("linear-on-every-dataset")
@@ -191,3 +159,15 @@ def _least_squares(values: Sequence[float], gpus: Sequence[int]) -> dict[str, fl
     r2 = 1 - np.sum((energy - terms @ estimates) ** 2) / np.sum((energy - energy.mean()) ** 2)
     names_of_terms = ("duration", "gpus", "duration:gpus", "constant")
     return {**dict(zip(names_of_terms, map(float, estimates), strict=True)), "r2": float(r2)}
+
+
+for _machine, _term in product(
+    ("capella", "clara", "paula"), ("duration", "gpus", "duration:gpus", "constant", "r2")
+):
+    claim(f"table-3-{_machine}-{_term.replace(':', '-')}")(partial(_refit, machine=_machine, name=_term))
+claim("table-3-only-a-and-c-significant")(
+    partial(_significance, table="table_3_regression_fktg", column="machine")
+)
+claim("table-b6-only-a-and-c-significant")(
+    partial(_significance, table="table_b6_regression", column="dataset")
+)

@@ -1,6 +1,7 @@
 """Claims of section 4.1 about components and nodes, with Figures 2 and 4 and Table B2."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from helpers.claims.cells import Run
 from helpers.claims.common import NO_EMBEDDING, with_numbers
@@ -87,26 +88,14 @@ def no_gpu(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("two-nodes-need-more-energy")
-def two_nodes(evidence: Evidence) -> Recomputed:
-    """Return the smallest ratio of energies, two nodes to one node with as many GPUs (FKTG)."""
-    ratios = {double.title: double.energy() / single.energy() for single, double in _node_pairs(evidence)}
-    return recomputed(smallest(list(ratios.values())), f"energy ratios {with_numbers(ratios)}")
-
-
-@claim("two-nodes-lengthen-inference")
-def two_nodes_duration(evidence: Evidence) -> Recomputed:
-    """Return the smallest ratio of durations, two nodes to one node with as many GPUs (FKTG)."""
-    ratios = {double.title: double.duration() / single.duration() for single, double in _node_pairs(evidence)}
-    return recomputed(smallest(list(ratios.values())), f"duration ratios {with_numbers(ratios)}")
-
-
 @claim("two-nodes-factor-depends-on-model")
 def two_nodes_differ(evidence: Evidence) -> Recomputed:
     """Divide the largest ratio of energies, two nodes to one, by the smallest (FKTG)."""
-    ratios = {double.title: double.energy() / single.energy() for single, double in _node_pairs(evidence)}
-    found = list(ratios.values())
-    return recomputed(largest(found) / smallest(found), f"energy ratios {with_numbers(ratios)}")
+    ratios = _node_ratios(evidence, Run.energy)
+    return recomputed(
+        largest(list(ratios.values())) / smallest(list(ratios.values())),
+        f"energy ratios {with_numbers(ratios)}",
+    )
 
 
 @claim("two-nodes-same-factor-for-duration")
@@ -123,7 +112,7 @@ def two_nodes_same_factor(evidence: Evidence) -> Recomputed:
 
 
 @claim("table-b2-ratios")
-def node_ratios(evidence: Evidence) -> Recomputed:
+def printed_node_ratios(evidence: Evidence) -> Recomputed:
     """Count the printed ratios of Table B2 that its own values do not give."""
     rows = evidence.printed("table_b2")
     single = {row.label("model"): row for row in rows if row.label("nodes") == "1"}
@@ -188,6 +177,18 @@ def _gpu_share(evidence: Evidence, runs: Sequence[Run]) -> Recomputed:
     )
 
 
+def _smallest_node_ratio(
+    evidence: Evidence, quantity: Callable[[Run], Value], quantity_name: str
+) -> Recomputed:
+    """Return the smallest ratio of a quantity, two nodes to one node with as many GPUs (FKTG)."""
+    ratios = _node_ratios(evidence, quantity)
+    return recomputed(smallest(list(ratios.values())), f"{quantity_name} ratios {with_numbers(ratios)}")
+
+
+def _node_ratios(evidence: Evidence, quantity: Callable[[Run], Value]) -> dict[str, Value]:
+    return {double.title: quantity(double) / quantity(single) for single, double in _node_pairs(evidence)}
+
+
 def _node_pairs(evidence: Evidence) -> list[tuple[Run, Run]]:
     """Return the pairs of runs on one node and on two, with as many GPUs in all.
 
@@ -200,3 +201,11 @@ def _node_pairs(evidence: Evidence) -> list[tuple[Run, Run]]:
     if not pairs:
         raise Untestable(f"{evidence.source.label} has no LLM on one and on two nodes with as many GPUs")
     return pairs
+
+
+claim("two-nodes-need-more-energy")(
+    partial(_smallest_node_ratio, quantity=Run.energy, quantity_name="energy")
+)
+claim("two-nodes-lengthen-inference")(
+    partial(_smallest_node_ratio, quantity=Run.duration, quantity_name="duration")
+)

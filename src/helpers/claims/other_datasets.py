@@ -1,6 +1,7 @@
 """Claims of section 5.1 about news, yelp, tomatoes and emotion, with Figure 7 and Tables B4 and B5."""
 
 from dataclasses import replace
+from functools import partial
 
 from helpers.claims.common import (
     LARGER,
@@ -59,18 +60,6 @@ def llm_best(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("news-llama-accuracy")
-def news_llama(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of Llama 3.1 70B on news."""
-    return accuracy_of(evidence, "llama-3.1-70b", "news")
-
-
-@claim("news-linear-accuracy")
-def news_linear(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of Linear Embedding on news."""
-    return accuracy_of(evidence, "linear-embedding", "news")
-
-
 @claim("news-best-linear-model")
 def news_best_linear(evidence: Evidence) -> Recomputed:
     """Return how far Linear Embedding is ahead of the other linear models on news."""
@@ -83,30 +72,12 @@ def news_best_linear(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("news-accuracy-gap")
-def news_gap(evidence: Evidence) -> Recomputed:
-    """Subtract the accuracies of Llama 3.1 70B and Linear Embedding on news."""
-    return accuracy_gap(evidence, "llama-3.1-70b", "linear-embedding", "news")
-
-
-@claim("news-llama-energy")
-def news_llama_energy(evidence: Evidence) -> Recomputed:
-    """Return the energy of Llama 3.1 70B on news in Wh."""
-    return energy_of(evidence, "llama-3.1-70b", "news")
-
-
 @claim("news-linear-energy")
 def news_linear_energy(evidence: Evidence) -> Recomputed:
     """Return the energy of Linear Embedding on news in Wh."""
     found = energy_of(evidence, "linear-embedding", "news")
     doubt = too_little(evidence, evidence.model("linear-embedding", "news"))
     return replace(found, reason=found.reason + doubt)
-
-
-@claim("news-significantly-more-energy")
-def news_energy_ratio(evidence: Evidence) -> Recomputed:
-    """Divide the energies of Llama 3.1 70B and Linear Embedding on news."""
-    return energy_ratio(evidence, "llama-3.1-70b", "linear-embedding", "news")
 
 
 @claim("yelp-traditional-models-worse")
@@ -120,30 +91,6 @@ def yelp_traditional(evidence: Evidence) -> Recomputed:
         f"the worst of {len(llms)} LLMs reaches {number(worst.value)}, {top.title} {accuracy(top.accuracy().value)}",
         noise(last, top),
     )
-
-
-@claim("yelp-qwen-7b-accuracy")
-def yelp_small(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of Qwen 2.5 7B on yelp."""
-    return accuracy_of(evidence, "qwen-2.5-7b", "yelp")
-
-
-@claim("yelp-qwen-72b-accuracy")
-def yelp_large(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of Qwen 2.5 72B on yelp."""
-    return accuracy_of(evidence, "qwen-2.5-72b", "yelp")
-
-
-@claim("yelp-qwen-slightly-lower")
-def yelp_gap(evidence: Evidence) -> Recomputed:
-    """Subtract the accuracies of the two Qwen models on yelp."""
-    return accuracy_gap(evidence, "qwen-2.5-72b", "qwen-2.5-7b", "yelp")
-
-
-@claim("yelp-qwen-one-eighth")
-def yelp_energy(evidence: Evidence) -> Recomputed:
-    """Divide the energies of the two Qwen models on yelp."""
-    return energy_ratio(evidence, "qwen-2.5-72b", "qwen-2.5-7b", "yelp")
 
 
 @claim("tomatoes-traditional-models-behind")
@@ -213,13 +160,27 @@ def tomatoes_jamba_accuracy(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("tomatoes-jamba-quarter-of-llama")
-def tomatoes_llama(evidence: Evidence) -> Recomputed:
-    """Divide the energies of Llama 3.1 70B and Jamba Mini 1.5 on tomatoes."""
-    return energy_ratio(evidence, "llama-3.1-70b", "jamba-mini-1.5", "tomatoes")
-
-
-@claim("tomatoes-jamba-quarter-of-qwen")
-def tomatoes_qwen(evidence: Evidence) -> Recomputed:
-    """Divide the energies of Qwen 2.5 72B and Jamba Mini 1.5 on tomatoes."""
-    return energy_ratio(evidence, "qwen-2.5-72b", "jamba-mini-1.5", "tomatoes")
+for _identifier, _function in {
+    "news-llama-accuracy": partial(accuracy_of, model="llama-3.1-70b", dataset="news"),
+    "news-linear-accuracy": partial(accuracy_of, model="linear-embedding", dataset="news"),
+    "yelp-qwen-7b-accuracy": partial(accuracy_of, model="qwen-2.5-7b", dataset="yelp"),
+    "yelp-qwen-72b-accuracy": partial(accuracy_of, model="qwen-2.5-72b", dataset="yelp"),
+    "emotion-ds-llama-70b-accuracy": partial(accuracy_of, model="ds-llama-70b", dataset="emotion"),
+    "emotion-phi-moe-accuracy": partial(accuracy_of, model="phi-3.5-moe", dataset="emotion"),
+    "news-llama-energy": partial(energy_of, model="llama-3.1-70b", dataset="news"),
+    "news-accuracy-gap": partial(accuracy_gap, more="llama-3.1-70b", less="linear-embedding", dataset="news"),
+    "yelp-qwen-slightly-lower": partial(
+        accuracy_gap, more="qwen-2.5-72b", less="qwen-2.5-7b", dataset="yelp"
+    ),
+    "news-significantly-more-energy": partial(
+        energy_ratio, more="llama-3.1-70b", less="linear-embedding", dataset="news"
+    ),
+    "yelp-qwen-one-eighth": partial(energy_ratio, more="qwen-2.5-72b", less="qwen-2.5-7b", dataset="yelp"),
+    "tomatoes-jamba-quarter-of-llama": partial(
+        energy_ratio, more="llama-3.1-70b", less="jamba-mini-1.5", dataset="tomatoes"
+    ),
+    "tomatoes-jamba-quarter-of-qwen": partial(
+        energy_ratio, more="qwen-2.5-72b", less="jamba-mini-1.5", dataset="tomatoes"
+    ),
+}.items():
+    claim(_identifier)(_function)

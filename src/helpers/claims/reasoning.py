@@ -1,7 +1,7 @@
 """Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import SAME_SIZE, accuracy_of, best, extra_datasets, least
+from helpers.claims.common import SAME_SIZE, best, extra_datasets, least
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import at_least_half, noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -55,18 +55,6 @@ def deepseek_best_elsewhere(evidence: Evidence) -> Recomputed:
         f"a reasoning LLM is ahead on {names(ahead)}; on emotion, {own.title} is {_lead(emotion.value)} {rival.title}",
         noise(own, rival),
     )
-
-
-@claim("emotion-ds-llama-70b-accuracy")
-def emotion_reasoning(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of DS Llama 70B on emotion."""
-    return accuracy_of(evidence, "ds-llama-70b", "emotion")
-
-
-@claim("emotion-phi-moe-accuracy")
-def emotion_phi(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of Phi 3.5 MoE on emotion."""
-    return accuracy_of(evidence, "phi-3.5-moe", "emotion")
 
 
 @claim("emotion-ds-llama-slightly-ahead")

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping
+from functools import partial
 
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
@@ -10,10 +11,7 @@ from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.source import Row
 from helpers.claims.source import number as cell
 from helpers.claims.values import Untestable, Value
-from helpers.claims.wording import (
-    dataset_title,
-    number,
-)
+from helpers.claims.wording import dataset_title, number
 from helpers.results.accounting import TITLES
 from helpers.statistics.accuracy_noise import split_variance
 from helpers.statistics.overlap import overlap_of_run
@@ -74,30 +72,6 @@ def accuracy_variance_in_general(evidence: Evidence) -> Recomputed:
     return _middle(_variances(_by_run(evidence, "accuracy")), "variances")
 
 
-@claim("energy-variance")
-def energy_variance(evidence: Evidence) -> Recomputed:
-    """Return the largest standard deviation of log10 energy over the splits, in dex."""
-    return _dex(evidence, "energy")
-
-
-@claim("duration-variance")
-def duration_variance(evidence: Evidence) -> Recomputed:
-    """Return the largest standard deviation of log10 duration over the splits, in dex."""
-    return _dex(evidence, "duration_s")
-
-
-@reading("energy-variance-in-general")
-def energy_variance_in_general(evidence: Evidence) -> Recomputed:
-    """Return the median over runs of the standard deviation of log10 energy over the splits, in dex."""
-    return _middle(_deviations_dex(evidence, "energy"), "standard deviations in dex")
-
-
-@reading("duration-variance-in-general")
-def duration_variance_in_general(evidence: Evidence) -> Recomputed:
-    """Return the median over runs of the standard deviation of log10 duration over the splits, in dex."""
-    return _middle(_deviations_dex(evidence, "duration_s"), "standard deviations in dex")
-
-
 def _middle(spread: Mapping[_Run, float], what: str) -> Recomputed:
     middle = statistics.median(spread.values())
     return recomputed(Value.exact(middle), f"the median of {len(spread)} {what} is {number(middle)}")
@@ -107,7 +81,8 @@ def _variances(groups: Mapping[_Run, list[float]]) -> dict[_Run, float]:
     return {key: statistics.variance(values) for key, values in groups.items()}
 
 
-def _dex(evidence: Evidence, column: str) -> Recomputed:
+def _largest_dex(evidence: Evidence, column: str) -> Recomputed:
+    """Return the largest standard deviation of log10 of a quantity over the splits, in dex."""
     spread = _deviations_dex(evidence, column)
     most = max(spread, key=lambda key: (spread[key], key))
     return recomputed(
@@ -115,6 +90,11 @@ def _dex(evidence: Evidence, column: str) -> Recomputed:
         f"the largest of {len(spread)} standard deviations over splits is {number(spread[most])} dex ({_named(most)}), "
         f"a factor of {number(10 ** spread[most])}",
     )
+
+
+def _median_dex(evidence: Evidence, column: str) -> Recomputed:
+    """Return the median over runs of the standard deviation of log10 of a quantity over the splits, in dex."""
+    return _middle(_deviations_dex(evidence, column), "standard deviations in dex")
 
 
 def _deviations_dex(evidence: Evidence, column: str) -> dict[_Run, float]:
@@ -181,3 +161,8 @@ def _named(key: tuple[str, ...]) -> str:
 
 def _log(evidence: Evidence, row: Row, quantity: str) -> None:
     evidence.log.add(row, quantity, str(row["origin"]))
+
+
+for _quantity, _column in (("energy", "energy"), ("duration", "duration_s")):
+    claim(f"{_quantity}-variance")(partial(_largest_dex, column=_column))
+    reading(f"{_quantity}-variance-in-general")(partial(_median_dex, column=_column))
