@@ -79,16 +79,16 @@ def h100_deepseek(evidence: Evidence) -> Recomputed:
 
 def _gains(evidence: Evidence, end: _End, over: str) -> Recomputed:
     """Count the LLMs without reasoning whose energy on H100 is below the smallest or the largest on the others (FKTG)."""
-    gains, told = [], []
+    gains, listed = [], []
     for runs in _cards(evidence, OTHER):
         gain = end([runs["paula"].energy(), runs["clara"].energy()]) - runs["capella"].energy()
         gains.append(gain)
         if gain.value > NOISE:
             each = (f"{machine_title(m)} {energy(r.energy().value, 4)}" for m, r in runs.items())
-            told.append(f"{runs['capella'].title} ({', '.join(each)})")
+            listed.append(f"{runs['capella'].title} ({', '.join(each)})")
     return recomputed(
         positive(gains),
-        f"{len(told)} of {len(gains)} LLMs without reasoning need less on H100 than on {over}: {names(told)}",
+        f"{len(listed)} of {len(gains)} LLMs without reasoning need less on H100 than on {over}: {names(listed)}",
     )
 
 
@@ -112,7 +112,7 @@ def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
     Raises:
         Untestable: where the source has no such run on one of the machines.
     """
-    found = []
+    triples = []
     by_machine = {
         machine: {
             (run.model, run.gpus): run for run in reversed(evidence.runs("fktg", (family,), machine=machine))
@@ -121,10 +121,10 @@ def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
     }
     for key in sorted(by_machine["paula"], key=str):
         if all(key in runs for runs in by_machine.values()):
-            found.append({machine: runs[key] for machine, runs in by_machine.items()})
-    if not found:
+            triples.append({machine: runs[key] for machine, runs in by_machine.items()})
+    if not triples:
         raise Untestable(f"{evidence.source.label} has no LLM on A30, V100 and H100 with as many GPUs")
-    return found
+    return triples
 
 
 def _off(bar: PrintedRow, column: str, value: Value) -> Value:

@@ -97,7 +97,7 @@ def _new_verdicts(campaigns: Mapping[str, Sequence[Assessment]]) -> dict[str, st
     for ledger in campaigns.values():
         for item in statements(ledger):
             verdicts.setdefault(item.claim.id, set()).add(item.verdict or OPEN)
-    return {name: _together(found - {OPEN}) for name, found in verdicts.items()}
+    return {name: _together(tested - {OPEN}) for name, tested in verdicts.items()}
 
 
 def _together(tested: set[str]) -> str:

@@ -101,13 +101,13 @@ def two_nodes_differ(evidence: Evidence) -> Recomputed:
 @claim("two-nodes-same-factor-for-duration")
 def two_nodes_same_factor(evidence: Evidence) -> Recomputed:
     """Return by how much the ratio of durations misses that of energies at the most (FKTG)."""
-    apart, told = {}, []
+    apart, pairs_listed = {}, []
     for single, double in _node_pairs(evidence):
         by_energy, by_duration = double.energy() / single.energy(), double.duration() / single.duration()
         apart[double.title] = abs(by_energy / by_duration - 1)
-        told.append(f"{double.title} {number(by_duration.value)} and {number(by_energy.value)}")
+        pairs_listed.append(f"{double.title} {number(by_duration.value)} and {number(by_energy.value)}")
     return recomputed(
-        largest(list(apart.values())), f"ratios of durations and of energies: {'; '.join(told)}"
+        largest(list(apart.values())), f"ratios of durations and of energies: {'; '.join(pairs_listed)}"
     )
 
 
@@ -145,8 +145,8 @@ def figure_4_bars(evidence: Evidence) -> Recomputed:
 
 def _has_gpus(evidence: Evidence, machine: str) -> bool:
     """Say whether a machine has GPUs, by the catalogue or because a run of the source had one there."""
-    known = study().machines.get(machine)
-    if known is not None and known.gpus_per_node > 0:
+    entry = study().machines.get(machine)
+    if entry is not None and entry.gpus_per_node > 0:
         return True
     return any(row["machine"] == machine and whole(row["gpus"]) for row in evidence.source.rows)
 
@@ -157,11 +157,11 @@ def _gpu_share(evidence: Evidence, runs: Sequence[Run]) -> Recomputed:
     Raises:
         Untestable: where there is no such run.
     """
-    known = [run for run in runs if run.model not in NO_EMBEDDING and run.gpus and run.has("gpu_wh")]
-    if not known:
+    gpu_runs = [run for run in runs if run.model not in NO_EMBEDDING and run.gpus and run.has("gpu_wh")]
+    if not gpu_runs:
         raise Untestable(f"{evidence.source.label} has no run with the energy of a GPU")
     margins, shares = [], []
-    for run in known:
+    for run in gpu_runs:
         parts = {name: run.component(name) for name in ("cpu", "gpu", "ram")}
         total = sum(part.value for part in parts.values())
         if total <= 0:
@@ -170,10 +170,10 @@ def _gpu_share(evidence: Evidence, runs: Sequence[Run]) -> Recomputed:
             )
         margins.append(parts["gpu"] - largest([parts["cpu"], parts["ram"]]))
         shares.append(selection.shares({name: part.value for name, part in parts.items()})["gpu"] or 0.0)
-    on = names(machine_title(name) for name in sorted({str(run.row["machine"]) for run in known}))
+    on = names(machine_title(name) for name in sorted({str(run.row["machine"]) for run in gpu_runs}))
     return recomputed(
         not_positive(margins),
-        f"the GPU takes {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the energy of {len(known)} runs on {on}",
+        f"the GPU takes {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the energy of {len(gpu_runs)} runs on {on}",
     )
 
 

@@ -27,35 +27,35 @@ def figure_7_models(evidence: Evidence) -> Recomputed:
     It should show the models at the first three ranks of accuracy (ties share a rank) and Linear Embedding.
     """
     shown = {(row.label("dataset"), row.label("model")) for row in evidence.printed("figure_7")}
-    wanted = set()
+    described = set()
     datasets = sorted({dataset for dataset, _ in shown})
     for dataset in datasets:
         runs = evidence.models(dataset)
         for run in runs:
             ahead = sum(other.accuracy().value > run.accuracy().value + NOISE for other in runs)
             if ahead < 3 or run.model == "linear-embedding":
-                wanted.add((dataset, run.model))
-    wrong = sorted(f"{model} ({dataset})" for dataset, model in shown ^ wanted)
+                described.add((dataset, run.model))
+    wrong = sorted(f"{model} ({dataset})" for dataset, model in shown ^ described)
     return recomputed(
         Value.exact(len(wrong)),
-        f"{len(shown & wanted)} of {len(wanted)} models are shown as described; others: {names(wrong)}",
+        f"{len(shown & described)} of {len(described)} models are shown as described; others: {names(wrong)}",
     )
 
 
 @claim("an-llm-is-best-on-every-dataset")
 def llm_best(evidence: Evidence) -> Recomputed:
     """Count the datasets but FKTG where no LLM is more accurate than the best traditional model."""
-    margins, told, pairs = [], [], []
+    margins, gaps_listed, pairs = [], [], []
     for dataset in extra_datasets(evidence, (TRADITIONAL,), LLM):
         llm, traditional = (best(evidence.models(dataset, families)) for families in (LLM, (TRADITIONAL,)))
         margins.append(llm.accuracy() - traditional.accuracy())
         pairs.append((llm, traditional))
-        told.append(
+        gaps_listed.append(
             f"{dataset_title(dataset)} {accuracy(llm.accuracy().value)} to {accuracy(traditional.accuracy().value)}"
         )
     return recomputed(
         not_positive(margins),
-        f"best LLM to best traditional model: {', '.join(told)}",
+        f"best LLM to best traditional model: {', '.join(gaps_listed)}",
         noise_of_pairs(pairs, any),
     )
 
@@ -75,9 +75,9 @@ def news_best_linear(evidence: Evidence) -> Recomputed:
 @claim("news-linear-energy")
 def news_linear_energy(evidence: Evidence) -> Recomputed:
     """Return the energy of Linear Embedding on news in Wh."""
-    found = energy_of(evidence, "linear-embedding", "news")
+    own = energy_of(evidence, "linear-embedding", "news")
     doubt = too_little(evidence, evidence.model("linear-embedding", "news"))
-    return replace(found, reason=found.reason + doubt)
+    return replace(own, reason=own.reason + doubt)
 
 
 @claim("yelp-traditional-models-worse")

@@ -67,10 +67,10 @@ def recomputed(value: Value, reason: str, noise: Noise = Noise(), inferred: bool
 
 
 def _registering(functions: dict[str, Function], name: str) -> Callable[[Function], Function]:
-    def register(found: Function) -> Function:
+    def register(registered: Function) -> Function:
         if name in FUNCTIONS or name in READINGS:
             raise ValueError(f"claim or reading {name!r} has two functions")
-        functions[name] = found
-        return found
+        functions[name] = registered
+        return registered
 
     return register

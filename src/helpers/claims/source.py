@@ -65,11 +65,13 @@ class Source:
         """Say whether this is the paper itself."""
         return self.name == PUBLISHED
 
-    def place(self, row: Row, quantity: str, value: float) -> Observed:
-        """Return the place that the value of a run in `results` comes from."""
-        found = [item for item in self.observed.get((*run_key(row), quantity), ()) if item.value == value]
+    def find_observation(self, row: Row, quantity: str, value: float) -> Observed:
+        """Return the observation that the value of a run in `results` comes from."""
+        candidates = [
+            item for item in self.observed.get((*run_key(row), quantity), ()) if item.value == value
+        ]
         return min(
-            found,
+            candidates,
             key=lambda item: (item.digitised, item.uncertainty or 0.0, item.origin),
             default=Observed(value, None, str(row["origin"])),
         )

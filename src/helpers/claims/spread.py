@@ -28,22 +28,22 @@ _OUR_DESIGN = "this needs the paper's own test sets; those of a campaign are our
 @claim("same-test-sets-for-every-model")
 def same_test_sets(evidence: Evidence) -> Recomputed:
     """Count the splits of a dataset in which models met different test sets; in a campaign they are our design."""
-    found: dict[tuple[str, int], set[str]] = {}
+    test_sets: dict[tuple[str, int], set[str]] = {}
     for row in evidence.splits():
         _log(evidence, row, "test_ids_sha256")
-        found.setdefault((str(row["dataset"]), int(row["split"])), set()).add(str(row["test_ids_sha256"]))
-    differ = sum(len(hashes) > 1 for hashes in found.values())
-    raise Untestable(f"{_OUR_DESIGN}{differ} of {len(found)} splits have more than one test set")
+        test_sets.setdefault((str(row["dataset"]), int(row["split"])), set()).add(str(row["test_ids_sha256"]))
+    differ = sum(len(hashes) > 1 for hashes in test_sets.values())
+    raise Untestable(f"{_OUR_DESIGN}{differ} of {len(test_sets)} splits have more than one test set")
 
 
 @claim("ten-test-sets")
 def ten_test_sets(evidence: Evidence) -> Recomputed:
     """Count the test sets of each model on each dataset; in a campaign they are our design."""
-    found: dict[tuple[str, str], set[str]] = {}
+    test_sets: dict[tuple[str, str], set[str]] = {}
     for row in evidence.splits():
         _log(evidence, row, "test_ids_sha256")
-        found.setdefault((str(row["dataset"]), str(row["model"])), set()).add(str(row["test_ids_sha256"]))
-    counts = [len(hashes) for hashes in found.values()]
+        test_sets.setdefault((str(row["dataset"]), str(row["model"])), set()).add(str(row["test_ids_sha256"]))
+    counts = [len(hashes) for hashes in test_sets.values()]
     raise Untestable(
         f"{_OUR_DESIGN}{' to '.join(map(str, sorted({min(counts), max(counts)})))} different test sets for each of "
         f"{len(counts)} models and datasets"
@@ -125,15 +125,15 @@ def _by_run(evidence: Evidence, column: str) -> dict[_Run, list[float]]:
                 evidence.log.notes.add(TITLES[evidence.source.mode])
             key = (str(row["model"]), str(row["dataset"]), str(row["origin"]))
             groups.setdefault(key, []).append(value)
-    found = {key: values for key, values in groups.items() if len(values) > 1}
-    if not found:
+    repeated = {key: values for key, values in groups.items() if len(values) > 1}
+    if not repeated:
         what = (
             f"no energy that counts ({TITLES[evidence.source.mode]})"
             if column == "energy"
             else "no run with two splits"
         )
         raise Untestable(f"{evidence.source.label}: {what}")
-    return found
+    return repeated
 
 
 def _sampling(evidence: Evidence) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Literal
 
 from helpers.claims.cells import Run
-from helpers.claims.common import MAYBE_OTHER_WORK, NO_EMBEDDING, correlation, said
+from helpers.claims.common import MAYBE_OTHER_WORK, NO_EMBEDDING, correlation, family_plural
 from helpers.claims.evidence import ANY, Evidence
 from helpers.claims.noise import too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -73,7 +73,7 @@ def varies_with_type(evidence: Evidence) -> Recomputed:
     return recomputed(
         smallest(steps),
         "median energies on FKTG: "
-        + ", ".join(f"{said(family)} {energy(middle.value)}" for family, middle in medians.items()),
+        + ", ".join(f"{family_plural(family)} {energy(middle.value)}" for family, middle in medians.items()),
     )
 
 

@@ -41,22 +41,26 @@ def word(nature: Nature, result: Result) -> str:
     return _WORDS[nature][result]
 
 
-def compare(criterion: Criterion, found: Recomputed) -> Result:
+def compare(criterion: Criterion, recomputed: Recomputed) -> Result:
     """Compare a recomputed number with what a claim asks of it under one reading.
 
     It is met if the number itself meets it within the tolerance, and after rounding if only some other number of
     its interval does.
     """
-    if _meets(criterion, found.value):
+    if _meets(criterion, recomputed.value):
         return MET
-    nearest = min(max(criterion.published, found.low), found.high)
-    return NEARLY if any(_meets(criterion, end) for end in (found.low, nearest, found.high)) else MISSED
+    nearest = min(max(criterion.published, recomputed.low), recomputed.high)
+    return (
+        NEARLY
+        if any(_meets(criterion, end) for end in (recomputed.low, nearest, recomputed.high))
+        else MISSED
+    )
 
 
-def is_close(criterion: Criterion, found: Recomputed) -> bool:
+def is_close(criterion: Criterion, recomputed: Recomputed) -> bool:
     """Say whether some numbers of the interval meet the claim and others do not."""
-    within = _meets(criterion, found.low) and _meets(criterion, found.high)
-    return not within and compare(criterion, found) != MISSED
+    within = _meets(criterion, recomputed.low) and _meets(criterion, recomputed.high)
+    return not within and compare(criterion, recomputed) != MISSED
 
 
 def combined(results: Sequence[Result]) -> Result:

@@ -262,8 +262,8 @@ def _load(folder: Path, kind: str, model: type[BenchT]) -> list[tuple[str, Bench
 
 
 def _range(cell: Cell) -> str | None:
-    known = [_number(end) for end in cell.power_range if end is not None]
-    return " to ".join(known) if cell.repeats > 1 and known else None
+    ends = [_number(end) for end in cell.power_range if end is not None]
+    return " to ".join(ends) if cell.repeats > 1 and ends else None
 
 
 def _ratio(value: float | None, reference: float | None) -> float | None:

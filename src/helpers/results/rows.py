@@ -265,8 +265,8 @@ def _kind(record: Record) -> str:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if len(known) == len(values) else None
+    present = [value for value in values if value is not None]
+    return statistics.fmean(present) if len(present) == len(values) else None
 
 
 def _sd(values: list[float]) -> float | None:

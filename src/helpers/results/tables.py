@@ -77,9 +77,9 @@ def select(table: pd.DataFrame, source: str | None) -> pd.DataFrame:
     """
     if source is None:
         return table
-    known = sorted(set(table["source"])) if len(table) else []
-    if source not in known:
-        raise UserError(f"{source}: no such source of the results tables ({nearest(source, known)})")
+    sources = sorted(set(table["source"])) if len(table) else []
+    if source not in sources:
+        raise UserError(f"{source}: no such source of the results tables ({nearest(source, sources)})")
     return table[table["source"] == source]
 
 
@@ -136,13 +136,13 @@ def _records(committed: Path, live: Path) -> tuple[list[tuple[str, Path, Record]
     filed, refused = read_records(committed)
     running, refused_live = read_records(live)
     campaigns = {record.run.campaign for record in filed.values()}
-    known = {(record.run.campaign, record.run.run_id, record.created) for record in filed.values()}
-    found = [(record.run.campaign, file, record) for file, record in filed.items()]
+    committed_keys = {(record.run.campaign, record.run.run_id, record.created) for record in filed.values()}
+    sources = [(record.run.campaign, file, record) for file, record in filed.items()]
     for file, record in running.items():
         name = record.run.campaign
-        if (name, record.run.run_id, record.created) not in known:
-            found.append((f"{name} (live)" if name in campaigns else name, file, record))
-    return found, refused + refused_live
+        if (name, record.run.run_id, record.created) not in committed_keys:
+            sources.append((f"{name} (live)" if name in campaigns else name, file, record))
+    return sources, refused + refused_live
 
 
 def write_tables(tables: Tables, folder: Path) -> None:

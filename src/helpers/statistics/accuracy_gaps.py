@@ -142,10 +142,10 @@ def paired_gaps(accuracies: pd.DataFrame, overlap: float) -> pd.DataFrame:
     if not pairs or len(accuracies) < 2:
         return pd.DataFrame(columns=PAIR_COLUMNS)
     tests = [paired_t(list(accuracies[better] - accuracies[worse]), overlap) for better, worse in pairs]
-    corrected = holm([found.p_value for found in tests])
+    corrected = holm([test.p_value for test in tests])
     rows = [
-        (*pair, found.mean, found.std_error, found.low, found.high, p, CLEAR if p < LEVEL else NOISE)
-        for pair, found, p in zip(pairs, tests, corrected, strict=True)
+        (*pair, test.mean, test.std_error, test.low, test.high, p, CLEAR if p < LEVEL else NOISE)
+        for pair, test, p in zip(pairs, tests, corrected, strict=True)
     ]
     return pd.DataFrame(rows, columns=PAIR_COLUMNS)
 
@@ -157,8 +157,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     corrected, highest = [0.0] * len(p_values), 0.0
-    for place, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[i]))
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
         corrected[i] = highest
     return corrected
 

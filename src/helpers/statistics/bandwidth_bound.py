@@ -123,8 +123,8 @@ def bounds(rows: pd.DataFrame) -> pd.DataFrame:
     `complete_tokens`, those of the shortest answers (`AnswerTokens`); `least_duration_s`, the lower bound of the duration
     with the shortest answer in full; `power_w`, energy by duration; `verdict`.
     """
-    found = pd.DataFrame([_bound(row) for _, row in rows.iterrows()], index=rows.index, columns=list(_ADDED))
-    return pd.concat([rows, found], axis="columns")
+    added = pd.DataFrame([_bound(row) for _, row in rows.iterrows()], index=rows.index, columns=list(_ADDED))
+    return pd.concat([rows, added], axis="columns")
 
 
 _ADDED = (
@@ -157,7 +157,7 @@ def by_gpus(rows: pd.DataFrame, counts: Sequence[int] = GPU_COUNTS) -> pd.DataFr
     One row per run (by the index of `rows`) and count in `counts` that the node has, whose memory holds the weights, and
     that divides the attention heads, as vLLM wants it: `run`, `gpus`, `most_tokens`, `verdict`.
     """
-    found = [
+    records = [
         {
             "run": index,
             "gpus": count,
@@ -168,7 +168,7 @@ def by_gpus(rows: pd.DataFrame, counts: Sequence[int] = GPU_COUNTS) -> pd.DataFr
         for count in counts
         if _may_be(str(row["model"]), study().machines[str(row["machine"])], count)
     ]
-    return pd.DataFrame(found, columns=["run", "gpus", "most_tokens", "verdict"])
+    return pd.DataFrame(records, columns=["run", "gpus", "most_tokens", "verdict"])
 
 
 def most_on_card(rows: pd.DataFrame, card: str) -> pd.Series:

@@ -19,8 +19,8 @@ class Interval:
     @classmethod
     def around(cls, value: float, bound: float = 0.0) -> Self:
         """Return value - bound to value + bound; an absent bound (NaN) is none."""
-        known = 0.0 if math.isnan(bound) else bound
-        return cls(value - known, value + known)
+        half_width = 0.0 if math.isnan(bound) else bound
+        return cls(value - half_width, value + half_width)
 
 
 def break_even(training_wh: Interval, own_wh: Interval, other_wh: Interval) -> Interval | None:

@@ -96,14 +96,14 @@ def points(
     real = rows[~rows["synthetic"].astype(bool)]
     rows = real if dataset is None else _of(rows, "dataset", dataset)
     rows = rows.assign(energy_wh=energies(rows, mode))
-    known = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
-    return rows[known].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})
+    complete = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
+    return rows[complete].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})
 
 
 def _of(rows: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
-    known = sorted(set(rows[column]))
-    if value not in known:
-        raise UserError(f"--{column} {value}: no run there ({nearest(value, known)})")
+    values = sorted(set(rows[column]))
+    if value not in values:
+        raise UserError(f"--{column} {value}: no run there ({nearest(value, values)})")
     return rows[rows[column] == value]
 
 
@@ -146,8 +146,8 @@ def p_values(rows: pd.DataFrame) -> dict[str, float]:
     variance = float(((energy_wh - columns @ estimates) ** 2).sum()) / df_resid
     errors = np.sqrt(variance * np.diag(np.linalg.inv(columns.T @ columns)))
     with np.errstate(divide="ignore", invalid="ignore"):  # runs that lie on the line have no error
-        found = 2 * t.sf(np.abs(estimates) / errors, df_resid)
-    return dict(zip(terms, map(float, found), strict=True))
+        two_sided = 2 * t.sf(np.abs(estimates) / errors, df_resid)
+    return dict(zip(terms, map(float, two_sided), strict=True))
 
 
 def _scaled(
@@ -178,20 +178,20 @@ def fit(rows: pd.DataFrame) -> Fit:
             "measure more runs, or name another source or accounting"
         )
     model = smf.ols(formula(rows), rows).fit()
-    names = {theirs: ours for ours, theirs in TERMS.items()}
+    names = {formula_name: name for name, formula_name in TERMS.items()}
     covariance = model.cov_params().rename(index=names, columns=names)
     return Fit(
         source=str(rows["source"].iloc[0]),
         machine=str(rows["machine"].iloc[0]),
         terms={
-            ours: Term(
-                estimate=float(model.params[theirs]),
-                std_error=float(model.bse[theirs]),
-                p_value=float(model.pvalues[theirs]),
-                std_error_hc3=float(model.HC3_se[theirs]),
+            name: Term(
+                estimate=float(model.params[formula_name]),
+                std_error=float(model.bse[formula_name]),
+                p_value=float(model.pvalues[formula_name]),
+                std_error_hc3=float(model.HC3_se[formula_name]),
             )
-            for ours, theirs in TERMS.items()
-            if theirs in model.params
+            for name, formula_name in TERMS.items()
+            if formula_name in model.params
         },
         covariance=covariance,
         n=int(model.nobs),

@@ -15,7 +15,7 @@ TIE = 1e-9
 def most_accurate_positions(accuracies: Sequence[float]) -> list[int]:
     """Return the positions of all values that are as high as the highest; of none, none."""
     top = max(accuracies, default=0.0)
-    return [place for place, value in enumerate(accuracies) if value > top - TIE]
+    return [position for position, value in enumerate(accuracies) if value > top - TIE]
 
 
 def most_accurate(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -65,8 +65,8 @@ def least_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
     Raises:
         ValueError: where none is.
     """
-    known = _with_energy(rows)
-    return known.iloc[int(known["energy_wh"].astype(float).argmin())]
+    with_energy = _with_energy(rows)
+    return with_energy.iloc[int(with_energy["energy_wh"].astype(float).argmin())]
 
 
 def most_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -75,8 +75,8 @@ def most_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
     Raises:
         ValueError: where none is.
     """
-    known = _with_energy(rows)
-    return known.iloc[int(known["energy_wh"].astype(float).argmax())]
+    with_energy = _with_energy(rows)
+    return with_energy.iloc[int(with_energy["energy_wh"].astype(float).argmax())]
 
 
 def shares(energies_wh: Mapping[Hashable, float | None]) -> dict[Hashable, float | None]:
@@ -84,11 +84,11 @@ def shares(energies_wh: Mapping[Hashable, float | None]) -> dict[Hashable, float
 
     The sum is that of the components and not a total from elsewhere, which may be rounded otherwise.
     """
-    known = {
+    present = {
         name: float(value) for name, value in energies_wh.items() if value is not None and pd.notna(value)
     }
-    total = sum(known.values())
-    return {name: known[name] / total if name in known and total > 0 else None for name in energies_wh}
+    total = sum(present.values())
+    return {name: present[name] / total if name in present and total > 0 else None for name in energies_wh}
 
 
 COMPONENTS = ("cpu", "gpu", "ram")
@@ -108,7 +108,7 @@ def _energy_or_limit(rows: pd.DataFrame) -> "pd.Series[float]":
 
 
 def _with_energy(rows: pd.DataFrame) -> pd.DataFrame:
-    known = rows[rows["energy_wh"].notna()]
-    if known.empty:
+    with_energy = rows[rows["energy_wh"].notna()]
+    if with_energy.empty:
         raise ValueError("no run has an energy")
-    return known
+    return with_energy

@@ -90,16 +90,16 @@ class Campaign(Strict):
 
     @field_validator("where", mode="before")
     @classmethod
-    def _one_value_each(cls, where: Any) -> Any:
-        if not isinstance(where, dict):
-            return where
-        several = [key for key, value in where.items() if not isinstance(value, str | int | float)]
+    def _one_value_each(cls, selection: Any) -> Any:
+        if not isinstance(selection, dict):
+            return selection
+        several = [key for key, value in selection.items() if not isinstance(value, str | int | float)]
         if several:
             raise ValueError(
-                f"{short(several[0])} is {short(where[several[0]])}; expected one value of it: a text, a number, or true "
+                f"{short(several[0])} is {short(selection[several[0]])}; expected one value of it: a text, a number, or true "
                 "or false"
             )
-        return where
+        return selection
 
     @model_validator(mode="after")
     def _runs_or_a_part(self) -> Self:
@@ -184,14 +184,14 @@ def paper_models() -> list[str]:
 EntryT = TypeVar("EntryT")
 
 
-def entry(kind: str, entries: dict[str, EntryT], name: str, where: str = "") -> EntryT:
+def entry(kind: str, entries: dict[str, EntryT], name: str, location: str = "") -> EntryT:
     """Return the entry called `name`.
 
     Raises:
         UserError: one line with the nearest known name.
     """
     if name not in entries:
-        raise UserError(f"{where}unknown {kind} {short(name)} ({nearest(name, entries)})")
+        raise UserError(f"{location}unknown {kind} {short(name)} ({nearest(name, entries)})")
     return entries[name]
 
 
@@ -199,8 +199,8 @@ ModelT = TypeVar("ModelT", bound=Strict)
 
 
 def _read(file: Path, kind: type[ModelT]) -> ModelT:
-    where = paths.relative(file)
-    return parse(kind, load_yaml(file, where), where)
+    file_name = paths.relative(file)
+    return parse(kind, load_yaml(file, file_name), file_name)
 
 
 def is_card(card: str, gpu_model: str) -> bool:
