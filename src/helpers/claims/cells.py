@@ -81,7 +81,7 @@ class Run:
         return whole(self.row["gpus"]) or 0
 
     def count_gpus(self) -> int:
-        """Return the number of GPUs as evidence, not as what tells runs apart."""
+        """Return the number of GPUs as evidence, not as a key of the run."""
         self._log("gpus", self.source.find_observation(self.row, "gpus", self.gpus).origin)
         if self.row["gpus_origin"] == "inferred":
             self.log.notes.add("some GPU counts inferred")

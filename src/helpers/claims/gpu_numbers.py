@@ -79,13 +79,13 @@ def more_gpus_energy_shown(evidence: Evidence) -> Recomputed:
 
 
 @reading("more-gpus-do-not-reduce-energy-beyond-scatter")
-def more_gpus_energy_scatter(evidence: Evidence) -> Recomputed:
-    """Count the steps that reduce the mean over ten runs by more than the scatter that section 4 allows.
+def more_gpus_energy_allowed_dispersion_dex(evidence: Evidence) -> Recomputed:
+    """Count the steps that reduce the mean over ten runs by more than the dispersion that section 4 allows.
 
     That is less than 0.2 dex for a run, so less than 0.2 sqrt(2/10) dex for the difference of two means over ten.
     """
     steps = _steps(evidence)
-    least = _scatter(evidence, steps)
+    least = _allowed_dispersion_dex(evidence, steps)
     drops = [decades(few.energy() / many.energy()) for few, many in steps]
     falls = positive([drop - least for drop in drops])
     largest_drop = largest(drops)
@@ -129,7 +129,7 @@ def _falls(evidence: Evidence, steps: Sequence[Step], margins: Sequence[Value]) 
         f"({energy(few.energy().value, 4)} to {energy(many.energy().value, 4)})"
         for few, many, margin in falls
     ]
-    limit = _scatter(evidence, steps)
+    limit = _allowed_dispersion_dex(evidence, steps)
     small = [decades(few.energy() / many.energy()).value < limit for few, many, _ in falls]
     how = "; of one configuration each, and less than the scatter that the paper allows" if any(small) else ""
     if any(_read_off(run) for few, many, _ in falls for run in (few, many)):
@@ -156,8 +156,8 @@ def _read_off(run: Run) -> bool:
     return str(run.row["energy_kind"]) == "digitised"
 
 
-def _scatter(evidence: Evidence, steps: Sequence[Step]) -> float:
-    """Return the standard deviation, in dex, of the difference of two means if single runs scatter as section 4 allows."""
+def _allowed_dispersion_dex(evidence: Evidence, steps: Sequence[Step]) -> float:
+    """Return the standard deviation, in dex, of the difference of two means if single runs vary as much as section 4 allows."""
     return evidence.number("scatter_dex") * math.sqrt(2 / int(steps[0][0].row["splits"]))
 
 

@@ -26,7 +26,7 @@ def gpu_share(evidence: Evidence) -> Recomputed:
 def gpu_share_elsewhere(evidence: Evidence) -> Recomputed:
     """Count such runs on all machines; the paper publishes components of Capella only.
 
-    What the cards' maximal power leaves open on Paula and Clara is told: the largest of three shares is at
+    The message says what the cards' maximal power leaves open on Paula and Clara: the largest of three shares is at
     least a third. The numbers of GPUs there are inferred, so there is no verdict.
     """
     if not evidence.source.is_the_paper:

@@ -38,7 +38,7 @@ class Source:
     rows: Sequence[Row]
     """Rows of `results` with one text at a time, by the companion's protocol, with `energy` under the accounting."""
     batched: Sequence[Row]
-    """The other rows of `results`: no claim uses them, but what they lack for it is told."""
+    """The other rows of `results`: no claim uses them; messages say which runs there are."""
     splits: Sequence[Row]
     """As `rows`, of `split_results`."""
     printed: Mapping[str, Sequence[Row]]
@@ -109,7 +109,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
 
 
 def run_key(row: Row) -> Key:
-    """Return what tells a run from others."""
+    """Return the key that identifies a run."""
     return (row["model"], row["dataset"], row["machine"], whole(row["gpus"]), whole(row["nodes"]))
 
 

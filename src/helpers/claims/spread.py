@@ -1,4 +1,4 @@
-"""Claims of section 4 about test sets and the scatter over them."""
+"""Claims of section 4 about test sets and the dispersion over them."""
 
 import math
 import statistics

@@ -37,7 +37,7 @@ _WORDS: dict[Nature, dict[Result, str]] = {
 
 
 def word(nature: Nature, result: Result) -> str:
-    """Return what is said of a claim with this result."""
+    """Return the verdict or outcome of a claim with this result."""
     return _WORDS[nature][result]
 
 
@@ -64,7 +64,7 @@ def is_close(criterion: Criterion, recomputed: Recomputed) -> bool:
 
 
 def combined(results: Sequence[Result]) -> Result:
-    """Return what all readings of a claim come to.
+    """Return the result of a claim over all its readings.
 
     Those that can be tested decide: met, or after rounding if one of them is so; missed if all miss it, and no other
     is left open; mixed where some meet it and some miss it.

@@ -183,7 +183,7 @@ def load_gpu_benches(folder: Path = paths.BENCHES) -> list[tuple[str, GpuBench]]
 
 
 def cell_table(bench: MeterBench) -> pd.DataFrame:
-    """Return what each tool said of each task, as text, by length and in the order of the tools."""
+    """Return the readings of each tool for each task, as text, by length and in the order of the tools."""
     titles = {tool.name: tool.title for tool in bench.tools}
     order = list(titles)
     cells = sorted(bench.cells, key=lambda cell: (cell.length_s, order.index(cell.tool)))

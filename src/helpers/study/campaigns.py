@@ -50,7 +50,7 @@ class GridRun:
 
 
 def filed_under(name: str, catalogue: Study) -> str:
-    """Return the campaign that records of `name` are filed under: the whole that it is a part of, or itself.
+    """Return the campaign that records of `name` are stored under: the whole that it is a part of, or itself.
 
     Raises:
         UserError: one line for an unknown campaign, and for a part of a part.

@@ -82,7 +82,7 @@ class Campaign(Strict):
     """Of the blocks that name none."""
     grid: list[dict[str, Any]] | None = Field(default=None, min_length=1)
     part_of: str | None = Field(default=None, pattern=NAME)
-    """The campaign whose runs these are; their records are filed under its name."""
+    """The campaign whose runs these are; their records are stored under its name."""
     where: dict[str, str | int | float | bool] | None = Field(default=None, min_length=1)
     """Of a part: parameters and their values; runs with all of them are taken."""
     reconstructed: bool = True

@@ -142,7 +142,7 @@ def _from_csv(name: str, item: DatasetEntry, csv: Csv, directory: Path | None) -
 def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415  (slow to import, and only here)
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told in one line below
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are reported in one line below
     try:
         files = [
             hf_hub_download(hub.repository, part, repo_type="dataset", revision=hub.revision)

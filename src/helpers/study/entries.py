@@ -59,7 +59,7 @@ class DatasetEntry(Strict):
     title: str
     """How figures and tables write its name."""
     task: str
-    """What is told apart, in a few words."""
+    """What is classified, in a few words."""
     language: Literal["de", "en"]
     """Of the instruction to a language model: a key of data/study/prompts.yaml."""
     licence: str
@@ -133,13 +133,13 @@ class Machine(Strict):
 
     @model_validator(mode="after")
     def _gpus_or_none(self) -> Self:
-        """A machine that is asked for has to be told from others: by its GPUs, or else by its CPU."""
+        """A machine must be identifiable: by its GPUs, or else by its CPU."""
         of_gpus = [key for key in type(self).model_fields if key.startswith("gpu_")]
         given = [key for key in of_gpus if getattr(self, key) is not None]
         if self.gpus_per_node and (absent := [key for key in of_gpus if key not in given]):
             raise ValueError(
                 f"'{absent[0]}' is needed where 'gpus_per_node' is above 0 (nvidia-smi --format=csv "
-                "--query-gpu=name,memory.total,power.max_limit,compute_cap tells it); without GPUs 'gpus_per_node' is 0"
+                "--query-gpu=name,memory.total,power.max_limit,compute_cap prints it); without GPUs 'gpus_per_node' is 0"
             )
         if not self.gpus_per_node and given:
             raise ValueError(

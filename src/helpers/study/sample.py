@@ -53,7 +53,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Family:
-    """Topics that are hard to tell apart, and the sentences they share."""
+    """Topics that are hard to separate, and the sentences they share."""
 
     topics: list[str]
     shared: list[str]
