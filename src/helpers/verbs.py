@@ -155,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     _tell_outcome(options.campaign, outcome)
     if options.json:
         source = filed_under(options.campaign, study())
-        table = results.of_campaign(results.load_tables().results, source)
+        table = results.select_campaign(results.load_tables().results, source)
         print(table.to_json(orient="records", indent=1, force_ascii=False))
     return _STOPPED if outcome.left else 0 if outcome.complete else 1
 

@@ -31,7 +31,6 @@ from helpers.claims.verdicts import (
     MISSED,
     NEARLY,
     OPEN,
-    OUTCOMES,
     ROUNDED,
     UNKNOWN,
     VERDICTS,
@@ -42,7 +41,6 @@ from helpers.core import paths
 from helpers.figures.beyond.claims import claims
 from helpers.results import tables as results
 from helpers.statistics import accuracy_gaps, power
-from helpers.study.catalogue import study
 from tests.conftest import refusal
 
 STATIC = paths.ROOT / "book" / "_static"
@@ -144,14 +142,14 @@ def all_tables(nowhere):
     return results.load_tables(live=nowhere)
 
 
-def result(item, place):
+def result(item, number):
     """What one reading of a claim comes to."""
-    return item.readings[place - 1].word
+    return item.readings[number - 1].word
 
 
-def found_numbers(item):
+def recomputed_numbers(item):
     """The number of each reading."""
-    return [found.recomputed for found in item.readings]
+    return [claim_reading.recomputed for claim_reading in item.readings]
 
 
 def by_id(assessments):
@@ -171,14 +169,14 @@ def test_the_ledger_and_the_functions_are_the_same_set():
 
 
 def test_the_ledger_has_more_than_forty_statements_of_all_parts_and_both_versions():
-    found = load_claims()
-    places = {item.place.partition(" ")[0] for item in found}
-    assert len(found) >= 45
+    entries = load_claims()
+    places = {item.place.partition(" ")[0] for item in entries}
+    assert len(entries) >= 45
     assert {"abstract", "section", "Figure", "Table", "Eq."} <= places
     assert {"section 1", "section 4", "section 4.1.1", "section 4.1.2", "section 4.1.3", "section 4.2"} <= {
-        item.place for item in found
+        item.place for item in entries
     }
-    assert {item.version for item in found if item.place == "abstract"} == {"v1", "v2"}
+    assert {item.version for item in entries if item.place == "abstract"} == {"v1", "v2"}
 
 
 @pytest.mark.parametrize(
@@ -239,9 +237,13 @@ def test_no_statement_copies_the_paper(shared):
     text = words((shared / "paper" / "paper.md").read_text(encoding="utf-8"))
     runs = {tuple(text[start : start + 8]) for start in range(len(text) - 7)}
     for item in load_claims():
-        for text in (item.says, *(found.says for found in item.readings)):
-            said = words(text)
-            copied = [said[i : i + 8] for i in range(len(said) - 7) if tuple(said[i : i + 8]) in runs]
+        for text in (item.says, *(claim_reading.says for claim_reading in item.readings)):
+            paraphrase = words(text)
+            copied = [
+                paraphrase[i : i + 8]
+                for i in range(len(paraphrase) - 7)
+                if tuple(paraphrase[i : i + 8]) in runs
+            ]
             assert copied == [], item.id
 
 
@@ -253,7 +255,7 @@ def asked(kind, number, tolerance=0.0):
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "tolerance", "found", "expected"),
+    ("kind", "number", "tolerance", "interval", "expected"),
     [
         ("number", 7.0, 0.5, (7.5, 7.5, 7.5), MET),
         ("number", 7.0, 0.5, (7.6, 7.6, 7.6), MISSED),
@@ -276,12 +278,12 @@ def asked(kind, number, tolerance=0.0):
         ("below", 0.2, 0.0, (0.3, 0.19, 0.4), NEARLY),
     ],
 )
-def test_a_verdict_compares_the_number_then_its_interval(kind, number, tolerance, found, expected):
-    assert compare(asked(kind, number, tolerance), Recomputed(*found, "")) == expected
+def test_a_verdict_compares_the_number_then_its_interval(kind, number, tolerance, interval, expected):
+    assert compare(asked(kind, number, tolerance), Recomputed(*interval, "")) == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "found", "expected"),
+    ("kind", "number", "interval", "expected"),
     [
         ("number", 7.0, (7.0, 6.9, 7.1), True),
         ("number", 7.0, (7.0, 7.0, 7.0), False),
@@ -292,8 +294,8 @@ def test_a_verdict_compares_the_number_then_its_interval(kind, number, tolerance
         ("above", 0.0, (-0.2, -0.3, -0.1), False),  # does not hold, however rounded
     ],
 )
-def test_a_verdict_is_close_where_the_interval_crosses_the_claim(kind, number, found, expected):
-    assert is_close(asked(kind, number), Recomputed(*found, "")) is expected
+def test_a_verdict_is_close_where_the_interval_crosses_the_claim(kind, number, interval, expected):
+    assert is_close(asked(kind, number), Recomputed(*interval, "")) is expected
 
 
 def test_a_close_verdict_says_so(paper):
@@ -316,12 +318,17 @@ def test_verdicts_of_the_known_findings(paper):
 def test_a_recomputed_number_lies_in_its_interval_and_every_statement_has_a_reason(paper):
     for name, item in paper.items():
         assert re.match(r"\S.*\.$", item.reason), name
-        for found in item.readings:
-            assert re.match(r"\S.*\.$", found.reason), name
-            if found.word in (OPEN, UNKNOWN):
-                assert (found.recomputed, found.low, found.high, found.uses) == (None, None, None, ())
+        for claim_reading in item.readings:
+            assert re.match(r"\S.*\.$", claim_reading.reason), name
+            if claim_reading.word in (OPEN, UNKNOWN):
+                assert (
+                    claim_reading.recomputed,
+                    claim_reading.low,
+                    claim_reading.high,
+                    claim_reading.uses,
+                ) == (None, None, None, ())
             else:
-                assert found.low <= found.recomputed <= found.high, name
+                assert claim_reading.low <= claim_reading.recomputed <= claim_reading.high, name
 
 
 def test_recomputed_numbers_are_those_of_the_printed_tables(paper):
@@ -642,7 +649,7 @@ def using(paper, change):
 @pytest.mark.parametrize("change", CHANGES, ids=[f"{one.table}-{one.column}-{one.value}" for one in CHANGES])
 def test_one_published_value_changes_exactly_the_claims_that_use_it(change, paper, tmp_path, nowhere):
     new = with_change(change, tmp_path, nowhere)
-    changed = {name for name in paper if found_numbers(new[name]) != found_numbers(paper[name])}
+    changed = {name for name in paper if recomputed_numbers(new[name]) != recomputed_numbers(paper[name])}
     flipped = {name: new[name].word for name in paper if new[name].word != paper[name].word}
     assert changed == change.changed
     assert changed == using(paper, change) - change.unmoved
@@ -654,13 +661,13 @@ def test_the_energy_of_one_model_decides_how_many_times_less_it_needs(paper, tmp
     new = with_change(change, tmp_path, nowhere)
     name = "qwen-7b-seven-times-less-energy"
     assert new[name].recomputed == pytest.approx(48.66 / 6.95)
-    assert found_numbers(paper[name])[1] == 7
-    assert found_numbers(new[name])[1] == 6  # 48.66 / 6.95 - 1 in whole times
-    assert [result(item[name], place) for item in (paper, new) for place in (1, 2)] == [
+    assert recomputed_numbers(paper[name])[1] == 7
+    assert recomputed_numbers(new[name])[1] == 6  # 48.66 / 6.95 - 1 in whole times
+    assert [result(item[name], number) for item in (paper, new) for number in (1, 2)] == [
         *(FAILS, HOLDS),
         *(HOLDS, FAILS),
     ]
-    changed = {name for name in paper if found_numbers(new[name]) != found_numbers(paper[name])}
+    changed = {name for name in paper if recomputed_numbers(new[name]) != recomputed_numbers(paper[name])}
     assert {name, "table-b3-h100-is-table-b1", "table-b1-average-power"} <= changed
     assert changed <= using(paper, change)
     accuracy_alone = {name for name in paper if name.endswith("accuracy")}
@@ -669,10 +676,10 @@ def test_the_energy_of_one_model_decides_how_many_times_less_it_needs(paper, tmp
 
 def test_every_recomputed_number_names_its_cells(paper):
     without = {
-        (name, found.criterion.function)
+        (name, claim_reading.criterion.function)
         for name, item in paper.items()
-        for found in item.readings
-        if found.recomputed is not None and not found.uses
+        for claim_reading in item.readings
+        if claim_reading.recomputed is not None and not claim_reading.uses
     }
     assert without == {
         ("jamba-has-nearly-as-many-parameters", "jamba-has-nearly-as-many-parameters"),
@@ -706,38 +713,38 @@ def test_a_campaign_of_invented_texts_is_no_test_of_the_paper(tables):
 def test_what_the_committed_campaigns_can_test(all_tables):
     by_source = {name: by_id(evaluate(all_tables, name)) for name in ("reference-cpu", "reference-gpu")}
     splits = all_tables.split_results
-    for source, found in by_source.items():
+    for source, ledger in by_source.items():
         rows = splits[(splits["source"] == source) & ~splits["synthetic"]]
         runs = rows.groupby(["model", "dataset"])
-        variance = found["accuracy-variance"]
+        variance = ledger["accuracy-variance"]
         assert variance.recomputed == pytest.approx(runs["accuracy"].var().max(), rel=1e-6)
         assert result(variance, 1) == (HOLDS if variance.recomputed < 0.002 else FAILS)
         middle = runs["accuracy"].var().median()
         assert variance.readings[1].recomputed == pytest.approx(middle, rel=1e-6)
         assert (result(variance, 2), variance.verdict) == (HOLDS, DEPENDS)
         dex = runs["duration_s"].apply(lambda values: values.map(math.log10).std()).max()
-        assert found["duration-variance"].recomputed == pytest.approx(dex, rel=1e-6)
+        assert ledger["duration-variance"].recomputed == pytest.approx(dex, rel=1e-6)
         for name in ("same-test-sets-for-every-model", "ten-test-sets"):
-            assert found[name].verdict == OPEN
-            assert "those of a campaign are our design, which is no test" in found[name].reason
-        assert found["news-linear-accuracy"].verdict == HOLDS
-        assert "not the paper's" in found["news-linear-accuracy"].reason
-        assert found["qwen-7b-seven-times-less-energy"].reason == f"Campaign {source} has no run on FKTG."
-        assert "the statement is about Capella" in found["equation-2-for-any-computation"].reason
+            assert ledger[name].verdict == OPEN
+            assert "those of a campaign are our design, which is no test" in ledger[name].reason
+        assert ledger["news-linear-accuracy"].verdict == HOLDS
+        assert "not the paper's" in ledger["news-linear-accuracy"].reason
+        assert ledger["qwen-7b-seven-times-less-energy"].reason == f"Campaign {source} has no run on FKTG."
+        assert "the statement is about Capella" in ledger["equation-2-for-any-computation"].reason
     cpu, gpu = by_source["reference-cpu"], by_source["reference-gpu"]
     assert cpu["energy-variance"].verdict == OPEN  # all of its energy is estimated
     assert "measured components only" in cpu["energy-variance"].reason
     assert gpu["energy-variance"].verdict == HOLDS
     assert cpu["no-gpu-without-embeddings"].verdict == OPEN
     assert "on a machine without a GPU only, which is no test" in cpu["no-gpu-without-embeddings"].reason
-    for found in by_source.values():
-        assert "the statement is about Capella" in found["duration-is-a-good-proxy"].reason
+    for ledger in by_source.values():
+        assert "the statement is about Capella" in ledger["duration-is-a-good-proxy"].reason
     assert gpu["gpu-has-largest-share"].verdict == HOLDS
 
 
 def test_another_accounting_can_be_asked_for(all_tables):
-    found = by_id(evaluate(all_tables, "reference-cpu", mode="total_as_published"))
-    assert found["energy-variance"].verdict in (HOLDS, DEPENDS, FAILS)
+    ledger = by_id(evaluate(all_tables, "reference-cpu", mode="total_as_published"))
+    assert ledger["energy-variance"].verdict in (HOLDS, DEPENDS, FAILS)
     gpu = by_id(evaluate(all_tables, mode="gpu_only"))
     seven = gpu["qwen-7b-seven-times-less-energy"]
     bars = [
@@ -769,18 +776,18 @@ def campaign(tables, edit):
 
 
 def at(rows, model, dataset="fktg", gpus=None, nodes=1, machine="capella"):
-    where = (rows["model"] == model) & (rows["dataset"] == dataset) & (rows["nodes"] == nodes)
-    where &= rows["machine"] == machine
-    return where if gpus is None else where & (rows["gpus"] == gpus)
+    selected = (rows["model"] == model) & (rows["dataset"] == dataset) & (rows["nodes"] == nodes)
+    selected &= rows["machine"] == machine
+    return selected if gpus is None else selected & (rows["gpus"] == gpus)
 
 
 def test_a_meter_that_saw_nothing_is_told_and_divides_nothing(all_tables, tables):
     splits = all_tables.split_results.copy()
     one = splits.index[(splits["source"] == "reference-gpu") & (splits["model"] == "linear-embedding")][0]
     splits.loc[one, "gpu_wh"] = 0.0
-    found = by_id(evaluate(dataclasses.replace(all_tables, split_results=splits), "reference-gpu"))
-    assert found["energy-variance"].verdict == OPEN
-    assert "whose energy is 0, less than its meter can tell" in found["energy-variance"].reason
+    ledger = by_id(evaluate(dataclasses.replace(all_tables, split_results=splits), "reference-gpu"))
+    assert ledger["energy-variance"].verdict == OPEN
+    assert "whose energy is 0, less than its meter can tell" in ledger["energy-variance"].reason
 
     def edit(rows):
         rows.loc[at(rows, "qwen-2.5-7b", gpus=1), "energy_wh"] = 0.0
@@ -812,10 +819,13 @@ def test_runs_with_several_texts_at_a_time_are_no_evidence_and_where_there_are_o
         [alone.results.drop(columns="unused"), both[both["source"] == "again"]], ignore_index=True
     )
     mixed = evaluate(dataclasses.replace(tables, results=joined), "again")
-    for found, expected in zip(mixed, evaluate(alone, "again"), strict=True):
-        assert (found.word, found_numbers(found)) == (expected.word, found_numbers(expected))
-        if found.recomputed is not None and expected.main == expected.readings[-1]:
-            assert (found.reason, found.uses) == (expected.reason, expected.uses)
+    for assessment, expected in zip(mixed, evaluate(alone, "again"), strict=True):
+        assert (assessment.word, recomputed_numbers(assessment)) == (
+            expected.word,
+            recomputed_numbers(expected),
+        )
+        if assessment.recomputed is not None and expected.main == expected.readings[-1]:
+            assert (assessment.reason, assessment.uses) == (expected.reason, expected.uses)
 
 
 def test_machines_are_compared_with_as_many_gpus_and_those_that_are_inferred_are_told(tables, paper):
@@ -827,13 +837,13 @@ def test_machines_are_compared_with_as_many_gpus_and_those_that_are_inferred_are
     def edit(rows):
         rows.loc[rows["machine"] != "capella", "gpus"] = 3
 
-    found = by_id(evaluate(campaign(tables, edit), "again"))["abstract-energy-depends-on-hardware"]
+    assessment = by_id(evaluate(campaign(tables, edit), "again"))["abstract-energy-depends-on-hardware"]
     energies = [
         cell("table_b3", "energy_wh", model="llama-3.1-8b", machine=name) for name in ("paula", "clara")
     ]
-    assert found.recomputed == pytest.approx(energies[0] / energies[1])  # Paula and Clara alone are left
-    assert (result(found, 1), "(Llama 3.1 8B, 3 GPUs)" in found.reason) == (FAILS, True)
-    assert (result(found, 2), found.verdict) == (HOLDS, DEPENDS)  # Phi 3.5 MoE differs by 2.9 there
+    assert assessment.recomputed == pytest.approx(energies[0] / energies[1])  # Paula and Clara alone are left
+    assert (result(assessment, 1), "(Llama 3.1 8B, 3 GPUs)" in assessment.reason) == (FAILS, True)
+    assert (result(assessment, 2), assessment.verdict) == (HOLDS, DEPENDS)  # Phi 3.5 MoE differs by 2.9 there
 
     def apart(rows):
         rows.loc[rows["machine"] == "paula", "gpus"] = 3
@@ -846,9 +856,9 @@ def test_llms_on_one_number_of_gpus_do_not_make_it_vary(tables):
     def edit(rows):
         rows["gpus"] = 2
 
-    found = by_id(evaluate(campaign(tables, edit), "again"))
-    assert found["most-llms-ran-on-1-2-or-4-gpus"].verdict == FAILS
-    assert "all have as many GPUs" in found["table-3-capella-duration-gpus"].reason
+    ledger = by_id(evaluate(campaign(tables, edit), "again"))
+    assert ledger["most-llms-ran-on-1-2-or-4-gpus"].verdict == FAILS
+    assert "all have as many GPUs" in ledger["table-3-capella-duration-gpus"].reason
 
 
 def test_the_power_of_the_cpu_is_that_of_the_page_of_figure_2_and_a_campaign_answers_from_its_method(
@@ -856,36 +866,38 @@ def test_the_power_of_the_cpu_is_that_of_the_page_of_figure_2_and_a_campaign_ans
 ):
     name = "cpu-power-is-the-same-under-every-model"
     constant = power.constants(tables.observations, tables.results).cpu.mean_w
-    for told in (paper[name], paper["cpu-is-read-by-rapl"]):
-        assert f"{constant:.1f} W under 13 of 13 models" in told.reason
+    for open_item in (paper[name], paper["cpu-is-read-by-rapl"]):
+        assert f"{constant:.1f} W under 13 of 13 models" in open_item.reason
     measured = campaign(tables, lambda rows: None)
-    found = by_id(evaluate(measured, "again"))[name]
-    assert (found.verdict, found.outcome) == (None, DIFFERS)
-    assert "measured:test" in found.reason
+    assessment = by_id(evaluate(measured, "again"))[name]
+    assert (assessment.verdict, assessment.outcome) == (None, DIFFERS)
+    assert "measured:test" in assessment.reason
     guessed = measured.results.assign(
         cpu_method=measured.results["cpu_method"].where(
             measured.results["source"] != "again", "estimated:tdp"
         )
     )
-    found = by_id(evaluate(dataclasses.replace(tables, results=guessed), "again"))[name]
-    assert found.outcome == UNKNOWN
-    assert re.search(r"in none of \d+ runs \(estimated:tdp\)", found.reason)
+    assessment = by_id(evaluate(dataclasses.replace(tables, results=guessed), "again"))[name]
+    assert assessment.outcome == UNKNOWN
+    assert re.search(r"in none of \d+ runs \(estimated:tdp\)", assessment.reason)
 
 
 def test_shares_of_the_gpu_are_tested_on_each_machine_of_a_campaign(tables, paper):
     name = "gpu-has-largest-share-on-every-machine"
     assert "published for Capella only" in paper[name].reason
     measured = campaign(tables, lambda rows: None)
-    found = by_id(evaluate(measured, "again"))[name]
-    assert found.outcome == AGREES
-    assert "Capella, Clara and Paula" in found.reason
+    assessment = by_id(evaluate(measured, "again"))[name]
+    assert assessment.outcome == AGREES
+    assert "Capella, Clara and Paula" in assessment.reason
     other = measured.results.copy()
-    there = (other["source"] == "again") & (other["machine"] == "paula") & (other["model"] == "qwen-2.5-7b")
-    assert there.sum() == 1
-    other.loc[there, "cpu_wh"] = other.loc[there, "gpu_wh"] * 2
-    found = by_id(evaluate(dataclasses.replace(tables, results=other), "again"))
-    assert (found[name].outcome, found[name].recomputed) == (DIFFERS, 1)
-    assert found["gpu-has-largest-share"].verdict == HOLDS
+    selected = (
+        (other["source"] == "again") & (other["machine"] == "paula") & (other["model"] == "qwen-2.5-7b")
+    )
+    assert selected.sum() == 1
+    other.loc[selected, "cpu_wh"] = other.loc[selected, "gpu_wh"] * 2
+    assessment = by_id(evaluate(dataclasses.replace(tables, results=other), "again"))
+    assert (assessment[name].outcome, assessment[name].recomputed) == (DIFFERS, 1)
+    assert assessment["gpu-has-largest-share"].verdict == HOLDS
 
 
 @pytest.mark.parametrize(
@@ -900,7 +912,7 @@ def test_shares_of_the_gpu_are_tested_on_each_machine_of_a_campaign(tables, pape
 )
 def test_a_gap_in_accuracy_is_set_beside_the_noise_of_its_texts(name, dataset, better, worse, tables, paper):
     rows = accuracy_gaps.published_accuracies(tables.results, dataset)
-    gap = accuracy_gaps.gap_between(rows.loc[better], rows.loc[worse], study().datasets[dataset].pool)
+    gap = accuracy_gaps.gap_between(rows.loc[better], rows.loc[worse])
     words = {
         accuracy_gaps.CLEAR: "the gap is larger than the noise of",
         accuracy_gaps.ROUNDING: "whether the gap is larger than the noise of",
@@ -941,10 +953,10 @@ def test_an_energy_that_is_too_small_for_an_embedding_is_told_where_a_claim_rest
 ):
     wh = cell("figure_7", "energy_wh", model="linear-embedding", dataset="emotion")
     watts = cell("table_b1", "average_power_w", model="linear-embedding")
-    told = f"used up in {3600e3 * wh / watts:.1f} ms at the {watts:.0f} W of Table B1, where 189 texts took 1.64 s"
+    sentence = f"used up in {3600e3 * wh / watts:.1f} ms at the {watts:.0f} W of Table B1, where 189 texts took 1.64 s"
     resting = {"emotion-traditional-model-most-efficient"}
     assert {name for name, item in paper.items() if "too little to embed" in item.reason} == resting
-    assert all(told in paper[name].reason for name in resting)
+    assert all(sentence in paper[name].reason for name in resting)
     key = {"model": "linear-embedding", "dataset": "emotion"}
     new = with_change(Change("figure_7", "energy_wh", "0.0161", key, set(), {}), tmp_path, nowhere)
     assert all("too little to embed" not in item.reason for item in new.values())
@@ -954,15 +966,15 @@ def test_the_words_on_emotion_follow_the_sign(tables, paper):
     name = "deepseek-best-only-on-emotion"
     assert "DS Llama 70B is 0.01 ahead of Phi 3.5 MoE" in paper[name].reason
 
-    def told(accuracy):
+    def assess(accuracy):
         def edit(rows):
             rows.loc[at(rows, "ds-llama-70b", "emotion"), "accuracy"] = accuracy
 
         return by_id(evaluate(campaign(tables, edit), "again"))[name]
 
-    assert "DS Llama 70B is 0.1 behind Phi 3.5 MoE" in told(0.5).reason
-    assert "DS Llama 70B is level with Phi 3.5 MoE" in told(0.6).reason
-    assert told(0.5).verdict == told(0.6).verdict == FAILS
+    assert "DS Llama 70B is 0.1 behind Phi 3.5 MoE" in assess(0.5).reason
+    assert "DS Llama 70B is level with Phi 3.5 MoE" in assess(0.6).reason
+    assert assess(0.5).verdict == assess(0.6).verdict == FAILS
 
 
 def test_reasons_name_what_is_left_open(paper):
@@ -989,7 +1001,7 @@ def test_a_campaign_that_measures_otherwise_gives_other_verdicts(tables, paper):
         rows.loc[rows["family"] == "Other LLM", "tokens_out"] = 189.0
         rows.loc[rows["family"] == "Deepseek", "tokens_out"] = 189.0 * 400
 
-    found = by_id(evaluate(campaign(tables, edit), "again"))
+    ledger = by_id(evaluate(campaign(tables, edit), "again"))
     expected = {
         "qwen-7b-seven-times-less-energy": FAILS,
         "tfidf-beats-several-llms": FAILS,
@@ -1003,20 +1015,20 @@ def test_a_campaign_that_measures_otherwise_gives_other_verdicts(tables, paper):
         "single-token-answers": HOLDS,
         "deepseek-generates-more": HOLDS,
     }
-    assert {name: found[name].verdict for name in expected} == expected
+    assert {name: ledger[name].verdict for name in expected} == expected
     assert {name for name in expected if paper[name].verdict == expected[name]} == {"deepseek-generates-more"}
-    assert (paper["deepseek-generates-more"].inferred, found["deepseek-generates-more"].inferred) == (
+    assert (paper["deepseek-generates-more"].inferred, ledger["deepseek-generates-more"].inferred) == (
         True,
         False,
     )
-    assert "the paper's own" in found["table-b2-ratios"].reason
-    assert {use.origin for item in found.values() for use in item.uses} == {"runs/again/record.json"}
-    assert found["deepseek-generates-more"].recomputed == 400
+    assert "the paper's own" in ledger["table-b2-ratios"].reason
+    assert {use.origin for item in ledger.values() for use in item.uses} == {"runs/again/record.json"}
+    assert ledger["deepseek-generates-more"].recomputed == 400
 
 
 def test_measured_numbers_have_no_rounding(tables):
-    found = evaluate(campaign(tables, lambda rows: None), "again")
-    tested = [item for item in found if item.word not in (OPEN, UNKNOWN)]
+    ledger = evaluate(campaign(tables, lambda rows: None), "again")
+    tested = [item for item in ledger if item.word not in (OPEN, UNKNOWN)]
     assert len(tested) > 60
     assert [item.claim.id for item in tested if not item.low == item.recomputed == item.high] == []
 
@@ -1039,15 +1051,15 @@ def intervals(draw, positive=False):
 def test_the_interval_of_a_sum_or_a_ratio_holds_every_inner_result(one, other, first, second):
     a = one.low + first * (one.high - one.low)
     b = other.low + second * (other.high - other.low)
-    for found, inner in (
+    for outer, inner in (
         (one + other, a + b),
         (one - other, a - b),
         (one * other, a * b),
         (one / other, a / b),
     ):
-        room = 1e-9 * max(1.0, abs(found.low), abs(found.high))
-        assert found.low - room <= inner <= found.high + room
-        assert found.low <= found.value <= found.high
+        room = 1e-9 * max(1.0, abs(outer.low), abs(outer.high))
+        assert outer.low - room <= inner <= outer.high + room
+        assert outer.low <= outer.value <= outer.high
 
 
 @given(st.lists(intervals(), min_size=1, max_size=6))
@@ -1066,8 +1078,8 @@ def test_no_ratio_to_a_number_that_may_be_zero(one, low, high):
 
 
 def test_corners_are_tried_all():
-    found = values.corners(lambda a, b: a * b, Value(2, 1, 3), Value(-5, -6, 4))
-    assert (found.value, found.low, found.high) == (-10, -18, 12)
+    value = values.corners(lambda a, b: a * b, Value(2, 1, 3), Value(-5, -6, 4))
+    assert (value.value, value.low, value.high) == (-10, -18, 12)
 
 
 def test_an_absolute_difference_reaches_zero_where_signs_differ():
@@ -1077,8 +1089,8 @@ def test_an_absolute_difference_reaches_zero_where_signs_differ():
 
 def test_one_input_at_a_time_is_exact_for_a_sum():
     inputs = [Value.about(1.0, 0.1), Value.about(2.0, 0.2), Value.exact(3.0)]
-    found = values.one_at_a_time(sum, inputs)
-    assert (found.value, found.low, found.high) == pytest.approx((6.0, 5.7, 6.3))
+    value = values.one_at_a_time(sum, inputs)
+    assert (value.value, value.low, value.high) == pytest.approx((6.0, 5.7, 6.3))
 
 
 def test_a_difference_misses_zero_only_where_its_interval_does():
@@ -1112,21 +1124,21 @@ def page(all_tables):
 
 def test_the_page_counts_what_the_ledger_says(page, all_tables):
     ledger = evaluate(all_tables)
-    said = [item.verdict for item in ledger if item.claim.nature == "statement"]
+    verdicts = [item.verdict for item in ledger if item.claim.nature == "statement"]
     sources = ("reference-cpu", "reference-gpu")
     campaigns = {source: evaluate(all_tables, source) for source in sources}
     new = counts.count_new(campaigns)
     numbers_in_finding = [int(number) for number in re.findall(r"\d+", page.finding)]
     assert numbers_in_finding == [
-        len(said) - said.count(OPEN),
-        said.count(HOLDS) + said.count(ROUNDED),
-        *(said.count(verdict) for verdict in (ROUNDED, DEPENDS, FAILS, OPEN)),
-        *(new.tested, len(said), counts.count_opened(ledger, campaigns), new.holding, new.depending),
+        len(verdicts) - verdicts.count(OPEN),
+        verdicts.count(HOLDS) + verdicts.count(ROUNDED),
+        *(verdicts.count(verdict) for verdict in (ROUNDED, DEPENDS, FAILS, OPEN)),
+        *(new.tested, len(verdicts), counts.count_opened(ledger, campaigns), new.holding, new.depending),
     ]
     assert new.failing == 0  # else the finding has one more
     assert page.finding.endswith("No language model of the paper was run again.")
-    assert f"The {len(said)} statements" in page.body
-    assert f"{len(ledger) - len(said)} inferences of ours" in page.body
+    assert f"The {len(verdicts)} statements" in page.body
+    assert f"{len(ledger) - len(verdicts)} inferences of ours" in page.body
 
 
 def test_the_page_shows_every_statement_once_with_its_link_and_nothing_hidden(page, all_tables):
@@ -1134,7 +1146,7 @@ def test_the_page_shows_every_statement_once_with_its_link_and_nothing_hidden(pa
     for item in ledger:
         assert body.count(f'id="claim-{item.claim.id}"') == 1
         assert f"notebooks/analysis/{item.claim.see}.html" in body
-        assert all(html.escape(found.criterion.says or "") in body for found in item.readings)
+        assert all(html.escape(claim_reading.criterion.says or "") in body for claim_reading in item.readings)
     assert " hidden" not in body
     assert "&lt;" not in re.sub(r"&lt; \d", "", body)  # no markup shown as text
     for source in ("reference-cpu", "reference-gpu"):
@@ -1156,11 +1168,11 @@ def test_a_paper_whose_statements_all_hold_would_be_told_so(tables):
 
     ledger = [dataclasses.replace(item, verdict=HOLDS) if item.verdict else item for item in evaluate(tables)]
     statements = sum(item.verdict is not None for item in ledger)
-    found = _finding(ledger, {}, rerun_llms=2)
-    assert f"{statements} agree with them (0 after rounding only), 0 do so under one reading" in found
-    assert "and 0 under none; 0 more" in found
-    assert f"New measurements test 0 of the {statements} statements, 0 of which" in found
-    assert found.endswith("They include 2 of the paper's language models.")
+    finding = _finding(ledger, {}, rerun_llms=2)
+    assert f"{statements} agree with them (0 after rounding only), 0 do so under one reading" in finding
+    assert "and 0 under none; 0 more" in finding
+    assert f"New measurements test 0 of the {statements} statements, 0 of which" in finding
+    assert finding.endswith("They include 2 of the paper's language models.")
 
 
 def test_buttons_and_search_choose_rows(page, browser, tmp_path):
@@ -1183,7 +1195,13 @@ def test_buttons_and_search_choose_rows(page, browser, tmp_path):
         f"all ({len(everything)})",
         f"does not hold ({everything.count(FAILS)})",
     ]
-    assert {button.text.rpartition(" (")[0] for button in buttons} == {"all", *VERDICTS, *OUTCOMES}
+    assert {button.text.rpartition(" (")[0] for button in buttons} == {
+        "all",
+        *VERDICTS,
+        AGREES,
+        DIFFERS,
+        UNKNOWN,
+    }
     buttons[1].send_keys("\n")  # by keyboard
     assert shown() == [FAILS] * everything.count(FAILS)
     assert [button.get_attribute("aria-pressed") for button in buttons[:2]] == ["false", "true"]

@@ -25,7 +25,6 @@ from helpers.claims.verdicts import (
     MIXED,
     NEARLY,
     OPEN,
-    OUTCOMES,
     ROUNDED,
     UNKNOWN,
     UNTESTED,
@@ -37,6 +36,9 @@ from helpers.core import paths, units
 from helpers.results import tables as results
 from helpers.statistics import bandwidth_bound
 from helpers.statistics.accuracy_noise import effective_texts, gap_error
+
+OUTCOMES = (AGREES, DIFFERS, UNKNOWN)
+"""Of an inference."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def values(name):
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("results_by_reading", "expected"),
     [
         ((MET, MET), MET),
         ((MET, NEARLY), NEARLY),
@@ -77,9 +79,9 @@ def values(name):
         ((UNTESTED, UNTESTED), UNTESTED),
     ],
 )
-def test_readings_that_disagree_give_no_verdict_of_their_own(found, expected):
-    assert combined(found) == expected
-    assert combined(found[::-1]) == expected
+def test_readings_that_disagree_give_no_verdict_of_their_own(results_by_reading, expected):
+    assert combined(results_by_reading) == expected
+    assert combined(results_by_reading[::-1]) == expected
 
 
 def test_no_result_of_an_inference_has_the_word_of_a_refuted_statement():
@@ -117,8 +119,8 @@ def with_claim(tables, folder, name, change):
     change(next(item for item in document["claims"] if item["id"] == name))
     file = folder / "claims.yaml"
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
-    found = [item for item in load_claims(file) if item.id == name]
-    (item,) = evaluate(tables, claims=found)
+    entries = [item for item in load_claims(file) if item.id == name]
+    (item,) = evaluate(tables, claims=entries)
     return item
 
 
@@ -128,21 +130,21 @@ DEPENDING = [item.id for item in load_claims() if len(item.readings) > 1]
 @pytest.mark.parametrize("name", DEPENDING)
 def test_taking_out_the_readings_that_disagree_changes_the_verdict(name, paper, tables, tmp_path):
     item = paper[name]
-    results_by_reading = [found.word for found in item.readings]
+    results_by_reading = [reading.word for reading in item.readings]
     for keep in (HOLDS, FAILS):
         if item.verdict != DEPENDS:
             continue
-        kept = [place for place, said in enumerate(results_by_reading) if said in (keep, OPEN)]
+        kept = [position for position, result in enumerate(results_by_reading) if result in (keep, OPEN)]
 
         def change(entry, kept=kept):
-            entry["readings"] = [entry["readings"][place] for place in kept]
+            entry["readings"] = [entry["readings"][position] for position in kept]
 
         assert with_claim(tables, tmp_path, name, change).verdict == keep
     if item.verdict != DEPENDS:  # they agree: one alone says the same
-        for place in range(len(item.readings)):
+        for position in range(len(item.readings)):
 
-            def only(entry, place=place):
-                entry["readings"] = [entry["readings"][place]]
+            def only(entry, position=position):
+                entry["readings"] = [entry["readings"][position]]
 
             allowed = (
                 item.word,
@@ -170,23 +172,23 @@ def test_a_reading_put_in_changes_the_verdict(paper, tables, tmp_path):
     def without(entry):
         del entry["readings"]
 
-    found = with_claim(tables, tmp_path, name, without)
-    assert (found.verdict, as_json([found])[0]["readings"]) == (FAILS, [])
+    assessment = with_claim(tables, tmp_path, name, without)
+    assert (assessment.verdict, as_json([assessment])[0]["readings"]) == (FAILS, [])
 
 
 def test_a_statement_made_an_inference_loses_its_verdict(tables, tmp_path):
-    found = with_claim(
+    assessment = with_claim(
         tables, tmp_path, "figure-5-row-labels", lambda entry: entry.update(nature="inference")
     )
-    assert (found.verdict, found.outcome) == (None, DIFFERS)
-    assert FAILS not in json.dumps(as_json([found]))
+    assert (assessment.verdict, assessment.outcome) == (None, DIFFERS)
+    assert FAILS not in json.dumps(as_json([assessment]))
 
 
 def test_a_number_that_is_inferred_refutes_no_statement(tables, monkeypatch, tmp_path):
     name = "deepseek-generates-more"
     for inferred, expected in ((True, OPEN), (False, FAILS)):
-        found = Recomputed(0.5, 0.5, 0.5, "half", inferred=inferred)
-        monkeypatch.setitem(FUNCTIONS, name, lambda _, found=found: found)
+        recomputed = Recomputed(0.5, 0.5, 0.5, "half", inferred=inferred)
+        monkeypatch.setitem(FUNCTIONS, name, lambda _, recomputed=recomputed: recomputed)
         item = with_claim(tables, tmp_path, name, lambda _: None)
         assert item.verdict == expected
         assert (item.recomputed is None) == inferred
@@ -240,14 +242,14 @@ def test_one_rule_for_the_constants_of_figure_2(paper):
 )
 def test_harsh_and_lenient_verdicts_have_each_of_their_readings(name, expected, paper):
     """fidelity, section 3."""
-    assert [found.word for found in paper[name].readings] == expected
+    assert [reading.word for reading in paper[name].readings] == expected
     assert paper[name].verdict == (HOLDS if set(expected) == {HOLDS} else DEPENDS)
 
 
 def test_the_two_claims_about_h100_take_the_same_readings(paper):
     """A gain over one of the other cards, or over both: of Phi 3.5 MoE they say the same."""
     one, twin = (
-        [found.recomputed for found in paper[name].readings]
+        [reading.recomputed for reading in paper[name].readings]
         for name in ("h100-gains-only-for-deepseek", "older-cards-better-for-short-answers")
     )
     assert one == twin == [0, 1]
@@ -257,7 +259,7 @@ def test_numbers_of_the_readings_are_those_of_the_tables(paper):
     b1 = {row["model"]: row for row in values("table_b1")}
 
     def numbers(name):
-        return [found.recomputed for found in paper[name].readings]
+        return [reading.recomputed for reading in paper[name].readings]
 
     mean, best = numbers("deepseek-less-accurate")
     assert mean == pytest.approx(-0.01321, abs=1e-5)
@@ -265,9 +267,9 @@ def test_numbers_of_the_readings_are_those_of_the_tables(paper):
         float(b1["qwen-2.5-72b"]["accuracy"]) - float(b1["ds-llama-70b"]["accuracy"])
     )
     assert numbers("more-gpus-do-not-reduce-energy") == [2, 1, 0, 0]
-    told = paper["more-gpus-do-not-reduce-energy"].readings[0].reason
-    assert "by 2.2 %" in told
-    assert "by 6.3 %" in told
+    reason = paper["more-gpus-do-not-reduce-energy"].readings[0].reason
+    assert "by 2.2 %" in reason
+    assert "by 6.3 %" in reason
     assert numbers("reasoning-has-no-benefit")[1:] == pytest.approx([0.034, 0.2])
     assert "DS Llama 8B +0.034, DS Llama 70B -0.010" in paper["reasoning-has-no-benefit"].reason
     own, elsewhere = numbers("abstract-v2-llms-same-or-lower-accuracy")
@@ -306,7 +308,7 @@ def test_equation_2_is_judged_by_its_own_errors(paper):
 def test_duration_as_a_proxy_and_the_correlation_are_counted_once(paper):
     for name in ("duration-is-a-good-proxy", "abstract-energy-correlates-with-duration"):
         places = {(paper[name].claim.place, paper[name].claim.version)} | {
-            (place.place, place.version) for place in paper[name].claim.also
+            (passage.place, passage.version) for passage in paper[name].claim.also
         }
         assert {("abstract", "v1"), ("abstract", "v2"), ("section 1", "v1"), ("section 4.2", "v1")} == places
     about = [
@@ -322,7 +324,7 @@ def test_what_can_be_tested_after_all_is_and_what_was_missing_is_there(paper):
     for part in ("DS Llama 8B on Capella (1 GPU) 14", "on Paula (1 GPU) 58.3", "on Clara (1 GPU) 52.3"):
         assert part in more.reason
     short = paper["single-token-answers"]
-    assert [found.word for found in short.readings] == [OPEN, FAILS]
+    assert [reading.word for reading in short.readings] == [OPEN, FAILS]
     no_gpu = paper["no-gpu-without-embeddings"]
     assert (no_gpu.verdict, no_gpu.inferred, no_gpu.recomputed) == (HOLDS, True, 0)
     for part in ("3 of 4 are below the 70 W", "Linear BoW is open", "117 W (models with embeddings)"):
@@ -331,7 +333,7 @@ def test_what_can_be_tested_after_all_is_and_what_was_missing_is_there(paper):
     assert paper["deepseek-not-ahead-on-fktg"].recomputed == pytest.approx(0.05)
     ranges = ("abstract-below-one-mwh", "abstract-above-one-kwh")
     for name in (*ranges, "abstract-energy-correlates-with-duration", "duration-is-a-good-proxy"):
-        assert ("abstract", "v2") in {(place.place, place.version) for place in paper[name].claim.also}
+        assert ("abstract", "v2") in {(passage.place, passage.version) for passage in paper[name].claim.also}
 
 
 def test_printed_coefficients_of_clara_and_paula_are_those_of_table_3(paper):
@@ -381,16 +383,16 @@ def test_a_verdict_that_hangs_on_noise_says_so(paper, rows):
 
 
 def test_room_for_tokens_is_that_of_the_page_and_leaves_the_answers_open(paper, tables):
-    told = paper["single-token-answers"].readings[0].reason
+    reason = paper["single-token-answers"].readings[0].reason
     runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
     on = runs[(runs["machine"] == "paula") & (runs["family"] == "Other LLM")]
     most = dict(zip(on["model"], on["most_tokens"], strict=True))
     assert most == {"llama-3.1-8b": 6, "qwen-2.5-7b": 6, "phi-3.5-mini": 12, "phi-3.5-moe": 116}
-    assert "Llama 3.1 8B 6, Qwen 2.5 7B 6, Phi 3.5 Mini 12, Phi 3.5 MoE 116;" in told
+    assert "Llama 3.1 8B 6, Qwen 2.5 7B 6, Phi 3.5 Mini 12, Phi 3.5 MoE 116;" in reason
     answers = (bandwidth_bound.ANSWER_TOKENS, bandwidth_bound.PHI_ANSWER_TOKENS)
     for take in ("complete", "readable"):
-        assert " or ".join(str(getattr(answer, take)) for answer in answers) in told
-    assert "holds only for one text at a time, which is doubtful on these cards" in told
+        assert " or ".join(str(getattr(answer, take)) for answer in answers) in reason
+    assert "holds only for one text at a time, which is doubtful on these cards" in reason
 
 
 def test_a_gap_of_means_is_told_with_its_noise(paper):
@@ -404,17 +406,17 @@ def test_a_gap_of_means_is_told_with_its_noise(paper):
         right = float(row["accuracy"])
         variance += right * (1 - right) / effective / count**2
     assert 1.96 * variance**0.5 == pytest.approx(0.032, abs=0.001)
-    found = paper["deepseek-less-accurate"].readings[0]
-    assert found.within_noise
-    assert abs(found.recomputed) < 1.96 * variance**0.5
-    assert f"a difference of 0.013, within the noise (95 %: {1.96 * variance**0.5:.2f})" in found.reason
+    reading = paper["deepseek-less-accurate"].readings[0]
+    assert reading.within_noise
+    assert abs(reading.recomputed) < 1.96 * variance**0.5
+    assert f"a difference of 0.013, within the noise (95 %: {1.96 * variance**0.5:.2f})" in reading.reason
 
 
 def test_the_threshold_on_emotion_is_the_noise_of_a_difference(paper):
-    found = paper["emotion-linear-embedding-among-best"].readings[0]
+    reading = paper["emotion-linear-embedding-among-best"].readings[0]
     error = gap_error(0.61, 0.59, effective_texts(200, 10, 200 / 2000))
-    assert found.criterion.published == pytest.approx(1.96 * error, abs=0.0005)
-    assert "(95 %: 0.042)" in found.reason
+    assert reading.criterion.published == pytest.approx(1.96 * error, abs=0.0005)
+    assert "(95 %: 0.042)" in reading.reason
 
 
 def test_the_two_qwen_models_differ_by_seven_times_as_a_saving_and_by_nine_as_a_ratio(paper):
@@ -459,15 +461,15 @@ def test_where_printed_energies_decide_no_inferred_number_of_gpus_is_told(paper)
     h100 = {row["model"]: row["energy_wh"] for row in values("table_b3") if row["machine"] == "capella"}
     one_card = paper["h100-gains-only-for-deepseek"].readings[1]
     assert f"Capella {h100['phi-3.5-moe']}{units.THIN}Wh" in one_card.reason
-    failing = [found for item in paper.values() for found in item.readings if found.word == FAILS]
+    failing = [reading for item in paper.values() for reading in item.readings if reading.word == FAILS]
     assert failing
-    assert not [found.reason for found in failing if "GPU counts inferred" in found.reason]
+    assert not [reading.reason for reading in failing if "GPU counts inferred" in reading.reason]
 
 
 def test_a_reading_of_a_statement_that_is_refuted_rests_on_no_inference(tables):
     for ledger in (evaluate(tables), *evaluate_campaigns(tables).values()):
         for item in ledger:
-            assert not [found for found in item.readings if found.word == FAILS and found.inferred]
+            assert not [reading for reading in item.readings if reading.word == FAILS and reading.inferred]
 
 
 # ---- counts
@@ -475,8 +477,8 @@ def test_a_reading_of_a_statement_that_is_refuted_rests_on_no_inference(tables):
 
 def test_what_new_measurements_open_is_counted_apart(paper):
     one, two, three = [item for item in paper.values() if item.claim.nature == "statement"][:3]
-    own = [an_assessment(item, said) for item, said in ((one, OPEN), (two, OPEN), (three, HOLDS))]
-    new = [an_assessment(item, said) for item, said in ((one, FAILS), (two, OPEN), (three, HOLDS))]
+    own = [an_assessment(item, verdict) for item, verdict in ((one, OPEN), (two, OPEN), (three, HOLDS))]
+    new = [an_assessment(item, verdict) for item, verdict in ((one, FAILS), (two, OPEN), (three, HOLDS))]
     assert counts.count_opened(own, {"a": new}) == 1
     assert counts.count_opened(own, {}) == 0
 
@@ -497,20 +499,28 @@ def test_new_measurements_are_counted_over_all_campaigns(paper):
 
     def ledger(*verdicts: str) -> list[Assessment]:
         items = [
-            an_assessment(item, said) for item, said in zip((one, two, three, four), verdicts, strict=True)
+            an_assessment(item, verdict)
+            for item, verdict in zip((one, two, three, four), verdicts, strict=True)
         ]
         return [*items, inference]
 
-    found = counts.count_new({"a": ledger(HOLDS, HOLDS, FAILS, OPEN), "b": ledger(OPEN, FAILS, FAILS, OPEN)})
-    assert (found.tested, found.holding, found.depending, found.failing, found.untested) == (3, 1, 1, 1, 1)
+    totals = counts.count_new({"a": ledger(HOLDS, HOLDS, FAILS, OPEN), "b": ledger(OPEN, FAILS, FAILS, OPEN)})
+    assert (totals.tested, totals.holding, totals.depending, totals.failing, totals.untested) == (
+        3,
+        1,
+        1,
+        1,
+        1,
+    )
 
 
 def test_counts_leave_inferences_out(paper):
-    found = counts.count(paper.values())
-    assert found.statements + len(counts.inferences(paper.values())) == len(paper)
-    assert found.tested == found.holding + found.depending + found.failing
-    assert sum(counts.count_outcomes(paper.values()).values()) == len(counts.inferences(paper.values()))
-    assert UNKNOWN in counts.count_outcomes(paper.values())
+    totals = counts.count(paper.values())
+    assert totals.statements + len(counts.inferences(paper.values())) == len(paper)
+    assert totals.tested == totals.holding + totals.depending + totals.failing
+    outcomes = {item.outcome for item in counts.inferences(paper.values())}
+    assert UNKNOWN in outcomes
+    assert outcomes <= set(OUTCOMES)
 
 
 def test_no_language_model_was_run_again_until_a_campaign_has_one(tables):
@@ -528,17 +538,17 @@ def test_no_language_model_was_run_again_until_a_campaign_has_one(tables):
 def test_a_campaign_of_any_runs_leaves_a_claim_untested_at_most(tables, seed):
     published = tables.results[tables.results["source"] == "published"]
     few = published.sample(n=1 + 5 * seed, random_state=seed).assign(source="few", energy_kind="measured")
-    found = evaluate(dataclasses.replace(tables, results=few), "few", "total_as_published")
-    assert len(found) == len(load_claims())
-    assert not [item.reason for item in found if re.search(r"\bnan\b", item.reason)]
+    ledger_of_few = evaluate(dataclasses.replace(tables, results=few), "few", "total_as_published")
+    assert len(ledger_of_few) == len(load_claims())
+    assert not [item.reason for item in ledger_of_few if re.search(r"\bnan\b", item.reason)]
 
 
 @pytest.mark.parametrize("model", ["qwen-2.5-72b", "linear-tfidf", "linear-embedding"])
 def test_a_campaign_of_one_model_leaves_comparisons_with_others_open(tables, model):
     one = tables.results[tables.results["model"] == model].assign(source="one")
-    found = evaluate(dataclasses.replace(tables, results=one), "one", "total_as_published")
-    compared = {item.claim.id: item.verdict for item in found}
+    ledger_of_one = evaluate(dataclasses.replace(tables, results=one), "one", "total_as_published")
+    compared = {item.claim.id: item.verdict for item in ledger_of_one}
     assert {compared[name] for name in ("linear-embedding-most-accurate", "tfidf-needs-least-energy")} == {
         OPEN
     }
-    assert len(found) == len(load_claims())
+    assert len(ledger_of_one) == len(load_claims())

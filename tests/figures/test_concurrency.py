@@ -13,7 +13,7 @@ from helpers.figures.beyond import concurrency_panels, llm_runs
 from helpers.figures.beyond.concurrency import NO_SWEEP, concurrency, series, swept_rows, with_rates
 from helpers.figures.beyond.run_list import runs
 from helpers.figures.paper.figure_1 import figure_1
-from helpers.results.tables import in_paper_mode, load_tables
+from helpers.results.tables import load_tables, select_sequential
 from helpers.study import roofline
 from helpers.study.catalogue import study
 from tests.conftest import refusal
@@ -235,7 +235,7 @@ def test_other_figures_show_one_text_at_a_time_in_the_papers_way_only(measured):
         Invented("phi-3.5-mini", shots=4),
         Invented("linear-bow", gpus=0),
     )
-    kept = in_paper_mode(tables.results)
+    kept = select_sequential(tables.results)
     ours = kept[kept["source"] != "published"]
     assert sorted(ours["model"]) == ["linear-bow", "qwen-2.5-7b"]
     assert (kept["source"] == "published").sum() == (tables.results["source"] == "published").sum()

@@ -26,7 +26,7 @@ from helpers.metering import nodes as several
 from helpers.metering.meter import Reading
 from helpers.metering.node_actor import Halves
 from helpers.metering.node_readings import NodeReading, combine, node_checks, sum_energies
-from helpers.metering.nodes import measure_nodes, open_nodes
+from helpers.metering.nodes import open_nodes
 from helpers.records.storage import Component, Energy, publish
 from tests.conftest import ROOT, refusal
 
@@ -303,6 +303,12 @@ def known(ids):
 @pytest.fixture
 def fake(tmp_path, ids):
     return _Fake(tmp_path, known(ids))
+
+
+def measure_nodes(work, make_meter=None, nodes=None):
+    """Run `work` here and measure all nodes meanwhile."""
+    with open_nodes(make_meter, nodes) as meter:
+        return meter.measure(work)[1]
 
 
 def kill_meter(fake, node):

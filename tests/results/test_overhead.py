@@ -51,14 +51,14 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
     class Scripts:
         pass
 
-    found = Scripts()
+    scripts = Scripts()
     for name, module in [("gpu_meter", gpu_meter), ("meter", meter), ("overhead", overhead)]:
-        setattr(found, name, module)
-    found.report, found.tools = report, tools  # type: ignore[attr-defined]
-    return found
+        setattr(scripts, name, module)
+    scripts.report, scripts.tools = report, tools  # type: ignore[attr-defined]
+    return scripts
 
 
-def where(machine: str = "amd-epyc-2c") -> Where:
+def bench_machine(machine: str = "amd-epyc-2c") -> Where:
     return Where(
         created="2026-11-20T12:00:00Z",
         machine=machine,
@@ -92,7 +92,7 @@ def cell(tool: str, length_s: float, energy_wh: float | None, long_wh: float | N
 def result(cells: list[Cell], overheads: list[Overhead] | None = None) -> MeterBench:
     names = dict.fromkeys(item.tool for item in cells)
     return MeterBench(
-        where=where(),
+        where=bench_machine(),
         load_before_percent=3.0,
         window_s=5.0,
         tools=[Tool(name=n, title=f"tool {n}", version="1", counts="cpu", problem=None) for n in names],
@@ -118,25 +118,25 @@ def test_the_quick_bench_really_measures_with_our_meter_and_leaves_json_and_a_ta
         *("--pairs", "15", "--block", "0.02", "--wait", "0", "--out", str(tmp_path)),
     )
     assert done.returncode == 0, done.stderr
-    ((file, found),) = bench.load_meter_benches(tmp_path)
-    assert Path(file).name == f"meter-{found.where.machine}.json"
-    assert [(item.tool, item.length_s) for item in found.cells] == [("ours", 0.001), ("ours", 0.02)]
-    short, long = found.cells
+    ((file, loaded),) = bench.load_meter_benches(tmp_path)
+    assert Path(file).name == f"meter-{loaded.where.machine}.json"
+    assert [(item.tool, item.length_s) for item in loaded.cells] == [("ours", 0.001), ("ours", 0.02)]
+    short, long = loaded.cells
     assert short.passes > long.passes > 1, "passes repeat until the window is long enough"
-    for item in found.cells:
+    for item in loaded.cells:
         assert item.duration_ratio == pytest.approx(
             1, abs=0.9
         )  # others work here, too; a wrong unit is 1000 off
         assert item.long_duration_s == pytest.approx(item.length_s, rel=3)
         assert item.energy_wh is not None
         assert item.energy_wh > 0
-    assert {item.what for item in found.overheads} == {"the meter", "the meter and the power time line"}
-    assert all(item.low_percent <= item.median_percent <= item.high_percent for item in found.overheads)
-    assert found.edge_s < 5
-    ours, zeus = found.tools
-    assert "cpu" in str(ours.counts)
+    assert {item.what for item in loaded.overheads} == {"the meter", "the meter and the power time line"}
+    assert all(item.low_percent <= item.median_percent <= item.high_percent for item in loaded.overheads)
+    assert loaded.edge_s < 5
+    companion, zeus = loaded.tools
+    assert "cpu" in str(companion.counts)
     assert (zeus.version, "not installed" in str(zeus.problem)) == (None, True)
-    table = (tmp_path / f"meter-{found.where.machine}.md").read_text(encoding="utf-8")
+    table = (tmp_path / f"meter-{loaded.where.machine}.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^\| [^|]+ \| this project \| \d+ \|", table, re.MULTILINE)) == 2
     assert "Others kept" in table
     assert table in done.stdout
@@ -202,11 +202,11 @@ def test_the_median_lies_in_its_interval_and_the_interval_in_the_data(ratios):
 
 
 def test_ratios_are_to_the_long_run_and_absent_where_either_is():
-    known = cell("ours", 0.1, 1.0)
-    assert (known.duration_ratio, known.energy_ratio) == (pytest.approx(1.5), 0.5)
+    reference = cell("ours", 0.1, 1.0)
+    assert (reference.duration_ratio, reference.energy_ratio) == (pytest.approx(1.5), 0.5)
     # The machine was half as fast as in the long run: twice the duration, and a quarter of the power.
-    assert known.power_ratio == pytest.approx(0.25)
-    assert known.power_range == pytest.approx((0.125, 0.5))
+    assert reference.power_ratio == pytest.approx(0.25)
+    assert reference.power_range == pytest.approx((0.125, 0.5))
     assert cell("ours", 0.1, None).energy_ratio is None
     assert cell("ours", 0.1, None).power_ratio is None
     assert cell("ours", 0.1, 1.0, long_wh=None).energy_ratio is None
@@ -217,7 +217,7 @@ def test_ratios_are_to_the_long_run_and_absent_where_either_is():
 def test_a_result_is_read_as_it_was_written(tmp_path, scripts):
     written = result([cell("ours", 0.001, 1.0), cell("zeus", 0.001, None)], [cost(0.2, -0.1, 0.5)])
     scripts.report.write(written, tmp_path)
-    assert [found for _, found in bench.load_meter_benches(tmp_path)] == [written]
+    assert [loaded for _, loaded in bench.load_meter_benches(tmp_path)] == [written]
     assert bench.load_gpu_benches(tmp_path) == []
     table = (tmp_path / "meter-amd-epyc-2c.md").read_text(encoding="utf-8")
     assert re.search(
@@ -255,17 +255,17 @@ def test_counter_time_line_and_codecarbon_are_compared_per_pass(scripts):
     missing = Component(energy_wh=None, method="missing")
     energy = Energy(cpu=missing, gpu=missing, ram=missing, ram_codecarbon=missing)
     measured = scripts.gpu_meter.Measured("a product", 4, 2.0, 14.0, Reading(12.0, 12.0, energy, sources))
-    found = scripts.gpu_meter.cell(measured, UUID, frame)
-    assert found.counter_wh == pytest.approx(0.25)
-    assert found.instant_wh == pytest.approx(0.25)
-    assert found.average_wh is None
-    assert found.codecarbon_wh == pytest.approx(1.05 / 4)
-    assert found.duration_s == pytest.approx(3.0)
-    assert found.problems == [f"nvml:{UUID}: short"]
+    gpu_cell = scripts.gpu_meter.cell(measured, UUID, frame)
+    assert gpu_cell.counter_wh == pytest.approx(0.25)
+    assert gpu_cell.instant_wh == pytest.approx(0.25)
+    assert gpu_cell.average_wh is None
+    assert gpu_cell.codecarbon_wh == pytest.approx(1.05 / 4)
+    assert gpu_cell.duration_s == pytest.approx(3.0)
+    assert gpu_cell.problems == [f"nvml:{UUID}: short"]
 
 
 def gpu_result() -> GpuBench:
-    known = GpuCell(
+    reference = GpuCell(
         task="a product",
         passes=4,
         duration_s=3.0,
@@ -275,7 +275,9 @@ def gpu_result() -> GpuBench:
         codecarbon_wh=0.25,
         problems=[],
     )
-    return GpuBench(where=where(), driver="1", torch="2", window_s=10.0, period_s=0.1, cells=[known])
+    return GpuBench(
+        where=bench_machine(), driver="1", torch="2", window_s=10.0, period_s=0.1, cells=[reference]
+    )
 
 
 def test_the_table_of_a_gpu_gives_ratios_to_the_counter(tmp_path, scripts):
@@ -284,7 +286,7 @@ def test_the_table_of_a_gpu_gives_ratios_to_the_counter(tmp_path, scripts):
     assert re.search(
         r"\| a product \| 4 \| 3\.00\ss \| 0\.250\sWh \| 0\.800 \| missing \| 1\.00 \| - \|", table
     )
-    assert [found for _, found in bench.load_gpu_benches(tmp_path)] == [gpu_result()]
+    assert [loaded for _, loaded in bench.load_gpu_benches(tmp_path)] == [gpu_result()]
 
 
 # The page

@@ -71,10 +71,10 @@ def matching(rows: list[Row], **key: str) -> list[Row]:
 
 
 def one(rows: list[Row], **key: str) -> Row:
-    found = matching(rows, **key)
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} rows with {key}")
-    return found[0]
+    matches = matching(rows, **key)
+    if len(matches) != 1:
+        raise ValueError(f"{len(matches)} rows with {key}")
+    return matches[0]
 
 
 def unique(rows: list[Row], column: str) -> list[str]:
@@ -158,9 +158,9 @@ def layout_regression(rows: list[Row], by: str, terms: dict[str, str]) -> Grid:
     groups = unique(rows, by)
     lines = []
     for term, label in terms.items():
-        found = [one(rows, term=term, **{by: group}) for group in groups]
+        matches = [one(rows, term=term, **{by: group}) for group in groups]
         lines.append(
-            [label, *(f"{row['estimate']}{row['significance']} ({row['std_error']})" for row in found)]
+            [label, *(f"{row['estimate']}{row['significance']} ({row['std_error']})" for row in matches)]
         )
     for column, label in {"observations": "Observations", "r2": "R2", "adjusted_r2": "Adjusted R2"}.items():
         lines.append([label, *(only(matching(rows, **{by: group}), column) for group in groups)])
@@ -215,9 +215,9 @@ def layout_b3(rows: list[Row]) -> Grid:
     cards = ["A30", "V100", "H100"]
     lines = [["Model", "A30", "Duration (s) V100", "H100", "Energy consumed (Wh) A30", "V100", "H100"]]
     for model in unique(rows, "model"):
-        found = [one(rows, model=model, gpu_model=card) for card in cards]
+        matches = [one(rows, model=model, gpu_model=card) for card in cards]
         lines.append(
-            [MODELS[model], *(row[column] for column in ("duration_s", "energy_wh") for row in found)]
+            [MODELS[model], *(row[column] for column in ("duration_s", "energy_wh") for row in matches)]
         )
     return lines
 
@@ -226,8 +226,8 @@ def layout_two_datasets(rows: list[Row]) -> Grid:
     first, second = unique(rows, "dataset")
     lines = [["Dataset", first, "", second, ""], ["Model", *["Energy (Wh)", "Accuracy"] * 2]]
     for model in unique(rows, "model"):
-        found = [one(rows, model=model, dataset=dataset) for dataset in (first, second)]
-        lines.append([MODELS[model], *(cell for row in found for cell in (energy(row), row["accuracy"]))])
+        matches = [one(rows, model=model, dataset=dataset) for dataset in (first, second)]
+        lines.append([MODELS[model], *(cell for row in matches for cell in (energy(row), row["accuracy"]))])
     return lines
 
 
@@ -282,12 +282,16 @@ def differences(table: str, rows: list[Row], printed: Grid) -> list[str]:
         grid = [[clean(cell) for cell in line] for line in LAYOUTS[table](rows)]
     except (KeyError, ValueError) as error:
         return [f"cannot be laid out as in print: {error!r}"]
-    found = [] if len(rows) == ROWS[table] else [f"{len(rows)} rows, not {ROWS[table]}"]
+    faults = [] if len(rows) == ROWS[table] else [f"{len(rows)} rows, not {ROWS[table]}"]
     if [len(line) for line in grid] != [len(line) for line in printed]:
-        return [*found, f"{len(grid)} lines, {len(printed)} in print, or lines of other lengths"]
-    for ours, theirs in zip(grid, printed, strict=True):
-        found += [f"{theirs[0]}: {a!r}, in print {b!r}" for a, b in zip(ours, theirs, strict=True) if a != b]
-    return found
+        return [*faults, f"{len(grid)} lines, {len(printed)} in print, or lines of other lengths"]
+    for transcribed, in_print in zip(grid, printed, strict=True):
+        faults += [
+            f"{in_print[0]}: {a!r}, in print {b!r}"
+            for a, b in zip(transcribed, in_print, strict=True)
+            if a != b
+        ]
+    return faults
 
 
 @pytest.fixture(scope="module")
@@ -605,11 +609,11 @@ def test_every_model_is_measured_on_every_dataset():
 
 def published_row(table: str, row: Row) -> Row:
     if table == "table_b3":
-        found = one(read(table), model=row["model"], machine=row["machine"])
+        match = one(read(table), model=row["model"], machine=row["machine"])
         if "gpus" in row:
             inferred = one(read("inferred_b3_gpu_counts"), model=row["model"])
             assert row["gpus"] == inferred["gpus_h100_inferred"]
-        return found
+        return match
     rows = read(table)
     columns = [c for c in ("model", "dataset", "machine", "nodes", "gpus") if c in row and c in rows[0]]
     return one(rows, **{column: row[column] for column in columns})
@@ -621,9 +625,9 @@ def test_capella_points_repeat_their_sources(quantity):
     points = read("capella_points")
     for row in points:
         origin = row[f"{quantity}_source"]
-        found = published_row(origin, row)
-        assert row[column] == found[column]
-        expected = found.get(f"{column}_uncertainty") or half_unit(found[column])
+        match = published_row(origin, row)
+        assert row[column] == match[column]
+        expected = match.get(f"{column}_uncertainty") or half_unit(match[column])
         assert Decimal(row[f"{column}_uncertainty"]) == Decimal(expected)
 
 

@@ -178,11 +178,11 @@ def test_every_value_of_a_published_row_is_an_observation_of_that_run(tables):
         gpus = None if pd.isna(row["gpus"]) else int(row["gpus"])
         key = (row["model"], row["dataset"], row["machine"], gpus, row["nodes"])
         for quantity in QUANTITIES:
-            found = seen.get((key, quantity), [])
+            observed = seen.get((key, quantity), [])
             if pd.isna(row[quantity]):
-                assert all(pd.isna(value) for _, value in found)
+                assert all(pd.isna(value) for _, value in observed)
             else:
-                assert any(v == row[quantity] and origin in row["origin"] for origin, v in found), key
+                assert any(v == row[quantity] and origin in row["origin"] for origin, v in observed), key
 
 
 def test_energies_of_components_come_from_figure_2(tables):
@@ -285,8 +285,8 @@ def test_the_kind_of_an_energy_says_how_much_of_it_is_measured(load, tmp_path, c
     put(tmp_path / "live", "demo", RUN_ID, *changes)
     row = one(load().results, source="demo")
     assert row["energy_kind"] == kind
-    known = sum(method != "missing" for method in (cpu, gpu, ram))
-    assert pd.isna(row["energy_wh"]) if known == 0 else row["energy_wh"] == pytest.approx(known)
+    present = sum(method != "missing" for method in (cpu, gpu, ram))
+    assert pd.isna(row["energy_wh"]) if present == 0 else row["energy_wh"] == pytest.approx(present)
 
 
 def test_an_energy_that_one_split_lacks_has_no_mean(load, tmp_path):
@@ -360,9 +360,9 @@ def test_a_gpu_that_was_used_and_not_measured_leaves_no_energy(load, tmp_path, g
     assert pd.notna(row["energy_wh"]) == energy
     assert row["cpu_wh"] == pytest.approx(0.02)
     for table in (tables.results, tables.split_results):
-        mine = table[table["source"] == "demo"]
-        assert energies(mine, "measured_only").notna().all() == energy
-        assert energies(mine, "total_as_published").notna().all() == energy
+        demo_rows = table[table["source"] == "demo"]
+        assert energies(demo_rows, "measured_only").notna().all() == energy
+        assert energies(demo_rows, "total_as_published").notna().all() == energy
 
 
 def test_net_energy_is_unknown_where_one_side_lacks_a_component(load, tmp_path):

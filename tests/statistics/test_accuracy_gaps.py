@@ -93,7 +93,7 @@ def test_a_gap_is_judged_with_its_rounding(gap, expected):
 
 def test_published_gaps_judge_what_the_paper_compares(tables):
     news = gaps.published_accuracies(tables.results, "news")
-    gap = gaps.gap_between(news.loc["llama-3.1-70b"], news.loc["linear-embedding"], 7600)
+    gap = gaps.gap_between(news.loc["llama-3.1-70b"], news.loc["linear-embedding"])
     assert gap.gap == pytest.approx(0.05)
     assert gap.rounding == pytest.approx(0.01)
     texts = 1 / (1 / 7600 + (1 / 200 - 1 / 7600) / 10)
@@ -120,7 +120,7 @@ def test_published_gaps_judge_what_the_paper_compares(tables):
 )
 def test_gaps_that_the_review_recomputed(tables, dataset, better, worse, errors, expected):
     rows = gaps.published_accuracies(tables.results, dataset)
-    gap = gaps.gap_between(rows.loc[better], rows.loc[worse], study().datasets[dataset].pool)
+    gap = gaps.gap_between(rows.loc[better], rows.loc[worse])
     assert gap.gap / gap.std_error == pytest.approx(errors, abs=0.06)
     assert gap.verdict == expected
 
@@ -150,11 +150,11 @@ DIFFERENCES = st.lists(st.floats(-0.3, 0.3).map(lambda x: round(x, 3)), min_size
 
 @given(DIFFERENCES)
 def test_without_a_shared_text_it_is_scipys_paired_t_test(values):
-    ours = gaps.paired_t(values, 0.0)
+    interval = gaps.paired_t(values, 0.0)
     theirs = stats.ttest_1samp(values, 0.0)
     interval = theirs.confidence_interval(0.95)
-    assert ours.p_value == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-12)
-    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    assert interval.p_value == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-12)
+    assert (interval.low, interval.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
 
 
 @given(DIFFERENCES, st.integers(1, 99), st.integers(1, 99))
@@ -216,10 +216,10 @@ def test_verdicts_follow_the_test():
 
 
 def test_our_best_and_worst_model_on_tomatoes_are_told_apart(artefact):
-    ours = artefact.data[
+    measured = artefact.data[
         (artefact.data["source"] == "reference-cpu") & (artefact.data["dataset"] == "tomatoes")
     ]
-    pair = ours[(ours["better"] == "linear-embedding") & (ours["worse"] == "xgboost-bow")].iloc[0]
+    pair = measured[(measured["better"] == "linear-embedding") & (measured["worse"] == "xgboost-bow")].iloc[0]
     assert pair["gap"] == pytest.approx(0.145)
     assert pair["overlap"] == pytest.approx(4.8 / 200)
     assert pair["p_holm"] < 0.001
@@ -249,14 +249,14 @@ def reml(accuracies, reference):
 @pytest.mark.parametrize("source", ["reference-cpu", "reference-gpu"])
 def test_the_mixed_model_is_that_of_statsmodels(tables, source):
     accuracies = gaps.by_split(tables.split_results, source, "news")
-    found, expected = (
+    fit, expected = (
         gaps.mixed_model(accuracies, "linear-embedding", 0.0),
         reml(accuracies, "linear-embedding"),
     )
-    assert list(found.effects["estimate"]) == pytest.approx(list(expected.fe_params[1:]), abs=1e-6)
-    assert list(found.effects["std_error"]) == pytest.approx(list(expected.bse_fe[1:]), rel=1e-3)
+    assert list(fit.effects["estimate"]) == pytest.approx(list(expected.fe_params[1:]), abs=1e-6)
+    assert list(fit.effects["std_error"]) == pytest.approx(list(expected.bse_fe[1:]), rel=1e-3)
     between = float(expected.cov_re.iloc[0, 0])
-    assert found.split_share == pytest.approx(between / (between + expected.scale), abs=0.01)
+    assert fit.split_share == pytest.approx(between / (between + expected.scale), abs=0.01)
 
 
 @settings(max_examples=30, deadline=None)
@@ -264,9 +264,9 @@ def test_the_mixed_model_is_that_of_statsmodels(tables, source):
 def test_accuracies_without_any_effect_of_the_split_do_not_break_the_mixed_model(seed, models, splits):
     values = np.random.default_rng(seed).binomial(200, 0.6, (splits, models)) / 200
     frame = pd.DataFrame(values, columns=[f"m{number}" for number in range(models)])
-    found = gaps.mixed_model(frame, "m0", 0.02)
-    assert (found.effects["std_error"] >= 0).all()
-    assert found.split_share is None or 0 <= found.split_share <= 1
+    fit = gaps.mixed_model(frame, "m0", 0.02)
+    assert (fit.effects["std_error"] >= 0).all()
+    assert fit.split_share is None or 0 <= fit.split_share <= 1
 
 
 def test_where_nothing_varies_no_share_of_the_variance_is_given():
@@ -310,12 +310,12 @@ def test_every_published_accuracy_but_the_best_has_a_gap(tables, artefact):
     ]
     assert len(published) == len(with_accuracy) - with_accuracy["dataset"].nunique() == 80
     counts = published["verdict"].value_counts()
-    for said in (
+    for phrase in (
         f"{counts[gaps.CLEAR]} are larger",
         f"{counts[gaps.NOISE]} are within",
         f"{counts[gaps.ROUNDING]} hang on",
     ):
-        assert said in artefact.finding
+        assert phrase in artefact.finding
 
 
 def test_the_sentence_follows_the_values(tables, artefact):
@@ -362,7 +362,7 @@ def test_the_page_names_the_records_of_both_models_of_a_pair(tables, artefact):
 
 def test_the_papers_comparisons_take_the_best_model_by_the_rule_of_all_pages(artefact):
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", artefact.body)
-    on_tomatoes = [cells[place + 1] for place, cell in enumerate(cells) if cell == "tomatoes"]
+    on_tomatoes = [cells[position + 1] for position, cell in enumerate(cells) if cell == "tomatoes"]
     assert on_tomatoes[:2] == ["Jamba Mini 1.5 and Linear Embedding", "Jamba Mini 1.5 and Llama 3.1 70B"]
 
 
@@ -378,11 +378,11 @@ def test_the_papers_comparisons_take_the_best_model_by_the_rule_of_all_pages(art
 )
 def test_the_story_says_noise_where_it_is_and_nowhere_else(tables, dataset, ahead, behind, expected):
     rows = gaps.published_accuracies(tables.results, dataset)
-    gap = gaps.gap_between(rows.loc[ahead], rows.loc[behind], study().datasets[dataset].pool)
+    gap = gaps.gap_between(rows.loc[ahead], rows.loc[behind])
     assert gap.verdict == expected
 
 
 def test_the_story_gives_the_gaps_by_number(tables):
-    found = numbers(tables)
-    assert found["claim.news-accuracy-gap"].text == "0.05"
-    assert found["claim.yelp-qwen-slightly-lower"].text == "0.08"
+    quoted = numbers(tables)
+    assert quoted["claim.news-accuracy-gap"].text == "0.05"
+    assert quoted["claim.yelp-qwen-slightly-lower"].text == "0.08"

@@ -27,28 +27,28 @@ def means_over_ten_splits(rng, accuracy, test_texts, pool):
     return drawn.mean(axis=0) / test_texts
 
 
-def covered(found, truth, half_width):
-    return float((np.abs(found - truth) <= half_width).mean())
+def covered(estimates, truth, half_width):
+    return float((np.abs(estimates - truth) <= half_width).mean())
 
 
 @pytest.mark.parametrize(("test_texts", "pool"), DESIGNS)
 @pytest.mark.parametrize("accuracy", [0.3, 0.57, 0.83])
 def test_the_noise_of_a_mean_over_ten_splits_covers_the_known_accuracy(test_texts, pool, accuracy):
     rng = np.random.default_rng(1)
-    found = means_over_ten_splits(rng, accuracy, test_texts, pool)
+    means = means_over_ten_splits(rng, accuracy, test_texts, pool)
     texts = accuracy_noise.effective_texts(test_texts, 10, accuracy_noise.expected_overlap(test_texts, pool))
-    errors = [accuracy_noise.standard_error(value, texts) for value in found]
-    assert covered(found, accuracy, accuracy_noise.Z * np.array(errors)) == pytest.approx(0.95, abs=0.02)
-    assert found.std() == pytest.approx(accuracy_noise.standard_error(accuracy, texts), rel=0.03)
+    errors = [accuracy_noise.standard_error(value, texts) for value in means]
+    assert covered(means, accuracy, accuracy_noise.Z * np.array(errors)) == pytest.approx(0.95, abs=0.02)
+    assert means.std() == pytest.approx(accuracy_noise.standard_error(accuracy, texts), rel=0.03)
 
 
 @pytest.mark.parametrize(("test_texts", "pool"), DESIGNS)
 def test_the_errors_of_one_split_and_of_ten_independent_ones_are_off(test_texts, pool):
     rng = np.random.default_rng(2)
-    found = means_over_ten_splits(rng, 0.57, test_texts, pool)
+    means = means_over_ten_splits(rng, 0.57, test_texts, pool)
     one, ten = (accuracy_noise.standard_error(0.57, texts) for texts in (test_texts, 10 * test_texts))
-    assert covered(found, 0.57, accuracy_noise.Z * one) > 0.99
-    assert covered(found, 0.57, accuracy_noise.Z * ten) < 0.945
+    assert covered(means, 0.57, accuracy_noise.Z * one) > 0.99
+    assert covered(means, 0.57, accuracy_noise.Z * ten) < 0.945
 
 
 @pytest.mark.parametrize(("test_texts", "pool"), DESIGNS)
@@ -77,10 +77,10 @@ def test_the_noise_of_a_gap_covers_it_and_is_on_the_safe_side_where_models_err_t
 )
 def test_effective_texts_are_those_of_the_formula_for_a_pool(test_texts, pool, expected):
     overlap = accuracy_noise.expected_overlap(test_texts, pool)
-    found = accuracy_noise.effective_texts(test_texts, 10, overlap)
-    assert round(found) == expected
+    effective = accuracy_noise.effective_texts(test_texts, 10, overlap)
+    assert round(effective) == expected
     finite = 1 / pool + (pool - test_texts) / (pool - 1) / (10 * test_texts)
-    assert found == pytest.approx(1 / finite, rel=1e-3)
+    assert effective == pytest.approx(1 / finite, rel=1e-3)
 
 
 @given(st.integers(2, 500), st.integers(1, 20), st.floats(0, 1))
@@ -112,8 +112,8 @@ def test_the_variance_over_halves_of_378_texts_is_half_that_of_independent_texts
     rng = np.random.default_rng(4)
     count = rng.binomial(378, 0.51, ROUNDS)
     drawn = rng.hypergeometric(count, 378 - count, 189, size=(10, ROUNDS)) / 189
-    found = drawn.var(axis=0, ddof=1).mean()
-    assert found == pytest.approx(accuracy_noise.split_variance(0.51, 189, 0.5), rel=0.02)
+    variance = drawn.var(axis=0, ddof=1).mean()
+    assert variance == pytest.approx(accuracy_noise.split_variance(0.51, 189, 0.5), rel=0.02)
 
 
 def split_masks(pool, test_texts, train_texts, rng):
@@ -141,8 +141,8 @@ def test_the_interval_of_a_paired_difference_covers_the_known_one(pool, test_tex
     influence = training * 0.72 * rng.standard_normal((rounds, pool), dtype=np.float32)
     inside = np.zeros(2)
     for differences in (texts @ test.T + influence @ train.T).tolist():
-        found = [accuracy_gaps.paired_t(differences, part) for part in (overlap, 0.0)]
-        inside += [item.low <= 0.15 <= item.high for item in found]
+        intervals = [accuracy_gaps.paired_t(differences, part) for part in (overlap, 0.0)]
+        inside += [item.low <= 0.15 <= item.high for item in intervals]
     coverage, uncorrected = inside / rounds
     assert coverage == pytest.approx(0.95, abs=0.02)
     assert uncorrected < (0.6 if pool == 378 else 0.94)

@@ -26,13 +26,13 @@ def tables():
 
 
 @pytest.fixture(scope="module")
-def found(tables):
+def constant_powers(tables):
     return power.constants(tables.observations, tables.results)
 
 
 @pytest.fixture(scope="module")
-def runs(tables, found):
-    return power.under_rules(tables.results, found, NODE_GB)
+def runs(tables, constant_powers):
+    return power.under_rules(tables.results, constant_powers, NODE_GB)
 
 
 # Weighted mean
@@ -93,29 +93,31 @@ def test_neither_units_nor_the_order_of_rows_change_what_a_weighted_mean_says(pa
 # Figure 2
 
 
-def test_figure_2_gives_the_constants_that_its_file_gives_with_numpy(tables, found):
+def test_figure_2_gives_the_constants_that_its_file_gives_with_numpy(tables, constant_powers):
     frame = tables.printed["figure_2"]
     rows = frame[(frame["component"] == "CPU") & (frame["source"] == "digitised")]
     durations = tables.printed["table_b1"].set_index("model")["duration_s"]
     hours = rows["model"].map(durations) / 3600
     watts, sigma = rows["energy_wh"] / hours, rows["energy_wh_uncertainty"] / hours / 2
     mean = np.average(watts, weights=sigma**-2)
-    assert found.cpu.mean_w == pytest.approx(
+    assert constant_powers.cpu.mean_w == pytest.approx(
         mean, rel=1e-3
     )  # the durations' rounding, which ours counts, is left out
-    assert found.cpu.dof == len(rows) - 1 == 12
-    assert found.cpu.chi2 == pytest.approx((((watts - mean) / sigma) ** 2).sum(), rel=0.01)
+    assert constant_powers.cpu.dof == len(rows) - 1 == 12
+    assert constant_powers.cpu.chi2 == pytest.approx((((watts - mean) / sigma) ** 2).sum(), rel=0.01)
 
 
-def test_cpu_and_memory_are_codecarbons_fallback_and_requested_memory(found):
-    assert abs(found.cpu.mean_w - power.CPU_FALLBACK_W) < found.cpu.bound_w
-    assert abs(power.implied_gb(found.ram_llm.mean_w) - 300) < power.implied_gb(found.ram_llm.bound_w)
-    assert abs(power.implied_gb(found.ram_traditional.mean_w) - 200) < power.implied_gb(
-        found.ram_traditional.bound_w
+def test_cpu_and_memory_are_codecarbons_fallback_and_requested_memory(constant_powers):
+    assert abs(constant_powers.cpu.mean_w - power.CPU_FALLBACK_W) < constant_powers.cpu.bound_w
+    assert abs(power.implied_gb(constant_powers.ram_llm.mean_w) - 300) < power.implied_gb(
+        constant_powers.ram_llm.bound_w
     )
-    assert found.cpu.chi2 / found.cpu.dof < 1.5
-    together = found.besides_gpu("Deepseek")
-    assert together.mean_w == found.cpu.mean_w + found.ram_llm.mean_w
+    assert abs(power.implied_gb(constant_powers.ram_traditional.mean_w) - 200) < power.implied_gb(
+        constant_powers.ram_traditional.bound_w
+    )
+    assert constant_powers.cpu.chi2 / constant_powers.cpu.dof < 1.5
+    together = constant_powers.besides_gpu("Deepseek")
+    assert together.mean_w == constant_powers.cpu.mean_w + constant_powers.ram_llm.mean_w
 
 
 def test_a_different_power_in_one_bar_breaks_the_constant_and_the_sentence(tables):
@@ -131,11 +133,15 @@ def test_a_different_power_in_one_bar_breaks_the_constant_and_the_sentence(table
     assert "is not one constant" not in power_decomposition(tables).finding
 
 
-def test_power_per_gpu_and_the_constants_add_up_to_the_average_power(tables, found):
-    per_gpu = power.gpu_power(tables.results, found).set_index(["model", "gpus"])
+def test_power_per_gpu_and_the_constants_add_up_to_the_average_power(tables, constant_powers):
+    per_gpu = power.gpu_power(tables.results, constant_powers).set_index(["model", "gpus"])
     table = tables.printed["table_b1"].set_index("model")
     for model, gpus in (("qwen-2.5-7b", 1), ("llama-3.1-70b", 2), ("ds-llama-70b", 2)):
-        total = per_gpu.loc[(model, gpus), "power_w"] * gpus + found.cpu.mean_w + found.ram_llm.mean_w
+        total = (
+            per_gpu.loc[(model, gpus), "power_w"] * gpus
+            + constant_powers.cpu.mean_w
+            + constant_powers.ram_llm.mean_w
+        )
         assert total == pytest.approx(table.loc[model, "average_power_w"], rel=2e-3)
     assert set(per_gpu.index.get_level_values("gpus")) == {1, 2, 4}
     assert not {"linear-bow", "xgboost-tfidf"} & set(per_gpu.index.get_level_values("model"))
@@ -183,12 +189,16 @@ def test_under_the_dimm_rule_more_memory_can_mean_less_power():
     assert power.codecarbon_3_ram_w(300) < power.codecarbon_3_ram_w(200)
 
 
-def test_changing_the_memory_rule_changes_only_the_memorys_share(runs, found):
+def test_changing_the_memory_rule_changes_only_the_memorys_share(runs, constant_powers):
     row = runs[(runs["model"] == "ds-llama-8b") & (runs["gpus"] == 1)].iloc[0]
     hours = 517.83 / 3600
-    assert row["total"] - row["codecarbon_3_node"] == pytest.approx((found.ram_llm.mean_w - 54.0) * hours)
-    assert row["total"] - row["codecarbon_3_job"] == pytest.approx((found.ram_llm.mean_w - 46.0) * hours)
-    expected = row["total"] - (found.cpu.mean_w + found.ram_llm.mean_w) * hours
+    assert row["total"] - row["codecarbon_3_node"] == pytest.approx(
+        (constant_powers.ram_llm.mean_w - 54.0) * hours
+    )
+    assert row["total"] - row["codecarbon_3_job"] == pytest.approx(
+        (constant_powers.ram_llm.mean_w - 46.0) * hours
+    )
+    expected = row["total"] - (constant_powers.cpu.mean_w + constant_powers.ram_llm.mean_w) * hours
     assert row["gpu_inferred"] == pytest.approx(expected)
 
 

@@ -74,45 +74,47 @@ def test_fit_by_relative_error_is_the_reviews(llms):
     [(LINE, 16, 67, 27, 27), (APPROXIMATION, 14, 55, 27, 30), (RELATIVE, 8, 35, 31, 32)],
 )
 def test_errors_on_all_language_models(errors, llms, estimator, median, worst, within_30, within_50):
-    found = size(errors, estimator)[llms.index]
-    assert (round(found.median()), round(found.max())) == (median, worst)
-    assert ((found <= 30).sum(), (found <= 50).sum()) == (within_30, within_50)
+    errors_percent = size(errors, estimator)[llms.index]
+    assert (round(errors_percent.median()), round(errors_percent.max())) == (median, worst)
+    assert ((errors_percent <= 30).sum(), (errors_percent <= 50).sum()) == (within_30, within_50)
 
 
 def test_equation_2_is_within_a_factor_of_1_6_on_language_models(errors, llms):
-    found = errors[(errors["estimator"] == APPROXIMATION) & (errors["sample"] == IN_SAMPLE)].loc[llms.index]
-    assert np.exp(found["log_error"].abs().max()) < 1.6
+    approximated = errors[(errors["estimator"] == APPROXIMATION) & (errors["sample"] == IN_SAMPLE)].loc[
+        llms.index
+    ]
+    assert np.exp(approximated["log_error"].abs().max()) < 1.6
 
 
 @pytest.mark.parametrize(
     ("estimator", "median", "worst"), [(LINE, 21.5, 67), (APPROXIMATION, 23.5, 55), (RELATIVE, 7.8, 35)]
 )
 def test_errors_on_language_models_below_100_s(errors, llms, estimator, median, worst):
-    found = size(errors, estimator)[llms.index[llms["duration_s"] < 100]]
-    assert len(found) == LLMS_BELOW_100_S
-    assert found.median() == pytest.approx(median, abs=0.05)
-    assert round(found.max()) == worst
+    errors_percent = size(errors, estimator)[llms.index[llms["duration_s"] < 100]]
+    assert len(errors_percent) == LLMS_BELOW_100_S
+    assert errors_percent.median() == pytest.approx(median, abs=0.05)
+    assert round(errors_percent.max()) == worst
 
 
 @pytest.mark.parametrize(("estimator", "median"), [(LINE, 50.1), (APPROXIMATION, 37.2), (RELATIVE, 22.4)])
 def test_errors_on_all_runs_below_100_s(errors, capella, estimator, median):
-    found = size(errors, estimator)[capella.index[capella["duration_s"] < 100]]
-    assert len(found) == ALL_BELOW_100_S
-    assert found.median() == pytest.approx(median, abs=0.05)
+    errors_percent = size(errors, estimator)[capella.index[capella["duration_s"] < 100]]
+    assert len(errors_percent) == ALL_BELOW_100_S
+    assert errors_percent.median() == pytest.approx(median, abs=0.05)
 
 
 def test_equation_2_from_100_s(errors, capella):
-    found = size(errors, APPROXIMATION)[capella.index[capella["duration_s"] >= 100]]
-    assert len(found) == ALL_FROM_100_S
-    assert (round(found.median(), 1), round(found.max(), 1)) == (7.0, 23.5)
+    errors_percent = size(errors, APPROXIMATION)[capella.index[capella["duration_s"] >= 100]]
+    assert len(errors_percent) == ALL_FROM_100_S
+    assert (round(errors_percent.median(), 1), round(errors_percent.max(), 1)) == (7.0, 23.5)
 
 
 def test_models_left_out_leave_the_order_as_it_is_but_not_for_the_longest_runs(errors, llms):
-    found = {name: size(errors, name, LEFT_OUT)[llms.index] for name in ESTIMATORS}
-    assert [round(found[name].median(), 1) for name in ESTIMATORS] == [16.8, 15.1, 8.7]
-    assert [round(found[name].max()) for name in ESTIMATORS] == [73, 53, 41]
+    by_estimator = {name: size(errors, name, LEFT_OUT)[llms.index] for name in ESTIMATORS}
+    assert [round(by_estimator[name].median(), 1) for name in ESTIMATORS] == [16.8, 15.1, 8.7]
+    assert [round(by_estimator[name].max()) for name in ESTIMATORS] == [73, 53, 41]
     longest = llms.index[llms["duration_s"] >= 1000]
-    assert [round(found[name][longest].median(), 1) for name in ESTIMATORS] == [5.3, 5.3, 11.6]
+    assert [round(by_estimator[name][longest].median(), 1) for name in ESTIMATORS] == [5.3, 5.3, 11.6]
 
 
 def test_every_run_below_3_s_is_traditional_and_none_lies_between_it_and_the_language_models(capella, llms):
@@ -196,15 +198,15 @@ def test_equation_1_of_the_paper_for_each_machine():
 def test_a_model_is_estimated_from_the_other_models_alone(capella, llms, errors):
     left_out = errors[errors["sample"] == LEFT_OUT].set_index("estimator", append=True)["estimate_wh"]
     for model in ("ds-llama-70b", "llama-3.1-8b"):
-        mine = capella["model"] == model
-        a, b, c, d = numpy_fit(capella[~mine])[0]
-        own = capella[mine]
+        of_model = capella["model"] == model
+        a, b, c, d = numpy_fit(capella[~of_model])[0]
+        own = capella[of_model]
         slopes = Proportional(a, c).energy_wh(own)
         relative = proxy.fit_relative(llms[llms["model"] != model]).energy_wh(own)
         expected = {LINE: design(own) @ [a, b, c, d], APPROXIMATION: slopes, RELATIVE: relative}
         for estimator, energies in expected.items():
-            found = left_out.xs(estimator, level="estimator")[own.index]
-            assert found.tolist() == pytest.approx(list(energies), rel=1e-6)
+            estimates = left_out.xs(estimator, level="estimator")[own.index]
+            assert estimates.tolist() == pytest.approx(list(energies), rel=1e-6)
 
 
 def test_the_own_energy_of_a_model_left_out_does_not_matter(capella):
@@ -219,17 +221,17 @@ def test_the_own_energy_of_a_model_left_out_does_not_matter(capella):
 
 def test_where_one_model_is_all_there_is_its_error_is_absent():
     rows = invented([1.0, 2.0, 4.0], 1, np.array([1.0, 2.0, 4.0]), models="linear-bow")
-    found = proxy.compare(rows, rows)
-    assert found.loc[found["sample"] == LEFT_OUT, "error_percent"].isna().all()
-    assert found.loc[found["sample"] == IN_SAMPLE, "error_percent"].notna().all()
+    compared = proxy.compare(rows, rows)
+    assert compared.loc[compared["sample"] == LEFT_OUT, "error_percent"].isna().all()
+    assert compared.loc[compared["sample"] == IN_SAMPLE, "error_percent"].notna().all()
     assert estimation(rows, rows) is None
 
 
 def test_from_one_number_of_gpus_nothing_follows_for_another():
     rows = invented([1.0, 2.0, 4.0], [1, 1, 2], np.array([1.0, 2.0, 6.0]), models=NAMES[:3])
-    found = proxy.compare(rows, rows)
-    found = found[(found["estimator"] == RELATIVE) & (found["sample"] == LEFT_OUT)]
-    assert found["estimate_wh"].isna().tolist() == [False, False, True]
+    compared = proxy.compare(rows, rows)
+    compared = compared[(compared["estimator"] == RELATIVE) & (compared["sample"] == LEFT_OUT)]
+    assert compared["estimate_wh"].isna().tolist() == [False, False, True]
 
 
 def test_runs_of_no_energy_have_no_relative_error():
@@ -238,8 +240,8 @@ def test_runs_of_no_energy_have_no_relative_error():
 
 
 def test_decades_are_those_of_the_axis():
-    found = proxy.decade(pd.Series([0.01, 0.09, 1.0, 9.99, 10.0, 2543.0]))
-    assert found.tolist() == [-2, -2, 0, 0, 1, 3]
+    decades = proxy.decade(pd.Series([0.01, 0.09, 1.0, 9.99, 10.0, 2543.0]))
+    assert decades.tolist() == [-2, -2, 0, 0, 1, 3]
 
 
 def test_the_summary_names_the_worst(errors):
@@ -290,14 +292,14 @@ def test_all_runs_of_models_left_out_lie_within_the_interval(errors, llms):
 
 
 def test_the_choice_of_each_decade_is_the_nearest_for_a_model_left_out(capella, llms):
-    found = estimation(capella, llms)
-    assert [(choice.from_s, choice.estimator) for choice in found.choices] == [
+    estimates = estimation(capella, llms)
+    assert [(choice.from_s, choice.estimator) for choice in estimates.choices] == [
         (10.0, RELATIVE),
         (100.0, RELATIVE),
         (1000.0, APPROXIMATION),
     ]
     errors = proxy.compare(capella, llms)
-    for choice in found.choices:
+    for choice in estimates.choices:
         rows = llms.index[(llms["duration_s"] >= choice.from_s) & (llms["duration_s"] < choice.to_s)]
         medians = {
             name: size(errors, name, LEFT_OUT)[rows].median() for name in (LINE, APPROXIMATION, RELATIVE)
@@ -309,10 +311,10 @@ def test_the_choice_of_each_decade_is_the_nearest_for_a_model_left_out(capella, 
 @pytest.mark.parametrize("machine", ["paula", "clara"])
 def test_seven_runs_with_inferred_gpus_carry_no_line(machine):
     points = regression.points(TABLES.results, "published", machine, "fktg")
-    found = estimation(points, points)
-    assert set(found.fits) == {RELATIVE}
-    assert {choice.estimator for choice in found.choices} == {RELATIVE}
-    empty = found.choices[1]
+    estimates = estimation(points, points)
+    assert set(estimates.fits) == {RELATIVE}
+    assert {choice.estimator for choice in estimates.choices} == {RELATIVE}
+    empty = estimates.choices[1]
     assert (empty.from_s, empty.runs, empty.median_percent) == (100.0, 0, None)
 
 
@@ -321,8 +323,8 @@ def test_an_estimator_that_gives_a_negative_energy_is_no_choice():
     duration = np.tile([10.0, 20.0, 40.0, 80.0, 160.0, 300.0], 5)
     gpus = np.repeat([1, 2, 3, 4, 8], 6)
     energy = duration * np.repeat([8.0, 6.0, 4.0, 2.0, 0.1], 6)
-    found = estimation(*[invented(duration, gpus, energy)] * 2)
-    assert set(found.fits) == {RELATIVE}
+    estimates = estimation(*[invented(duration, gpus, energy)] * 2)
+    assert set(estimates.fits) == {RELATIVE}
 
 
 # --- what the page says -------------------------------------------------------------------------------------
@@ -351,17 +353,19 @@ def made_up(line_percent, relative_percent):
     ],
 )
 def test_the_verdict_parts_the_line_from_duration(line, relative, words):
-    said = verdict(made_up(line, relative))
-    assert all(word in said for word in words)
-    assert "its Eq. 2, which has seen these runs, by 24 %" in said
-    assert "(2 runs)" in said
-    assert "Below 3 s, where only traditional models ran, nothing was really measured" in said
+    sentence = verdict(made_up(line, relative))
+    assert all(word in sentence for word in words)
+    assert "its Eq. 2, which has seen these runs, by 24 %" in sentence
+    assert "(2 runs)" in sentence
+    assert "Below 3 s, where only traditional models ran, nothing was really measured" in sentence
 
 
 def test_the_verdict_compares_the_estimators_on_language_models_alone():
-    found = made_up(25.0, 8.0)
-    short = found.assign(family="Traditional", duration_s=0.01, error_percent=1e6)
-    assert verdict(pd.concat([found, short], ignore_index=True)) == verdict(found.reset_index(drop=True))
+    errors_made = made_up(25.0, 8.0)
+    short = errors_made.assign(family="Traditional", duration_s=0.01, error_percent=1e6)
+    assert verdict(pd.concat([errors_made, short], ignore_index=True)) == verdict(
+        errors_made.reset_index(drop=True)
+    )
 
 
 def test_the_page_shows_the_three_estimators_of_the_published_runs():

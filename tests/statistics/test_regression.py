@@ -13,7 +13,7 @@ from helpers import cli
 from helpers.core import paths
 from helpers.results.accounting import energies
 from helpers.results.tables import load_tables
-from helpers.statistics import regression
+from helpers.statistics import prediction, regression
 from helpers.statistics.regression import Fit
 from tests.conftest import refusal
 
@@ -199,7 +199,7 @@ def test_prediction_interval_of_a_line_is_the_closed_form():
     from scipy.stats import t
 
     duration, energy = np.array([1.0, 2.0, 3.0, 5.0, 9.0]), np.array([2.0, 3.5, 4.0, 8.0, 12.0])
-    expected = regression.predict(regression.fit(runs(duration, 1, energy)), 4.0, 1)
+    expected = prediction.predict(regression.fit(runs(duration, 1, energy)), 4.0, 1)
     slope, level = np.polyfit(duration, energy, 1)
     scatter = np.sqrt(((energy - level - slope * duration) ** 2).sum() / 3)
     mean_part = 1 / 5 + (4.0 - duration.mean()) ** 2 / ((duration - duration.mean()) ** 2).sum()
@@ -279,7 +279,7 @@ def test_fit_of_a_campaign_takes_what_was_measured(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--machine", "capela"], "capella"),
         (["--machine", "capella", "--source", "publised"], "published"),
@@ -287,8 +287,8 @@ def test_fit_of_a_campaign_takes_what_was_measured(capsys):
         (["--machine", "amd-epyc-2c", "--source", "reference-cpu"], "too few or too alike"),
     ],
 )
-def test_what_cannot_be_fitted_is_told_in_one_line(arguments, said, capsys):
+def test_what_cannot_be_fitted_is_told_in_one_line(arguments, message, capsys):
     assert cli.main(["fit", *arguments]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1

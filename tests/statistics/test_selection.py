@@ -39,8 +39,8 @@ def test_without_a_value_there_is_none_to_pick(pick) -> None:
 
 
 def test_shares_add_up_to_one_and_what_is_missing_has_none() -> None:
-    found = selection.shares({"cpu": 1.0, "gpu": 3.0, "ram": None})
-    assert found == {"cpu": 0.25, "gpu": 0.75, "ram": None}
+    shares = selection.shares({"cpu": 1.0, "gpu": 3.0, "ram": None})
+    assert shares == {"cpu": 0.25, "gpu": 0.75, "ram": None}
     assert selection.shares({"cpu": 0.0, "gpu": None}) == {"cpu": None, "gpu": None}
     assert selection.shares({"cpu": math.nan, "gpu": 2.0}) == {"cpu": None, "gpu": 1.0}
 

@@ -100,13 +100,13 @@ def test_the_sha256_of_a_dataset_is_that_of_its_texts_and_labels_in_order(tmp_pa
 @pytest.mark.parametrize("name", sorted(study().datasets))
 def test_ten_splits_of_the_catalogues_size_without_a_common_text(name):
     size, dataset = study().datasets[name].split, dataset_of(name, 378 if "fktg" in name else 500)
-    found = splits(dataset)
-    assert [split.number for split in found] == list(range(SPLITS)) == list(range(10))
-    for split in found:
+    drawn = splits(dataset)
+    assert [split.number for split in drawn] == list(range(SPLITS)) == list(range(10))
+    for split in drawn:
         assert (len(split.train), len(split.test)) == (size.train, size.test)
         assert not set(split.train) & set(split.test)
-    assert splits(dataset) == found
-    assert len({split.test for split in found}) == len({split.train for split in found}) == 10
+    assert splits(dataset) == drawn
+    assert len({split.test for split in drawn}) == len({split.train for split in drawn}) == 10
 
 
 @settings(max_examples=15, deadline=None)
@@ -330,8 +330,8 @@ def test_the_file_that_the_entry_names_comes_before_a_compressed_one(tmp_path):
 
 
 def test_a_compressed_file_that_the_entry_names_has_the_columns_of_the_entry(tmp_path, monkeypatch):
-    known = study().datasets["fktg"]
-    named = known.model_copy(update={"csv": known.csv.model_copy(update={"file": "fktg.csv.gz"})})
+    fktg = study().datasets["fktg"]
+    named = fktg.model_copy(update={"csv": fktg.csv.model_copy(update={"file": "fktg.csv.gz"})})
     catalogue = study().model_copy(update={"datasets": {**study().datasets, "fktg": named}})
     monkeypatch.setattr(datasets, "study", lambda: catalogue)
     write_gz(tmp_path, "fktg", sample_rows(), ("Beitrag", "Themenkomplex"))
@@ -341,8 +341,8 @@ def test_a_compressed_file_that_the_entry_names_has_the_columns_of_the_entry(tmp
 @pytest.mark.parametrize("line", ["Ticket about invoice, number 0,billing", "a,billing,more"])
 def test_a_comma_in_a_text_without_quotes_loses_nothing_silently(tmp_path, line):
     (tmp_path / "fktg.csv").write_text("\n".join(["Beitrag,Themenkomplex", *[line] * 20]), encoding="utf-8")
-    said = refusal("fktg", tmp_path)
-    assert said.startswith(
+    line = refusal("fktg", tmp_path)
+    assert line.startswith(
         f"{tmp_path / 'fktg.csv'}: its lines have more fields than its head; expected UTF-8"
     )
 

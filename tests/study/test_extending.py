@@ -198,8 +198,8 @@ def changed(entry: str, key: str, to: str | None) -> str:
     """Give a key of an entry another value; None takes its line away."""
     kept = [f"    {key}: {to}"] if to is not None else []
     lines = [kept if re.match(rf"    {key}:", line) else [line] for line in entry.splitlines()]
-    assert sum(len(found) != 1 or found == kept for found in lines) == 1
-    return "\n".join(line for found in lines for line in found) + "\n"
+    assert sum(len(replaced) != 1 or replaced == kept for replaced in lines) == 1
+    return "\n".join(line for replaced in lines for line in replaced) + "\n"
 
 
 # A dataset
@@ -225,8 +225,8 @@ def test_a_dataset_is_measured_and_stands_in_the_results(measured: Extended):
 
 def test_a_campaign_on_a_dataset_is_planned_with_and_without_its_texts(extended: Extended):
     block = {"dataset": "mine", "model": ["linear-bow", "xgboost-tfidf"], "splits": 2}
-    found = extended.plan("on-mine", block)
-    assert [(run["dataset"], run["state"]) for run in found["runs"]] == 2 * [("mine", "to do")]
+    planned = extended.plan("on-mine", block)
+    assert [(run["dataset"], run["state"]) for run in planned["runs"]] == 2 * [("mine", "to do")]
     (extended.texts / "mine.csv").rename(extended.texts / "other.csv")
     try:
         runs = extended.plan("on-mine", block)["runs"]
@@ -242,10 +242,10 @@ def test_a_language_model_is_told_the_categories_of_a_dataset_in_its_language(
     folder, use, language, sentence
 ):
     append(folder, "datasets.yaml", changed(DATASET, "language", language))
-    told = prompts.instruction(use(folder).datasets["mine"])
-    assert told.startswith(sentence)
-    assert told.endswith("\n- billing\n- delivery\n- praise")
-    assert "Where is my parcel?" in prompts.messages(told, "Where is my parcel?")[-1]["content"]
+    instruction = prompts.instruction(use(folder).datasets["mine"])
+    assert instruction.startswith(sentence)
+    assert instruction.endswith("\n- billing\n- delivery\n- praise")
+    assert "Where is my parcel?" in prompts.messages(instruction, "Where is my parcel?")[-1]["content"]
 
 
 def test_every_analysis_stands_and_the_paper_keeps_its_own(measured: Extended):
@@ -329,7 +329,7 @@ def test_every_missing_key_of_a_dataset_is_named_with_what_it_means(folder, key)
 
 
 @pytest.mark.parametrize(
-    ("key", "where"),
+    ("key", "hint"),
     [
         ("layers", "`num_hidden_layers` in the checkpoint's `config.json`"),
         ("hidden_size", "`hidden_size` in the checkpoint's `config.json`"),
@@ -337,7 +337,7 @@ def test_every_missing_key_of_a_dataset_is_named_with_what_it_means(folder, key)
         ("kv_heads", "`num_key_value_heads` in the checkpoint's `config.json`"),
         ("context_length", "`max_position_embeddings` in the checkpoint's `config.json`"),
         ("dtype", "`torch_dtype` or `dtype` in the checkpoint's `config.json`"),
-        ("parameters_b", "as its page on the hub tells"),
+        ("parameters_b", "as its page on the hub states"),
         ("licence", "As its page on the hub names it"),
         ("gated", "null: not known"),
         ("checkpoint", "Repository on the Hugging Face hub"),
@@ -345,12 +345,12 @@ def test_every_missing_key_of_a_dataset_is_named_with_what_it_means(folder, key)
         ("title", "tables"),
     ],
 )
-def test_every_missing_key_of_a_language_model_is_named_with_where_to_look_it_up(folder, key, where):
+def test_every_missing_key_of_a_language_model_is_named_with_where_to_look_it_up(folder, key, hint):
     entry = changed(MODEL.partition("\n\n")[0], key, None)
     append(folder, "models.yaml", entry, before="embeddings:\n")
     line = refusal(load_study, folder)
     assert f"models.yaml: llm.my-model-30b.{key}: Field required (" in line
-    assert where in line
+    assert hint in line
 
 
 def test_a_revision_is_asked_for_where_the_checkpoint_is_on_the_hub(folder):
@@ -410,8 +410,8 @@ def test_a_language_model_in_a_folder_is_taken_from_there_up_to_the_engine(
     block = {"notebook": "llm", "model": "my-folder", "dataset": "mine", "gpus": 0}
     (run,) = extended.plan("folder", block)["runs"]
     assert "checkpoints/mine" in " ".join(run["reasons"])
-    place = extended.checkout.root / "checkpoints" / "mine"
-    shutil.copytree(tiny_checkpoint, place)
+    checkpoint_dir = extended.checkout.root / "checkpoints" / "mine"
+    shutil.copytree(tiny_checkpoint, checkpoint_dir)
     try:
         (run,) = extended.plan("folder", block)["runs"]
         line = extended.refused(
@@ -419,7 +419,7 @@ def test_a_language_model_in_a_folder_is_taken_from_there_up_to_the_engine(
             COMPANION_LLM_PYTHON="/nowhere/python",
         )
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(checkpoint_dir)
     assert "checkpoints/mine" not in " ".join(run["reasons"])
     assert "no engine found at /nowhere/python; install one: make llm" in line
 
@@ -428,8 +428,8 @@ def test_a_language_model_in_a_folder_is_taken_from_there_up_to_the_engine(
 
 
 def of_gpus(*cards: str, cpu: str = "AMD EPYC 7402") -> Hardware:
-    found = tuple(GpuInfo(uuid=f"GPU-{i}", model=card, memory_gb=80) for i, card in enumerate(cards))
-    return Hardware(cpu, 8, 64.0, found, None)
+    gpus = tuple(GpuInfo(uuid=f"GPU-{i}", model=card, memory_gb=80) for i, card in enumerate(cards))
+    return Hardware(cpu, 8, 64.0, gpus, None)
 
 
 @pytest.fixture
@@ -466,8 +466,8 @@ def test_a_machine_of_yours_is_like_the_papers_with_the_same_card_and_never_the_
     assert target.of_catalogue("lab").like is None
     assert target.of_catalogue("paula").like == "paula"
     here = Place("here", True, of_gpus(cpu="AMD EPYC 7402"), None, None)
-    found = target.place_for("lab", here, "somewhere")
-    assert (found.name, found.here, found.hardware.gpus, found.nodes) == ("lab", True, (), 2)
+    assigned = target.place_for("lab", here, "somewhere")
+    assert (assigned.name, assigned.here, assigned.hardware.gpus, assigned.nodes) == ("lab", True, (), 2)
 
 
 def test_a_campaign_is_planned_for_a_machine_without_gpus(extended: Extended):

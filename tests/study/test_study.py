@@ -35,11 +35,11 @@ def test_the_papers_eleven_are_the_ones_that_its_table_1_links():
 
 @pytest.mark.parametrize("name", [name for name in LLMS if name != "tiny"])
 def test_a_model_has_the_size_that_its_name_says(name):
-    said = re.search(r"(\d+(?:\.\d+)?)\s?([BM])\b", LLMS[name].title)
-    if said is None:
+    size = re.search(r"(\d+(?:\.\d+)?)\s?([BM])\b", LLMS[name].title)
+    if size is None:
         assert name in ("phi-3.5-mini", "phi-3.5-moe", "jamba-mini-1.5")
         return
-    billions = float(said[1]) / (1000 if said[2] == "M" else 1)
+    billions = float(size[1]) / (1000 if size[2] == "M" else 1)
     assert LLMS[name].parameters_b == pytest.approx(billions, rel=0.1)
 
 
@@ -95,9 +95,9 @@ def test_the_models_for_a_laptop_are_small_and_free_to_download():
 
 def test_the_fewest_gpus_are_those_of_the_papers_tables():
     printed = {row["model"]: int(row["gpus"]) for row in read("table_b1") if row["model"] in LLMS}
-    found = {name: LLMS[name].min_gpus["capella"] for name in PAPERS}
-    assert {name: item.gpus for name, item in found.items()} == printed
-    assert {item.source for item in found.values()} == {"table_b1"}
+    gpus_by_model = {name: LLMS[name].min_gpus["capella"] for name in PAPERS}
+    assert {name: item.gpus for name, item in gpus_by_model.items()} == printed
+    assert {item.source for item in gpus_by_model.values()} == {"table_b1"}
     inferred = {row["model"]: int(row["gpus_a30_v100_assumed"]) for row in read("inferred_b3_gpu_counts")}
     for machine in ("paula", "clara"):
         assert {
@@ -110,9 +110,9 @@ def test_the_fewest_gpus_are_those_of_the_papers_tables():
 def test_a_model_fits_into_the_gpus_that_it_ran_on():
     for item in LLMS.values():
         for machine, least in item.min_gpus.items():
-            there = study().machines[machine]
-            assert item.parameters_b * 2 < least.gpus * there.gpu_memory_gb
-            assert least.gpus <= least.nodes * there.gpus_per_node
+            machine_entry = study().machines[machine]
+            assert item.parameters_b * 2 < least.gpus * machine_entry.gpu_memory_gb
+            assert least.gpus <= least.nodes * machine_entry.gpus_per_node
             assert item.heads % (least.gpus // least.nodes) == 0
 
 
@@ -146,9 +146,13 @@ def plans(monkeypatch):
     """Plan a campaign on the machine of the paper that it is for."""
 
     def make(campaign: str, machine: str) -> list[LlmPlan]:
-        wanted = study().machines[machine]
-        gpu = GpuInfo(uuid="GPU-0", model=f"NVIDIA {wanted.gpu_model}", memory_gb=wanted.gpu_memory_gb)
-        hardware = Hardware(wanted.cpu, 64, wanted.ram_gb, (gpu,) * wanted.gpus_per_node, "580")
+        machine_entry = study().machines[machine]
+        gpu = GpuInfo(
+            uuid="GPU-0", model=f"NVIDIA {machine_entry.gpu_model}", memory_gb=machine_entry.gpu_memory_gb
+        )
+        hardware = Hardware(
+            machine_entry.cpu, 64, machine_entry.ram_gb, (gpu,) * machine_entry.gpus_per_node, "580"
+        )
         monkeypatch.setattr(parameters, "detect", lambda: hardware)
         return [plan for plan in parameters.campaign_plans(campaign) if isinstance(plan, LlmPlan)]
 
@@ -158,22 +162,22 @@ def plans(monkeypatch):
 @pytest.mark.parametrize("machine", ["capella", "paula", "clara"])
 def test_the_campaign_of_a_machine_is_every_run_that_the_paper_shows_for_it(plans, machine):
     seen = published.observations()
-    there = seen[(seen["machine"] == machine) & seen["model"].isin(PAPERS)]
-    known = there[there["gpus"].notna()]
+    shown = seen[(seen["machine"] == machine) & seen["model"].isin(PAPERS)]
+    with_gpus = shown[shown["gpus"].notna()]
     expected = {
-        (row["model"], row["dataset"], int(row["gpus"]), int(row["nodes"])) for _, row in known.iterrows()
+        (row["model"], row["dataset"], int(row["gpus"]), int(row["nodes"])) for _, row in with_gpus.iterrows()
     }
     expected |= {
         (row["model"], row["dataset"], LLMS[row["model"]].min_gpus[machine].gpus, int(row["nodes"]))
-        for _, row in there[there["gpus"].isna()].iterrows()
+        for _, row in shown[shown["gpus"].isna()].iterrows()
     }
     planned = plans(f"paper-{machine}", machine)
-    found = [
+    runs = [
         (plan.parameters.model, plan.parameters.dataset, plan.gpus * plan.nodes, plan.nodes)
         for plan in planned
     ]
-    assert len(found) == len(set(found)) == {"capella": 76, "paula": 7, "clara": 7}[machine]
-    assert set(found) == expected
+    assert len(runs) == len(set(runs)) == {"capella": 76, "paula": 7, "clara": 7}[machine]
+    assert set(runs) == expected
     assert {plan.machine for plan in planned} == {machine}
 
 
@@ -217,12 +221,12 @@ def test_the_laptop_needs_no_gpu_and_the_sweep_goes_from_one_to_all_texts(plans)
 
 
 def test_a_campaign_compares_the_protocols_on_the_same_runs(plans):
-    found = [
+    runs = [
         (plan.parameters.model, plan.asking.protocol, plan.asking.dspy_cache)
         for plan in plans("protocols", "capella")
     ]
     ways = [("companion", False), ("dspy-2025", False), ("dspy-2025", True)]
-    assert sorted(found) == sorted((model, *way) for model in ("phi-3.5-mini", "ds-llama-8b") for way in ways)
+    assert sorted(runs) == sorted((model, *way) for model in ("phi-3.5-mini", "ds-llama-8b") for way in ways)
 
 
 def test_the_tiny_model_is_looked_for_where_it_is_built(plans, monkeypatch):

@@ -105,9 +105,9 @@ ON_ONE = {file.stem for file in paths.CAMPAIGNS.glob("*.yaml")} - OF_SEVERAL_MAC
 
 @pytest.mark.parametrize("name", sorted(ON_ONE))
 def test_every_shipped_campaign_can_be_planned(name, monkeypatch):
-    wanted = {run.parameters.machine for run in parameters.campaign_runs(name)} - {"auto"}
-    if wanted:  # planned on its own machine alone
-        machine = study().machines[wanted.pop()]
+    machines = {run.parameters.machine for run in parameters.campaign_runs(name)} - {"auto"}
+    if machines:  # planned on its own machine alone
+        machine = study().machines[machines.pop()]
         gpu = GpuInfo(uuid="GPU-0", model=machine.gpu_model, memory_gb=machine.gpu_memory_gb)
         hardware = Hardware(machine.cpu, 64, machine.ram_gb, (gpu,) * machine.gpus_per_node, "580")
         monkeypatch.setattr(parameters, "detect", lambda: hardware)
@@ -310,7 +310,7 @@ def test_yaml_anchors_work(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "key"),
     [
         (r'"\ud800"', "document"),
         (r'grid: [{model: tiny}, {data_dir: "/tmp/\ud800"}]', "grid.1.data_dir"),
@@ -319,12 +319,12 @@ def test_yaml_anchors_work(tmp_path):
         ("? 0x" + "f" * 5000 + '\n: "\\ud800"', "<int that is too long to be written>"),
     ],
 )
-def test_a_text_that_cannot_be_written_again_is_refused_with_its_place(tmp_path, text, place):
+def test_a_text_that_cannot_be_written_again_is_refused_with_its_place(tmp_path, text, key):
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError) as found:
+    with pytest.raises(UserError) as error:
         load_yaml(tmp_path / "a.yaml", "a.yaml")
-    line = str(found.value)
-    assert line.startswith(f"a.yaml: {place}: found '")
+    line = str(error.value)
+    assert line.startswith(f"a.yaml: {key}: found '")
     assert "half of a surrogate pair" in line
     line.encode()
 

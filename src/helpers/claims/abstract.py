@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from helpers.claims.cells import Run
-from helpers.claims.common import LARGER, best, efficiency, extra_datasets, mostly_noise
+from helpers.claims.common import LARGER, best, efficiency, extra_datasets
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import Pair, noise_of_pairs
+from helpers.claims.noise import Pair, at_least_half, noise_of_pairs
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import (
     NOISE,
@@ -36,27 +36,27 @@ _UNREAD_BELOW = 0.5
 def best_model_efficient(evidence: Evidence) -> Recomputed:
     """Count the datasets whose most accurate model needs less energy than the median model."""
     ratios = _efficiencies(evidence)
-    there = [dataset for dataset, ratio in ratios.items() if ratio.value > 1]
+    efficient_on = [dataset for dataset, ratio in ratios.items() if ratio.value > 1]
     return recomputed(
         positive([ratio - 1 for ratio in ratios.values()]),
-        f"the most accurate model needs less energy than the median model on {len(there)} of {len(ratios)} "
-        f"datasets: {names(map(dataset_title, there))}",
+        f"the most accurate model needs less energy than the median model on {len(efficient_on)} of {len(ratios)} "
+        f"datasets: {names(map(dataset_title, efficient_on))}",
     )
 
 
 @reading("best-model-below-every-llm")
 def best_model_below_llms(evidence: Evidence) -> Recomputed:
     """Count the datasets whose most accurate model needs less energy than each LLM."""
-    found = {}
+    margins = {}
     for dataset in evidence.datasets((TRADITIONAL,), LLM):
         top = best(evidence.models(dataset))
         others = [run for run in evidence.models(dataset, LLM) if run.model != top.model]
-        found[dataset] = smallest([run.energy() for run in others]) - top.energy()
-    there = [dataset for dataset, margin in found.items() if margin.value > NOISE]
+        margins[dataset] = smallest([run.energy() for run in others]) - top.energy()
+    below_on = [dataset for dataset, margin in margins.items() if margin.value > NOISE]
     return recomputed(
-        positive(list(found.values())),
-        f"the most accurate model needs less energy than every other LLM on {len(there)} of {len(found)} datasets: "
-        f"{names(map(dataset_title, there))}",
+        positive(list(margins.values())),
+        f"the most accurate model needs less energy than every other LLM on {len(below_on)} of {len(margins)} datasets: "
+        f"{names(map(dataset_title, below_on))}",
     )
 
 
@@ -64,11 +64,11 @@ def best_model_below_llms(evidence: Evidence) -> Recomputed:
 def best_model_not_everywhere(evidence: Evidence) -> Recomputed:
     """Count the datasets whose most accurate model needs at least the median energy."""
     ratios = _efficiencies(evidence)
-    there = [dataset for dataset, ratio in ratios.items() if ratio.value <= 1]
+    demanding_on = [dataset for dataset, ratio in ratios.items() if ratio.value <= 1]
     return recomputed(
         not_positive([ratio - 1 for ratio in ratios.values()]),
-        f"the most accurate model needs as much energy as the median model or more on {len(there)} of "
-        f"{len(ratios)} datasets: {names(map(dataset_title, there))}",
+        f"the most accurate model needs as much energy as the median model or more on {len(demanding_on)} of "
+        f"{len(ratios)} datasets: {names(map(dataset_title, demanding_on))}",
     )
 
 
@@ -76,20 +76,20 @@ def best_model_not_everywhere(evidence: Evidence) -> Recomputed:
 def accuracy_and_efficiency(evidence: Evidence) -> Recomputed:
     """Count the pairs of models of one dataset in which the more accurate one needs less energy."""
     margins, pairs = [], 0
-    found: list[Pair] = []
+    opposite: list[Pair] = []
     for dataset in evidence.datasets((TRADITIONAL,), LLM):
         runs = evidence.models(dataset)
-        for place, one in enumerate(runs):
-            for other in runs[place + 1 :]:
+        for position, one in enumerate(runs):
+            for other in runs[position + 1 :]:
                 pairs += 1
                 margins.append(_agreement(one, other))
                 if margins[-1].value < -NOISE:
-                    found.append((one, other))
+                    opposite.append((one, other))
     against = positive([Value.exact(0.0) - margin for margin in margins])
     return recomputed(
         against,
         f"in {against.value:.0f} of {pairs} pairs of models on one dataset the more accurate one needs less",
-        noise_of_pairs(found),
+        noise_of_pairs(opposite),
     )
 
 
@@ -131,8 +131,7 @@ def larger_llms_accuracy(evidence: Evidence) -> Recomputed:
     return recomputed(
         positive(margins) / len(margins),
         f"{len(below)} of {len(larger)} larger LLMs are less accurate than the best model on FKTG, {top.title}",
-        noise_of_pairs(below),
-        within_noise=mostly_noise(below),
+        noise_of_pairs(below, at_least_half),
     )
 
 
@@ -166,22 +165,23 @@ def _share_not_ahead(evidence: Evidence, datasets: Sequence[str]) -> Recomputed:
     )
     return recomputed(
         not_positive(flat) / len(flat),
-        f"LLMs at most as accurate as the best traditional model: {counts}",
-        f"; the others are ahead{noise_of_pairs(ahead)}" if ahead else "",
+        f"LLMs at most as accurate as the best traditional model: {counts}"
+        + ("; the others are ahead" if ahead else ""),
+        noise_of_pairs(ahead),
     )
 
 
 def _unread(runs: Sequence[Run]) -> str:
     """Name the runs that are right so much less often than a guess that their answers were probably not read."""
-    found = [
+    unread = [
         f"the {accuracy(run.accuracy().value)} of {run.title}"
         for run in runs
         if run.accuracy().value < _UNREAD_BELOW / len(study().datasets[str(run.row["dataset"])].labels)
     ]
-    if not found:
+    if not unread:
         return ""
-    which = "one of them is" if len(found) == 1 else "among them are"
-    return f" ({which} {names(found)}, which looks like unread answers)"
+    which = "one of them is" if len(unread) == 1 else "among them are"
+    return f" ({which} {names(unread)}, which looks like unread answers)"
 
 
 def _efficiencies(evidence: Evidence) -> dict[str, Value]:

@@ -1,6 +1,7 @@
 """Claims of section 4.1.3 about GPU cards, with Figure 5 and Table B3."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from helpers.claims.cells import PrintedRow, Run
 from helpers.claims.common import MAYBE_OTHER_WORK
@@ -63,18 +64,6 @@ def h100_runs(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("h100-gains-only-for-deepseek")
-def h100_only(evidence: Evidence) -> Recomputed:
-    """Count the LLMs without reasoning that need less energy on H100 than on A30 and on V100 (FKTG)."""
-    return _gains(evidence, smallest, "both other cards")
-
-
-@reading("h100-gains-over-one-card")
-def h100_over_one(evidence: Evidence) -> Recomputed:
-    """Count the LLMs without reasoning that need less energy on H100 than on A30 or on V100 (FKTG)."""
-    return _gains(evidence, largest, "one of the other cards")
-
-
 @claim("h100-gains-for-deepseek")
 def h100_deepseek(evidence: Evidence) -> Recomputed:
     """Count the reasoning LLMs that do not need least energy on H100 (FKTG)."""
@@ -88,35 +77,23 @@ def h100_deepseek(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("older-cards-better-for-short-answers")
-def older_cards(evidence: Evidence) -> Recomputed:
-    """Count the LLMs without reasoning that need least energy on H100 (FKTG)."""
-    return _older(evidence, smallest, "A30 or on V100")
-
-
-@reading("both-older-cards-better-for-short-answers")
-def both_older_cards(evidence: Evidence) -> Recomputed:
-    """Count the LLMs without reasoning that need more energy on A30 or on V100 than on H100 (FKTG)."""
-    return _older(evidence, largest, "A30 and on V100 alike")
-
-
 def _gains(evidence: Evidence, end: _End, over: str) -> Recomputed:
-    """Count the LLMs without reasoning whose energy on H100 is below the smallest or the largest of the others."""
-    gains, told = [], []
+    """Count the LLMs without reasoning whose energy on H100 is below the smallest or the largest on the others (FKTG)."""
+    gains, listed = [], []
     for runs in _cards(evidence, OTHER):
         gain = end([runs["paula"].energy(), runs["clara"].energy()]) - runs["capella"].energy()
         gains.append(gain)
         if gain.value > NOISE:
             each = (f"{machine_title(m)} {energy(r.energy().value, 4)}" for m, r in runs.items())
-            told.append(f"{runs['capella'].title} ({', '.join(each)})")
+            listed.append(f"{runs['capella'].title} ({', '.join(each)})")
     return recomputed(
         positive(gains),
-        f"{len(told)} of {len(gains)} LLMs without reasoning need less on H100 than on {over}: {names(told)}",
+        f"{len(listed)} of {len(gains)} LLMs without reasoning need less on H100 than on {over}: {names(listed)}",
     )
 
 
-def _older(evidence: Evidence, end: _End, where: str) -> Recomputed:
-    """Count the LLMs without reasoning whose smaller or larger energy on the older cards is not below that on H100."""
+def _older(evidence: Evidence, end: _End, cards: str) -> Recomputed:
+    """Count the LLMs without reasoning whose smaller or larger energy on the older cards is not below that on H100 (FKTG)."""
     margins = [
         runs["capella"].energy() - end([runs["paula"].energy(), runs["clara"].energy()])
         for runs in _cards(evidence, OTHER)
@@ -124,7 +101,7 @@ def _older(evidence: Evidence, end: _End, where: str) -> Recomputed:
     wrong = not_positive(margins)
     return recomputed(
         wrong,
-        f"{len(margins) - wrong.value:.0f} of {len(margins)} LLMs without reasoning need less on {where} than on H100, as the "
+        f"{len(margins) - wrong.value:.0f} of {len(margins)} LLMs without reasoning need less on {cards} than on H100, as the "
         f"tables print it; {MAYBE_OTHER_WORK}",
     )
 
@@ -135,7 +112,7 @@ def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
     Raises:
         Untestable: where the source has no such run on one of the machines.
     """
-    found = []
+    triples = []
     by_machine = {
         machine: {
             (run.model, run.gpus): run for run in reversed(evidence.runs("fktg", (family,), machine=machine))
@@ -144,11 +121,19 @@ def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
     }
     for key in sorted(by_machine["paula"], key=str):
         if all(key in runs for runs in by_machine.values()):
-            found.append({machine: runs[key] for machine, runs in by_machine.items()})
-    if not found:
+            triples.append({machine: runs[key] for machine, runs in by_machine.items()})
+    if not triples:
         raise Untestable(f"{evidence.source.label} has no LLM on A30, V100 and H100 with as many GPUs")
-    return found
+    return triples
 
 
 def _off(bar: PrintedRow, column: str, value: Value) -> Value:
     return abs(bar.number(column) / value - 1)
+
+
+claim("h100-gains-only-for-deepseek")(partial(_gains, end=smallest, over="both other cards"))
+reading("h100-gains-over-one-card")(partial(_gains, end=largest, over="one of the other cards"))
+claim("older-cards-better-for-short-answers")(partial(_older, end=smallest, cards="A30 or on V100"))
+reading("both-older-cards-better-for-short-answers")(
+    partial(_older, end=largest, cards="A30 and on V100 alike")
+)

@@ -139,17 +139,17 @@ def load_claims(file: Path = CLAIMS) -> list[Claim]:
     Raises:
         UserError: one line with the fault.
     """
-    where = paths.relative(file)
-    found = parse(_Claims, load_yaml(file, where), where).claims
-    ids = {item.id for item in found}
-    used = ids | {criterion.function for item in found for criterion in item.criteria()}
+    file_name = paths.relative(file)
+    claims = parse(_Claims, load_yaml(file, file_name), file_name).claims
+    ids = {item.id for item in claims}
+    used = ids | {criterion.function for item in claims for criterion in item.criteria()}
     if missing := sorted(used - set(FUNCTIONS) - set(READINGS)):
         raise UserError(
-            f"{where}: no function for {', '.join(missing)}; add one with @claim or @reading in helpers.claims"
+            f"{file_name}: no function for {', '.join(missing)}; add one with @claim or @reading in helpers.claims"
         )
     if missing := sorted(set(FUNCTIONS) - ids):
-        raise UserError(f"{where}: no entry for the registered {', '.join(missing)}")
-    return found
+        raise UserError(f"{file_name}: no entry for the registered {', '.join(missing)}")
+    return claims
 
 
 @cache

@@ -81,8 +81,8 @@ class Run:
         return whole(self.row["gpus"]) or 0
 
     def count_gpus(self) -> int:
-        """Return the number of GPUs as evidence, not as what tells runs apart."""
-        self._log("gpus", self.source.place(self.row, "gpus", self.gpus).origin)
+        """Return the number of GPUs as evidence, not as a key of the run."""
+        self._log("gpus", self.source.find_observation(self.row, "gpus", self.gpus).origin)
         if self.row["gpus_origin"] == "inferred":
             self.log.notes.add("some GPU counts inferred")
         return self.gpus
@@ -110,19 +110,19 @@ class Run:
         if total and limit is not None and not self.has("energy"):
             self._log("energy_wh", str(self.row["origin"]))
             return Value(limit, 0.0, limit)
-        found = self._cell("energy", "gpu_wh" if self.source.mode == "gpu_only" else "energy_wh")
+        energy = self._cell("energy", "gpu_wh" if self.source.mode == "gpu_only" else "energy_wh")
         if not total:
             self.log.notes.add(TITLES[self.source.mode])
         if self.row["energy_kind"] == "inferred":
             self.log.notes.add(f"energy of {self.title} inferred from the limits of a panel")
-        return found
+        return energy
 
     def component(self, name: str) -> Value:
         """Return the energy of a component (`cpu`, `gpu`, `ram`) in Wh; the paper's is Figure 2's."""
-        found = self._cell(f"{name}_wh", f"{name}_wh")
+        energy = self._cell(f"{name}_wh", f"{name}_wh")
         if str(self.row[f"{name}_method"]).startswith("estimated"):
             self.log.notes.add("CPU or memory estimated")
-        return found
+        return energy
 
     def tokens_out(self) -> Value:
         """Return the number of tokens generated in one pass."""
@@ -147,9 +147,9 @@ class Run:
         if value <= 0 and column in _POSITIVE:
             what = f"{_QUANTITIES[quantity]} of {self.title} on {dataset_title(str(self.row['dataset']))}"
             raise Untestable(f"{what} in {self.source.label} is 0, less than its meter can tell")
-        place = self.source.place(self.row, quantity, value)
-        self._log(quantity, place.origin)
-        return Value.about(value, place.uncertainty or 0.0)
+        observed = self.source.find_observation(self.row, quantity, value)
+        self._log(quantity, observed.origin)
+        return Value.about(value, observed.uncertainty or 0.0)
 
     def _missing(self, quantity: str) -> str:
         what = f"{self.title} on {dataset_title(str(self.row['dataset']))}"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import Pair, noise, too_little
+from helpers.claims.noise import noise, too_little
 from helpers.claims.registry import Recomputed, recomputed
 from helpers.claims.values import Untestable, Value, median, one_at_a_time
 from helpers.claims.wording import OTHER, REASONING, TRADITIONAL, accuracy, dataset_title, energy, number
@@ -33,7 +33,7 @@ def best(runs: Sequence[Run]) -> Run:
     if not runs:
         raise Untestable("there is no other run to compare with")
     accuracies = [run.accuracy().value for run in runs]
-    level = [runs[place] for place in selection.most_accurate_positions(accuracies)]
+    level = [runs[position] for position in selection.most_accurate_positions(accuracies)]
     return level[0] if len(level) == 1 else min(level, key=lambda run: run.energy().value)
 
 
@@ -53,18 +53,18 @@ def efficiency(runs: Sequence[Run]) -> Value:
     return median([run.energy() for run in runs]) / best(runs).energy()
 
 
-def with_both(runs: Sequence[Run], where: str) -> list[Run]:
+def with_both(runs: Sequence[Run], label: str) -> list[Run]:
     """Return the runs whose duration and energy are known.
 
     Raises:
         Untestable: where they are too few.
     """
-    known = [run for run in runs if run.has("duration_s") and run.has("energy")]
-    if len(known) < _FEWEST_RUNS:
+    complete = [run for run in runs if run.has("duration_s") and run.has("energy")]
+    if len(complete) < _FEWEST_RUNS:
         raise Untestable(
-            f"{where} has {len(known)} runs with a duration and an energy that counts; this needs {_FEWEST_RUNS}"
+            f"{label} has {len(complete)} runs with a duration and an energy that counts; this needs {_FEWEST_RUNS}"
         )
-    return known
+    return complete
 
 
 def correlation(evidence: Evidence, logarithmic: bool) -> tuple[Value, int]:
@@ -86,18 +86,8 @@ def correlation(evidence: Evidence, logarithmic: bool) -> tuple[Value, int]:
     return one_at_a_time(pearson, inputs), len(runs)
 
 
-def is_noise(one: Run, other: Run) -> bool:
-    """Say whether the choice of the test texts could have made the gap between two accuracies."""
-    return recomputed(Value.exact(0.0), "", noise(one, other)).within_noise
-
-
-def mostly_noise(pairs: Sequence[Pair]) -> bool:
-    """Say whether at least half of these gaps are within their noise; so a majority hangs on it."""
-    return bool(pairs) and 2 * sum(is_noise(*pair) for pair in pairs) >= len(pairs)
-
-
-def said(family: str) -> str:
-    """Return what the models of a family are called in a sentence."""
+def family_plural(family: str) -> str:
+    """Return the plural of the name of a family, for sentences."""
     return {TRADITIONAL: "traditional models", OTHER: "other LLMs", REASONING: "reasoning LLMs"}[family]
 
 
@@ -150,9 +140,9 @@ def extra_datasets(evidence: Evidence, *families: tuple[str, ...]) -> list[str]:
     return [dataset for dataset in evidence.datasets(*families) if dataset != "fktg"]
 
 
-def with_numbers(found: dict[str, Value]) -> str:
+def with_numbers(values: dict[str, Value]) -> str:
     """Return names, each with its number: `Llama 3.1 70B 1.95, Qwen 2.5 72B 1.97`."""
-    return ", ".join(f"{title} {number(value.value)}" for title, value in found.items())
+    return ", ".join(f"{title} {number(value.value)}" for title, value in values.items())
 
 
 def regression_runs(evidence: Evidence, machine: str | None = None) -> list[Run]:

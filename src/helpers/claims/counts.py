@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from helpers.claims.ledger import Assessment
-from helpers.claims.verdicts import AGREES, DEPENDS, DIFFERS, FAILS, HOLDS, OPEN, ROUNDED, UNKNOWN
+from helpers.claims.verdicts import DEPENDS, FAILS, HOLDS, OPEN, ROUNDED
 from helpers.results.tables import Tables
 from helpers.study.catalogue import paper_datasets, paper_models, study
 
@@ -67,12 +67,6 @@ def count(ledger: Iterable[Assessment]) -> Counts:
     return Counts(Counter(item.verdict or OPEN for item in statements(ledger)))
 
 
-def count_outcomes(ledger: Iterable[Assessment]) -> dict[str, int]:
-    """Count the inferences by outcome."""
-    found = Counter(item.outcome for item in inferences(ledger))
-    return {outcome: found[outcome] for outcome in (AGREES, DIFFERS, UNKNOWN)}
-
-
 def count_new(campaigns: Mapping[str, Sequence[Assessment]]) -> Counts:
     """Count the statements by what all campaigns together say.
 
@@ -103,7 +97,7 @@ def _new_verdicts(campaigns: Mapping[str, Sequence[Assessment]]) -> dict[str, st
     for ledger in campaigns.values():
         for item in statements(ledger):
             verdicts.setdefault(item.claim.id, set()).add(item.verdict or OPEN)
-    return {name: _together(found - {OPEN}) for name, found in verdicts.items()}
+    return {name: _together(tested - {OPEN}) for name, tested in verdicts.items()}
 
 
 def _together(tested: set[str]) -> str:

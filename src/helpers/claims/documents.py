@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -21,28 +22,16 @@ def links(evidence: Evidence) -> Recomputed:
     """Count the models of Table 1 whose link lacks the version in their name."""
     wrong, versions = [], 0
     for row in evidence.printed("table_1_models"):
-        found = re.search(r"\d+\.\d+", row.title)
-        versions += bool(found)
+        version = re.search(r"\d+\.\d+", row.title)
+        versions += bool(version)
         linked = row.text("hf_id")
-        if found and found.group() not in linked:
+        if version and version.group() not in linked:
             wrong.append(f"{row.title} leads to {linked}")
     return recomputed(
         Value.exact(len(wrong)),
         f"{len(wrong)} of {versions} names with a version have a link to another one: {names(wrong)}; the name or the link "
         "is of another release, and which cannot be told",
     )
-
-
-@claim("llama-70b-needs-two-gpus-of-capella")
-def fits_capella(evidence: Evidence) -> Recomputed:
-    """Return the least power of two of GPUs of Capella that hold the weights."""
-    return _gpus(evidence, "capella")
-
-
-@claim("llama-70b-needs-eight-gpus-of-paula")
-def fits_paula(evidence: Evidence) -> Recomputed:
-    """Return the least power of two of GPUs of Paula that hold the weights."""
-    return _gpus(evidence, "paula")
 
 
 @claim("llama-70b-needs-two-nodes-of-clara")
@@ -82,8 +71,8 @@ def cpu_is_read(evidence: Evidence) -> Recomputed:
     needs = "this needs the method by which the CPU's energy was taken"
     if not evidence.source.is_the_paper:
         raise Untestable(f"{needs} on the paper's machines, and records hold that of ours")
-    found = _constant_of_figure_2(evidence, "cpu", EVERYONE)
-    raise Untestable(f"{needs}, and it is not published; {found.reason}")
+    constant = _constant_of_figure_2(evidence, "cpu", EVERYONE)
+    raise Untestable(f"{needs}, and it is not published; {constant.reason}")
 
 
 @claim("memory-energy-follows-memory-used")
@@ -94,9 +83,9 @@ def memory_used(evidence: Evidence) -> Recomputed:
     if not evidence.source.is_the_paper:
         raise Untestable(f"{needs}, and records hold the memory that the rule counts")
     implied = evidence.source.constants.ram_llm.mean_w / rate
-    found = _constant_of_figure_2(evidence, "ram", LLM)
+    constant = _constant_of_figure_2(evidence, "ram", LLM)
     raise Untestable(
-        f"{needs}, and it is not published; {found.reason}, which at {rate:g} W/GB is {number(implied)} GB for each"
+        f"{needs}, and it is not published; {constant.reason}, which at {rate:g} W/GB is {number(implied)} GB for each"
     )
 
 
@@ -126,12 +115,12 @@ def jamba_parameters(evidence: Evidence) -> Recomputed:
         for name, entry in entries.items()
         if name in printed and isinstance(entry, LanguageModel)
     }
-    told = ", ".join(
+    comparisons = ", ".join(
         f"{printed[model]:g} for {model_title(model)}, whose checkpoint has {count:g}"
         for model, count in own.items()
     )
     apart = max(abs(printed[model] / count - 1) for model, count in own.items())
-    return recomputed(Value.exact(apart), f"in billions, the sentence prints {told}")
+    return recomputed(Value.exact(apart), f"in billions, the sentence prints {comparisons}")
 
 
 @reading("jamba-parameters-to-llama")
@@ -151,6 +140,7 @@ def _about_models(evidence: Evidence) -> None:
 
 
 def _gpus(evidence: Evidence, machine: str) -> Recomputed:
+    """Return the least power of two of GPUs of a machine that hold the weights."""
     weights, row = _weights_gb(evidence), _machine(evidence, machine)
     least = math.ceil(weights / row["gpu_memory_gb"])
     gpus = 2 ** math.ceil(math.log2(least))
@@ -174,17 +164,17 @@ def _constant_of_figure_2(evidence: Evidence, component: str, families: Sequence
     tables = evidence.source.tables
     powers = power.component_power(tables.observations, tables.results, component)
     powers = powers[powers["family"].isin(families)]
-    found = power.constant_of(powers)
+    constant = power.constant_of(powers)
     for run in evidence.models("fktg", among=list(powers["model"])):
         run.reading("figure_2", f"{component}_wh")
         run.duration()
-    apart = powers[(powers["power_w"] - found.mean_w).abs() > powers["bound_w"]]
+    apart = powers[(powers["power_w"] - constant.mean_w).abs() > powers["bound_w"]]
     what = {"cpu": "the CPU draws", "ram": "memory draws"}[component]
-    told = f", and another power under {names(map(model_title, apart['model']))}" if len(apart) else ""
+    others = f", and another power under {names(map(model_title, apart['model']))}" if len(apart) else ""
     return recomputed(
         Value.exact(len(apart)),
-        f"within the reading of Figure 2, {what} {number(found.mean_w)} W under {len(powers) - len(apart)} of {len(powers)} "
-        f"models, as a constant would{told}",
+        f"within the reading of Figure 2, {what} {number(constant.mean_w)} W under {len(powers) - len(apart)} of {len(powers)} "
+        f"models, as a constant would{others}",
     )
 
 
@@ -196,10 +186,12 @@ def _cpu_of_records(evidence: Evidence) -> Recomputed:
     """
     runs = [run for dataset in evidence.datasets(EVERYONE) for run in evidence.models(dataset)]
     methods = [text(run.row["cpu_method"]) or "missing" for run in runs]
-    told = names(sorted(set(methods)))
+    methods_listed = names(sorted(set(methods)))
     read = [run for run, method in zip(runs, methods, strict=True) if method.startswith("measured")]
     if not read:
-        raise Untestable(f"{evidence.source.label} measured the CPU in none of {len(runs)} runs ({told})")
+        raise Untestable(
+            f"{evidence.source.label} measured the CPU in none of {len(runs)} runs ({methods_listed})"
+        )
     read = [run for run in read if run.has("cpu_wh") and run.has("duration_s")]
     if not read:
         raise Untestable(f"{evidence.source.label} has no run with a duration and the energy of the CPU")
@@ -207,6 +199,10 @@ def _cpu_of_records(evidence: Evidence) -> Recomputed:
     common = mean(powers)
     return recomputed(
         positive([abs(watts - common) for watts in powers]),
-        f"the CPU was measured in {len(read)} of {len(runs)} runs ({told}) and draws "
+        f"the CPU was measured in {len(read)} of {len(runs)} runs ({methods_listed}) and draws "
         f"{number(smallest(powers).value)} to {number(largest(powers).value)} W",
     )
+
+
+claim("llama-70b-needs-two-gpus-of-capella")(partial(_gpus, machine="capella"))
+claim("llama-70b-needs-eight-gpus-of-paula")(partial(_gpus, machine="paula"))

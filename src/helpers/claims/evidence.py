@@ -37,20 +37,20 @@ class Evidence:
         Raises:
             Untestable: where the source has no such run.
         """
-        found: dict[str, Run] = {}
+        by_model: dict[str, Run] = {}
         for run in sorted(self.runs(dataset, families), key=_preference):
             if among is None or run.model in among:
-                found.setdefault(run.model, run)
-        if not found:
-            wanted = names(map(model_title, among or ()))
+                by_model.setdefault(run.model, run)
+        if not by_model:
+            model_names = names(map(model_title, among or ()))
             batched = [
                 row
                 for row in self.source.batched
                 if row["dataset"] == dataset and row["model"] in (among or ())
             ]
-            lacking = f"no run of {wanted} on {dataset_title(dataset)}"
+            lacking = f"no run of {model_names} on {dataset_title(dataset)}"
             raise Untestable(f"{self.source.label} has {lacking}{_at_a_time(batched)}")
-        return sorted(found.values(), key=_order)
+        return sorted(by_model.values(), key=_order)
 
     def model(self, model: str, dataset: str = "fktg") -> Run:
         """Return the run of one model, as `models` does.
@@ -74,25 +74,28 @@ class Evidence:
         Raises:
             Untestable: where the source has none on the dataset, on the machine, of the families or the nodes.
         """
-        place = machine or self.source.machine
-        where = "the paper's datasets" if dataset is None else dataset_title(dataset)
+        on_machine = machine or self.source.machine
+        dataset_name = "the paper's datasets" if dataset is None else dataset_title(dataset)
         steps: list[tuple[Callable[[Row], bool], str]] = [
             (
                 lambda row: (
                     row["dataset"] == dataset or (dataset is None and row["dataset"] in paper_datasets())
                 ),
-                f"no run on {where}",
+                f"no run on {dataset_name}",
             ),
-            (lambda row: place in (ANY, row["machine"]), f"no run on {machine_title(str(place))} on {where}"),
-            (lambda row: row["family"] in families, f"no {family_name(families)} on {where}"),
+            (
+                lambda row: on_machine in (ANY, row["machine"]),
+                f"no run on {machine_title(str(on_machine))} on {dataset_name}",
+            ),
+            (lambda row: row["family"] in families, f"no {family_name(families)} on {dataset_name}"),
             (
                 lambda row: nodes in (None, whole(row["nodes"])),
-                f"no run on {nodes} node{'s' * (nodes != 1)} on {where}",
+                f"no run on {nodes} node{'s' * (nodes != 1)} on {dataset_name}",
             ),
         ]
         rows, batched = self.source.rows, self.source.batched
         for keeps, lacking in steps:
-            rows, batched = ([row for row in found if keeps(row)] for found in (rows, batched))
+            rows, batched = ([row for row in part if keeps(row)] for part in (rows, batched))
             if not rows:
                 raise Untestable(f"{self.source.label} has {lacking}{_at_a_time(batched)}")
         return sorted((Run(self.source, self.log, row) for row in rows), key=_order)
@@ -103,9 +106,9 @@ class Evidence:
         Raises:
             Untestable: with the machines that there are.
         """
-        there = sorted({str(row["machine"]) for row in self.source.rows})
-        if machine not in there:
-            ran = f"ran on {names(there)}" if there else f"has no run{_at_a_time(self.source.batched)}"
+        machines = sorted({str(row["machine"]) for row in self.source.rows})
+        if machine not in machines:
+            ran = f"ran on {names(machines)}" if machines else f"has no run{_at_a_time(self.source.batched)}"
             raise Untestable(f"{self.source.label} {ran}; the statement is about {machine_title(machine)}")
 
     def datasets(self, *families: Sequence[str]) -> list[str]:
@@ -114,20 +117,20 @@ class Evidence:
         Raises:
             Untestable: where there is none.
         """
-        found = [
+        datasets = [
             name
             for name in paper_datasets()
             if all(
-                any(row["dataset"] == name and row["family"] in wanted for row in self.source.rows)
-                for wanted in families
+                any(row["dataset"] == name and row["family"] in group for row in self.source.rows)
+                for group in families
             )
         ]
-        if not found:
-            both = " and ".join(a(family_name(wanted)) for wanted in families)
+        if not datasets:
+            both = " and ".join(a(family_name(group)) for group in families)
             raise Untestable(
                 f"{self.source.label} has none of the paper's datasets with {both}{_at_a_time(self.source.batched)}"
             )
-        return found
+        return datasets
 
     def splits(self) -> list[Row]:
         """Return the rows per split of the paper's datasets.
@@ -162,9 +165,9 @@ class Evidence:
         Raises:
             Untestable: as `printed`.
         """
-        found = set(self.printed(name)[0].row)
+        columns = set(self.printed(name)[0].row)
         self.log.add({}, "columns", name)
-        return found
+        return columns
 
     def number(self, name: str) -> float:
         """Return a number that the statement itself brings along."""
@@ -197,5 +200,5 @@ def _printed_order(row: PrintedRow) -> tuple[object, ...]:
         "machine": list(study().machines),
         "model": list(study().models),
     }
-    places = [known.index(row.label(column)) for column, known in order.items() if column in row.row]
-    return (*places, *(f"{column}={value}" for column, value in sorted(row.row.items())))
+    positions = [ids.index(row.label(column)) for column, ids in order.items() if column in row.row]
+    return (*positions, *(f"{column}={value}" for column, value in sorted(row.row.items())))

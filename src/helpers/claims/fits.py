@@ -1,6 +1,7 @@
 """Claims about printed regressions: Tables 3 and B6, section 5.1 on linearity."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.stats import t
 from helpers.claims.cells import PrintedRow
 from helpers.claims.common import durations_and_energies, refit, regression_runs, with_both
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import Function, Recomputed, claim, recomputed
+from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import Untestable, Value, misses, one_at_a_time, positive, smallest
 from helpers.claims.wording import EVERYONE, dataset_title, machine_title, names, number
 
@@ -20,11 +21,11 @@ _ENOUGH = 0.8
 @claim("table-3-r2-high")
 def r2_high(evidence: Evidence) -> Recomputed:
     """Return the smallest printed R2 of Table 3."""
-    found = {
+    r2 = {
         row.label("machine"): row.number("r2", 0.0005) for row in evidence.printed("table_3_regression_fktg")
     }
-    told = ", ".join(f"{machine_title(name)} {value.value:.3f}" for name, value in found.items())
-    return recomputed(smallest(list(found.values())), f"printed R2: {told}")
+    r2_listed = ", ".join(f"{machine_title(name)} {value.value:.3f}" for name, value in r2.items())
+    return recomputed(smallest(list(r2.values())), f"printed R2: {r2_listed}")
 
 
 @claim("table-3-adjusted-r2")
@@ -43,57 +44,24 @@ def adjusted_r2(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("table-3-only-a-and-c-significant")
-def significance_fktg(evidence: Evidence) -> Recomputed:
-    """Count the terms of Table 3 that are significant and should not be, or the other way round."""
-    return _significance(evidence, "table_3_regression_fktg", "machine")
-
-
-@claim("table-b6-only-a-and-c-significant")
-def significance_datasets(evidence: Evidence) -> Recomputed:
-    """Count the terms of Table B6 that are significant and should not be, or the other way round."""
-    return _significance(evidence, "table_b6_regression", "dataset")
-
-
-_TERMS = {
-    "duration": "duration",
-    "gpus": "gpus",
-    "duration-gpus": "duration:gpus",
-    "constant": "constant",
-    "r2": "r2",
-}
-"""Ends of the ids about Table 3, and what they are called in a fit."""
-
-
-def _refits(machine: str, name: str) -> Function:
-    def refits(evidence: Evidence) -> Recomputed:
-        return _refit(evidence, machine, name)
-
-    return refits
-
-
-for _machine, _end in product(("capella", "clara", "paula"), _TERMS):
-    claim(f"table-3-{_machine}-{_end}")(_refits(_machine, _TERMS[_end]))
-
-
 @claim("linear-on-every-dataset")
 def linear_everywhere(evidence: Evidence) -> Recomputed:
     """Return the smallest R2 of the fits by dataset: as printed in Table B6, or refitted to the runs measured."""
     if evidence.source.is_the_paper:
-        found = {
+        r2 = {
             row.label("dataset"): row.number("r2", 0.0005) for row in evidence.printed("table_b6_regression")
         }
         how = "printed R2, not refitted, since the durations are not printed"
     else:
-        found = {}
+        r2 = {}
         for dataset in evidence.datasets(EVERYONE):
             runs = with_both(
                 evidence.runs(dataset, nodes=None), f"{evidence.source.label} on {dataset_title(dataset)}"
             )
-            found[dataset] = Value.exact(refit(evidence, runs).r2)
+            r2[dataset] = Value.exact(refit(evidence, runs).r2)
         how = "R2 refitted"
-    told = ", ".join(f"{dataset} {value.value:.3f}" for dataset, value in found.items())
-    return recomputed(smallest(list(found.values())), f"{how}: {told}")
+    r2_listed = ", ".join(f"{dataset} {value.value:.3f}" for dataset, value in r2.items())
+    return recomputed(smallest(list(r2.values())), f"{how}: {r2_listed}")
 
 
 @claim("table-b6-coefficients")
@@ -101,10 +69,10 @@ def coefficients_by_dataset(evidence: Evidence) -> Recomputed:
     """Say how many of the durations that a refit of Table B6 needs are published."""
     datasets = sorted({row.label("dataset") for row in evidence.printed("table_b6_regression")})
     runs = [run for dataset in datasets for run in evidence.models(dataset)]
-    known = sum(run.has("duration_s") for run in runs)
+    with_duration = sum(run.has("duration_s") for run in runs)
     raise Untestable(
         f"this needs the durations of the runs on {names(datasets)}; of {len(runs)} such runs, the paper gives the "
-        f"duration of {known or 'none'}"
+        f"duration of {with_duration or 'none'}"
     )
 
 
@@ -120,8 +88,8 @@ def observations_by_dataset(evidence: Evidence) -> Recomputed:
         for row in evidence.printed(table):
             counted[row.label("dataset")] += 1
     farthest = max(counted, key=lambda dataset: (abs(counted[dataset] - printed[dataset]), dataset))
-    told = ", ".join(f"{dataset} {count}" for dataset, count in counted.items())
-    return recomputed(Value.exact(counted[farthest]), f"models in Tables B4 and B5: {told}")
+    counts_listed = ", ".join(f"{dataset} {count}" for dataset, count in counted.items())
+    return recomputed(Value.exact(counted[farthest]), f"models in Tables B4 and B5: {counts_listed}")
 
 
 def _significance(evidence: Evidence, table: str, column: str) -> Recomputed:
@@ -177,9 +145,9 @@ def _refit(evidence: Evidence, machine: str, name: str) -> Recomputed:
     gpus = [run.gpus for run in runs]
     around = one_at_a_time(lambda values: _least_squares(values, gpus)[name], durations_and_energies(runs))
     estimate = fitted.r2 if name == "r2" else fitted.terms[name].estimate
-    found = Value(estimate, around.low, around.high)
+    coefficient = Value(estimate, around.low, around.high)
     error = f", standard error {fitted.terms[name].std_error:.4f}" if name in fitted.terms else ""
-    return recomputed(found, f"refitted to {fit}: {number(found.value, 4)}{error}{others}")
+    return recomputed(coefficient, f"refitted to {fit}: {number(coefficient.value, 4)}{error}{others}")
 
 
 def _least_squares(values: Sequence[float], gpus: Sequence[int]) -> dict[str, float]:
@@ -191,3 +159,15 @@ def _least_squares(values: Sequence[float], gpus: Sequence[int]) -> dict[str, fl
     r2 = 1 - np.sum((energy - terms @ estimates) ** 2) / np.sum((energy - energy.mean()) ** 2)
     names_of_terms = ("duration", "gpus", "duration:gpus", "constant")
     return {**dict(zip(names_of_terms, map(float, estimates), strict=True)), "r2": float(r2)}
+
+
+for _machine, _term in product(
+    ("capella", "clara", "paula"), ("duration", "gpus", "duration:gpus", "constant", "r2")
+):
+    claim(f"table-3-{_machine}-{_term.replace(':', '-')}")(partial(_refit, machine=_machine, name=_term))
+claim("table-3-only-a-and-c-significant")(
+    partial(_significance, table="table_3_regression_fktg", column="machine")
+)
+claim("table-b6-only-a-and-c-significant")(
+    partial(_significance, table="table_b6_regression", column="dataset")
+)

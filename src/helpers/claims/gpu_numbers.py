@@ -7,7 +7,7 @@ from itertools import pairwise
 from helpers.claims.cells import Run
 from helpers.claims.common import LARGER
 from helpers.claims.evidence import Evidence
-from helpers.claims.registry import Recomputed, claim, reading, recomputed
+from helpers.claims.registry import Noise, Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, decades, largest, not_positive, positive
 from helpers.claims.wording import LLM, OTHER, energy, names, number
 
@@ -21,7 +21,7 @@ def gpu_counts(evidence: Evidence) -> Recomputed:
     counts = {
         model: {run.count_gpus() for run in runs} & {1, 2, 4} for model, runs in _sweep(evidence).items()
     }
-    two, three = (sum(len(found) >= least for found in counts.values()) for least in (2, 3))
+    two, three = (sum(len(numbers) >= least for numbers in counts.values()) for least in (2, 3))
     return recomputed(
         Value.exact(two / len(counts)),
         f"{two} of {len(counts)} LLMs ran on two or more of 1, 2 and 4 GPUs of one node, {three} of them on all three",
@@ -32,7 +32,7 @@ def gpu_counts(evidence: Evidence) -> Recomputed:
 def gpu_counts_all(evidence: Evidence) -> Recomputed:
     """Return the share of LLMs that ran on each of 1, 2 and 4 GPUs of one node (FKTG)."""
     counts = [{run.count_gpus() for run in runs} for runs in _sweep(evidence).values()]
-    three = sum(found >= {1, 2, 4} for found in counts)
+    three = sum(numbers >= {1, 2, 4} for numbers in counts)
     return recomputed(
         Value.exact(three / len(counts)), f"{three} of {len(counts)} LLMs ran on 1, on 2 and on 4 GPUs"
     )
@@ -79,19 +79,19 @@ def more_gpus_energy_shown(evidence: Evidence) -> Recomputed:
 
 
 @reading("more-gpus-do-not-reduce-energy-beyond-scatter")
-def more_gpus_energy_scatter(evidence: Evidence) -> Recomputed:
-    """Count the steps that reduce the mean over ten runs by more than the scatter that section 4 allows.
+def more_gpus_energy_allowed_dispersion_dex(evidence: Evidence) -> Recomputed:
+    """Count the steps that reduce the mean over ten runs by more than the dispersion that section 4 allows.
 
     That is less than 0.2 dex for a run, so less than 0.2 sqrt(2/10) dex for the difference of two means over ten.
     """
     steps = _steps(evidence)
-    least = _scatter(evidence, steps)
+    least = _allowed_dispersion_dex(evidence, steps)
     drops = [decades(few.energy() / many.energy()) for few, many in steps]
-    found = positive([drop - least for drop in drops])
+    falls = positive([drop - least for drop in drops])
     largest_drop = largest(drops)
     return recomputed(
-        found,
-        f"energy falls by more than {number(least, 2)} dex in {found.value:.0f} of {len(steps)} steps; the largest fall is "
+        falls,
+        f"energy falls by more than {number(least, 2)} dex in {falls.value:.0f} of {len(steps)} steps; the largest fall is "
         f"{number(largest_drop.value, 2)} dex",
     )
 
@@ -119,25 +119,25 @@ def more_gpus_energy_gpus(evidence: Evidence) -> Recomputed:
 
 def _falls(evidence: Evidence, steps: Sequence[Step], margins: Sequence[Value]) -> Recomputed:
     """Count the steps whose margin is above zero, and name them with their change in percent."""
-    found = [
+    falls = [
         (few, many, margin)
         for (few, many), margin in zip(steps, margins, strict=True)
         if margin.value > NOISE
     ]
-    told = [
+    falls_listed = [
         f"{few.title} from {few.gpus} to {many.gpus} by {100 * margin.value / few.energy().value:.1f} % "
         f"({energy(few.energy().value, 4)} to {energy(many.energy().value, 4)})"
-        for few, many, margin in found
+        for few, many, margin in falls
     ]
-    limit = _scatter(evidence, steps)
-    small = [decades(few.energy() / many.energy()).value < limit for few, many, _ in found]
+    limit = _allowed_dispersion_dex(evidence, steps)
+    small = [decades(few.energy() / many.energy()).value < limit for few, many, _ in falls]
     how = "; of one configuration each, and less than the scatter that the paper allows" if any(small) else ""
-    if any(_read_off(run) for few, many, _ in found for run in (few, many)):
+    if any(_read_off(run) for few, many, _ in falls for run in (few, many)):
         how += "; in part read off a figure"
     return recomputed(
         positive(margins),
-        f"energy falls in {len(found)} of {len(steps)} steps to more GPUs: {names(told)}{how}",
-        within_noise=all(small) and bool(found),
+        f"energy falls in {len(falls)} of {len(steps)} steps to more GPUs: {names(falls_listed)}",
+        Noise(how, all(small) and bool(falls)),
     )
 
 
@@ -156,17 +156,17 @@ def _read_off(run: Run) -> bool:
     return str(run.row["energy_kind"]) == "digitised"
 
 
-def _scatter(evidence: Evidence, steps: Sequence[Step]) -> float:
-    """Return the standard deviation, in dex, of the difference of two means if single runs scatter as section 4 allows."""
+def _allowed_dispersion_dex(evidence: Evidence, steps: Sequence[Step]) -> float:
+    """Return the standard deviation, in dex, of the difference of two means if single runs vary as much as section 4 allows."""
     return evidence.number("scatter_dex") * math.sqrt(2 / int(steps[0][0].row["splits"]))
 
 
 def _sweep(evidence: Evidence) -> dict[str, list[Run]]:
     """Return the runs of each LLM on one node, by number of GPUs (FKTG)."""
-    found: dict[str, dict[int, Run]] = {}
+    by_gpus: dict[str, dict[int, Run]] = {}
     for run in evidence.runs("fktg", LLM):
-        found.setdefault(run.model, {}).setdefault(run.gpus, run)
-    return {model: [runs[gpus] for gpus in sorted(runs)] for model, runs in found.items()}
+        by_gpus.setdefault(run.model, {}).setdefault(run.gpus, run)
+    return {model: [runs[gpus] for gpus in sorted(runs)] for model, runs in by_gpus.items()}
 
 
 def _steps(evidence: Evidence) -> list[Step]:

@@ -1,6 +1,7 @@
 """Claims of section 4.1 about components and nodes, with Figures 2 and 4 and Table B2."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from helpers.claims.cells import Run
 from helpers.claims.common import NO_EMBEDDING, with_numbers
@@ -25,7 +26,7 @@ def gpu_share(evidence: Evidence) -> Recomputed:
 def gpu_share_elsewhere(evidence: Evidence) -> Recomputed:
     """Count such runs on all machines; the paper publishes components of Capella only.
 
-    What the cards' maximal power leaves open on Paula and Clara is told: the largest of three shares is at
+    The message says what the cards' maximal power leaves open on Paula and Clara: the largest of three shares is at
     least a third. The numbers of GPUs there are inferred, so there is no verdict.
     """
     if not evidence.source.is_the_paper:
@@ -87,43 +88,31 @@ def no_gpu(evidence: Evidence) -> Recomputed:
     )
 
 
-@claim("two-nodes-need-more-energy")
-def two_nodes(evidence: Evidence) -> Recomputed:
-    """Return the smallest ratio of energies, two nodes to one node with as many GPUs (FKTG)."""
-    ratios = {double.title: double.energy() / single.energy() for single, double in _node_pairs(evidence)}
-    return recomputed(smallest(list(ratios.values())), f"energy ratios {with_numbers(ratios)}")
-
-
-@claim("two-nodes-lengthen-inference")
-def two_nodes_duration(evidence: Evidence) -> Recomputed:
-    """Return the smallest ratio of durations, two nodes to one node with as many GPUs (FKTG)."""
-    ratios = {double.title: double.duration() / single.duration() for single, double in _node_pairs(evidence)}
-    return recomputed(smallest(list(ratios.values())), f"duration ratios {with_numbers(ratios)}")
-
-
 @claim("two-nodes-factor-depends-on-model")
 def two_nodes_differ(evidence: Evidence) -> Recomputed:
     """Divide the largest ratio of energies, two nodes to one, by the smallest (FKTG)."""
-    ratios = {double.title: double.energy() / single.energy() for single, double in _node_pairs(evidence)}
-    found = list(ratios.values())
-    return recomputed(largest(found) / smallest(found), f"energy ratios {with_numbers(ratios)}")
+    ratios = _node_ratios(evidence, Run.energy)
+    return recomputed(
+        largest(list(ratios.values())) / smallest(list(ratios.values())),
+        f"energy ratios {with_numbers(ratios)}",
+    )
 
 
 @claim("two-nodes-same-factor-for-duration")
 def two_nodes_same_factor(evidence: Evidence) -> Recomputed:
     """Return by how much the ratio of durations misses that of energies at the most (FKTG)."""
-    apart, told = {}, []
+    apart, pairs_listed = {}, []
     for single, double in _node_pairs(evidence):
         by_energy, by_duration = double.energy() / single.energy(), double.duration() / single.duration()
         apart[double.title] = abs(by_energy / by_duration - 1)
-        told.append(f"{double.title} {number(by_duration.value)} and {number(by_energy.value)}")
+        pairs_listed.append(f"{double.title} {number(by_duration.value)} and {number(by_energy.value)}")
     return recomputed(
-        largest(list(apart.values())), f"ratios of durations and of energies: {'; '.join(told)}"
+        largest(list(apart.values())), f"ratios of durations and of energies: {'; '.join(pairs_listed)}"
     )
 
 
 @claim("table-b2-ratios")
-def node_ratios(evidence: Evidence) -> Recomputed:
+def printed_node_ratios(evidence: Evidence) -> Recomputed:
     """Count the printed ratios of Table B2 that its own values do not give."""
     rows = evidence.printed("table_b2")
     single = {row.label("model"): row for row in rows if row.label("nodes") == "1"}
@@ -156,8 +145,8 @@ def figure_4_bars(evidence: Evidence) -> Recomputed:
 
 def _has_gpus(evidence: Evidence, machine: str) -> bool:
     """Say whether a machine has GPUs, by the catalogue or because a run of the source had one there."""
-    known = study().machines.get(machine)
-    if known is not None and known.gpus_per_node > 0:
+    entry = study().machines.get(machine)
+    if entry is not None and entry.gpus_per_node > 0:
         return True
     return any(row["machine"] == machine and whole(row["gpus"]) for row in evidence.source.rows)
 
@@ -168,11 +157,11 @@ def _gpu_share(evidence: Evidence, runs: Sequence[Run]) -> Recomputed:
     Raises:
         Untestable: where there is no such run.
     """
-    known = [run for run in runs if run.model not in NO_EMBEDDING and run.gpus and run.has("gpu_wh")]
-    if not known:
+    gpu_runs = [run for run in runs if run.model not in NO_EMBEDDING and run.gpus and run.has("gpu_wh")]
+    if not gpu_runs:
         raise Untestable(f"{evidence.source.label} has no run with the energy of a GPU")
     margins, shares = [], []
-    for run in known:
+    for run in gpu_runs:
         parts = {name: run.component(name) for name in ("cpu", "gpu", "ram")}
         total = sum(part.value for part in parts.values())
         if total <= 0:
@@ -181,11 +170,23 @@ def _gpu_share(evidence: Evidence, runs: Sequence[Run]) -> Recomputed:
             )
         margins.append(parts["gpu"] - largest([parts["cpu"], parts["ram"]]))
         shares.append(selection.shares({name: part.value for name, part in parts.items()})["gpu"] or 0.0)
-    on = names(machine_title(name) for name in sorted({str(run.row["machine"]) for run in known}))
+    on = names(machine_title(name) for name in sorted({str(run.row["machine"]) for run in gpu_runs}))
     return recomputed(
         not_positive(margins),
-        f"the GPU takes {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the energy of {len(known)} runs on {on}",
+        f"the GPU takes {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the energy of {len(gpu_runs)} runs on {on}",
     )
+
+
+def _smallest_node_ratio(
+    evidence: Evidence, quantity: Callable[[Run], Value], quantity_name: str
+) -> Recomputed:
+    """Return the smallest ratio of a quantity, two nodes to one node with as many GPUs (FKTG)."""
+    ratios = _node_ratios(evidence, quantity)
+    return recomputed(smallest(list(ratios.values())), f"{quantity_name} ratios {with_numbers(ratios)}")
+
+
+def _node_ratios(evidence: Evidence, quantity: Callable[[Run], Value]) -> dict[str, Value]:
+    return {double.title: quantity(double) / quantity(single) for single, double in _node_pairs(evidence)}
 
 
 def _node_pairs(evidence: Evidence) -> list[tuple[Run, Run]]:
@@ -200,3 +201,11 @@ def _node_pairs(evidence: Evidence) -> list[tuple[Run, Run]]:
     if not pairs:
         raise Untestable(f"{evidence.source.label} has no LLM on one and on two nodes with as many GPUs")
     return pairs
+
+
+claim("two-nodes-need-more-energy")(
+    partial(_smallest_node_ratio, quantity=Run.energy, quantity_name="energy")
+)
+claim("two-nodes-lengthen-inference")(
+    partial(_smallest_node_ratio, quantity=Run.duration, quantity_name="duration")
+)

@@ -61,7 +61,7 @@ class Assessment:
     verdict: str | None
     """Of a statement (`helpers.claims.verdicts.VERDICTS`); an inference has none."""
     outcome: str | None
-    """Of an inference (`OUTCOMES`); a statement has none."""
+    """Of an inference (`AGREES`, `DIFFERS`, `UNKNOWN`); a statement has none."""
 
     @property
     def word(self) -> str:
@@ -112,7 +112,7 @@ class Assessment:
         if len(self.readings) == 1 or self.main.recomputed is None:
             return self.main.reason
         return " ".join(
-            f"({place}) {item.word}: {item.reason}" for place, item in enumerate(self.readings, 1)
+            f"({position}) {item.word}: {item.reason}" for position, item in enumerate(self.readings, 1)
         )
 
     @property
@@ -152,14 +152,14 @@ def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
             "id": item.claim.id,
             "place": item.claim.place,
             "version": item.claim.version,
-            "also": [place.model_dump() for place in item.claim.also],
+            "also": [passage.model_dump() for passage in item.claim.also],
             "topic": item.claim.topic,
             "nature": item.claim.nature,
             "says": item.claim.says,
             "source": item.source,
             "verdict": item.verdict,
             "outcome": item.outcome,
-            "readings": [_reading(found) for found in item.readings if found.criterion.says],
+            "readings": [_reading(reading) for reading in item.readings if reading.criterion.says],
             **_numbers(item.main),
             "close": item.close,
             "within_noise": item.within_noise,
@@ -172,71 +172,80 @@ def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
     ]
 
 
-def _reading(found: ReadingResult) -> dict[str, Any]:
+def _reading(reading: ReadingResult) -> dict[str, Any]:
     return {
-        "says": found.criterion.says,
-        "result": found.word,
-        **_numbers(found),
-        "close": found.close,
-        "within_noise": found.within_noise,
-        "inferred": found.inferred,
-        "reason": found.reason,
+        "says": reading.criterion.says,
+        "result": reading.word,
+        **_numbers(reading),
+        "close": reading.close,
+        "within_noise": reading.within_noise,
+        "inferred": reading.inferred,
+        "reason": reading.reason,
     }
 
 
-def _numbers(found: ReadingResult) -> dict[str, Any]:
+def _numbers(reading: ReadingResult) -> dict[str, Any]:
     return {
-        "kind": found.criterion.kind,
-        "published": found.criterion.published,
-        "tolerance": found.criterion.tolerance,
-        "unit": found.criterion.unit,
-        "recomputed": found.recomputed,
-        "low": found.low,
-        "high": found.high,
+        "kind": reading.criterion.kind,
+        "published": reading.criterion.published,
+        "tolerance": reading.criterion.tolerance,
+        "unit": reading.criterion.unit,
+        "recomputed": reading.recomputed,
+        "low": reading.low,
+        "high": reading.high,
     }
 
 
 def _assess(claim: Claim, source: Source) -> Assessment:
     results, readings = zip(*(_read(claim, criterion, source) for criterion in claim.criteria()), strict=True)
-    said = word(claim.nature, combined(results))
+    result_word = word(claim.nature, combined(results))
     statement = claim.nature == "statement"
     return Assessment(
-        claim, source.name, readings, verdict=said if statement else None, outcome=None if statement else said
+        claim,
+        source.name,
+        readings,
+        verdict=result_word if statement else None,
+        outcome=None if statement else result_word,
     )
 
 
 def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, ReadingResult]:
     evidence = Evidence(source, criterion.stated)
     try:
-        found = _finite(function(criterion.function)(evidence))
+        recomputed = _finite(function(criterion.function)(evidence))
     except Untestable as lacking:
         return UNTESTED, _untested(claim, criterion, str(lacking))
-    result, close = compare(criterion, found), is_close(criterion, found)
-    if result == MISSED and found.inferred and claim.nature == "statement":
-        return UNTESTED, _untested(claim, criterion, found.reason + _INFERRED)
+    result, close = compare(criterion, recomputed), is_close(criterion, recomputed)
+    if result == MISSED and recomputed.inferred and claim.nature == "statement":
+        return UNTESTED, _untested(claim, criterion, recomputed.reason + recomputed.noise.text + _INFERRED)
     return result, ReadingResult(
         criterion=criterion,
         word=word(claim.nature, result),
-        recomputed=_rounded(found.value),
-        low=_rounded(found.low),
-        high=_rounded(found.high),
+        recomputed=_rounded(recomputed.value),
+        low=_rounded(recomputed.low),
+        high=_rounded(recomputed.high),
         close=close,
-        within_noise=found.within_noise,
-        inferred=found.inferred,
-        reason=_sentence(found.reason + (_CLOSE[result] if close else ""), sorted(evidence.log.notes)),
+        within_noise=recomputed.noise.within,
+        inferred=recomputed.inferred,
+        reason=_sentence(
+            recomputed.reason + recomputed.noise.text + (_CLOSE[result] if close else ""),
+            sorted(evidence.log.notes),
+        ),
         uses=tuple(sorted(evidence.log.uses, key=str)),
     )
 
 
 def _untested(claim: Claim, criterion: Criterion, reason: str) -> ReadingResult:
-    said = word(claim.nature, UNTESTED)
-    return ReadingResult(criterion, said, None, None, None, False, False, False, _sentence(reason, []), ())
+    result_word = word(claim.nature, UNTESTED)
+    return ReadingResult(
+        criterion, result_word, None, None, None, False, False, False, _sentence(reason, []), ()
+    )
 
 
-def _finite(found: Recomputed) -> Recomputed:
-    if not all(map(math.isfinite, (found.value, found.low, found.high))):
+def _finite(recomputed: Recomputed) -> Recomputed:
+    if not all(map(math.isfinite, (recomputed.value, recomputed.low, recomputed.high))):
         raise Untestable("these runs are too few or too alike to give a number")
-    return found
+    return recomputed
 
 
 def _rounded(value: float) -> float:

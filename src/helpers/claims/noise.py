@@ -1,15 +1,16 @@
-"""What the choice of test texts and the size of an energy leave open, as the end of a claim's reason."""
+"""Noise of gaps between accuracies by the choice of the test texts, and energies too small to be complete."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
+from helpers.claims.registry import Noise
 from helpers.claims.wording import dataset_title, energy, number
 from helpers.statistics import accuracy_gaps
-from helpers.statistics.accuracy_noise import Z, effective_texts, gap_error, standard_error
-from helpers.statistics.overlap import overlap_of_run
+from helpers.statistics.accuracy_noise import Z, gap_error, standard_error
+from helpers.statistics.overlap import effective_texts_of_run
 
 _TOO_LITTLE = 0.01
 """An embedding that took less than this share of its time on FKTG was not inside the measured window."""
@@ -17,50 +18,57 @@ _TOO_LITTLE = 0.01
 Pair = tuple[Run, Run]
 
 
-def noise(one: Run, other: Run) -> str:
-    """Say whether the gap between two accuracies on a dataset is larger than the noise of their test texts."""
+def noise(one: Run, other: Run) -> Noise:
+    """Compare the gap between two accuracies on a dataset with the noise of their test texts."""
     gap = _gap(one, other)
     sets = f"{gap.splits} test sets of {gap.texts} texts (95 %: {number(Z * gap.std_error, 2)})"
-    return {
+    text = {
         accuracy_gaps.CLEAR: f"; the gap is larger than the noise of {sets}",
         accuracy_gaps.ROUNDING: f"; whether the gap is larger than the noise of {sets} hangs on rounding",
         accuracy_gaps.NOISE: f"; the gap is within the noise of {sets}",
     }[gap.verdict]
+    return Noise(text, gap.verdict == accuracy_gaps.NOISE)
 
 
-def noise_of_pairs(pairs: Sequence[Pair]) -> str:
-    """Say how many of these gaps are larger than the noise of their test texts; nothing where there are none."""
+def noise_of_pairs(pairs: Sequence[Pair], enough: Callable[[Sequence[bool]], bool] = all) -> Noise:
+    """Count the gaps that are larger than the noise of their test texts; no pairs have no noise.
+
+    `enough` takes whether each gap is within its noise and returns whether the number hangs on it.
+    """
     if len(pairs) < 2:
-        return noise(*pairs[0]) if pairs else ""
+        return noise(*pairs[0]) if pairs else Noise()
     gaps = [_gap(one, other) for one, other in pairs]
     clear, hanging = (
         sum(gap.verdict == verdict for gap in gaps)
         for verdict in (accuracy_gaps.CLEAR, accuracy_gaps.ROUNDING)
     )
-    splits, texts = (sorted(found) for found in ({gap.splits for gap in gaps}, {gap.texts for gap in gaps}))
+    splits, texts = sorted({gap.splits for gap in gaps}), sorted({gap.texts for gap in gaps})
     sets = f"{' or '.join(map(str, splits))} test sets of {' or '.join(map(str, texts))} texts"
-    return (
+    text = (
         f"; {clear} of these {len(pairs)} gaps {'is' if clear == 1 else 'are'} larger than the noise of {sets}"
         + (f", {hanging} {'hangs' if hanging == 1 else 'hang'} on rounding" if hanging else "")
     )
+    return Noise(text, enough([gap.verdict == accuracy_gaps.NOISE for gap in gaps]))
 
 
-def noise_of_means(some: Sequence[Run], others: Sequence[Run]) -> str:
-    """Say whether the gap between the mean accuracies of two groups of models is larger than the noise of the texts."""
-    where = "within" if are_within_noise(some, others) else "larger than"
-    return f", {where} the noise (95 %: {number(Z * _error_of_means(some, others), 1)})"
+def at_least_half(flags: Sequence[bool]) -> bool:
+    """Say whether at least half of the flags are set; so a majority hangs on them."""
+    return 2 * sum(flags) >= len(flags)
 
 
-def are_within_noise(some: Sequence[Run], others: Sequence[Run]) -> bool:
-    """Say whether the choice of the test texts could have made the gap between two mean accuracies."""
+def noise_of_means(some: Sequence[Run], others: Sequence[Run]) -> Noise:
+    """Compare the gap between the mean accuracies of two groups of models with the noise of the texts."""
     first, second = (math.fsum(run.accuracy().value for run in runs) / len(runs) for runs in (some, others))
-    return abs(first - second) <= Z * _error_of_means(some, others)
+    half_width = Z * _error_of_means(some, others)
+    within = abs(first - second) <= half_width
+    size = "within" if within else "larger than"
+    return Noise(f", {size} the noise (95 %: {number(half_width, 1)})", within)
 
 
 def _error_of_means(some: Sequence[Run], others: Sequence[Run]) -> float:
     """Return the standard error of the difference of two mean accuracies, as if each model had other texts."""
     errors = [
-        standard_error(run.accuracy().value, _texts(run)[2]) / len(runs)
+        standard_error(run.accuracy().value, _effective_texts(run)) / len(runs)
         for runs in (some, others)
         for run in runs
     ]
@@ -101,14 +109,13 @@ class _Gap:
 def _gap(one: Run, other: Run) -> _Gap:
     first, second = one.accuracy(), other.accuracy()
     gap = first - second
-    texts, splits, effective = _texts(one)
-    error = gap_error(first.value, second.value, effective)
+    error = gap_error(first.value, second.value, _effective_texts(one))
     verdict = accuracy_gaps.verdict(abs(gap.value), gap.high - gap.value, error)
-    return _Gap(error, verdict, splits, texts)
+    return _Gap(error, verdict, int(one.row["splits"]), int(one.row["texts"]))
 
 
-def _texts(run: Run) -> tuple[int, int, float]:
-    """Return texts of a test set, test sets, and how many independent texts their mean stands for."""
-    texts, splits = int(run.row["texts"]), int(run.row["splits"])
-    overlap = overlap_of_run(str(run.row["origin"]), str(run.row["dataset"]))
-    return texts, splits, effective_texts(texts, splits, overlap)
+def _effective_texts(run: Run) -> float:
+    row = run.row
+    return effective_texts_of_run(
+        str(row["dataset"]), int(row["texts"]), int(row["splits"]), str(row["origin"])
+    )

@@ -30,7 +30,7 @@ def both_quantities(evidence: Evidence) -> Recomputed:
     columns = {
         name: evidence.columns(name) for name in ("table_b1", "table_b2", "table_b3", "table_b4", "table_b5")
     }
-    both = [name for name, found in columns.items() if {"duration_s", "energy_wh"} <= found]
+    both = [name for name, present in columns.items() if {"duration_s", "energy_wh"} <= present]
     titles = names(name.removeprefix("table_").upper() for name in both)
     return recomputed(Value.exact(len(both) / len(columns)), f"Tables {titles} do, of {len(columns)}")
 
@@ -38,27 +38,27 @@ def both_quantities(evidence: Evidence) -> Recomputed:
 @claim("linear-for-each-number-of-gpus")
 def linear_by_gpus(evidence: Evidence) -> Recomputed:
     """Return the smallest R2 of energy on duration among the runs with as many GPUs (FKTG, one node)."""
-    found = {
+    r2 = {
         gpus: one_at_a_time(_r2_of_line, durations_and_energies(runs))
         for gpus, runs in _by_gpus(evidence).items()
     }
-    told = ", ".join(f"{gpus} GPU{'s' * (gpus != 1)} {value.value:.4f}" for gpus, value in found.items())
-    return recomputed(smallest(list(found.values())), f"R2 by number of GPUs: {told}")
+    r2_listed = ", ".join(f"{gpus} GPU{'s' * (gpus != 1)} {value.value:.4f}" for gpus, value in r2.items())
+    return recomputed(smallest(list(r2.values())), f"R2 by number of GPUs: {r2_listed}")
 
 
 @claim("figure-6-lines-are-regressions")
 def figure_6_lines(evidence: Evidence) -> Recomputed:
     """Return by how much the slope of a drawn line misses the regression of its runs at the most (Figure 6)."""
     lines = {int(float(row.label("gpus"))): row for row in evidence.printed("figure_6_lines")}
-    apart, told = [], []
+    apart, slopes_listed = [], []
     for gpus, runs in _by_gpus(evidence).items():
         drawn = lines[gpus].number("slope_wh_per_s")
         fitted = one_at_a_time(_slope_of_line, durations_and_energies(runs))
         apart.append(abs(drawn / fitted - 1))
-        told.append(
+        slopes_listed.append(
             f"{gpus} GPU{'s' * (gpus != 1)} {number(drawn.value)} drawn and {number(fitted.value)} fitted"
         )
-    return recomputed(largest(apart), f"slopes in Wh/s: {'; '.join(told)}")
+    return recomputed(largest(apart), f"slopes in Wh/s: {'; '.join(slopes_listed)}")
 
 
 @claim("duration-is-a-good-proxy")
@@ -79,10 +79,10 @@ def equation_2_llms(evidence: Evidence) -> Recomputed:
     estimates = [_equation_2(evidence, run) / run.energy() for run in runs]
     off = [max(value.value, 1 / value.value) for value in estimates]
     margins = [largest([value, Value.exact(1.0) / value]) - factor for value in estimates]
-    found = not_positive(margins)
+    within = not_positive(margins)
     return recomputed(
-        found / len(runs),
-        f"Eq. 2 is within a factor of {number(factor)} for {found.value:.0f} of {len(runs)} runs of LLMs; the largest factor "
+        within / len(runs),
+        f"Eq. 2 is within a factor of {number(factor)} for {within.value:.0f} of {len(runs)} runs of LLMs; the largest factor "
         f"is {number(max(off))}, the median error {100 * statistics.median(abs(value.value - 1) for value in estimates):.0f} %",
     )
 
@@ -111,8 +111,10 @@ def equation_2_coefficients(evidence: Evidence) -> Recomputed:
         (rows["duration_x_gpus_c"], evidence.number("c"), 0.005),
     ]
     margins = [abs(printed - rounded) - half for printed, rounded, half in pairs]
-    told = " and ".join(f"{printed.value:.3f} for {rounded:g}" for printed, rounded, _ in pairs)
-    return recomputed(positive(margins), f"Table 3 has {told}")
+    coefficients_listed = " and ".join(
+        f"{printed.value:.3f} for {rounded:g}" for printed, rounded, _ in pairs
+    )
+    return recomputed(positive(margins), f"Table 3 has {coefficients_listed}")
 
 
 @claim("equation-2-for-any-computation")
@@ -153,8 +155,8 @@ def _hangs_on(run: Run) -> str:
         "an inferred energy" if run.row["energy_kind"] == "inferred" else "",
         f"a duration of {duration.value:g} s, printed to within {100 * room:.0f} %" if room > _COARSE else "",
     ]
-    told = [part for part in parts if part]
-    return f", from {' and '.join(told)}" if told else ""
+    reasons = [part for part in parts if part]
+    return f", from {' and '.join(reasons)}" if reasons else ""
 
 
 def _within(runs: Sequence[Run], errors: Mapping[int, Value], limit: float, of_what: str) -> Recomputed:
@@ -179,10 +181,10 @@ def _by_gpus(evidence: Evidence) -> dict[int, list[Run]]:
     groups: dict[int, list[Run]] = {}
     for run in with_both(evidence.runs(None), evidence.source.label):
         groups.setdefault(run.gpus, []).append(run)
-    found = {gpus: groups[gpus] for gpus in sorted(groups) if len(groups[gpus]) > 2}
-    if not found:
+    large_groups = {gpus: groups[gpus] for gpus in sorted(groups) if len(groups[gpus]) > 2}
+    if not large_groups:
         raise Untestable(f"{evidence.source.label} has no three runs with as many GPUs")
-    return found
+    return large_groups
 
 
 def _r2_of_line(values: Sequence[float]) -> float:

@@ -1,9 +1,9 @@
 """Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import SAME_SIZE, accuracy_of, best, extra_datasets, least, mostly_noise
+from helpers.claims.common import SAME_SIZE, best, extra_datasets, least
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import noise, noise_of_pairs, too_little
+from helpers.claims.noise import at_least_half, noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Value, largest, mean, not_positive, positive, smallest
 from helpers.claims.wording import LLM, OTHER, REASONING, accuracy, dataset_title, energy, names, number
@@ -26,17 +26,17 @@ def deepseek_rarely_best(evidence: Evidence) -> Recomputed:
 @reading("deepseek-not-best-in-most-pairs")
 def deepseek_rarely_best_of_all(evidence: Evidence) -> Recomputed:
     """Return the share of reasoning LLMs and datasets in which the best LLM without reasoning is behind."""
-    found, ahead = [], []
+    margins, ahead = [], []
     for dataset in extra_datasets(evidence, (REASONING,), (OTHER,)):
         rival = _best_of(evidence, dataset, OTHER)
         for run in evidence.models(dataset, (REASONING,)):
-            found.append(run.accuracy() - rival.accuracy())
-            if found[-1].value > NOISE:
+            margins.append(run.accuracy() - rival.accuracy())
+            if margins[-1].value > NOISE:
                 ahead.append((run, rival))
     named = names(f"{run.title} on {dataset_title(str(run.row['dataset']))}" for run, _ in ahead)
     return recomputed(
-        positive(found) / len(found),
-        f"a reasoning LLM is ahead of the best other one in {len(ahead)} of {len(found)} cases: {named}",
+        positive(margins) / len(margins),
+        f"a reasoning LLM is ahead of the best other one in {len(ahead)} of {len(margins)} cases: {named}",
         noise_of_pairs(ahead),
     )
 
@@ -55,18 +55,6 @@ def deepseek_best_elsewhere(evidence: Evidence) -> Recomputed:
         f"a reasoning LLM is ahead on {names(ahead)}; on emotion, {own.title} is {_lead(emotion.value)} {rival.title}",
         noise(own, rival),
     )
-
-
-@claim("emotion-ds-llama-70b-accuracy")
-def emotion_reasoning(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of DS Llama 70B on emotion."""
-    return accuracy_of(evidence, "ds-llama-70b", "emotion")
-
-
-@claim("emotion-phi-moe-accuracy")
-def emotion_phi(evidence: Evidence) -> Recomputed:
-    """Return the accuracy of Phi 3.5 MoE on emotion."""
-    return accuracy_of(evidence, "phi-3.5-moe", "emotion")
 
 
 @claim("emotion-ds-llama-slightly-ahead")
@@ -115,10 +103,10 @@ def emotion_linear_rank(evidence: Evidence) -> Recomputed:
     evidence.models("emotion", LLM)
     ahead = [run for run in runs if run.accuracy().value > own + NOISE]
     scores = sorted({round(run.accuracy().value, 3) for run in ahead}, reverse=True)
-    told = names(map(accuracy, scores))
+    scores_listed = names(map(accuracy, scores))
     return recomputed(
         Value.exact(len(scores) + 1),
-        f"{len(ahead)} of {len(runs)} models are ahead of its {accuracy(own)}, at accuracies of {told}",
+        f"{len(ahead)} of {len(runs)} models are ahead of its {accuracy(own)}, at accuracies of {scores_listed}",
     )
 
 
@@ -143,18 +131,17 @@ def emotion_efficient(evidence: Evidence) -> Recomputed:
 @claim("reasoning-has-no-benefit")
 def reasoning_benefit(evidence: Evidence) -> Recomputed:
     """Count the datasets and sizes where a reasoning LLM is more accurate than Llama 3.1 of its size."""
-    pairs = [pair for found in _same_size(evidence).values() for pair in found]
+    pairs = [pair for pairs_of_model in _same_size(evidence).values() for pair in pairs_of_model]
     ahead = [pair for pair in pairs if pair[0].accuracy().value > pair[1].accuracy().value + NOISE]
-    told = [
+    leads_listed = [
         f"{one.title} on {dataset_title(str(one.row['dataset']))} {accuracy(one.accuracy().value)} to "
         f"{accuracy(other.accuracy().value)}"
         for one, other in ahead
     ]
     return recomputed(
         positive([one.accuracy() - other.accuracy() for one, other in pairs]),
-        f"the reasoning model is ahead of Llama 3.1 of its size in {len(ahead)} of {len(pairs)} cases: {names(told, 5)}",
-        noise_of_pairs(ahead),
-        within_noise=mostly_noise(ahead),
+        f"the reasoning model is ahead of Llama 3.1 of its size in {len(ahead)} of {len(pairs)} cases: {names(leads_listed, 5)}",
+        noise_of_pairs(ahead, at_least_half),
     )
 
 
@@ -165,9 +152,10 @@ def reasoning_benefit_in_mean(evidence: Evidence) -> Recomputed:
         model_title(model): mean([one.accuracy() - other.accuracy() for one, other in pairs])
         for model, pairs in _same_size(evidence).items()
     }
-    told = ", ".join(f"{title} {gap.value:+.3f}" for title, gap in gaps.items())
+    gaps_listed = ", ".join(f"{title} {gap.value:+.3f}" for title, gap in gaps.items())
     return recomputed(
-        largest(list(gaps.values())), f"mean gaps to Llama 3.1 of the same size over the datasets: {told}"
+        largest(list(gaps.values())),
+        f"mean gaps to Llama 3.1 of the same size over the datasets: {gaps_listed}",
     )
 
 

@@ -6,20 +6,27 @@ from dataclasses import dataclass
 from helpers.claims.evidence import Evidence
 from helpers.claims.values import Value
 
-_WITHIN = "within the noise"
-"""What `helpers.claims.noise` says of a gap that the choice of the test texts could have made."""
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of the difference that a number is, or hangs on: of the choice of test texts, or of single runs."""
+
+    text: str = ""
+    """The comparison of both in words, as the end of the reason."""
+    within: bool = False
+    """Whether the difference is smaller than its own uncertainty."""
 
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What a claim comes to: the number, the interval its inputs allow, and one sentence with the numbers."""
+    """A recomputed claim: the number, the interval its inputs allow, and one sentence with the numbers."""
 
     value: float
     low: float
     high: float
     reason: str
-    within_noise: bool = False
-    """Whether the number hangs on a difference that is smaller than its own uncertainty."""
+    """Without the words of the noise."""
+    noise: Noise = Noise()
     inferred: bool = False
     """Whether it rests on an inference of ours; such a number can support a statement and never refutes one."""
 
@@ -54,22 +61,16 @@ def function(name: str) -> Function:
     return FUNCTIONS[name] if name in FUNCTIONS else READINGS[name]
 
 
-def recomputed(
-    value: Value, reason: str, gap: str = "", within_noise: bool = False, inferred: bool = False
-) -> Recomputed:
-    """Return what a claim comes to.
-
-    `gap` is what `noise` says of the gap between two accuracies that the number is, or hangs on; it ends the reason.
-    """
-    within_noise = within_noise or _WITHIN in gap
-    return Recomputed(value.value, value.low, value.high, reason + gap, within_noise, inferred)
+def recomputed(value: Value, reason: str, noise: Noise = Noise(), inferred: bool = False) -> Recomputed:
+    """Return a recomputed claim from the number with its interval."""
+    return Recomputed(value.value, value.low, value.high, reason, noise, inferred)
 
 
 def _registering(functions: dict[str, Function], name: str) -> Callable[[Function], Function]:
-    def register(found: Function) -> Function:
+    def register(registered: Function) -> Function:
         if name in FUNCTIONS or name in READINGS:
             raise ValueError(f"claim or reading {name!r} has two functions")
-        functions[name] = found
-        return found
+        functions[name] = registered
+        return registered
 
     return register

@@ -2,10 +2,10 @@
 
 import math
 
-from helpers.claims.common import best, least, mostly_noise
+from helpers.claims.common import best, least
 from helpers.claims.evidence import Evidence
-from helpers.claims.noise import are_within_noise, noise, noise_of_means, noise_of_pairs
-from helpers.claims.registry import Recomputed, claim, reading, recomputed
+from helpers.claims.noise import at_least_half, noise, noise_of_means, noise_of_pairs
+from helpers.claims.registry import Noise, Recomputed, claim, reading, recomputed
 from helpers.claims.values import (
     NOISE,
     Value,
@@ -76,8 +76,7 @@ def tfidf_beats(evidence: Evidence) -> Recomputed:
         positive([own.accuracy() - run.accuracy() for run in llms]),
         f"its accuracy of {accuracy(own.accuracy().value)} is above {len(beaten)} of {len(llms)} LLMs: "
         f"{names([run.title for run in beaten], len(llms))}",
-        noise_of_pairs(gaps := [(own, run) for run in beaten]),
-        within_noise=mostly_noise(gaps),
+        noise_of_pairs([(own, run) for run in beaten], at_least_half),
     )
 
 
@@ -139,14 +138,14 @@ def deepseek_accuracy(evidence: Evidence) -> Recomputed:
     means = [mean([run.accuracy() for run in runs]) for runs in (others, reasoning)]
     pairs = [(one, other) for one in reasoning for other in others]
     ahead = [pair for pair in pairs if pair[0].accuracy().value > pair[1].accuracy().value]
+    of_means, of_pairs = noise_of_means(others, reasoning), noise_of_pairs(ahead, at_least_half)
     example = f", such as {ahead[0][0].title} over {ahead[0][1].title}" if ahead else ""
     return recomputed(
         means[0] - means[1],
         f"mean accuracy {number(means[1].value)} with reasoning and {number(means[0].value)} without, a difference of "
-        f"{number(abs((means[0] - means[1]).value), 2)}{noise_of_means(others, reasoning)}; the reasoning model is the more "
+        f"{number(abs((means[0] - means[1]).value), 2)}{of_means.text}; the reasoning model is the more "
         f"accurate one in {len(ahead)} of {len(pairs)} pairs{example}",
-        noise_of_pairs(ahead),
-        within_noise=mostly_noise(ahead) or are_within_noise(others, reasoning),
+        Noise(of_pairs.text, of_pairs.within or of_means.within),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.results.accounting import energies
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
 
 PUBLISHED = "published"
@@ -38,7 +38,7 @@ class Source:
     rows: Sequence[Row]
     """Rows of `results` with one text at a time, by the companion's protocol, with `energy` under the accounting."""
     batched: Sequence[Row]
-    """The other rows of `results`: no claim uses them, but what they lack for it is told."""
+    """The other rows of `results`: no claim uses them; messages say which runs there are."""
     splits: Sequence[Row]
     """As `rows`, of `split_results`."""
     printed: Mapping[str, Sequence[Row]]
@@ -65,11 +65,13 @@ class Source:
         """Say whether this is the paper itself."""
         return self.name == PUBLISHED
 
-    def place(self, row: Row, quantity: str, value: float) -> Observed:
-        """Return the place that the value of a run in `results` comes from."""
-        found = [item for item in self.observed.get((*run_key(row), quantity), ()) if item.value == value]
+    def find_observation(self, row: Row, quantity: str, value: float) -> Observed:
+        """Return the observation that the value of a run in `results` comes from."""
+        candidates = [
+            item for item in self.observed.get((*run_key(row), quantity), ()) if item.value == value
+        ]
         return min(
-            found,
+            candidates,
             key=lambda item: (item.digitised, item.uncertainty or 0.0, item.origin),
             default=Observed(value, None, str(row["origin"])),
         )
@@ -83,7 +85,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
     """
     chosen = mode or ("total_as_published" if name == PUBLISHED else "measured_only")
     every = _of(tables.results, name)
-    alone = in_paper_mode(every)
+    alone = select_sequential(every)
     rows, batched = _records(alone, chosen), _records(every.drop(alone.index), chosen)
     observed: dict[Key, list[Observed]] = {}
     for row in _records(_of(tables.observations, name), None):
@@ -96,7 +98,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
         mode=chosen,
         rows=rows,
         batched=batched,
-        splits=_records(in_paper_mode(_of(tables.split_results, name)), chosen),
+        splits=_records(select_sequential(_of(tables.split_results, name)), chosen),
         printed={key: _records(frame, None) for key, frame in tables.printed.items()}
         if name == PUBLISHED
         else {},
@@ -107,7 +109,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
 
 
 def run_key(row: Row) -> Key:
-    """Return what tells a run from others."""
+    """Return the key that identifies a run."""
     return (row["model"], row["dataset"], row["machine"], whole(row["gpus"]), whole(row["nodes"]))
 
 

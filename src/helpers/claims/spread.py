@@ -1,8 +1,9 @@
-"""Claims of section 4 about test sets and the scatter over them."""
+"""Claims of section 4 about test sets and the dispersion over them."""
 
 import math
 import statistics
 from collections.abc import Mapping
+from functools import partial
 
 from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
@@ -10,10 +11,7 @@ from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.source import Row
 from helpers.claims.source import number as cell
 from helpers.claims.values import Untestable, Value
-from helpers.claims.wording import (
-    dataset_title,
-    number,
-)
+from helpers.claims.wording import dataset_title, number
 from helpers.results.accounting import TITLES
 from helpers.statistics.accuracy_noise import split_variance
 from helpers.statistics.overlap import overlap_of_run
@@ -30,22 +28,22 @@ _OUR_DESIGN = "this needs the paper's own test sets; those of a campaign are our
 @claim("same-test-sets-for-every-model")
 def same_test_sets(evidence: Evidence) -> Recomputed:
     """Count the splits of a dataset in which models met different test sets; in a campaign they are our design."""
-    found: dict[tuple[str, int], set[str]] = {}
+    test_sets: dict[tuple[str, int], set[str]] = {}
     for row in evidence.splits():
         _log(evidence, row, "test_ids_sha256")
-        found.setdefault((str(row["dataset"]), int(row["split"])), set()).add(str(row["test_ids_sha256"]))
-    differ = sum(len(hashes) > 1 for hashes in found.values())
-    raise Untestable(f"{_OUR_DESIGN}{differ} of {len(found)} splits have more than one test set")
+        test_sets.setdefault((str(row["dataset"]), int(row["split"])), set()).add(str(row["test_ids_sha256"]))
+    differ = sum(len(hashes) > 1 for hashes in test_sets.values())
+    raise Untestable(f"{_OUR_DESIGN}{differ} of {len(test_sets)} splits have more than one test set")
 
 
 @claim("ten-test-sets")
 def ten_test_sets(evidence: Evidence) -> Recomputed:
     """Count the test sets of each model on each dataset; in a campaign they are our design."""
-    found: dict[tuple[str, str], set[str]] = {}
+    test_sets: dict[tuple[str, str], set[str]] = {}
     for row in evidence.splits():
         _log(evidence, row, "test_ids_sha256")
-        found.setdefault((str(row["dataset"]), str(row["model"])), set()).add(str(row["test_ids_sha256"]))
-    counts = [len(hashes) for hashes in found.values()]
+        test_sets.setdefault((str(row["dataset"]), str(row["model"])), set()).add(str(row["test_ids_sha256"]))
+    counts = [len(hashes) for hashes in test_sets.values()]
     raise Untestable(
         f"{_OUR_DESIGN}{' to '.join(map(str, sorted({min(counts), max(counts)})))} different test sets for each of "
         f"{len(counts)} models and datasets"
@@ -74,30 +72,6 @@ def accuracy_variance_in_general(evidence: Evidence) -> Recomputed:
     return _middle(_variances(_by_run(evidence, "accuracy")), "variances")
 
 
-@claim("energy-variance")
-def energy_variance(evidence: Evidence) -> Recomputed:
-    """Return the largest standard deviation of log10 energy over the splits, in dex."""
-    return _dex(evidence, "energy")
-
-
-@claim("duration-variance")
-def duration_variance(evidence: Evidence) -> Recomputed:
-    """Return the largest standard deviation of log10 duration over the splits, in dex."""
-    return _dex(evidence, "duration_s")
-
-
-@reading("energy-variance-in-general")
-def energy_variance_in_general(evidence: Evidence) -> Recomputed:
-    """Return the median over runs of the standard deviation of log10 energy over the splits, in dex."""
-    return _middle(_deviations_dex(evidence, "energy"), "standard deviations in dex")
-
-
-@reading("duration-variance-in-general")
-def duration_variance_in_general(evidence: Evidence) -> Recomputed:
-    """Return the median over runs of the standard deviation of log10 duration over the splits, in dex."""
-    return _middle(_deviations_dex(evidence, "duration_s"), "standard deviations in dex")
-
-
 def _middle(spread: Mapping[_Run, float], what: str) -> Recomputed:
     middle = statistics.median(spread.values())
     return recomputed(Value.exact(middle), f"the median of {len(spread)} {what} is {number(middle)}")
@@ -107,7 +81,8 @@ def _variances(groups: Mapping[_Run, list[float]]) -> dict[_Run, float]:
     return {key: statistics.variance(values) for key, values in groups.items()}
 
 
-def _dex(evidence: Evidence, column: str) -> Recomputed:
+def _largest_dex(evidence: Evidence, column: str) -> Recomputed:
+    """Return the largest standard deviation of log10 of a quantity over the splits, in dex."""
     spread = _deviations_dex(evidence, column)
     most = max(spread, key=lambda key: (spread[key], key))
     return recomputed(
@@ -115,6 +90,11 @@ def _dex(evidence: Evidence, column: str) -> Recomputed:
         f"the largest of {len(spread)} standard deviations over splits is {number(spread[most])} dex ({_named(most)}), "
         f"a factor of {number(10 ** spread[most])}",
     )
+
+
+def _median_dex(evidence: Evidence, column: str) -> Recomputed:
+    """Return the median over runs of the standard deviation of log10 of a quantity over the splits, in dex."""
+    return _middle(_deviations_dex(evidence, column), "standard deviations in dex")
 
 
 def _deviations_dex(evidence: Evidence, column: str) -> dict[_Run, float]:
@@ -145,15 +125,15 @@ def _by_run(evidence: Evidence, column: str) -> dict[_Run, list[float]]:
                 evidence.log.notes.add(TITLES[evidence.source.mode])
             key = (str(row["model"]), str(row["dataset"]), str(row["origin"]))
             groups.setdefault(key, []).append(value)
-    found = {key: values for key, values in groups.items() if len(values) > 1}
-    if not found:
+    repeated = {key: values for key, values in groups.items() if len(values) > 1}
+    if not repeated:
         what = (
             f"no energy that counts ({TITLES[evidence.source.mode]})"
             if column == "energy"
             else "no run with two splits"
         )
         raise Untestable(f"{evidence.source.label}: {what}")
-    return found
+    return repeated
 
 
 def _sampling(evidence: Evidence) -> str:
@@ -181,3 +161,8 @@ def _named(key: tuple[str, ...]) -> str:
 
 def _log(evidence: Evidence, row: Row, quantity: str) -> None:
     evidence.log.add(row, quantity, str(row["origin"]))
+
+
+for _quantity, _column in (("energy", "energy"), ("duration", "duration_s")):
+    claim(f"{_quantity}-variance")(partial(_largest_dex, column=_column))
+    reading(f"{_quantity}-variance-in-general")(partial(_median_dex, column=_column))

@@ -84,13 +84,13 @@ def _room(evidence: Evidence) -> str:
     """Say how many tokens a text the durations on A30 leave room for, one text at a time, and what an answer takes."""
     runs = bounds(published_runs(evidence.source.tables.results))
     on = runs[(runs["machine"] == _SHORT_ANSWERS_ON) & (runs["family"] == OTHER)]
-    told = ", ".join(f"{model_title(row['model'])} {row['most_tokens']}" for _, row in on.iterrows())
+    listed = ", ".join(f"{model_title(row['model'])} {row['most_tokens']}" for _, row in on.iterrows())
     full, read = (
         " or ".join(map(str, sorted(set(on[column])))) for column in ("complete_tokens", "readable_tokens")
     )
     return (
         "this needs the numbers of tokens, and they are not published. One text at a time, and with the GPU counts that we "
-        f"infer, the durations on A30 leave room for at most these tokens a text: {told}; the shortest full answer takes "
+        f"infer, the durations on A30 leave room for at most these tokens a text: {listed}; the shortest full answer takes "
         f"{full}, by the tokenizer, and the shortest that DSPy reads {read}. But the bound holds only for one text at a time, "
         "which is doubtful on these cards"
     )

@@ -121,9 +121,9 @@ def one_at_a_time(function: Callable[[Sequence[float]], float], inputs: Sequence
     values = [item.value for item in inputs]
     nominal = function(values)
     reach = 0.0
-    for place, item in enumerate(inputs):
+    for position, item in enumerate(inputs):
         changed = [
-            abs(function([*values[:place], end, *values[place + 1 :]]) - nominal)
+            abs(function([*values[:position], end, *values[position + 1 :]]) - nominal)
             for end in {item.low, item.high} - {item.value}
         ]
         reach += max(changed, default=0.0)

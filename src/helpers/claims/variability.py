@@ -1,9 +1,11 @@
 """Claims of the abstract about the range of energies, what influences them, and their correlation with duration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
 
 from helpers.claims.cells import Run
-from helpers.claims.common import MAYBE_OTHER_WORK, NO_EMBEDDING, correlation, said
+from helpers.claims.common import MAYBE_OTHER_WORK, NO_EMBEDDING, correlation, family_plural
 from helpers.claims.evidence import ANY, Evidence
 from helpers.claims.noise import too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -71,7 +73,7 @@ def varies_with_type(evidence: Evidence) -> Recomputed:
     return recomputed(
         smallest(steps),
         "median energies on FKTG: "
-        + ", ".join(f"{said(family)} {energy(middle.value)}" for family, middle in medians.items()),
+        + ", ".join(f"{family_plural(family)} {energy(middle.value)}" for family, middle in medians.items()),
     )
 
 
@@ -87,20 +89,6 @@ def grows_with_size(evidence: Evidence) -> Recomputed:
         smallest(list(ratios.values())),
         "; ".join(f"{pair} {number(ratio.value)}" for pair, ratio in ratios.items()),
     )
-
-
-@claim("abstract-energy-depends-on-hardware")
-def depends_on_hardware(evidence: Evidence) -> Recomputed:
-    """Return the smallest ratio of energies between machines, of one LLM on as many GPUs (FKTG)."""
-    ratios, where = _between_machines(evidence)
-    return _named_ratio(evidence, ratios, min(ratios, key=lambda key: ratios[key].value), where, "least")
-
-
-@reading("energy-depends-on-hardware-for-one-llm")
-def depends_on_hardware_once(evidence: Evidence) -> Recomputed:
-    """Return the largest ratio of energies between machines, of one LLM on as many GPUs (FKTG)."""
-    ratios, where = _between_machines(evidence)
-    return _named_ratio(evidence, ratios, max(ratios, key=lambda key: ratios[key].value), where, "most")
 
 
 def _between_machines(evidence: Evidence) -> tuple[dict[tuple[str, int], Value], str]:
@@ -126,31 +114,29 @@ def _between_machines(evidence: Evidence) -> tuple[dict[tuple[str, int], Value],
     return ratios, names(map(machine_title, machines))
 
 
-def _named_ratio(
-    evidence: Evidence, ratios: Mapping[tuple[str, int], Value], key: tuple[str, int], where: str, end: str
-) -> Recomputed:
-    model, gpus = key
+def _hardware_ratio(evidence: Evidence, end: Literal["least", "most"]) -> Recomputed:
+    """Return the least or the largest ratio of energies between machines, of one LLM on as many GPUs (FKTG)."""
+    ratios, machines = _between_machines(evidence)
+    extreme, extreme_value = (min, smallest) if end == "least" else (max, largest)
+    model, gpus = extreme(ratios, key=lambda key: ratios[key].value)
     same_work = f"; {MAYBE_OTHER_WORK}" if evidence.source.is_the_paper else ""
     return recomputed(
-        (smallest if end == "least" else largest)(list(ratios.values())),
-        f"of {len({name for name, _ in ratios})} LLMs on {where}, with as many GPUs on each, the energy differs by a factor "
-        f"of {number(ratios[key].value)} at the {end} ({model_title(model)}, {gpus} GPU{'s' * (gpus != 1)}){same_work}",
+        extreme_value(list(ratios.values())),
+        f"of {len({name for name, _ in ratios})} LLMs on {machines}, with as many GPUs on each, the energy differs by a "
+        f"factor of {number(ratios[model, gpus].value)} at the {end} ({model_title(model)}, {gpus} "
+        f"GPU{'s' * (gpus != 1)}){same_work}",
     )
 
 
-@claim("abstract-energy-correlates-with-duration")
-def energy_and_duration(evidence: Evidence) -> Recomputed:
-    """Return the correlation of energy and duration over the runs on one node."""
-    found, count = correlation(evidence, logarithmic=False)
-    return recomputed(found, f"Pearson's r is {number(found.value)} over {count} runs on one node")
+def _energy_and_duration(evidence: Evidence, logarithmic: bool) -> Recomputed:
+    """Return the correlation of energy and duration over the runs on one node.
 
-
-@reading("energy-correlates-with-duration-on-logarithmic-scales")
-def energy_and_duration_logarithmic(evidence: Evidence) -> Recomputed:
-    """Return the same correlation on logarithmic scales, where short runs count as much as long ones."""
-    found, count = correlation(evidence, logarithmic=True)
+    On logarithmic scales short runs count as much as long ones.
+    """
+    coefficient, count = correlation(evidence, logarithmic)
+    scales = "on logarithmic scales, " if logarithmic else ""
     return recomputed(
-        found, f"on logarithmic scales, Pearson's r is {number(found.value)} over {count} runs on one node"
+        coefficient, f"{scales}Pearson's r is {number(coefficient.value)} over {count} runs on one node"
     )
 
 
@@ -163,3 +149,11 @@ def _some_energy(runs: Sequence[Run], evidence: Evidence) -> Sequence[Run]:
         counted = TITLES[evidence.source.mode]
         raise Untestable(f"{evidence.source.label} has no energy that counts ({counted})")
     return runs
+
+
+claim("abstract-energy-depends-on-hardware")(partial(_hardware_ratio, end="least"))
+reading("energy-depends-on-hardware-for-one-llm")(partial(_hardware_ratio, end="most"))
+claim("abstract-energy-correlates-with-duration")(partial(_energy_and_duration, logarithmic=False))
+reading("energy-correlates-with-duration-on-logarithmic-scales")(
+    partial(_energy_and_duration, logarithmic=True)
+)

@@ -21,8 +21,7 @@ HOLDS, ROUNDED, DEPENDS, FAILS, OPEN = (
 VERDICTS = (HOLDS, ROUNDED, DEPENDS, FAILS, OPEN)
 """Of a statement of the paper."""
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "open"
-OUTCOMES = (AGREES, DIFFERS, UNKNOWN)
-"""Of an inference of ours: whether the numbers agree with it, differ from it, or leave it open."""
+"""Outcomes of an inference of ours: whether the numbers agree with it, differ from it, or leave it open."""
 
 Result = Literal["met", "met after rounding", "missed", "mixed", "untested"]
 MET: Final = "met"
@@ -38,30 +37,34 @@ _WORDS: dict[Nature, dict[Result, str]] = {
 
 
 def word(nature: Nature, result: Result) -> str:
-    """Return what is said of a claim with this result."""
+    """Return the verdict or outcome of a claim with this result."""
     return _WORDS[nature][result]
 
 
-def compare(criterion: Criterion, found: Recomputed) -> Result:
+def compare(criterion: Criterion, recomputed: Recomputed) -> Result:
     """Compare a recomputed number with what a claim asks of it under one reading.
 
     It is met if the number itself meets it within the tolerance, and after rounding if only some other number of
     its interval does.
     """
-    if _meets(criterion, found.value):
+    if _meets(criterion, recomputed.value):
         return MET
-    nearest = min(max(criterion.published, found.low), found.high)
-    return NEARLY if any(_meets(criterion, end) for end in (found.low, nearest, found.high)) else MISSED
+    nearest = min(max(criterion.published, recomputed.low), recomputed.high)
+    return (
+        NEARLY
+        if any(_meets(criterion, end) for end in (recomputed.low, nearest, recomputed.high))
+        else MISSED
+    )
 
 
-def is_close(criterion: Criterion, found: Recomputed) -> bool:
+def is_close(criterion: Criterion, recomputed: Recomputed) -> bool:
     """Say whether some numbers of the interval meet the claim and others do not."""
-    within = _meets(criterion, found.low) and _meets(criterion, found.high)
-    return not within and compare(criterion, found) != MISSED
+    within = _meets(criterion, recomputed.low) and _meets(criterion, recomputed.high)
+    return not within and compare(criterion, recomputed) != MISSED
 
 
 def combined(results: Sequence[Result]) -> Result:
-    """Return what all readings of a claim come to.
+    """Return the result of a claim over all its readings.
 
     Those that can be tested decide: met, or after rounding if one of them is so; missed if all miss it, and no other
     is left open; mixed where some meet it and some miss it.

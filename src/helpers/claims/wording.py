@@ -17,9 +17,9 @@ _FAMILIES = {
 }
 
 
-def names(found: Iterable[str], limit: int = 4) -> str:
+def names(items: Iterable[str], limit: int = 4) -> str:
     """Return a list in words, cut after `limit` names: `A, B and 3 more`; an empty one is `none`."""
-    listed = list(found)
+    listed = list(items)
     if len(listed) > limit + 1:
         listed = [*listed[:limit], f"{len(listed) - limit} more"]
     return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed or ["none"])
@@ -54,8 +54,8 @@ def dataset_title(dataset: str) -> str:
 
 def machine_title(machine: str) -> str:
     """Return the name of a machine as the paper writes it; ours are named after their hardware."""
-    known = study().machines
-    return known[machine].title if machine in known else machine
+    machines = study().machines
+    return machines[machine].title if machine in machines else machine
 
 
 def a(name: str) -> str:
@@ -65,8 +65,8 @@ def a(name: str) -> str:
 
 def printed_title(name: str) -> str:
     """Return `Table B2` for table_b2 and `Figure 6` for figure_6_lines."""
-    kind, place, *_ = name.split("_")
-    return f"{kind.title()} {place.upper()}"
+    kind, label, *_ = name.split("_")
+    return f"{kind.title()} {label.upper()}"
 
 
 def _without_zeros(digits: str) -> str:

@@ -23,11 +23,6 @@ def duration(seconds: float | None, digits: int = 2, bound: float | None = None)
     return _scaled(seconds, _S, digits, bound)
 
 
-def energy_unit(largest_wh: float) -> tuple[float, str]:
-    """Return size (in Wh) and name of the unit that suits a column whose largest value is `largest_wh`."""
-    return next((size, unit) for start, size, unit in _WH if largest_wh >= start)
-
-
 def table_unit(values_wh: Iterable[float | None], digits: int) -> tuple[float, str]:
     """Return size (in Wh) and name of the unit in which the longest number of a table is the shortest."""
     known = [abs(value) for value in values_wh if value]

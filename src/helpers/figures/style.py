@@ -57,8 +57,6 @@ SYMBOLS = {
     "missing": "-x",
 }
 """What is added to a marker by how the energy of its run was got; with CPU and GPU missing, memory's rule is left."""
-HATCH = "/"
-"""Pattern of everything that was estimated, not measured."""
 NOT_MEASURED = "not measured on this machine"
 
 

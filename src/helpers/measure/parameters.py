@@ -308,8 +308,8 @@ def add_once(plans: dict[str, Plan], item: Plan, where: str) -> None:
 
 def _checked(item: GridRun, campaign: str) -> CampaignRun:
     values = {**item.values, "campaign": campaign}
-    chosen = _CHECKS[item.notebook](values, item.where)
-    return CampaignRun(chosen, item.notebook, item.where, item.published_in, item.reconstruction)
+    chosen = _CHECKS[item.notebook](values, item.location)
+    return CampaignRun(chosen, item.notebook, item.location, item.published_in, item.reconstruction)
 
 
 def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters:

@@ -25,18 +25,6 @@ PROBES = 9
 ResultT = TypeVar("ResultT")
 
 
-def measure_nodes(
-    work: Callable[[], object], make_meter: MakeMeter | None = None, nodes: Sequence[str] | None = None
-) -> NodesReading:
-    """Run `work` here, in the driver, and measure all nodes meanwhile; see `open_nodes`.
-
-    Raises:
-        UserError: one line where a node has no reading; there is no result then.
-    """
-    with open_nodes(make_meter, nodes) as meter:
-        return meter.measure(work)[1]
-
-
 @contextmanager
 def open_nodes(
     make_meter: MakeMeter | None = None, nodes: Sequence[str] | None = None

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.core.errors import UserError
-from helpers.results.tables import of_campaign
+from helpers.results.tables import select_campaign
 from helpers.study.catalogue import PAPER_EMBEDDING, LanguageModel, study
 
 CLOSE, NEAR = 0.05, 0.08
@@ -22,7 +22,7 @@ def compare(results: pd.DataFrame, campaign: str) -> pd.DataFrame:
     Raises:
         UserError: one line where the campaign has no such run.
     """
-    measured = of_campaign(results, campaign)
+    measured = select_campaign(results, campaign)
     measured = measured[measured["accuracy"].notna()]  # dummy weights have none
     published = results[(results["source"] == "published") & (results["nodes"] == 1)]
     published = published[published["accuracy"].notna()]

@@ -183,7 +183,7 @@ def load_gpu_benches(folder: Path = paths.BENCHES) -> list[tuple[str, GpuBench]]
 
 
 def cell_table(bench: MeterBench) -> pd.DataFrame:
-    """Return what each tool said of each task, as text, by length and in the order of the tools."""
+    """Return the readings of each tool for each task, as text, by length and in the order of the tools."""
     titles = {tool.name: tool.title for tool in bench.tools}
     order = list(titles)
     cells = sorted(bench.cells, key=lambda cell: (cell.length_s, order.index(cell.tool)))
@@ -262,8 +262,8 @@ def _load(folder: Path, kind: str, model: type[BenchT]) -> list[tuple[str, Bench
 
 
 def _range(cell: Cell) -> str | None:
-    known = [_number(end) for end in cell.power_range if end is not None]
-    return " to ".join(known) if cell.repeats > 1 and known else None
+    ends = [_number(end) for end in cell.power_range if end is not None]
+    return " to ".join(ends) if cell.repeats > 1 and ends else None
 
 
 def _ratio(value: float | None, reference: float | None) -> float | None:

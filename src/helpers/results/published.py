@@ -49,7 +49,7 @@ class Observation:
 def observations(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """Return every published value of a run: Tables B1-B5 and Figures 1-7."""
     gpus_b3 = _gpus_of_table_b3(folder)
-    found = [
+    items = [
         *_table(folder, "table_b1", gpus_b3),
         *_table(folder, "table_b2", gpus_b3),
         *_table(folder, "table_b3", gpus_b3),
@@ -58,10 +58,10 @@ def observations(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
         *_figure_2(folder),
     ]
     for name in ("figure_1", "figure_3", "figure_4", "figure_5", "figure_6", "figure_7"):
-        found += _figure(folder, name, gpus_b3)
+        items += _figure(folder, name, gpus_b3)
     values = ("origin", "kind", "quantity", "value", "uncertainty", "below")
     return pd.DataFrame(
-        [{**asdict(item.run), **{name: getattr(item, name) for name in values}} for item in found]
+        [{**asdict(item.run), **{name: getattr(item, name) for name in values}} for item in items]
     )
 
 

@@ -85,7 +85,7 @@ those of a pass over a test set, the mean over the splits; runs with dummy weigh
 """
 
 KEY = ["model", "dataset", "machine", "gpus", "nodes"]
-"""Columns that tell published runs apart."""
+"""Columns that identify a published run."""
 
 
 def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
@@ -256,7 +256,7 @@ def _complete_wh(record: Record, item: SplitResult) -> float | None:
 def _kind(record: Record) -> str:
     if any(item.energy.lacks(record.run.gpus) for item in record.splits):
         return "missing"
-    # Memory always counts by a rule; what tells runs apart is how CPU and GPU were got.
+    # Memory always counts by a rule; the kind follows from how CPU and GPU were measured.
     parts: list[Component] = [part for s in record.splits for part in (s.energy.cpu, s.energy.gpu)]
     kinds = {part.method.partition(":")[0] for part in parts} - {"missing"}
     if kinds == {"measured"}:
@@ -265,8 +265,8 @@ def _kind(record: Record) -> str:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if len(known) == len(values) else None
+    present = [value for value in values if value is not None]
+    return statistics.fmean(present) if len(present) == len(values) else None
 
 
 def _sd(values: list[float]) -> float | None:

@@ -22,10 +22,10 @@ __all__ = [
     "COLUMNS",
     "Tables",
     "describe",
-    "in_paper_mode",
     "load_tables",
-    "of_campaign",
     "select",
+    "select_campaign",
+    "select_sequential",
     "write_tables",
 ]
 
@@ -77,13 +77,13 @@ def select(table: pd.DataFrame, source: str | None) -> pd.DataFrame:
     """
     if source is None:
         return table
-    known = sorted(set(table["source"])) if len(table) else []
-    if source not in known:
-        raise UserError(f"{source}: no such source of the results tables ({nearest(source, known)})")
+    sources = sorted(set(table["source"])) if len(table) else []
+    if source not in sources:
+        raise UserError(f"{source}: no such source of the results tables ({nearest(source, sources)})")
     return table[table["source"] == source]
 
 
-def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
+def select_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     """Return the rows of a campaign, committed and live.
 
     Raises:
@@ -92,14 +92,14 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     return pd.concat([select(table, campaign), table[table["source"] == f"{campaign} (live)"]])
 
 
-def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `results` or `split_results` that figures, fits and claims compare: published ones, and ours of one way.
+def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the sequential runs that figures, fits and claims compare: rows of `results` or `split_results`.
 
-    That is one text at a time, which the paper does not print and which fits its durations on Capella, the model's own
-    weights as they are, no examples in the prompt, answers in free text, an engine that is known to have no prefix cache,
-    and the protocol `companion`: temperature 0, one request for an answer, which the companion reads. Where the paper says
-    what it did (weights, no examples, free text), this is its way; the rest is ours. Runs of another protocol never stand
-    beside these; they have their places, as all the others, on the pages on concurrency and of all runs.
+    Published ones, and ours with one request at a time, which the paper does not print and which fits its durations on
+    Capella, the model's own weights as they are, no examples in the prompt, answers in free text, an engine whose prefix
+    cache is off for certain, and the protocol `companion`: temperature 0, one request for an answer, which the companion
+    reads. Where the paper says what it did (weights, no examples, free text), this is its way; the rest is ours. Runs of
+    another protocol never stand beside these; they are on the pages on concurrency and of all runs.
     """
     if table.empty:
         return table
@@ -118,7 +118,7 @@ def in_paper_mode(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe(record: Record) -> str:
-    """Say in one line what a run gave."""
+    """Describe the result of a run in one line."""
     row = measured_row(record.run.campaign, Path(), record)
     failed = f", checks failed: {row['checks_failed']}" if row["checks_failed"] else ""
     energy = (
@@ -133,16 +133,18 @@ def describe(record: Record) -> str:
 
 
 def _records(committed: Path, live: Path) -> tuple[list[tuple[str, Path, Record]], list[str]]:
-    filed, refused = read_records(committed)
-    running, refused_live = read_records(live)
-    campaigns = {record.run.campaign for record in filed.values()}
-    known = {(record.run.campaign, record.run.run_id, record.created) for record in filed.values()}
-    found = [(record.run.campaign, file, record) for file, record in filed.items()]
-    for file, record in running.items():
+    committed_records, refused = read_records(committed)
+    live_records, refused_live = read_records(live)
+    campaigns = {record.run.campaign for record in committed_records.values()}
+    committed_keys = {
+        (record.run.campaign, record.run.run_id, record.created) for record in committed_records.values()
+    }
+    sources = [(record.run.campaign, file, record) for file, record in committed_records.items()]
+    for file, record in live_records.items():
         name = record.run.campaign
-        if (name, record.run.run_id, record.created) not in known:
-            found.append((f"{name} (live)" if name in campaigns else name, file, record))
-    return found, refused + refused_live
+        if (name, record.run.run_id, record.created) not in committed_keys:
+            sources.append((f"{name} (live)" if name in campaigns else name, file, record))
+    return sources, refused + refused_live
 
 
 def write_tables(tables: Tables, folder: Path) -> None:

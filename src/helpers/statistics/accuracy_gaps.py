@@ -9,14 +9,15 @@ from typing import Any
 import pandas as pd
 from scipy.stats import t as student
 
-from helpers.results.tables import in_paper_mode
+from helpers.results.tables import select_sequential
 from helpers.statistics.accuracy_noise import (
     Z,
     effective_texts,
-    expected_overlap,
     gap_error,
     variance_of_mean,
 )
+from helpers.statistics.overlap import effective_texts_of_run
+from helpers.statistics.selection import best_first
 
 LEVEL = 0.05
 MIXED_SPLITS = 3
@@ -54,15 +55,11 @@ class Gap:
     origin: str
 
 
-def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", pool: int) -> Gap:
-    """Return the gap between two rows of `results`; `pool` is the number of texts that test sets are drawn from.
-
-    Raises:
-        ValueError: where a test set has more texts than the pool.
-    """
+def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]") -> Gap:
+    """Return the gap between two published rows of `results` on one dataset."""
     first, second, texts = better["accuracy"], worse["accuracy"], int(better["texts"])
     splits = int(better["splits"])
-    effective = effective_texts(texts, splits, expected_overlap(texts, pool))
+    effective = effective_texts_of_run(str(better["dataset"]), texts, splits)
     error = gap_error(first, second, effective)
     rounding = float(better["accuracy_uncertainty"] + worse["accuracy_uncertainty"])
     return Gap(
@@ -82,15 +79,10 @@ def gap_between(better: "pd.Series[Any]", worse: "pd.Series[Any]", pool: int) ->
 def published_accuracies(results: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Return the published rows of a dataset that have an accuracy, indexed by model; the best one first.
 
-    Of equally accurate ones that is the one with the least energy, as in `selection.most_accurate`.
-
-    A model that has several stands with its best.
+    The order is that of `selection.best_first`. A model that has several stands with its best.
     """
-    rows = results[
-        (results["source"] == "published") & (results["dataset"] == dataset) & results["accuracy"].notna()
-    ]
-    best_first = rows.sort_values(["accuracy", "energy_wh"], ascending=[False, True], kind="stable")
-    return best_first.drop_duplicates("model").set_index("model", drop=False)
+    rows = best_first(results[(results["source"] == "published") & (results["dataset"] == dataset)])
+    return rows.drop_duplicates("model").set_index("model", drop=False)
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ def paired_t(differences: Sequence[float], overlap: float) -> Interval:
 
 def by_split(split_results: pd.DataFrame, source: str, dataset: str) -> pd.DataFrame:
     """Return the accuracies of a source on a dataset: a row per split, a column per model; splits that all have."""
-    rows = in_paper_mode(split_results)
+    rows = select_sequential(split_results)
     rows = rows[(rows["source"] == source) & (rows["dataset"] == dataset)]
     first = rows.drop_duplicates(["model", "split"])
     return first.pivot(index="split", columns="model", values="accuracy").dropna()
@@ -150,10 +142,10 @@ def paired_gaps(accuracies: pd.DataFrame, overlap: float) -> pd.DataFrame:
     if not pairs or len(accuracies) < 2:
         return pd.DataFrame(columns=PAIR_COLUMNS)
     tests = [paired_t(list(accuracies[better] - accuracies[worse]), overlap) for better, worse in pairs]
-    corrected = holm([found.p_value for found in tests])
+    corrected = holm([test.p_value for test in tests])
     rows = [
-        (*pair, found.mean, found.std_error, found.low, found.high, p, CLEAR if p < LEVEL else NOISE)
-        for pair, found, p in zip(pairs, tests, corrected, strict=True)
+        (*pair, test.mean, test.std_error, test.low, test.high, p, CLEAR if p < LEVEL else NOISE)
+        for pair, test, p in zip(pairs, tests, corrected, strict=True)
     ]
     return pd.DataFrame(rows, columns=PAIR_COLUMNS)
 
@@ -165,15 +157,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     corrected, highest = [0.0] * len(p_values), 0.0
-    for place, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[i]))
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
         corrected[i] = highest
     return corrected
 
 
 @dataclass(frozen=True)
 class MixedFit:
-    """accuracy ~ model + (1 | split): differences to a reference model and where the scatter comes from."""
+    """accuracy ~ model + (1 | split): differences to a reference model and the sources of the variance."""
 
     effects: pd.DataFrame
     """Index: model without the reference; columns `estimate` and `std_error`, in units of accuracy."""
@@ -185,7 +177,7 @@ def mixed_model(accuracies: pd.DataFrame, reference: str, overlap: float) -> Mix
     """Fit the mixed model by REML; `accuracies` comes from `by_split`, `overlap` is that of its test sets.
 
     The design is balanced (each model on each split), so the estimates are those of the two-way analysis of
-    variance; where the splits scatter less than chance alone would make them, their variance is 0 and their
+    variance; where the splits vary less than by chance alone, their variance is 0 and their
     sum of squares goes to the residual (Searle, Casella and McCulloch, Variance Components, section 4.5). The
     residuals of two splits are correlated as in `paired_t`, which widens the standard errors.
 

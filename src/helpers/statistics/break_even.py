@@ -19,20 +19,15 @@ class Interval:
     @classmethod
     def around(cls, value: float, bound: float = 0.0) -> Self:
         """Return value - bound to value + bound; an absent bound (NaN) is none."""
-        known = 0.0 if math.isnan(bound) else bound
-        return cls(value - known, value + known)
-
-    @property
-    def is_bounded(self) -> bool:
-        """Say whether there is an upper end."""
-        return math.isfinite(self.high)
+        half_width = 0.0 if math.isnan(bound) else bound
+        return cls(value - half_width, value + half_width)
 
 
 def break_even(training_wh: Interval, own_wh: Interval, other_wh: Interval) -> Interval | None:
     """Return after how many texts training and own inference cost no more than the other model's inference.
 
     Training / (other - own), in texts; `own_wh` and `other_wh` are Wh per text. The upper end is infinite
-    where the own model may be the dearer one within the intervals; None where it is the dearer one for
+    where the own model may need more energy per text within the intervals; None where it does for
     certain, so that training never pays.
 
     Raises:

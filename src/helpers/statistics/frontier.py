@@ -1,4 +1,4 @@
-"""The accuracy-energy frontier: runs that no other run beats in both, as far as the numbers tell.
+"""The Pareto frontier of accuracy and energy: runs that no other run beats in both, as far as the numbers allow.
 
 Published numbers are intervals: rounded, read off a figure, or an upper limit (`<0.01` Wh). A run is on the
 frontier for certain if it is for all values in the intervals, and off it if it is for none.
@@ -17,14 +17,14 @@ CERTAIN, POSSIBLE, OFF = "certain", "possible", "off"
 def on_frontier(accuracy: Sequence[float], energy_wh: Sequence[float]) -> np.ndarray:
     """Say for each point whether no other has at least its accuracy for at most its energy, one of them better.
 
-    Points that agree in both are on the frontier together.
+    Points that agree in both are on the Pareto frontier together.
     """
-    good, dear = np.asarray(accuracy, dtype=float), np.asarray(energy_wh, dtype=float)
-    return np.asarray(~_beaten(good, dear, good, dear).any(axis=1))
+    accuracies, energies = np.asarray(accuracy, dtype=float), np.asarray(energy_wh, dtype=float)
+    return np.asarray(~_beaten(accuracies, energies, accuracies, energies).any(axis=1))
 
 
 def membership(points: pd.DataFrame) -> pd.Series:
-    """Say of each run whether it is on the frontier: `certain`, `possible` or `off`.
+    """Say of each run whether it is on the Pareto frontier: `certain`, `possible` or `off`.
 
     With independent intervals both extremes are reached in a corner: a run is off the frontier for all values
     if it is beaten at its best by another at that one's worst, and on it for certain if it is not beaten at
@@ -50,7 +50,7 @@ def share_of_resamples(
     draws: int = bootstrap.DRAWS,
     generator: np.random.Generator | None = None,
 ) -> pd.Series:
-    """Return for each run the share of bootstrap resamples of the splits in which it is on the frontier.
+    """Return for each run the share of bootstrap resamples of the splits in which it is on the Pareto frontier.
 
     All runs are resampled together: the splits are the same for every model.
 
@@ -61,23 +61,23 @@ def share_of_resamples(
         generator: of the resamples; by default one with the fixed seed.
     """
     index = bootstrap.resamples(len(accuracy), draws, generator)
-    good = accuracy.to_numpy(dtype=float)[index].mean(axis=1)
-    dear = energy_wh.to_numpy(dtype=float)[index].mean(axis=1)
-    return pd.Series(on_frontiers(good, dear).mean(axis=0), index=accuracy.columns)
+    accuracies = accuracy.to_numpy(dtype=float)[index].mean(axis=1)
+    energies = energy_wh.to_numpy(dtype=float)[index].mean(axis=1)
+    return pd.Series(on_frontiers(accuracies, energies).mean(axis=0), index=accuracy.columns)
 
 
-def on_frontiers(good: np.ndarray, dear: np.ndarray) -> np.ndarray:
+def on_frontiers(accuracies: np.ndarray, energies: np.ndarray) -> np.ndarray:
     """Return `on_frontier` of each row, draws x points, without comparing all points with all: there may be hundreds.
 
-    From the cheapest on, and the better of equally cheap ones first, what beats a point stands before it, and
-    is at least as good; only its equals do that, too, and beat nothing.
+    In the order of energy, and of falling accuracy where energies are equal, every point that beats another comes
+    before it and is at least as accurate; so do its equals, which do not beat it.
     """
-    order = np.lexsort((-good, dear), axis=-1)
-    good, dear = (np.take_along_axis(values, order, axis=-1) for values in (good, dear))
-    best_before = np.maximum.accumulate(good, axis=-1)[:, :-1]
-    beaten = np.pad(best_before >= good[:, 1:], ((0, 0), (1, 0)))
-    equal = (good[:, 1:] == good[:, :-1]) & (dear[:, 1:] == dear[:, :-1])
-    first = np.where(np.pad(equal, ((0, 0), (1, 0))), 0, np.arange(good.shape[-1]))
+    order = np.lexsort((-accuracies, energies), axis=-1)
+    accuracies, energies = (np.take_along_axis(values, order, axis=-1) for values in (accuracies, energies))
+    best_before = np.maximum.accumulate(accuracies, axis=-1)[:, :-1]
+    beaten = np.pad(best_before >= accuracies[:, 1:], ((0, 0), (1, 0)))
+    equal = (accuracies[:, 1:] == accuracies[:, :-1]) & (energies[:, 1:] == energies[:, :-1])
+    first = np.where(np.pad(equal, ((0, 0), (1, 0))), 0, np.arange(accuracies.shape[-1]))
     beaten = np.take_along_axis(beaten, np.maximum.accumulate(first, axis=-1), axis=-1)
     kept = np.empty_like(beaten)
     np.put_along_axis(kept, order, ~beaten, axis=-1)
@@ -88,10 +88,10 @@ def _beaten(
     accuracy: np.ndarray, energy: np.ndarray, by_accuracy: np.ndarray, by_energy: np.ndarray
 ) -> np.ndarray:
     """Return ... x points x points: is the point of the row beaten by the other point of the column?"""
-    as_good = by_accuracy[..., None, :] >= accuracy[..., :, None]
-    as_cheap = by_energy[..., None, :] <= energy[..., :, None]
+    at_least_accuracy = by_accuracy[..., None, :] >= accuracy[..., :, None]
+    at_most_energy = by_energy[..., None, :] <= energy[..., :, None]
     better = (by_accuracy[..., None, :] > accuracy[..., :, None]) | (
         by_energy[..., None, :] < energy[..., :, None]
     )
     other = ~np.eye(accuracy.shape[-1], dtype=bool)
-    return np.asarray(as_good & as_cheap & better & other)
+    return np.asarray(at_least_accuracy & at_most_energy & better & other)

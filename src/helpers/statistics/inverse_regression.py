@@ -32,13 +32,13 @@ class Recovered:
     runs: pd.DataFrame
     """`duration_s`, 95 % interval `low_s` to `high_s`, `kind`, and what the interval consists of, in s."""
     residual_sd_wh: float
-    """Scatter of the runs about the line that goes with the printed standard errors."""
+    """Residual standard deviation of the runs about the line that goes with the printed standard errors."""
     implied_sd_wh: Mapping[str, float]
     """The same from each term alone; they agree if the durations and GPU counts are the right ones."""
 
     @property
     def mismatch(self) -> float:
-        """Say by what share the two best resolved terms, GPUs and constant, imply different scatter."""
+        """Say by what share the two best resolved terms, GPUs and constant, imply different residuals."""
         return abs(self.implied_sd_wh["gpus"] / self.implied_sd_wh["constant"] - 1)
 
 
@@ -55,10 +55,10 @@ def recover(fit: PrintedFit, energy_wh: pd.Series, uncertainty_wh: pd.Series, gp
     the recovered durations themselves: covariance = s^2 (X'X)^-1. The term with the largest standard error,
     printed with most digits, gives s. The interval is that for a new run: Student's t times
     s * sqrt(1 + leverage), as a duration, plus the most that rounding can add. This is conservative: the
-    runs are not new, and those of a fit scatter less, by sqrt(1 - leverage).
+    runs are not new, and the residuals of a fit are smaller, by sqrt(1 - leverage).
 
     `kind` says what an interval is worth: `narrow`, `wide`, `upper limit` where it reaches zero, and
-    `none` where the energy is smaller than the scatter s, so that the constant alone makes the duration.
+    `none` where the energy is smaller than the residual standard deviation s, so that the constant alone makes the duration.
 
     Args:
         fit: a column of Table B6.
@@ -72,7 +72,7 @@ def recover(fit: PrintedFit, energy_wh: pd.Series, uncertainty_wh: pd.Series, gp
     if len(energy_wh) != fit.n:
         raise ValueError(f"{len(energy_wh)} runs, but the regression has {fit.n} observations")
     if gpus.nunique() < 2:
-        raise ValueError("one number of GPUs only: the terms cannot be told apart")
+        raise ValueError("one number of GPUs only, which does not identify the terms")
     seconds = duration(fit, energy_wh, gpus)
     x = _design(seconds.clip(lower=0), gpus)
     inverse = np.linalg.inv(x.T @ x)

@@ -44,7 +44,7 @@ class Constant:
 
     @property
     def p_value(self) -> float | None:
-        """How often one constant would scatter at least as much; None for a single value."""
+        """How often values of one constant would vary at least as much; None for a single value."""
         return float(chi2_distribution.sf(self.chi2, self.dof)) if self.dof else None
 
     @property
@@ -133,7 +133,7 @@ def implied_gb(power_w: float) -> float:
     return power_w / RAM_W_PER_GB
 
 
-def gpu_power(results: pd.DataFrame, found: Constants) -> pd.DataFrame:
+def gpu_power(results: pd.DataFrame, constant_powers: Constants) -> pd.DataFrame:
     """Return what one GPU draws in the FKTG runs on one Capella node: (total - constants) / GPUs.
 
     Columns `model`, `family`, `gpus`, `power_w` (per GPU), `bound_w`, `duration_s`, `energy_wh` (all GPUs),
@@ -142,7 +142,7 @@ def gpu_power(results: pd.DataFrame, found: Constants) -> pd.DataFrame:
     """
     rows = _capella(results)
     rows = rows[(rows["nodes"] == 1) & _uses_gpu(rows)]
-    other = [found.besides_gpu(family) for family in rows["family"]]
+    other = [constant_powers.besides_gpu(family) for family in rows["family"]]
     total = 3600 * rows["energy_wh"] / rows["duration_s"]
     relative = (rows["energy_uncertainty_wh"] / rows["energy_wh"]) ** 2 + (
         rows["duration_uncertainty_s"] / rows["duration_s"]
@@ -184,7 +184,7 @@ def codecarbon_3_ram_w(memory_gb: float) -> float:
     )
 
 
-def under_rules(results: pd.DataFrame, found: Constants, node_gb: float) -> pd.DataFrame:
+def under_rules(results: pd.DataFrame, constant_powers: Constants, node_gb: float) -> pd.DataFrame:
     """Return the published FKTG runs of one Capella node with their energy in Wh under each of `RULES`.
 
     One row per run, with `model`, `family`, `gpus`, a column for each rule and `constant_bound_wh`, the
@@ -194,8 +194,8 @@ def under_rules(results: pd.DataFrame, found: Constants, node_gb: float) -> pd.D
     rows = _capella(results)
     rows = rows[rows["nodes"] == 1].reset_index(drop=True)
     hours = (rows["duration_s"] / 3600).where(_uses_gpu(rows))
-    ram = pd.Series([found.ram(family).mean_w for family in rows["family"]])
-    besides = [found.besides_gpu(family) for family in rows["family"]]
+    ram = pd.Series([constant_powers.ram(family).mean_w for family in rows["family"]])
+    besides = [constant_powers.besides_gpu(family) for family in rows["family"]]
     job_w = ram.map(lambda watts: codecarbon_3_ram_w(round(implied_gb(watts), -1)))
     total = energies(rows, "total_as_published")
     return rows[

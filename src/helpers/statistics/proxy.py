@@ -1,4 +1,4 @@
-"""Energy told from duration: three estimators side by side, and how far each is off (paper, section 4.2, Eq. 1 and 2).
+"""Energy estimated from duration: three estimators side by side, and how far each is off (paper, section 4.2, Eq. 1 and 2).
 
 All three know the duration T and the number of GPUs G of a run:
 
@@ -74,8 +74,8 @@ def fit_relative(rows: pd.DataFrame) -> Proportional:
     columns = [per_wh]
     if rows["gpus"].nunique() > 1:
         columns.append(per_wh * rows["gpus"].to_numpy(float))
-    found, _ = nnls(np.column_stack(columns), np.ones(len(rows)))
-    return Proportional(float(found[0]), float(found[1]) if len(found) > 1 else 0.0)
+    powers, _ = nnls(np.column_stack(columns), np.ones(len(rows)))
+    return Proportional(float(powers[0]), float(powers[1]) if len(powers) > 1 else 0.0)
 
 
 def language_models(points: pd.DataFrame) -> pd.DataFrame:
@@ -141,15 +141,15 @@ def with_energy(points: pd.DataFrame) -> pd.DataFrame:
 
 def _estimates(line_of: pd.DataFrame, about: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the energies in Wh that the estimators, fitted to these runs, give to `rows`; null where they cannot."""
-    found = pd.DataFrame(math.nan, index=rows.index, columns=list(ESTIMATORS))
+    estimates = pd.DataFrame(math.nan, index=rows.index, columns=list(ESTIMATORS))
     if regression.enough(line_of):
         terms = regression.coefficients(line_of)
-        known = _applies(line_of, rows)
-        found[APPROXIMATION] = slopes(terms).energy_wh(rows).where(known)
-        found[LINE] = found[APPROXIMATION] + terms.get("gpus", 0.0) * rows["gpus"] + terms["constant"]
+        applicable = _applies(line_of, rows)
+        estimates[APPROXIMATION] = slopes(terms).energy_wh(rows).where(applicable)
+        estimates[LINE] = estimates[APPROXIMATION] + terms.get("gpus", 0.0) * rows["gpus"] + terms["constant"]
     if len(about):
-        found[RELATIVE] = fit_relative(about).energy_wh(rows).where(_applies(about, rows))
-    return found
+        estimates[RELATIVE] = fit_relative(about).energy_wh(rows).where(_applies(about, rows))
+    return estimates
 
 
 def _applies(fitted_to: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -180,15 +180,15 @@ def size_percent(errors: pd.DataFrame, estimator: str, sample: str) -> pd.Series
 
 def sizes(errors: pd.DataFrame) -> pd.DataFrame:
     """Return per estimator and sample: runs, median and largest absolute error in percent, and whose that is."""
-    known = errors.dropna(subset=["error_percent"])
-    known = known.assign(size=known["error_percent"].abs()).reset_index(drop=True)
-    groups = known.groupby(["estimator", "sample"])["size"]
+    defined = errors.dropna(subset=["error_percent"])
+    defined = defined.assign(size=defined["error_percent"].abs()).reset_index(drop=True)
+    groups = defined.groupby(["estimator", "sample"])["size"]
     return pd.DataFrame(
         {
             "runs": groups.size(),
             "median_percent": groups.median(),
             "worst_percent": groups.max(),
-            "worst": known["name"].loc[groups.idxmax()].to_numpy(),
+            "worst": defined["name"].loc[groups.idxmax()].to_numpy(),
         }
     )
 
@@ -196,7 +196,7 @@ def sizes(errors: pd.DataFrame) -> pd.DataFrame:
 def interval_factor(log_errors: pd.Series, models: int, fitted: int) -> float | None:
     """Return the factor f of a 95 % prediction interval, estimate / f to estimate x f, for a run of a new model.
 
-    The errors are those of models left out, on the log scale, so that they hold both the scatter of runs and
+    The errors are those of models left out, on the log scale, so that they hold both the dispersion of runs and
     what the fit does not know: f = exp(t x root mean square). Runs of one model err alike, so the degrees of
     freedom of Student's t are the models less the coefficients. None where that leaves none, or where an
     error is not defined because an estimate is negative.
@@ -210,8 +210,10 @@ def interval_factor(log_errors: pd.Series, models: int, fitted: int) -> float | 
 def factors(errors: pd.DataFrame) -> dict[str, float | None]:
     """Return the `interval_factor` of each estimator for the runs of `errors`, from the errors left out."""
     left_out = errors[errors["sample"] == LEFT_OUT]
-    found = {}
+    factor_by_estimator = {}
     for name in ESTIMATORS:
         runs = left_out[left_out["estimator"] == name]
-        found[name] = interval_factor(runs["log_error"], runs["model"].nunique(), coefficients(runs, name))
-    return found
+        factor_by_estimator[name] = interval_factor(
+            runs["log_error"], runs["model"].nunique(), coefficients(runs, name)
+        )
+    return factor_by_estimator

@@ -15,7 +15,7 @@ from scipy.stats import t
 
 from helpers.core.errors import UserError, nearest
 from helpers.results.accounting import energies
-from helpers.results.tables import in_paper_mode, select
+from helpers.results.tables import select, select_sequential
 
 TERMS = {
     "duration": "duration_s",
@@ -37,12 +37,12 @@ class Term:
     std_error: float
     p_value: float
     std_error_hc3: float
-    """Robust against unequal scatter (MacKinnon and White 1985)."""
+    """Robust against heteroscedasticity (MacKinnon and White 1985)."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted regression; terms that the points cannot tell apart (one GPU count only) are left out."""
+    """A fitted regression; terms that the points do not identify (one GPU count only) are left out."""
 
     source: str
     machine: str
@@ -77,15 +77,6 @@ class PrintedFit:
     adjusted_r2: float
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Mean energy that a fit expects of such runs, with its 95 % confidence interval."""
-
-    mean_wh: float
-    low_wh: float
-    high_wh: float
-
-
 def points(
     results: pd.DataFrame,
     source: str = "published",
@@ -95,24 +86,24 @@ def points(
 ) -> pd.DataFrame:
     """Return the runs whose duration, GPUs and energy are known; of all datasets where none is named.
 
-    One text at a time, by the companion's protocol (`in_paper_mode`).
+    One text at a time, by the companion's protocol (`select_sequential`).
     Runs on invented texts are left out unless their dataset is named.
 
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
     """
-    rows = in_paper_mode(_of(select(results, source), "machine", machine))
+    rows = select_sequential(_of(select(results, source), "machine", machine))
     real = rows[~rows["synthetic"].astype(bool)]
     rows = real if dataset is None else _of(rows, "dataset", dataset)
     rows = rows.assign(energy_wh=energies(rows, mode))
-    known = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
-    return rows[known].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})
+    complete = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
+    return rows[complete].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})
 
 
 def _of(rows: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
-    known = sorted(set(rows[column]))
-    if value not in known:
-        raise UserError(f"--{column} {value}: no run there ({nearest(value, known)})")
+    values = sorted(set(rows[column]))
+    if value not in values:
+        raise UserError(f"--{column} {value}: no run there ({nearest(value, values)})")
     return rows[rows[column] == value]
 
 
@@ -122,7 +113,7 @@ def formula(rows: pd.DataFrame) -> str:
 
 
 def enough(rows: pd.DataFrame) -> bool:
-    """Say whether the points tell all terms of the formula apart and leave a degree of freedom."""
+    """Say whether the points identify all terms of the formula and leave a degree of freedom."""
     columns = np.column_stack(list(design(rows).values()))
     size = np.abs(columns).max(axis=0, initial=0.0)
     if len(rows) <= columns.shape[1] or (size == 0).any():
@@ -155,8 +146,8 @@ def p_values(rows: pd.DataFrame) -> dict[str, float]:
     variance = float(((energy_wh - columns @ estimates) ** 2).sum()) / df_resid
     errors = np.sqrt(variance * np.diag(np.linalg.inv(columns.T @ columns)))
     with np.errstate(divide="ignore", invalid="ignore"):  # runs that lie on the line have no error
-        found = 2 * t.sf(np.abs(estimates) / errors, df_resid)
-    return dict(zip(terms, map(float, found), strict=True))
+        two_sided = 2 * t.sf(np.abs(estimates) / errors, df_resid)
+    return dict(zip(terms, map(float, two_sided), strict=True))
 
 
 def _scaled(
@@ -187,20 +178,20 @@ def fit(rows: pd.DataFrame) -> Fit:
             "measure more runs, or name another source or accounting"
         )
     model = smf.ols(formula(rows), rows).fit()
-    names = {theirs: ours for ours, theirs in TERMS.items()}
+    names = {formula_name: name for name, formula_name in TERMS.items()}
     covariance = model.cov_params().rename(index=names, columns=names)
     return Fit(
         source=str(rows["source"].iloc[0]),
         machine=str(rows["machine"].iloc[0]),
         terms={
-            ours: Term(
-                estimate=float(model.params[theirs]),
-                std_error=float(model.bse[theirs]),
-                p_value=float(model.pvalues[theirs]),
-                std_error_hc3=float(model.HC3_se[theirs]),
+            name: Term(
+                estimate=float(model.params[formula_name]),
+                std_error=float(model.bse[formula_name]),
+                p_value=float(model.pvalues[formula_name]),
+                std_error_hc3=float(model.HC3_se[formula_name]),
             )
-            for ours, theirs in TERMS.items()
-            if theirs in model.params
+            for name, formula_name in TERMS.items()
+            if formula_name in model.params
         },
         covariance=covariance,
         n=int(model.nobs),
@@ -210,26 +201,6 @@ def fit(rows: pd.DataFrame) -> Fit:
         residual_sd_wh=math.sqrt(model.mse_resid),
         points=rows,
     )
-
-
-def predicted_wh(fitted: Fit, duration_s: float, gpus: int) -> float:
-    """Return the energy that a fit expects of one run."""
-    return float(_regressors(fitted, duration_s, gpus) @ [term.estimate for term in fitted.terms.values()])
-
-
-def predict(fitted: Fit, duration_s: float, gpus: int) -> Prediction:
-    """Return what a fit expects of such runs: the mean, and its 95 % confidence interval."""
-    names = list(fitted.terms)
-    x = _regressors(fitted, duration_s, gpus)
-    mean = predicted_wh(fitted, duration_s, gpus)
-    variance = float(x @ fitted.covariance.loc[names, names].to_numpy() @ x)
-    half = quantile_95(fitted) * math.sqrt(variance)
-    return Prediction(mean, mean - half, mean + half)
-
-
-def _regressors(fitted: Fit, duration_s: float, gpus: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    values = {"duration": duration_s, "gpus": gpus, "duration:gpus": duration_s * gpus, "constant": 1.0}
-    return np.array([values[name] for name in fitted.terms])
 
 
 def quantile_95(fitted: Fit) -> float:

@@ -15,14 +15,14 @@ def hanging_on_one_run(fitted: Fit) -> dict[str, list[str]]:
 
     A term that the other runs do not determine hangs on that run, too.
     """
-    found: dict[str, list[str]] = {}
+    runs_by_term: dict[str, list[str]] = {}
     for name, row in zip(names(fitted.points), fitted.points.index, strict=True):
         rest = fitted.points.drop(index=row)
         again = regression.p_values(rest) if regression.enough(rest) else {}
         for term, value in fitted.terms.items():
             if term not in again or (again[term] < LEVEL) != (value.p_value < LEVEL):
-                found.setdefault(term, []).append(name)
-    return found
+                runs_by_term.setdefault(term, []).append(name)
+    return runs_by_term
 
 
 def highest_nodes_leverage(points: pd.DataFrame) -> tuple[str, float] | None:

@@ -15,7 +15,7 @@ TIE = 1e-9
 def most_accurate_positions(accuracies: Sequence[float]) -> list[int]:
     """Return the positions of all values that are as high as the highest; of none, none."""
     top = max(accuracies, default=0.0)
-    return [place for place, value in enumerate(accuracies) if value > top - TIE]
+    return [position for position, value in enumerate(accuracies) if value > top - TIE]
 
 
 def most_accurate(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -37,11 +37,26 @@ def tied_for_best(rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: where no row has an accuracy.
     """
-    known = rows[rows["accuracy"].notna()]
-    if known.empty:
+    ordered = best_first(rows)
+    if ordered.empty:
         raise ValueError("no run has an accuracy")
-    tied = known.iloc[most_accurate_positions(known["accuracy"].astype(float).to_list())]
-    return tied.loc[_energy_or_limit(tied).sort_values(kind="stable").index]
+    return ordered.iloc[most_accurate_positions(ordered["accuracy"].astype(float).to_list())]
+
+
+def best_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with an accuracy, the most accurate first; of equally accurate ones, the least energy first.
+
+    Arguments as of `most_accurate`.
+    """
+    with_accuracy = rows[rows["accuracy"].notna()]
+    # as whole multiples of TIE, so that equal accuracies are equal keys
+    keys = pd.DataFrame(
+        {
+            "accuracy": -(with_accuracy["accuracy"].astype(float) / TIE).round(),
+            "energy": _energy_or_limit(with_accuracy),
+        }
+    )
+    return with_accuracy.loc[keys.sort_values(["accuracy", "energy"], kind="stable").index]
 
 
 def least_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -50,8 +65,8 @@ def least_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
     Raises:
         ValueError: where none is.
     """
-    known = _with_energy(rows)
-    return known.iloc[int(known["energy_wh"].astype(float).argmin())]
+    with_energy = _with_energy(rows)
+    return with_energy.iloc[int(with_energy["energy_wh"].astype(float).argmin())]
 
 
 def most_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -60,8 +75,8 @@ def most_energy(rows: pd.DataFrame) -> "pd.Series[Any]":
     Raises:
         ValueError: where none is.
     """
-    known = _with_energy(rows)
-    return known.iloc[int(known["energy_wh"].astype(float).argmax())]
+    with_energy = _with_energy(rows)
+    return with_energy.iloc[int(with_energy["energy_wh"].astype(float).argmax())]
 
 
 def shares(energies_wh: Mapping[Hashable, float | None]) -> dict[Hashable, float | None]:
@@ -69,11 +84,11 @@ def shares(energies_wh: Mapping[Hashable, float | None]) -> dict[Hashable, float
 
     The sum is that of the components and not a total from elsewhere, which may be rounded otherwise.
     """
-    known = {
+    present = {
         name: float(value) for name, value in energies_wh.items() if value is not None and pd.notna(value)
     }
-    total = sum(known.values())
-    return {name: known[name] / total if name in known and total > 0 else None for name in energies_wh}
+    total = sum(present.values())
+    return {name: present[name] / total if name in present and total > 0 else None for name in energies_wh}
 
 
 COMPONENTS = ("cpu", "gpu", "ram")
@@ -93,7 +108,7 @@ def _energy_or_limit(rows: pd.DataFrame) -> "pd.Series[float]":
 
 
 def _with_energy(rows: pd.DataFrame) -> pd.DataFrame:
-    known = rows[rows["energy_wh"].notna()]
-    if known.empty:
+    with_energy = rows[rows["energy_wh"].notna()]
+    if with_energy.empty:
         raise ValueError("no run has an energy")
-    return known
+    return with_energy

@@ -12,7 +12,7 @@ from helpers.core.errors import UserError, nearest, short
 from helpers.core.validation import Strict, parse
 from helpers.study.catalogue import Campaign, Study, entry
 
-MOST_RUNS = 10_000
+MAX_RUNS = 10_000
 """More than a campaign can mean: a slip in a grid multiplies fast."""
 _OF_CAMPAIGN = ("campaign", "output")
 
@@ -30,10 +30,10 @@ class About(Strict):
     def _shown_or_not(self) -> Self:
         if self.published_in and self.reconstruction:
             raise ValueError("what is published is no reconstruction: give one of both")
-        known = [file.stem for file in paths.PUBLISHED.glob("*.csv")]
+        published = [file.stem for file in paths.PUBLISHED.glob("*.csv")]
         for name in self.published_in:
-            if name not in known:
-                raise ValueError(f"published_in: unknown file {short(name)} ({nearest(name, known)})")
+            if name not in published:
+                raise ValueError(f"published_in: unknown file {short(name)} ({nearest(name, published)})")
         return self
 
 
@@ -42,7 +42,7 @@ class GridRun:
     """The values of one run, as a campaign gives them: not yet checked."""
 
     values: Mapping[str, Any]
-    where: str
+    location: str
     """File and block, for errors."""
     notebook: Literal["traditional", "llm"]
     published_in: tuple[str, ...]
@@ -50,7 +50,7 @@ class GridRun:
 
 
 def filed_under(name: str, catalogue: Study) -> str:
-    """Return the campaign that records of `name` are filed under: the whole that it is a part of, or itself.
+    """Return the campaign that records of `name` are stored under: the whole that it is a part of, or itself.
 
     Raises:
         UserError: one line for an unknown campaign, and for a part of a part.
@@ -58,14 +58,14 @@ def filed_under(name: str, catalogue: Study) -> str:
     campaign = entry("campaign", catalogue.campaigns, name)
     if campaign.part_of is None:
         return name
-    where = f"{_file(name)}: part_of: "
-    whole = entry("campaign", catalogue.campaigns, campaign.part_of, where)
+    location = f"{_file(name)}: part_of: "
+    whole = entry("campaign", catalogue.campaigns, campaign.part_of, location)
     if whole.part_of is not None:
         if campaign.part_of == name:
             raise UserError(
-                f"{where}found the campaign's own name; expected the campaign whose runs it takes"
+                f"{location}found the campaign's own name; expected the campaign whose runs it takes"
             )
-        raise UserError(f"{where}{campaign.part_of} is a part itself; name {whole.part_of}")
+        raise UserError(f"{location}{campaign.part_of} is a part itself; name {whole.part_of}")
     return campaign.part_of
 
 
@@ -77,40 +77,40 @@ def grid_runs(name: str, catalogue: Study) -> Iterator[GridRun]:
     """
     whole = filed_under(name, catalogue)
     campaign = catalogue.campaigns[whole]
-    left = MOST_RUNS
+    left = MAX_RUNS
     for number, block in enumerate(campaign.grid or []):
-        where = f"{_file(whole)}: grid.{number}"
-        about, notebook = _about(campaign, block, where)
+        location = f"{_file(whole)}: grid.{number}"
+        about, notebook = _about(campaign, block, location)
         values = {key: value for key, value in block.items() if key not in About.model_fields}
         if given := [key for key in _OF_CAMPAIGN if key in values]:
             raise UserError(
-                f"{where}: {given[0]}: 'campaign' and 'output' are set by the campaign itself; remove it"
+                f"{location}: {given[0]}: 'campaign' and 'output' are set by the campaign itself; remove it"
             )
         for key, choices in values.items():
             if isinstance(choices, list) and (again := _again(choices)) is not None:
-                raise UserError(f"{where}: {key}: {short(again)} stands in the list twice; remove one")
+                raise UserError(f"{location}: {key}: {short(again)} stands in the list twice; remove one")
         options = {key: value if isinstance(value, list) else [value] for key, value in values.items()}
         count = math.prod(map(len, options.values()))
         if not count:
             empty = next(key for key, choices in options.items() if not choices)
-            raise UserError(f"{where}: {empty}: a list in it is empty, so it has no run")
+            raise UserError(f"{location}: {empty}: a list in it is empty, so it has no run")
         left -= count
         if left < 0:
             raise UserError(
-                f"{where}: the campaign has more than {MOST_RUNS} runs with this block; divide it"
+                f"{location}: the campaign has more than {MAX_RUNS} runs with this block; divide it"
             )
         for run in _product(options):
-            yield GridRun(run, where, notebook, tuple(about.published_in), about.reconstruction)
+            yield GridRun(run, location, notebook, tuple(about.published_in), about.reconstruction)
 
 
 def _about(
-    campaign: Campaign, block: Mapping[str, Any], where: str
+    campaign: Campaign, block: Mapping[str, Any], location: str
 ) -> tuple[About, Literal["traditional", "llm"]]:
-    about = parse(About, {key: value for key, value in block.items() if key in About.model_fields}, where)
+    about = parse(About, {key: value for key, value in block.items() if key in About.model_fields}, location)
     notebook = about.notebook or campaign.notebook
     if notebook is None:
         raise UserError(
-            f"{where}: notebook: found in neither the block nor the campaign; expected traditional or llm"
+            f"{location}: notebook: found in neither the block nor the campaign; expected traditional or llm"
         )
     return about, notebook
 
@@ -120,9 +120,9 @@ def _again(choices: list[Any]) -> Any:
     seen = set()
     for choice in choices:
         if isinstance(choice, str | int | float):
-            if (known := (type(choice), choice)) in seen:
+            if (key := (type(choice), choice)) in seen:
                 return choice
-            seen.add(known)
+            seen.add(key)
     return None
 
 

@@ -46,8 +46,8 @@ def load_grids(file: Path = GRIDS) -> dict[str, Grid]:
     Raises:
         UserError: one line with file and key of the first fault.
     """
-    where = paths.relative(file)
-    return parse(_Grids, load_yaml(file, where), where).grids
+    file_name = paths.relative(file)
+    return parse(_Grids, load_yaml(file, file_name), file_name).grids
 
 
 @cache

@@ -67,12 +67,12 @@ def load_dataset(name: str, folder: str | Path | None = None) -> Dataset:
         UserError: one line where the name is unknown, or the data is missing or not what it should be.
     """
     item = entry("dataset", study().datasets, name)
-    place = _folder(folder)
-    own = place is not None and item.csv is not None and (place / item.csv.file).is_file()
-    if place and not own and (place / f"{name}.csv.gz").is_file():
-        frame, origin = _read_csv(place / f"{name}.csv.gz", "text", "label"), "folder"
+    directory = _folder(folder)
+    own = directory is not None and item.csv is not None and (directory / item.csv.file).is_file()
+    if directory and not own and (directory / f"{name}.csv.gz").is_file():
+        frame, origin = _read_csv(directory / f"{name}.csv.gz", "text", "label"), "folder"
     elif item.csv is not None:
-        frame, origin = _from_csv(name, item, item.csv, place)
+        frame, origin = _from_csv(name, item, item.csv, directory)
     elif item.hub is not None:
         frame, origin = _from_hub(name, item.hub), f"hub:{item.hub.repository}@{item.hub.revision}"
     return _dataset(name, item, frame, origin)
@@ -124,13 +124,13 @@ def _folder(folder: str | Path | None) -> Path | None:
     return path
 
 
-def _from_csv(name: str, item: DatasetEntry, csv: Csv, place: Path | None) -> tuple[pd.DataFrame, str]:
+def _from_csv(name: str, item: DatasetEntry, csv: Csv, directory: Path | None) -> tuple[pd.DataFrame, str]:
     shipped = csv.file == paths.SAMPLE.name
-    file = paths.SAMPLE if shipped else place / csv.file if place else None
+    file = paths.SAMPLE if shipped else directory / csv.file if directory else None
     if file is None or not file.is_file():
-        found = f"{file} not found" if file else f"{FOLDER_VARIABLE} and data_dir name no folder"
+        missing = f"{file} not found" if file else f"{FOLDER_VARIABLE} and data_dir name no folder"
         raise UserError(
-            f"{name}: {found}; put {csv.file} (columns {csv.text_column}, {csv.label_column}) in a folder and set one of "
+            f"{name}: {missing}; put {csv.file} (columns {csv.text_column}, {csv.label_column}) in a folder and set one of "
             f"{FOLDER_VARIABLE} and data_dir to it"
             f"{' (book/get_the_data.md says where it comes from)' if item.in_paper else ''}"
         )
@@ -142,7 +142,7 @@ def _from_csv(name: str, item: DatasetEntry, csv: Csv, place: Path | None) -> tu
 def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415  (slow to import, and only here)
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told in one line below
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are reported in one line below
     try:
         files = [
             hf_hub_download(hub.repository, part, repo_type="dataset", revision=hub.revision)

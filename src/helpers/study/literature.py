@@ -74,5 +74,5 @@ def load_other_studies(file: Path = OTHER_STUDIES) -> OtherStudies:
     Raises:
         UserError: one line with file, key and fault of the first one found.
     """
-    where = paths.relative(file)
-    return parse(OtherStudies, load_yaml(file, where), where)
+    file_name = paths.relative(file)
+    return parse(OtherStudies, load_yaml(file, file_name), file_name)

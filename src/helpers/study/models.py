@@ -53,7 +53,7 @@ class LanguageModel(Strict):
     """The paper's model whose name means this checkpoint, but whose link leads to another."""
     note: str | None = None
     parameters_b: float = Field(gt=0)
-    """Parameters in billions, as its page on the hub tells; at 2 bytes each they are the least memory in GB."""
+    """Parameters in billions, as its page on the hub states; at 2 bytes each they are the least memory in GB."""
     active_parameters_b: float | None = Field(default=None, gt=0)
     """Of a mixture of experts: the parameters that work on one token, in billions; None: all of them."""
     layers: int = Field(gt=0)

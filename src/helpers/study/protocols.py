@@ -3,7 +3,7 @@
 The paper (section 3.2, Appendix A) prints the prompt and names DSPy, but neither its version nor its settings. The
 prompt dates it: up to 2.6.25 DSPy wrote it without the colon after `(str)` that 2.6.26 (June 2025) writes. In the
 releases 2.5.43 (December 2024) to 2.6.23 (May 2025) `dspy.LM` had temperature 0.0, max_tokens 1000 (4000 from 2.6.24
-on) and a cache that was on; an answer that `dspy.ChatAdapter` could not parse was asked for again as JSON, under a
+on) and a cache that was on; an answer that `dspy.ChatAdapter` could not parse was requested again as JSON, under a
 schema where the client took the server for one of OpenAI's kind.
 
 Not taken over from then, for the installed DSPy asks and reads:

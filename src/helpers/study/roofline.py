@@ -74,8 +74,8 @@ def load_gpus(file: Path = GPUS) -> dict[str, GpuLimits]:
     Raises:
         UserError: one line with file and key of the first fault.
     """
-    where = paths.relative(file)
-    return parse(_Gpus, load_yaml(file, where), where).gpus
+    file_name = paths.relative(file)
+    return parse(_Gpus, load_yaml(file, file_name), file_name).gpus
 
 
 @cache

@@ -53,7 +53,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Family:
-    """Topics that are hard to tell apart, and the sentences they share."""
+    """Topics that are hard to separate, and the sentences they share."""
 
     topics: list[str]
     shared: list[str]
@@ -158,9 +158,9 @@ def statement(key: str, label: str, phrases: Phrases) -> str:
     }
     plans = [plan for plan, weight in phrases.plans.items() for _ in range(weight)]
     chosen: list[str] = []
-    for place, part in enumerate(pick(f"{key}/plan", plans).split()):
+    for position, part in enumerate(pick(f"{key}/plan", plans).split()):
         unused = [sentence for sentence in pools[part] if sentence not in chosen]
-        chosen.append(pick(f"{key}/{place}", unused))
+        chosen.append(pick(f"{key}/{position}", unused))
     return " ".join(expand(f"{key}/{sentence}", sentence, slots) for sentence in chosen)
 
 
@@ -168,8 +168,8 @@ def generate(phrases: Phrases) -> list[tuple[str, str]]:
     """Compose the corpus: distinct statements with their topics, in shuffled order."""
     rows: dict[str, str] = {}
     for label in TOPICS:
-        attempt, wanted = 0, len(rows) + phrases.topics[label].size
-        while len(rows) < wanted:
+        attempt, target_rows = 0, len(rows) + phrases.topics[label].size
+        while len(rows) < target_rows:
             rows.setdefault(statement(f"{label}/{attempt}", label, phrases), label)
             attempt += 1
     return sorted(rows.items(), key=lambda row: digest(row[0]))

@@ -336,7 +336,7 @@ def invented_tables(folder: Path, *chosen: Invented) -> results.Tables:
 def test_figures_fits_and_claims_take_the_companions_protocol_alone(tables: results.Tables) -> None:
     ours = tables.results[tables.results["source"] == "invented"]
     assert list(ours["protocol"]) == ["companion", "dspy-2025"]
-    kept = results.in_paper_mode(tables.results)
+    kept = results.select_sequential(tables.results)
     assert list(kept.loc[kept["source"] == "invented", "protocol"]) == ["companion"]
     assert (kept["source"] == "published").sum() == (tables.results["source"] == "published").sum()
     drawn = figure_1(tables).data

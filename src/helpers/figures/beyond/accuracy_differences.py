@@ -92,10 +92,7 @@ def _published(results: pd.DataFrame) -> pd.DataFrame:
     found = []
     for dataset in study().datasets:
         rows = gaps.published_accuracies(results, dataset)
-        found += [
-            gaps.gap_between(rows.iloc[0], rows.iloc[i], study().datasets[dataset].pool)
-            for i in range(1, len(rows))
-        ]
+        found += [gaps.gap_between(rows.iloc[0], rows.iloc[i]) for i in range(1, len(rows))]
     return pd.DataFrame([asdict(gap) for gap in found], columns=list(gaps.Gap.__annotations__))
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from helpers.figures.plots import tables as parts
 from helpers.statistics.accuracy_gaps import CLEAR, verdict
-from helpers.statistics.accuracy_noise import Z, effective_texts, expected_overlap, standard_error
-from helpers.statistics.overlap import overlap_of_run
+from helpers.statistics.accuracy_noise import Z, standard_error
+from helpers.statistics.overlap import effective_texts_of_run
 from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
 
 _ALIKE = 0.005
@@ -59,8 +59,9 @@ def _most_frequent(dataset: str) -> str:
 
 
 def _effective_texts(row: "pd.Series[Any]") -> float:
-    overlap = overlap_of_run(str(row["origin"]), str(row["dataset"]))
-    return effective_texts(int(row["texts"]), int(row["splits"]), overlap)
+    return effective_texts_of_run(
+        str(row["dataset"]), int(row["texts"]), int(row["splits"]), str(row["origin"])
+    )
 
 
 def differs_by_noise(row: "pd.Series[Any]") -> bool | None:
@@ -70,9 +71,8 @@ def differs_by_noise(row: "pd.Series[Any]") -> bool | None:
     """
     if pd.isna(row["published_accuracy"]) or pd.isna(row["accuracy"]):
         return None
-    texts = int(row["texts_published"])
-    overlap = expected_overlap(texts, study().datasets[str(row["dataset"])].pool)
-    theirs = effective_texts(texts, int(row["splits_published"]), overlap)
+    texts, splits = int(row["texts_published"]), int(row["splits_published"])
+    theirs = effective_texts_of_run(str(row["dataset"]), texts, splits)
     error = math.hypot(
         standard_error(row["accuracy"], _effective_texts(row)),
         standard_error(row["published_accuracy"], theirs),

@@ -40,7 +40,7 @@ def named(results: pd.DataFrame) -> str:
         }
         better = next(iter(rows_of), BEST) if named_better == BEST else named_better
         if {better, worse} <= set(rows_of):
-            gap = gaps.gap_between(rows_of[better], rows_of[worse], study().datasets[dataset].pool)
+            gap = gaps.gap_between(rows_of[better], rows_of[worse])
             rows.append(
                 {
                     "Dataset": study().datasets[dataset].title,

@@ -12,7 +12,7 @@ from helpers.core import units
 from helpers.figures.display import Figure, html_table
 from helpers.figures.paper.table_b2 import node_power, pairs
 from helpers.results.accounting import TITLES as ACCOUNTING
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import proxy, regression
 from helpers.statistics.estimation import Choice, Estimation, estimation
 from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
@@ -25,7 +25,7 @@ _FEW_MODELS = 2
 
 def calculator(tables: Tables) -> Figure:
     """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
-    results = in_paper_mode(tables.results)
+    results = select_sequential(tables.results)
     fits = list(_fits(results, tables.printed))
     models = _models(results)
     content = {

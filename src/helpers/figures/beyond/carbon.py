@@ -11,7 +11,7 @@ from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.study.carbon_intensity import GRIDS, Grid, co2e_g, grids
 from helpers.study.catalogue import model_title, study
 
@@ -26,7 +26,7 @@ def carbon(tables: Tables) -> Figure:
     FKTG as published (Table B1, energies below 1 Wh from Figure 1), and every measured run. Operation only:
     no cooling, no production of the hardware, no training.
     """
-    data = _rows(in_paper_mode(tables.results))
+    data = _rows(select_sequential(tables.results))
     known = grids()
     published = data[data["source"] == "published"]
     measured = data[data["source"] != "published"]

@@ -10,7 +10,7 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.beyond.duration_proxy_tables import Case, estimators, negative, robustness
 from helpers.figures.display import Figure, Panel
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import diagnostics, proxy, regression
 from helpers.statistics.proxy import (
     APPROXIMATION,
@@ -37,7 +37,7 @@ def duration_proxy(tables: Tables) -> Figure:
     """
     points = regression.points(tables.results, "published", "capella", "fktg")
     published = _case("published", "Capella, published", points, EQUATION_2)
-    measured, few = _measured(in_paper_mode(tables.results))
+    measured, few = _measured(select_sequential(tables.results))
     cases = [published, *measured]
     return Figure(
         name="duration_proxy",

@@ -12,7 +12,7 @@ from helpers.figures.beyond import power_claims, power_tables
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import in_the_studys_order
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
 from helpers.statistics.power import Constants, RankChange
 from helpers.study.catalogue import model_title, study
@@ -39,7 +39,7 @@ def power_decomposition(tables: Tables) -> Figure:
     runs = power.under_rules(tables.results, found, study().machines["capella"].ram_gb)
     minimal = runs.sort_values("gpus", kind="stable").drop_duplicates("model").set_index("model")
     change = power.rank_change(minimal["total"], minimal["gpu_inferred"])
-    measured = power.measured_under_rules(in_paper_mode(tables.results))
+    measured = power.measured_under_rules(select_sequential(tables.results))
     data = _data(read, per_gpu, runs, measured)
     return Figure(
         name="power_decomposition",
@@ -58,7 +58,7 @@ def power_decomposition(tables: Tables) -> Figure:
             _gpu_panel(per_gpu),
             *(
                 _measured_panel(rows)
-                for _, rows in in_paper_mode(tables.results).groupby("source")
+                for _, rows in select_sequential(tables.results).groupby("source")
                 if _is_measured(rows)
             ),
         ],

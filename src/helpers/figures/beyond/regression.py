@@ -9,7 +9,7 @@ from helpers.core import units
 from helpers.core.errors import UserError
 from helpers.figures.display import Figure, html_table
 from helpers.results.accounting import TITLES as ACCOUNTING
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import regression, robustness
 from helpers.statistics.diagnostics import estimates, negative_below_s
 from helpers.statistics.regression import TITLES, Fit, PrintedFit
@@ -47,7 +47,7 @@ def table_3(tables: Tables) -> Figure:
         data=_tidy(fits, printed, "machine"),
         function="helpers.figures.beyond.regression.table_3",
         body=_side_by_side(fits, printed, titles, "FKTG, per machine")
-        + _measured(in_paper_mode(tables.results)),
+        + _measured(select_sequential(tables.results)),
         inputs=["table_3_regression_fktg", "inferred_b3_gpu_counts", *_origins(fits.values())],
     )
 
@@ -74,7 +74,7 @@ def table_b6(tables: Tables) -> Figure:
         body=_side_by_side(
             {}, printed, {name: study().datasets[name].title for name in datasets}, "Capella, per dataset"
         )
-        + _measured(in_paper_mode(tables.results), datasets),
+        + _measured(select_sequential(tables.results), datasets),
         inputs=["table_b6_regression"],
     )
 

@@ -11,7 +11,7 @@ from helpers.figures import style
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import bars
 from helpers.records.storage import Method
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power, selection
 from helpers.study.catalogue import TraditionalModel, model_title, study
 
@@ -65,7 +65,7 @@ def components(tables: Tables) -> pd.DataFrame:
     `energy_uncertainty_wh` (reading), `method`, `share` of the sum of the components, `power_w`,
     `total_wh` (of the run, from wherever it is known best) and `origin`.
     """
-    results = in_paper_mode(tables.results)
+    results = select_sequential(tables.results)
     printed = tables.printed["figure_2"][_RUN].drop_duplicates()
     keys = pd.MultiIndex.from_frame(results[_RUN])
     shown = (results["source"] == "published") & keys.isin(pd.MultiIndex.from_frame(printed))

@@ -10,8 +10,8 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.hover import hover_text
-from helpers.results.tables import Tables, in_paper_mode
-from helpers.statistics import regression
+from helpers.results.tables import Tables, select_sequential
+from helpers.statistics import prediction, regression
 from helpers.statistics.proxy import LONG_S
 from helpers.statistics.regression import Fit
 
@@ -31,7 +31,7 @@ def figure_6(tables: Tables) -> Figure:
     """
     published = regression.points(tables.results, "published", "capella", "fktg")
     published = published[published["nodes"] == 1]
-    measured = _measured(in_paper_mode(tables.results))
+    measured = _measured(select_sequential(tables.results))
     fits = {
         int(rows["gpus"].iloc[0]): regression.fit(rows)
         for _, rows in published.groupby("gpus")
@@ -63,7 +63,7 @@ def _median_error(points: pd.DataFrame, fits: dict[int, Fit]) -> float:
     """Return the median error, in percent, of the line of each run's number of GPUs."""
     rows = points[points["gpus"].isin(list(fits))]
     expected = [
-        regression.predicted_wh(fits[gpus], seconds, gpus)
+        prediction.predicted_wh(fits[gpus], seconds, gpus)
         for gpus, seconds in rows[["gpus", "duration_s"]].itertuples(index=False)
     ]
     return float(100 * (expected / rows["energy_wh"] - 1).abs().median())
@@ -129,7 +129,7 @@ def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: dict[int, F
 
 
 def _add_line(figure: go.Figure, fitted: Fit, gpus: int, durations: Any, band: bool = True) -> None:
-    expected = [regression.predict(fitted, float(seconds), gpus) for seconds in durations]
+    expected = [prediction.predict(fitted, float(seconds), gpus) for seconds in durations]
     if band:
         figure.add_trace(
             go.Scatter(

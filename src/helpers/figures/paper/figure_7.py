@@ -8,7 +8,7 @@ from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.figures.plots.comparable import comparable
 from helpers.figures.plots.tables import times
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import selection
 from helpers.study.catalogue import model_title, study
 
@@ -64,7 +64,7 @@ def _rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the published rows of the models that the rule picks, and all measured rows of the same models."""
     kept = []
     for dataset in DATASETS:
-        rows = in_paper_mode(results[(results["dataset"] == dataset) & results["accuracy"].notna()])
+        rows = select_sequential(results[(results["dataset"] == dataset) & results["accuracy"].notna()])
         models = best_models(rows[rows["source"] == "published"])
         kept.append(rows[rows["model"].isin(models)])
     return pd.concat(kept)

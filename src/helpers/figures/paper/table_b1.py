@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.figures.display import Figure, html_table
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.study.catalogue import model_title, study
 
 
@@ -14,7 +14,7 @@ def table_b1(tables: Tables) -> Figure:
     Average power is 3600 x energy / duration, in W; where the table prints `<0.01` Wh, the energy comes
     from Figure 1. A recomputed power is given as the interval that the rounding of both allows.
     """
-    results = in_paper_mode(tables.results)
+    results = select_sequential(tables.results)
     printed = _printed(tables.observations)
     energies = results[(results["source"] == "published") & results["origin"].str.contains("table_b1")]
     data = printed.merge(_power(energies), on="model")

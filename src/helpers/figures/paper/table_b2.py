@@ -5,7 +5,7 @@ import pandas as pd
 from helpers.core import units
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
-from helpers.results.tables import Tables, in_paper_mode
+from helpers.results.tables import Tables, select_sequential
 from helpers.study.catalogue import model_title, study
 
 _RUN = ["source", "machine", "dataset", "model", "checkpoint", "gpus"]
@@ -23,7 +23,7 @@ def table_b2(tables: Tables) -> Figure:
 
     A pair is a run on one node and a run on two with the same model, dataset, machine and total of GPUs.
     """
-    found = pairs(in_paper_mode(tables.results))
+    found = pairs(select_sequential(tables.results))
     published = found[(found["source"] == "published") & (found["dataset"] == "fktg")]
     published = _with_printed(published, tables.printed["table_b2"])
     ours = found[found["source"] != "published"]

@@ -16,7 +16,7 @@ from helpers.figures import style
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
 from helpers.results.accounting import energies
-from helpers.results.tables import in_paper_mode
+from helpers.results.tables import select_sequential
 from helpers.study.catalogue import model_title, study
 
 KEY = ["source", "machine", "dataset", "model"]
@@ -170,8 +170,8 @@ def bar(
 
 
 def language_models(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of LLMs that are compared (`in_paper_mode`), with known GPUs."""
-    rows = in_paper_mode(results)
+    """Return the rows of LLMs that are compared (`select_sequential`), with known GPUs."""
+    rows = select_sequential(results)
     return rows[(rows["family"] != "Traditional") & rows["gpus"].notna()]
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from helpers.figures import style
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
-from helpers.results.tables import in_paper_mode
+from helpers.results.tables import select_sequential
 from helpers.statistics import selection
 from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
 
@@ -101,7 +101,7 @@ def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 def side_by_side(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that may stand in one plot: the measured, and the published of Tables B1, B4 and B5, one node."""
-    rows = in_paper_mode(results)
+    rows = select_sequential(results)
     published = rows["source"] == "published"
     printed_in = rows["origin"].str.contains("table_b1|table_b4|table_b5")
     return rows[rows["accuracy"].notna() & (~published | (printed_in & (rows["nodes"] == 1)))]

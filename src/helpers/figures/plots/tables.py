@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.core import units
 from helpers.figures.display import html_table
 from helpers.figures.plots.scatter import in_the_studys_order
-from helpers.results.tables import in_paper_mode
+from helpers.results.tables import select_sequential
 from helpers.study.catalogue import model_title
 
 MEASURED = {
@@ -29,7 +29,7 @@ def measured(
     results: pd.DataFrame, datasets: Collection[str], models: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Return the measured rows of these datasets, and of these models where some are named, that are compared."""
-    rows = in_paper_mode(results)
+    rows = select_sequential(results)
     rows = rows[(rows["source"] != "published") & rows["dataset"].isin(datasets)]
     if models is not None:
         rows = rows[rows["model"].isin(models)]
