@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
-from importlib import metadata
 from pathlib import Path
 
 from helpers.campaigns.plan.downloads import checkpoint_from_hub
@@ -16,6 +15,7 @@ from helpers.models import hub
 from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local
 from helpers.models.llm.engine import PYTHON_VARIABLE, engine_entry, engine_python, engine_url
 from helpers.models.llm.engine_checks import BFLOAT16, CUDA_13, GPU_SHARE, memory_requirement
+from helpers.records.environment import package_version
 from helpers.study.catalogue import LanguageModel, study
 from helpers.study.datasets import FOLDER_VARIABLE, load_dataset, splits
 
@@ -154,11 +154,7 @@ def _of_packages(plan: Plan) -> str | None:
 
 @cache
 def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    return package_version(package) is not None
 
 
 def _of_data(plan: Plan) -> str | None:
