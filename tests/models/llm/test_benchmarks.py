@@ -252,7 +252,7 @@ def test_the_bench_measures_each_model_with_each_concurrency_through_the_measure
     assert [(item.model, item.concurrency) for item in bench.runs] == [
         (model, count) for model in scripts.gpu_llm.MODELS for count in (1, 64)
     ]
-    assert {plan.asking.ignore_eos for plan in plans} == {True}
+    assert {plan.generation.ignore_eos for plan in plans} == {True}
     assert {plan.parameters.max_tokens for plan in plans} == {22}
     assert {plan.served.weights for plan in plans} == {"dummy"}
     assert {plan.parameters.splits for plan in plans} == {1}
