@@ -22,7 +22,8 @@ from helpers.models.llm import client as client_module
 from helpers.models.llm.answer_parser import REQUEST_FAILURES
 from helpers.models.llm.connections import Connections
 from helpers.models.llm.endpoint import Endpoint
-from helpers.models.llm.inference import Asking, open_asker
+from helpers.models.llm.generation import GenerationConfig
+from helpers.models.llm.inference import open_inference_client
 from helpers.models.llm.prompts import instruction, messages
 from helpers.statistics.bootstrap import resamples
 from helpers.study.catalogue import study
@@ -107,17 +108,17 @@ def compare(
 ) -> Pairs:
     """Ask an endpoint for every text by both clients, `pairs` times in turn, after a pass that is not counted."""
     dataset = study().datasets["fktg-sample"]
-    told = instruction(dataset)
-    asking = Asking(concurrency=concurrency, timeout_s=TIMEOUT_S, max_tokens=max_tokens)
+    task = instruction(dataset)
+    config = GenerationConfig(concurrency=concurrency, timeout_s=TIMEOUT_S, max_tokens=max_tokens)
     with (
         patch.object(client_module, "Connections", TRANSPORTS[transport]),
-        open_asker(endpoint, told, dataset.labels, asking) as asker,
+        open_inference_client(endpoint, task, dataset.labels, config) as client,
         bare_client(endpoint, concurrency) as post,
     ):
         payloads = [
             {
                 "model": endpoint.model,
-                "messages": messages(told, text),
+                "messages": messages(task, text),
                 "temperature": 0.0,
                 "max_tokens": max_tokens,
             }
@@ -125,7 +126,7 @@ def compare(
         ]
 
         def ours() -> int:
-            return sum(reply.kind not in REQUEST_FAILURES for reply in asker.ask(texts))
+            return sum(reply.kind not in REQUEST_FAILURES for reply in client.ask(texts))
 
         def bare() -> int:
             return post(payloads)

@@ -292,7 +292,7 @@ def test_what_is_gated_or_not_public_is_one_line_each_and_the_rest_is_fetched(fe
     assert cache.complete(THE_NEWS)
     assert cache.complete(THE_TINY)
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
-    assert any("gated, and the token at hand has no access" in line for line in fetch("mixed")[1])
+    assert any("gated, and the current token has no access" in line for line in fetch("mixed")[1])
     (home / "fktg.csv").touch()
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setenv("COMPANION_DATASETS", str(home))

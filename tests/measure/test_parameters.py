@@ -81,9 +81,13 @@ def test_the_defaults_of_a_language_model_can_be_planned_and_are_the_companions_
     planned = plan({}, "parameters", "llm")
     assert planned.parameters == LlmParameters()
     assert planned.folder == paths.RUNS / "local" / planned.run_id
-    asking, served = planned.asking, planned.served
-    assert (asking.concurrency, asking.output_mode, asking.temperature) == (1, "free", 0.0)
-    assert (asking.json_fallback, asking.ignore_eos, asking.protocol) == (False, False, "companion")
+    generation, served = planned.generation, planned.served
+    assert (generation.concurrency, generation.output_mode, generation.temperature) == (1, "free", 0.0)
+    assert (generation.json_fallback, generation.ignore_eos, generation.protocol) == (
+        False,
+        False,
+        "companion",
+    )
     assert (served.prefix_caching, served.weights, served.quantisation) == (False, "checkpoint", "")
 
 
@@ -393,13 +397,13 @@ def test_what_cannot_change_the_answers_does_not_change_the_name(values):
 
 
 def test_a_model_that_thinks_gets_tokens_for_it_and_another_none():
-    assert llm(model="ds-llama-8b", thinking_tokens=77).asking.thinking_tokens == 77
-    assert llm(model="llama-3.1-8b", thinking_tokens=77).asking.thinking_tokens == 0
+    assert llm(model="ds-llama-8b", thinking_tokens=77).generation.thinking_tokens == 77
+    assert llm(model="llama-3.1-8b", thinking_tokens=77).generation.thinking_tokens == 0
 
 
 def test_dummy_weights_generate_all_tokens():
     planned = llm(weights="dummy")
-    assert planned.asking.ignore_eos
+    assert planned.generation.ignore_eos
     assert planned.served.weights == "dummy"
 
 

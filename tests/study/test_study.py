@@ -184,7 +184,7 @@ def test_the_campaign_of_a_machine_is_every_run_that_the_paper_shows_for_it(plan
 @pytest.mark.parametrize("machine", ["capella", "paula", "clara"])
 def test_the_papers_runs_are_asked_by_the_companions_protocol(plans, machine):
     for plan in plans(f"paper-{machine}", machine):
-        asked, served = plan.asking, plan.served
+        asked, served = plan.generation, plan.served
         assert (asked.protocol, asked.concurrency, asked.output_mode, asked.temperature) == (
             "companion",
             1,
@@ -206,7 +206,7 @@ def test_the_longest_answers_fit_into_the_context(plans):
     for machine in ("capella", "paula", "clara"):
         for plan in plans(f"paper-{machine}", machine):
             assert plan.served.max_model_len is not None
-            answer = plan.asking.max_tokens + plan.asking.thinking_tokens
+            answer = plan.generation.max_tokens + plan.generation.thinking_tokens
             assert answer + 2000 <= plan.served.max_model_len <= plan.model.context_length
 
 
@@ -216,13 +216,13 @@ def test_the_laptop_needs_no_gpu_and_the_sweep_goes_from_one_to_all_texts(plans)
     assert {plan.parameters.model for plan in laptop} == set(LAPTOP)
     sweep = plans("concurrency", "capella")
     assert {plan.gpus for plan in sweep} == {1}
-    asked = {plan.asking.concurrency for plan in sweep}
+    asked = {plan.generation.concurrency for plan in sweep}
     assert (min(asked), max(asked)) == (1, study().datasets["news"].split.test)
 
 
 def test_a_campaign_compares_the_protocols_on_the_same_runs(plans):
     runs = [
-        (plan.parameters.model, plan.asking.protocol, plan.asking.dspy_cache)
+        (plan.parameters.model, plan.generation.protocol, plan.generation.dspy_cache)
         for plan in plans("protocols", "capella")
     ]
     ways = [("companion", False), ("dspy-2025", False), ("dspy-2025", True)]

@@ -15,6 +15,7 @@ from helpers import figures
 from helpers.book import warm_engine
 from helpers.core import paths
 from helpers.core.errors import UserError
+from helpers.core.files import atomic_write
 from helpers.figures import display
 from helpers.measure.notebook import execute_notebook
 from helpers.results.tables import load_tables
@@ -75,11 +76,8 @@ def _execute(source: Path, target: Path) -> None:
     gc.disable()  # the process ends with the notebook
     os.environ[display.BOOK_VARIABLE] = "1"
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_suffix(f".{os.getpid()}.partial.ipynb")
     try:
-        execute_notebook(source, scratch, {}, warm_engine.NAME)
-        scratch.replace(target)
+        with atomic_write(target) as scratch:
+            execute_notebook(source, scratch, {}, warm_engine.NAME)
     except UserError as error:
         sys.exit(f"error: {error}")
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import plotly
 
 from helpers.core import paths
+from helpers.core.files import atomic_write
 from helpers.figures.display import SMALL_PX, WIDE_PX
 from helpers.figures.executed import ExecutedFigure, ExecutedPanel
 
@@ -87,10 +88,9 @@ async def _draw_in_tab(browser: Any, page: Path, waiting: list[tuple[Path, Execu
         size = _size_px(panel)
         figure = {"data": panel.figure["data"], "layout": panel.figure["layout"]}
         svg = await _evaluate(tab, f"{_DRAW}({json.dumps(figure)}, {json.dumps(size)})")
-        scratch = file.with_suffix(".partial")
-        # Plotly sets some attributes in an order that depends on when it gets to them.
-        scratch.write_text(ElementTree.canonicalize(svg), encoding="utf-8")
-        scratch.replace(file)
+        with atomic_write(file) as scratch:
+            # Plotly sets some attributes in an order that depends on when it gets to them.
+            scratch.write_text(ElementTree.canonicalize(svg), encoding="utf-8")
 
 
 _DRAW = """((figure, size) => {

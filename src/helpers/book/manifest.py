@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from helpers.core.validation import Strict, parse_json
 from helpers.figures.executed import ExecutedFigure, read_executed_figure
 from helpers.figures.run_addresses import page_of
 from helpers.records import checksums
-from helpers.records.environment import git_commit, git_dirty, sha256_of
+from helpers.records.environment import git_commit, git_dirty, sha256_of, utc_now
 from helpers.records.storage import read_record
 from helpers.results.tables import load_tables
 
@@ -114,7 +113,7 @@ def read(html: Path) -> Manifest:
 def describe(html: Path, pages: Mapping[str, built_files.Page]) -> Manifest:
     """Describe a built book from its files and its sources, as they are now."""
     content: dict[str, Any] = {
-        "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "made": utc_now(),
         "commit": git_commit(),
         "dirty": git_dirty(),
         "lock_sha256": sha256_of(paths.LOCK_FILE),

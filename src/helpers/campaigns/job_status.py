@@ -1,9 +1,7 @@
 """Tries to measure a run of a campaign: noted beside the place of its record until one succeeds."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +9,9 @@ from pydantic import Field, model_validator
 
 from helpers.core import paths
 from helpers.core.errors import PassingError, Terminated, UserError
+from helpers.core.files import atomic_write
 from helpers.core.validation import Strict, parse_json
+from helpers.records.environment import utc_now
 from helpers.records.storage import RECORD
 from helpers.study.catalogue import NAME
 
@@ -69,7 +69,7 @@ def attempting(folder: Path, number: int) -> Iterator[None]:
     A process that is killed, or told to end, leaves a note that it has begun: whoever waits for it finds neither end nor
     record.
     """
-    begun = Attempt(run_id=folder.name, number=number, began=now(), ended=None, passes=None, reason=None)
+    begun = Attempt(run_id=folder.name, number=number, began=utc_now(), ended=None, passes=None, reason=None)
     note(folder, begun)
     try:
         yield
@@ -94,12 +94,8 @@ def note(folder: Path, attempt: Attempt) -> None:
     """Write the note of a run, whole or not at all."""
     file = attempt_file(folder)
     file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with atomic_write(file) as scratch:
         scratch.write_text(attempt.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        scratch.replace(file)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
@@ -108,21 +104,21 @@ def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
         known = read_attempt(folder)
     except UserError:  # the process may have been killed while it wrote
         known = None
-    began = now() if known is None else known.began
+    began = utc_now() if known is None else known.began
     given_up = Attempt(
-        run_id=folder.name, number=number, began=began, ended=now(), passes=passes, reason=_one_line(reason)
+        run_id=folder.name,
+        number=number,
+        began=began,
+        ended=utc_now(),
+        passes=passes,
+        reason=_one_line(reason),
     )
     note(folder, given_up)
     return given_up
 
 
-def now() -> str:
-    """Return the time, UTC, as records write it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _failed(folder: Path, begun: Attempt, reason: str, passes: bool) -> None:
-    ended = begun.model_copy(update={"ended": now(), "passes": passes, "reason": _one_line(reason)})
+    ended = begun.model_copy(update={"ended": utc_now(), "passes": passes, "reason": _one_line(reason)})
     with suppress(OSError):  # the disk may be full; the reason is told on the terminal, too
         note(folder, ended)
 

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from helpers.core.files import read_text
 from helpers.core.lock import MACHINE_LOCK
-from helpers.measure.system_checks import Finding, State, installed, surroundings, text
+from helpers.measure.system_checks import Finding, State, surroundings
 from helpers.metering.codecarbon import Tracked, open_tracker
 from helpers.metering.counters import Absent, Counter
 from helpers.metering.edge_interpolation import Line, lines_before
@@ -24,6 +25,7 @@ from helpers.metering.ram import RAM_W_PER_GB
 from helpers.metering.rapl import POWERCAP
 from helpers.metering.sampling import CPU_LOAD, ReadingError, Sensors, gpu_column, open_sensors
 from helpers.metering.timeline import throttled
+from helpers.records.environment import package_version
 from helpers.records.hardware import GIB, ram_limits_bytes, slurm_memory_bytes
 
 __all__ = ["Finding", "State", "diagnose", "paper_grade", "run_doctor"]
@@ -42,7 +44,7 @@ def diagnose(
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
     codecarbon: Callable[[Sequence[GpuDevice]], Tracked] | None = None,
-    version: Callable[[str], str | None] = installed,
+    version: Callable[[str], str | None] = package_version,
 ) -> list[Finding]:
     """Find out what this machine can measure; takes some seconds.
 
@@ -205,7 +207,7 @@ def _memory(root: Path, tracked: Tracked | str) -> Finding:
 
 
 def _total_bytes(root: Path) -> int | None:
-    for line in text(root / "proc/meminfo").splitlines():
+    for line in read_text(root / "proc/meminfo").splitlines():
         name, _, value = line.partition(":")
         if name == "MemTotal":
             return int(value.split()[0]) * 1024

@@ -22,7 +22,8 @@ from helpers.models.llm.answer_cache import AnswerCache
 from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.models.llm.checkpoint import is_local
 from helpers.models.llm.engine_checks import check_engine
-from helpers.models.llm.inference import Asker, Reply, check_asking, open_asker
+from helpers.models.llm.generation import check_generation
+from helpers.models.llm.inference import InferenceClient, Reply, open_inference_client
 from helpers.models.llm.server import Server, serve
 from helpers.models.llm.server_metrics import EngineCounters
 from helpers.records.environment import sha256_of_weights
@@ -58,7 +59,7 @@ def check_input(plan: LlmPlan) -> Dataset:
             f"shots={plan.parameters.shots}: the training set of a split of {dataset.name} has {training} texts; "
             "give fewer examples"
         )
-    check_asking(plan.asking)
+    check_generation(plan.generation)
     check_engine(plan.served, plan.hardware)
     return dataset
 
@@ -110,7 +111,7 @@ class _Loaded:
         self._dspy_engine = ""
         self._shown: list[tuple[str, str]] = []
         self._counted: list[Counted] = []
-        self._cache = AnswerCache() if plan.asking.dspy_cache else None
+        self._cache = AnswerCache() if plan.generation.dspy_cache else None
 
     def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
         """Ask for the test texts."""
@@ -120,18 +121,18 @@ class _Loaded:
         texts = pick(dataset.texts, split.test)
         self._shown += examples
         passes: list[list[Reply]] = []
-        with open_asker(
-            self._server.endpoint, self._instruction, labels, self._plan.asking, examples, self._cache
-        ) as asker:
-            self._dspy_engine = asker.engine
-            _, warm_up = meter.measure(lambda: self._warm_up(asker, split))
+        with open_inference_client(
+            self._server.endpoint, self._instruction, labels, self._plan.generation, examples, self._cache
+        ) as client:
+            self._dspy_engine = client.engine
+            _, warm_up = meter.measure(lambda: self._warm_up(client, split))
             before = self._server.counters()
             window = meter.window(
-                lambda: passes.append(self._ask(asker, texts)), self._plan.parameters.window_s
+                lambda: passes.append(self._ask(client, texts)), self._plan.parameters.window_s
             )
             self._server.check_alive()
             counted = self._count(before, passes)
-            first = asker.count_thinking(passes[0])
+            first = client.count_thinking(passes[0])
         if self._cache is not None:
             self._cache.end_split()
         self._counted.append(counted)
@@ -188,14 +189,14 @@ class _Loaded:
             ),
         ]
 
-    def _warm_up(self, asker: Asker, split: Split) -> None:
-        asker.warm_up()
+    def _warm_up(self, client: InferenceClient, split: Split) -> None:
+        client.warm_up()
         many = max(WARM_UP_TEXTS, self._plan.parameters.concurrency)
-        asker.ask(pick(self._dataset.texts, split.train[:many]))
+        client.ask(pick(self._dataset.texts, split.train[:many]))
 
-    def _ask(self, asker: Asker, texts: Sequence[str]) -> list[Reply]:
+    def _ask(self, client: InferenceClient, texts: Sequence[str]) -> list[Reply]:
         with nullcontext() if self._cache is None else self._cache.one_pass():
-            asked = asker.ask(texts)
+            asked = client.ask(texts)
         if any(reply.kind in REQUEST_FAILURES for reply in asked):
             self._server.check_alive()  # a fault of one text is counted, the end of the server ends the run
         return asked
@@ -252,20 +253,20 @@ class _Loaded:
         )
 
     def _how_asked(self) -> Asked:
-        asking = self._plan.asking
+        config = self._plan.generation
         return Asked(
             language=self._plan.language,
             prompt_sha256=prompts.prompt_sha256(self._instruction, self._shown),
             shots=self._plan.parameters.shots,
-            output_mode=asking.output_mode,
-            max_tokens=asking.max_tokens,
-            reasoning=asking.reasoning,
-            thinking_tokens=asking.thinking_tokens,
-            temperature=asking.temperature,
-            ignore_eos=asking.ignore_eos,
-            json_fallback=asking.json_fallback,
-            protocol=asking.protocol,
-            dspy_cache=asking.dspy_cache,
-            timeout_s=asking.timeout_s,
+            output_mode=config.output_mode,
+            max_tokens=config.max_tokens,
+            reasoning=config.reasoning,
+            thinking_tokens=config.thinking_tokens,
+            temperature=config.temperature,
+            ignore_eos=config.ignore_eos,
+            json_fallback=config.json_fallback,
+            protocol=config.protocol,
+            dspy_cache=config.dspy_cache,
+            timeout_s=config.timeout_s,
             dspy_engine=self._dspy_engine,
         )

@@ -1,21 +1,17 @@
 """Parameters of the measurement notebooks: checked before anything expensive starts."""
 
 import errno
-import hashlib
-import json
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, TypeVar
 
 from helpers.core import paths
 from helpers.core.errors import UserError, nearest, short
 from helpers.core.validation import parse
+from helpers.measure.plan import LlmPlan, Notebook, Plan, TraditionalPlan, catalogue_model
 from helpers.measure.settings import LlmParameters, RunParameters, TraditionalParameters
-from helpers.models.llm.engine_checks import EngineSettings
-from helpers.models.llm.inference import Asking
 from helpers.records.hardware import Hardware, detect, resolve
 from helpers.study.campaigns import GridRun, filed_under, grid_runs
 from helpers.study.catalogue import LanguageModel, TraditionalModel, entry, study
@@ -39,163 +35,8 @@ __all__ = [
     "traditional_plan",
 ]
 
-Notebook = Literal["traditional", "llm"]
 PARAMETERS: dict[Notebook, type[RunParameters]] = {"traditional": TraditionalParameters, "llm": LlmParameters}
 """What each notebook of `notebooks/measure` declares."""
-
-
-@dataclass(frozen=True)
-class Plan(ABC):
-    """A run that can start: its parameters, resolved."""
-
-    parameters: RunParameters
-    machine: str
-    hardware: Hardware
-    notebook: ClassVar[Notebook]
-
-    @property
-    @abstractmethod
-    def gpus(self) -> int:
-        """GPUs that the run uses on each node."""
-
-    @property
-    @abstractmethod
-    def nodes(self) -> int:
-        """Nodes that the run uses."""
-
-    @property
-    @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """Every setting that can change the result, beside model, dataset and machine; not how long it rested."""
-
-    @property
-    def run_id(self) -> str:
-        """Name of the run: readable, and different for every setting that can change the result."""
-        settings = {**self.settings, "machine": self.machine}
-        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.parameters.dataset}-{self.parameters.model}-{key}"
-
-    @property
-    def folder(self) -> Path:
-        """Where the record of the run appears."""
-        base = Path(self.parameters.output) if self.parameters.output else paths.RUNS
-        return base / self.parameters.campaign / self.run_id
-
-
-@dataclass(frozen=True)
-class TraditionalPlan(Plan):
-    """A run of a traditional model."""
-
-    parameters: TraditionalParameters
-    notebook = "traditional"
-
-    @property
-    def model(self) -> TraditionalModel:
-        """The model's entry in the catalogue."""
-        return _model(TraditionalModel, self.parameters.model)
-
-    @property
-    def checkpoint(self) -> str | None:
-        """The sentence embedding, for the models that need one."""
-        return self.parameters.checkpoint if self.model.features == "embedding" else None
-
-    @property
-    def gpus(self) -> int:
-        """1 where a sentence embedding is computed on a GPU: torch takes the first one."""
-        return 1 if self.checkpoint is not None and self.parameters.device == "cuda" else 0
-
-    @property
-    def nodes(self) -> int:
-        """Always 1."""
-        return 1
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Every setting that can change the result; no checkpoint for models that need none."""
-        chosen = self.parameters.model_dump(include={"device", "splits", "window_s"})
-        return {**chosen, "checkpoint": self.checkpoint}
-
-
-@dataclass(frozen=True)
-class LlmPlan(Plan):
-    """A run of a language model."""
-
-    parameters: LlmParameters
-    notebook = "llm"
-
-    @property
-    def model(self) -> LanguageModel:
-        """The model's entry in the catalogue."""
-        return _model(LanguageModel, self.parameters.model)
-
-    @property
-    def gpus(self) -> int:
-        """GPUs that the run uses on each node."""
-        return self.parameters.gpus
-
-    @property
-    def nodes(self) -> int:
-        """Nodes that the run uses."""
-        return self.parameters.nodes
-
-    @property
-    def language(self) -> Literal["de", "en"]:
-        """Language of the instruction."""
-        return self.parameters.language or study().datasets[self.parameters.dataset].language
-
-    @property
-    def served(self) -> EngineSettings:
-        """What to serve."""
-        chosen, model = self.parameters, self.model
-        of_study = str(paths.ROOT / model.checkpoint) if model.is_folder else model.checkpoint
-        elsewhere = "://" in chosen.engine  # which revision it serves, nobody here knows
-        revision = None if chosen.checkpoint or elsewhere else model.revision
-        return EngineSettings(
-            engine=chosen.engine,
-            checkpoint=chosen.checkpoint or of_study,
-            revision=revision,
-            gpus=chosen.gpus,
-            nodes=chosen.nodes,
-            dtype=chosen.dtype,
-            quantisation=chosen.quantisation,
-            weights="dummy" if chosen.weights == "dummy" else "checkpoint",
-            max_model_len=chosen.max_model_len or None,
-            prefix_caching=chosen.prefix_caching,
-            trust_remote_code=model.trust_remote_code and revision is not None,  # a folder holds other code
-        )
-
-    @property
-    def asking(self) -> Asking:
-        """How to ask; the protocol `dspy-2025` counts thinking among the tokens of the answer."""
-        chosen, reasoning = self.parameters, self.model.reasoning
-        on_top = reasoning and chosen.protocol == "companion"
-        return Asking(
-            concurrency=chosen.concurrency,
-            timeout_s=chosen.timeout_s,
-            max_tokens=chosen.max_tokens,
-            output_mode=chosen.output_mode,
-            json_fallback=chosen.json_fallback,
-            reasoning=reasoning,
-            thinking_tokens=chosen.thinking_tokens if on_top else 0,
-            ignore_eos=chosen.weights == "dummy",
-            temperature=chosen.temperature,
-            protocol=chosen.protocol,
-            dspy_cache=chosen.dspy_cache,
-        )
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Every setting that can change the result; language and thinking as they are used.
-
-        Runs by the companion's protocol keep the names that they had when there was no other.
-        """
-        elsewhere = {"model", "dataset", "machine", "campaign", "data_dir", "output"}
-        if self.parameters.protocol == "companion":
-            elsewhere |= {"protocol", "dspy_cache"}
-        chosen = self.parameters.model_dump(
-            exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers"}
-        )
-        return {**chosen, "language": self.language, "thinking_tokens": self.asking.thinking_tokens}
 
 
 def plan(values: Mapping[str, Any], where: str, notebook: Notebook = "traditional") -> Plan:
@@ -314,7 +155,7 @@ def _checked(item: GridRun, campaign: str) -> CampaignRun:
 
 def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters:
     chosen = parse(TraditionalParameters, dict(values), where)
-    _model(TraditionalModel, chosen.model, f"{where}: model: ")
+    catalogue_model(TraditionalModel, chosen.model, f"{where}: model: ")
     if not paths.is_folder(chosen.checkpoint):
         entry("checkpoint", study().embeddings, chosen.checkpoint, f"{where}: checkpoint: ")
     checkpoint = (
@@ -327,7 +168,7 @@ def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters
 
 def _llm(values: Mapping[str, Any], where: str) -> LlmParameters:
     chosen = parse(LlmParameters, dict(values), where)
-    _model(LanguageModel, chosen.model, f"{where}: model: ")
+    catalogue_model(LanguageModel, chosen.model, f"{where}: model: ")
     chosen = _with_folders(_with_protocol(chosen, where), where)
     if "://" not in chosen.engine:  # an endpoint that runs already serves a name
         chosen = chosen.model_copy(
@@ -376,7 +217,6 @@ def _bound(chosen: RunParameters, machine: str, hardware: Hardware) -> Plan:
 
 
 ParametersT = TypeVar("ParametersT", bound=RunParameters)
-ModelT = TypeVar("ModelT", TraditionalModel, LanguageModel)
 
 
 def _with_folders(chosen: ParametersT, where: str) -> ParametersT:
@@ -428,18 +268,3 @@ def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in namespace.items()
         if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
     }
-
-
-def _model(kind: type[ModelT], name: str, where: str = "") -> ModelT:
-    known = {key: model for key, model in study().models.items() if isinstance(model, kind)}
-    if name not in known and name in study().models:
-        what, notebook = _KINDS[type(study().models[name])]
-        raise UserError(f"{where}{name} is a {what}: it is measured by the notebook {notebook}")
-    return entry(_KINDS[kind][0], known, name, where)
-
-
-_KINDS: dict[type, tuple[str, str]] = {
-    TraditionalModel: ("traditional model", "traditional"),
-    LanguageModel: ("language model", "llm"),
-}
-"""What a kind of models is called, and which notebook measures it."""

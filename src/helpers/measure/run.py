@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +23,7 @@ from helpers.metering.meter import Reading, SourceReading, Window, add, scale, s
 from helpers.metering.multi_node import RunMeter, open_run_meter
 from helpers.metering.other_processes import Load, other_meters, other_processes
 from helpers.metering.timeline import Timeline, TimelineLost, start_timeline
-from helpers.records.environment import environment, fixed_threads, sha256_of, threads
+from helpers.records.environment import environment, fixed_threads, sha256_of, threads, utc_now
 from helpers.records.storage import (
     PREDICTIONS,
     RAW_ANSWERS,
@@ -129,7 +128,7 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
         windows, both_idle = [item.window for item in measured], [idle, idle_after]
         record = Record(
             schema_version=SCHEMA_VERSION,
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            created=utc_now(),
             run=subject.run(),
             environment=where,
             phases=_phases(load_reading, idle, measured, idle_after),

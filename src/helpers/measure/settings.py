@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from helpers.core.validation import Strict
-from helpers.models.llm.inference import DEFAULT_MAX_TOKENS
+from helpers.models.llm.generation import DEFAULT_MAX_TOKENS
 from helpers.study.catalogue import PAPER_EMBEDDING, CampaignName
 from helpers.study.protocols import Protocol
 

@@ -4,11 +4,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from helpers.core import paths
+from helpers.core.files import read_text
 from helpers.core.lock import is_held
 from helpers.metering.checks import BUSY_PERCENT
 from helpers.records.environment import container
@@ -61,32 +61,16 @@ def surroundings(
     ]
 
 
-def installed(package: str) -> str | None:
-    """Return the version of an installed package; None where it is not there."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def text(file: Path) -> str:
-    """Return what a file holds; nothing where it cannot be read."""
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
 def locked_version(package: str, lock_file: Path = paths.LOCK_FILE) -> str | None:
     """Return the version that requirements.txt pins."""
-    match = re.search(rf"^{re.escape(package)}==([^\s;+]+)", text(lock_file), re.MULTILINE)
+    match = re.search(rf"^{re.escape(package)}==([^\s;+]+)", read_text(lock_file), re.MULTILINE)
     return match[1] if match else None
 
 
 def _clocks(root: Path) -> Finding:
     what = "CPU clocks"
     files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
-    governors = sorted({found for file in files if (found := text(file))})
+    governors = sorted({found for file in files if (found := read_text(file))})
     if not governors:
         return Finding(what, "missing", "the kernel shows no clocks, as in most virtual machines", None)
     if governors == ["performance"]:
@@ -124,7 +108,7 @@ def _load(root: Path, sleep: Callable[[float], None]) -> Finding:
 
 def _cpu_times(root: Path) -> tuple[float, float] | None:
     """Return busy and all time of all cores since the start, in ticks."""
-    first = text(root / "proc/stat").partition("\n")[0].split()
+    first = read_text(root / "proc/stat").partition("\n")[0].split()
     if len(first) < 6 or first[0] != "cpu":
         return None
     ticks = [float(value) for value in first[1:9]]  # what follows is counted in these already
@@ -133,7 +117,7 @@ def _cpu_times(root: Path) -> tuple[float, float] | None:
 
 def _share(root: Path) -> Finding:
     what = "share of the machine"
-    cores = len(re.findall(r"^cpu\d+ ", text(root / "proc/stat"), re.MULTILINE))
+    cores = len(re.findall(r"^cpu\d+ ", read_text(root / "proc/stat"), re.MULTILINE))
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
     if not cores or mine >= cores:
         return Finding(what, "fine", f"all {mine} cores", None)
@@ -144,8 +128,8 @@ def _share(root: Path) -> Finding:
 
 
 def _virtual(root: Path) -> Finding:
-    product = text(root / "sys/class/dmi/id/product_name")
-    if not re.search(r"^flags\s*:.*\bhypervisor\b", text(root / "proc/cpuinfo"), re.MULTILINE):
+    product = read_text(root / "sys/class/dmi/id/product_name")
+    if not re.search(r"^flags\s*:.*\bhypervisor\b", read_text(root / "proc/cpuinfo"), re.MULTILINE):
         return Finding("virtual machine", "fine", "none that shows", None)
     why = (
         f"a virtual machine{f' ({product})' if product else ''}: energy counters and other guests stay hidden"

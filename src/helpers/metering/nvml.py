@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from helpers.core.nvml import nvml_module
 from helpers.metering.counters import Absent, Counter, CounterLost, RegisterCounter
 
 UPDATE_PERIOD_S = 0.1
@@ -49,7 +50,7 @@ def open_nvml(
         The counters, what is absent and why, and the whole GPUs that the run may use.
     """
     try:
-        nvml = pynvml if pynvml is not None else _installed()
+        nvml = pynvml if pynvml is not None else nvml_module()
         nvml.nvmlInit()
     except ImportError:
         remedy = "python -m pip install nvidia-ml-py"
@@ -73,12 +74,6 @@ def open_nvml(
         except CounterLost as lost:
             absent.append(Absent("gpu", lost.name, lost.reason, None))
     return counters, absent, devices
-
-
-def _installed() -> Any:
-    import pynvml  # noqa: PLC0415  (absent where only the book is built)
-
-    return pynvml
 
 
 def _no_driver(nvml: Any, error: Any) -> Absent:

@@ -1,6 +1,5 @@
 """What else runs on the machine: other processes on the GPUs of a run, and other load of the CPU."""
 
-import importlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from helpers.core.nvml import nvml_session
 
 METERS = ("codecarbon", "carbontracker", "perun", "scaphandre", "powerjoular")
 """Commands that meter the energy of a machine."""
@@ -32,23 +33,19 @@ def other_processes(gpu_uuids: Sequence[str], pynvml: Any | None = None) -> int 
 
     Inside a container the driver may give process ids of the host; those of the run are then counted as others.
     """
-    try:
-        nvml = pynvml or importlib.import_module("pynvml")
-        nvml.nvmlInit()
-    except Exception:  # no driver, no package: nothing to be told
-        return None
-    try:
-        found = [
-            process.pid
-            for uuid in gpu_uuids
-            for process in nvml.nvmlDeviceGetComputeRunningProcesses(nvml.nvmlDeviceGetHandleByUUID(uuid))
-        ]
-    except nvml.NVMLError:
-        return None
-    finally:
-        nvml.nvmlShutdown()
+    with nvml_session(pynvml) as nvml:
+        if nvml is None:
+            return None
+        try:
+            pids = [
+                process.pid
+                for uuid in gpu_uuids
+                for process in nvml.nvmlDeviceGetComputeRunningProcesses(nvml.nvmlDeviceGetHandleByUUID(uuid))
+            ]
+        except nvml.NVMLError:
+            return None
     own = {process.pid for process in _own()}
-    return len([pid for pid in found if pid not in own])
+    return len([pid for pid in pids if pid not in own])
 
 
 def other_meters() -> list[str]:

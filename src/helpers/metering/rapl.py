@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from helpers.core.files import read_text
 from helpers.metering.counters import Absent, Counter, CounterComponent, CounterLost, RegisterCounter
 
 POWERCAP = Path("/sys/class/powercap")
@@ -28,9 +29,10 @@ def open_rapl(
     counters: list[Counter] = []
     absent: list[Absent] = []
     mirrored = _mirrored(root, sleep)
-    for component, name, folder in _domains(root):
+    for component, domain, folder in rapl_domains(root):
         if folder in mirrored:
             continue
+        name = f"rapl:{domain}"
         try:
             counters.append(_counter(component, name, folder, clock))
         except CounterLost as lost:
@@ -43,19 +45,22 @@ def open_rapl(
     return counters, absent
 
 
-def _domains(root: Path) -> Iterator[tuple[CounterComponent, str, Path]]:
-    """Yield package and memory domains, each with its name; AMD's have Intel's names."""
+def rapl_domains(root: Path) -> Iterator[tuple[CounterComponent, str, Path]]:
+    """Yield the package and memory domains: component, name (`package-0`, `package-0:dram`), folder.
+
+    AMD's have Intel's names. The whole board (psys) and parts of a package other than its memory are left out.
+    """
     packages = (folder for folder in root.glob("intel-rapl:*") if folder.name.count(":") == 1)
     for package in sorted(packages, key=lambda folder: (len(folder.name), folder.name)):
-        name = _text(package / "name")
+        name = read_text(package / "name")
         if not name.startswith("package"):
             continue
-        yield "cpu", f"rapl:{name}", package
+        yield "cpu", name, package
         # A part lies inside its package, and in a flat tree (class/powercap) beside it, too.
-        parts = {part.name: part for place in (root, package) for part in place.glob(f"{package.name}:*")}
+        parts = {part.name: part for folder in (root, package) for part in folder.glob(f"{package.name}:*")}
         for part in sorted(parts):
-            if _text(parts[part] / "name") == "dram":
-                yield "dram", f"rapl:{name}:dram", parts[part]
+            if read_text(parts[part] / "name") == "dram":
+                yield "dram", f"{name}:dram", parts[part]
 
 
 def _counter(
@@ -83,10 +88,10 @@ def _mirrored(root: Path, sleep: Callable[[float], None]) -> set[Path]:
 def _alike(root: Path) -> set[tuple[Path, Path]]:
     """Return the packages whose register shows now what an earlier one shows, each with that one."""
     seen: dict[Path, int] = {}
-    for component, name, folder in _domains(root):
+    for component, domain, folder in rapl_domains(root):
         if component == "cpu":
             with suppress(CounterLost):
-                seen[folder] = _microjoules(name, folder / "energy_uj")
+                seen[folder] = _microjoules(f"rapl:{domain}", folder / "energy_uj")
     places = list(seen)
     return {
         (folder, earlier)
@@ -124,10 +129,3 @@ def _no_package(root: Path) -> Absent:
     else:
         reason = f"no package domain under {root}, as in most virtual machines"
     return Absent("cpu", "rapl", reason, "measure on the machine itself; there: sudo modprobe intel_rapl_msr")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""

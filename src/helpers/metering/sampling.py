@@ -5,14 +5,16 @@ A value that cannot be read is None, with the reason kept once per column; it is
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-POWERCAP = Path("/sys/class/powercap")
+from helpers.core.nvml import nvml_module
+from helpers.metering.rapl import POWERCAP, rapl_domains
+
 CPU_LOAD = "cpu_load_percent"
 GPU_QUANTITIES = (
     "power_instant_w",
@@ -74,7 +76,7 @@ def open_sensors(
     absent: dict[str, str] = {}
     columns = [gpu_column(uuid, quantity) for uuid in gpus for quantity in GPU_QUANTITIES]
     # RAPL first: it is the one whose power depends on the exact time of the row.
-    for domain, folder in _rapl_domains(powercap):
+    for _, domain, folder in rapl_domains(powercap):
         column = rapl_column(domain)
         columns.append(column)
         try:
@@ -120,26 +122,6 @@ class _RaplPower:
         return power_w if 0 < power_w < _IMPLAUSIBLE_W else None
 
 
-def _rapl_domains(powercap: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the package and memory domains; AMD's have the same names. Cores are part of their package."""
-    found = sorted(folder for folder in powercap.glob("intel-rapl:*") if folder.name.count(":") == 1)
-    for package in found:
-        name = _name(package)
-        if not name.startswith("package"):  # psys: the whole board, packages included
-            continue
-        yield name, package
-        for part in sorted(powercap.glob(f"{package.name}:*")):
-            if _name(part) == "dram":
-                yield f"{name}:dram", part
-
-
-def _name(folder: Path) -> str:
-    try:
-        return (folder / "name").read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def _microjoules(file: Path) -> int:
     try:
         return int(file.read_text(encoding="ascii"))
@@ -158,7 +140,7 @@ def _gpu_readers(gpus: Sequence[str], pynvml: Any | None) -> dict[str, Reader | 
     if not gpus:
         return {}
     try:
-        nvml = pynvml or _installed()
+        nvml = pynvml or nvml_module()
         nvml.nvmlInit()
     except ImportError:
         return dict.fromkeys(everything, "nvidia-ml-py is not installed")
@@ -168,12 +150,6 @@ def _gpu_readers(gpus: Sequence[str], pynvml: Any | None) -> dict[str, Reader | 
     for uuid in gpus:
         result |= _one_gpu(nvml, uuid)
     return result
-
-
-def _installed() -> Any:
-    import pynvml  # noqa: PLC0415  (absent where only the book is built)
-
-    return pynvml
 
 
 def _one_gpu(pynvml: Any, uuid: str) -> dict[str, Reader | str]:

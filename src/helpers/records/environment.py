@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from helpers.core import paths
+from helpers.core.files import read_text
 from helpers.records.hardware import Hardware
 from helpers.records.storage import Environment
 
@@ -35,7 +37,7 @@ def environment(hardware: Hardware) -> Environment:
         git_dirty=git_dirty(),
         lock_sha256=sha256_of(paths.LOCK_FILE) if paths.LOCK_FILE.is_file() else None,
         python=platform.python_version(),
-        packages={name: version for name in _PACKAGES if (version := _version(name))},
+        packages={name: version for name in _PACKAGES if (version := package_version(name))},
         os=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu_model=hardware.cpu_model,
         cpu_cores=hardware.cpu_cores,
@@ -83,15 +85,12 @@ def container(root: Path, environment: Mapping[str, str]) -> str | None:
         root: folder that holds `proc` and `run` of the machine.
         environment: variables of this process.
     """
-    try:
-        of_init = (root / "proc/1/cgroup").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        of_init = ""
+    init_groups = read_text(root / "proc/1/cgroup")
     marks = {
         "apptainer": "APPTAINER_CONTAINER" in environment or "SINGULARITY_CONTAINER" in environment,
         "podman": (root / "run/.containerenv").exists(),
-        "kubernetes": "KUBERNETES_SERVICE_HOST" in environment or "kubepods" in of_init,
-        "docker": (root / ".dockerenv").exists() or "docker" in of_init,
+        "kubernetes": "KUBERNETES_SERVICE_HOST" in environment or "kubepods" in init_groups,
+        "docker": (root / ".dockerenv").exists() or "docker" in init_groups,
     }
     return next((name for name, found in marks.items() if found), None)
 
@@ -118,6 +117,11 @@ def git_dirty() -> bool | None:
     """Say whether anything differs from the commit; None where there is none."""
     status = _git("status", "--porcelain")
     return None if status is None else bool(status.strip())
+
+
+def utc_now() -> str:
+    """Return the time as records write it, for example `2026-01-31T12:00:00Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sha256_of(file: Path) -> str:
@@ -149,7 +153,8 @@ def _git(*arguments: str) -> str | None:
     return done.stdout
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Return the version of an installed package; None where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

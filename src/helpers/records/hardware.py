@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from helpers.core.errors import UserError
+from helpers.core.files import read_text
+from helpers.core.nvml import nvml_session
 from helpers.records.storage import GpuInfo
 from helpers.study.catalogue import Machine, entry, is_card, study
 
@@ -98,7 +101,7 @@ def ram_limits_bytes(
     """Yield every limit on the memory of this process: cgroup v1 and v2 from its own group up, and SLURM's."""
     if (given := slurm_memory_bytes(os.environ)) is not None:
         yield given
-    for line in _text(proc).splitlines():
+    for line in read_text(proc).splitlines():
         _, controllers, group = ([*line.split(":", 2), "", ""])[:3]
         if "memory" in controllers.split(","):
             base, name = cgroups / "memory", "memory.limit_in_bytes"
@@ -108,7 +111,7 @@ def ram_limits_bytes(
             continue
         here = base / group.strip("/")
         for folder in (here, *here.parents):
-            if (limit := _text(folder / name).strip()).isdigit():
+            if (limit := read_text(folder / name)).isdigit():
                 yield int(limit)
             if folder == base:
                 break
@@ -133,56 +136,45 @@ def _ram_bytes() -> int:
     return min([int(psutil.virtual_memory().total), *ram_limits_bytes()])
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
-    try:
-        import pynvml  # noqa: PLC0415  (absent where only the book is built)
-
-        pynvml.nvmlInit()
-    except Exception:
-        return (), None
-    try:
+    with nvml_session() as nvml:
+        if nvml is None:
+            return (), None
         gpus = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            with suppress(pynvml.NVMLError):  # lost, or not for us: the others are there
-                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                gpus.append(
-                    GpuInfo(
-                        uuid=pynvml.nvmlDeviceGetUUID(handle),
-                        model=pynvml.nvmlDeviceGetName(handle),
-                        memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),
+        try:
+            for handle in _handles(nvml):
+                with suppress(nvml.NVMLError):  # lost, or not for us: the others can be used
+                    gpus.append(
+                        GpuInfo(
+                            uuid=nvml.nvmlDeviceGetUUID(handle),
+                            model=nvml.nvmlDeviceGetName(handle),
+                            memory_gb=round(nvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),
+                        )
                     )
-                )
-        return tuple(gpus), pynvml.nvmlSystemGetDriverVersion()
-    except pynvml.NVMLError:
-        return (), None
-    finally:
-        pynvml.nvmlShutdown()
+            return tuple(gpus), nvml.nvmlSystemGetDriverVersion()
+        except nvml.NVMLError:
+            return (), None
 
 
 def compute_capabilities() -> tuple[tuple[int, int], ...]:
-    """Ask the driver for the compute capability of each GPU that it opens; nothing where there is none."""
-    try:
-        import pynvml  # noqa: PLC0415  (absent where only the book is built)
+    """Ask the driver for the compute capability of each GPU that it opens; empty without a driver."""
+    with nvml_session() as nvml:
+        if nvml is None:
+            return ()
+        capabilities = []
+        try:
+            for handle in _handles(nvml):
+                with suppress(nvml.NVMLError):  # as in `_gpus`
+                    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+                    capabilities.append((int(major), int(minor)))
+        except nvml.NVMLError:
+            return ()
+        return tuple(capabilities)
 
-        pynvml.nvmlInit()
-    except Exception:
-        return ()
-    try:
-        found = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            with suppress(pynvml.NVMLError):  # as in `_gpus`
-                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-                found.append((int(major), int(minor)))
-        return tuple(found)
-    except pynvml.NVMLError:
-        return ()
-    finally:
-        pynvml.nvmlShutdown()
+
+def _handles(nvml: Any) -> Iterator[Any]:
+    """Yield the GPUs that the driver opens."""
+    for index in range(nvml.nvmlDeviceGetCount()):
+        with suppress(nvml.NVMLError):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            yield handle

@@ -1,6 +1,5 @@
 """Results of the benches of the meter (benchmarks/): what their files hold, and the tables made of them."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from helpers.core import paths, units
 from helpers.core.validation import Strict, parse_json
-from helpers.records.environment import git_commit, git_dirty
+from helpers.records.environment import git_commit, git_dirty, utc_now
 from helpers.records.hardware import Hardware
 from helpers.records.storage import GpuInfo
 from helpers.study.catalogue import NAME
@@ -34,7 +33,7 @@ class Where(Strict):
 def here(hardware: Hardware) -> Where:
     """Return this machine, at this moment."""
     return Where(
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=utc_now(),
         machine=hardware.name,
         cpu_model=hardware.cpu_model,
         cpu_cores=hardware.cpu_cores,

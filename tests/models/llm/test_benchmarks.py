@@ -17,7 +17,7 @@ from helpers.measure import execute
 from helpers.measure.parameters import LlmPlan
 from helpers.metering.counters import Absent
 from helpers.metering.meter import Sources
-from helpers.models.llm.checkpoint import count_parameters
+from helpers.models.llm.checkpoint import read_config
 from helpers.models.llm.engine import EngineSettings
 from helpers.models.llm.server import serve
 from helpers.models.llm.tiny_model import build_random
@@ -214,7 +214,7 @@ def test_the_line_says_why_there_is_no_gpu_and_what_to_do(scripts):
 def test_a_configuration_has_as_many_parameters_as_its_model(scripts, model):
     config = json.loads((scripts.dummies.CONFIGS / f"{model}.json").read_text(encoding="utf-8"))
     entry = study().models[model]
-    assert count_parameters(config) == pytest.approx(1e9 * entry.parameters_b, rel=0.005)
+    assert read_config(config, None).parameters == pytest.approx(1e9 * entry.parameters_b, rel=0.005)
     assert config["num_hidden_layers"] == entry.layers
     assert config["num_key_value_heads"] == entry.kv_heads
 
@@ -254,7 +254,7 @@ def test_the_bench_measures_each_model_with_each_concurrency_through_the_measure
     assert [(item.model, item.concurrency) for item in bench.runs] == [
         (model, count) for model in scripts.gpu_llm.MODELS for count in (1, 64)
     ]
-    assert {plan.asking.ignore_eos for plan in plans} == {True}
+    assert {plan.generation.ignore_eos for plan in plans} == {True}
     assert {plan.parameters.max_tokens for plan in plans} == {22}
     assert {plan.served.weights for plan in plans} == {"dummy"}
     assert {plan.parameters.splits for plan in plans} == {1}

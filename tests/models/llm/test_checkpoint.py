@@ -15,15 +15,9 @@ from hypothesis import strategies as st
 
 from helpers.models.llm import engine as engines
 from helpers.models.llm import engine_checks
-from helpers.models.llm.checkpoint import (
-    Checkpoint,
-    count_parameters,
-    find_checkpoint,
-    kv_bytes_per_token,
-    loaded_bytes,
-)
+from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, read_config
 from helpers.models.llm.engine import command, engine_entry, engine_url
-from helpers.models.llm.engine_checks import EngineSettings, cache_bytes, check_engine
+from helpers.models.llm.engine_checks import EngineSettings, check_engine
 from helpers.records.hardware import GIB, Hardware
 from helpers.records.storage import GpuInfo
 from tests.conftest import ROOT, refusal
@@ -109,20 +103,31 @@ def refused(
     ("config", "billions"), [(LLAMA_8B, 8.03), (LLAMA_70B, 70.55), (QWEN_7B, 7.615), (MIXTRAL, 46.7)]
 )
 def test_parameters_counted_from_the_configuration_are_those_of_the_model_card(config, billions):
-    assert count_parameters(config) / 1e9 == pytest.approx(billions, rel=0.002)
+    assert read_config(config, None).parameters / 1e9 == pytest.approx(billions, rel=0.002)
 
 
 def test_an_architecture_that_we_cannot_count_is_not_guessed():
-    assert count_parameters(LLAMA_8B | {"model_type": "jamba"}) is None
-    assert count_parameters({"model_type": "llama"}) is None
-    assert kv_bytes_per_token({}, 2) is None
-    assert loaded_bytes(Checkpoint({"model_type": "jamba"}, None), "auto", "") is None
+    assert read_config(LLAMA_8B | {"model_type": "jamba"}, None).parameters is None
+    assert read_config({"model_type": "llama"}, None).parameters is None
+    assert read_config({}, None).kv_numbers_per_token is None
+    assert read_config({}, None).kv_cache_bytes("auto", 100) is None
+    assert read_config({"model_type": "jamba"}, None).weight_bytes("auto", "") is None
+
+
+@pytest.mark.parametrize("value", ["many", [1], 0, None])
+def test_a_configuration_without_numbers_is_unknown_and_no_traceback(value):
+    keys = ("num_attention_heads", "hidden_size", "num_hidden_layers", "max_position_embeddings")
+    for key in keys[:3]:
+        read_config(LLAMA_8B | {key: value}, 16 * GIB)
+    assert read_config(LLAMA_8B | {keys[3]: value}, 16 * GIB).kv_cache_bytes("auto", 8192) == GIB
 
 
 def test_a_token_of_llama_8b_takes_128_kib_of_cache():
-    assert kv_bytes_per_token(LLAMA_8B, 2) == 128 * 1024
-    assert cache_bytes(settings("x"), Checkpoint(LLAMA_8B, 1)) == 16 * GIB
-    assert cache_bytes(settings("x", max_model_len=8192), Checkpoint(LLAMA_8B, 1)) == GIB
+    checkpoint = read_config(LLAMA_8B, 1)
+    assert checkpoint.kv_cache_bytes("auto", 1) == 128 * 1024
+    assert checkpoint.kv_cache_bytes("auto", None) == 16 * GIB
+    assert checkpoint.kv_cache_bytes("float16", 8192) == GIB
+    assert checkpoint.kv_cache_bytes("float32", 8192) == 2 * GIB
 
 
 @given(
@@ -132,15 +137,15 @@ def test_a_token_of_llama_8b_takes_128_kib_of_cache():
 )
 def test_stored_and_counted_weights_load_to_the_bytes_of_the_dtype(stored, dtype, parameters):
     size = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
-    found = Checkpoint({"dtype": stored}, parameters * size[stored])
-    assert loaded_bytes(found, dtype, "") == pytest.approx(parameters * size[dtype], rel=1e-9)
+    checkpoint = Checkpoint(stored, parameters * size[stored])
+    assert checkpoint.weight_bytes(dtype, "") == pytest.approx(parameters * size[dtype], rel=1e-9)
 
 
 def test_quantised_weights_take_what_they_take_on_disk_or_what_the_method_makes_of_them():
-    stored = Checkpoint(LLAMA_8B | {"quantization_config": {"quant_method": "gptq"}}, 5 * GIB)
-    assert loaded_bytes(stored, "float16", "gptq") == 5 * GIB
-    assert loaded_bytes(Checkpoint(LLAMA_8B, 16 * GIB), "auto", "fp8") == 8 * GIB
-    assert loaded_bytes(Checkpoint(LLAMA_8B, 16 * GIB), "auto", "unheard-of") is None
+    stored = read_config(LLAMA_8B | {"quantization_config": {"quant_method": "gptq"}}, 5 * GIB)
+    assert stored.weight_bytes("float16", "gptq") == 5 * GIB
+    assert read_config(LLAMA_8B, 16 * GIB).weight_bytes("auto", "fp8") == 8 * GIB
+    assert read_config(LLAMA_8B, 16 * GIB).weight_bytes("auto", "unheard-of") is None
 
 
 # A local folder
@@ -416,7 +421,7 @@ def test_the_hub_gives_size_and_configuration_or_one_line(hub, tmp_path):
 
 def test_a_token_without_access_is_told_and_one_with_access_passes(hub, tmp_path):
     (wrong,) = ask_hub(hub, tmp_path, ("owner/gated", None), **token("hf_wrong"))
-    assert "gated, and the token at hand has no access" in wrong
+    assert "gated, and the current token has no access" in wrong
     (right,) = ask_hub(hub, tmp_path, ("owner/gated", None), **token("hf_right"))
     assert right == f"{16 * GIB} bfloat16"
 

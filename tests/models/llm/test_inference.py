@@ -1,4 +1,4 @@
-"""Asking: one request for one text, every failure under its kind, and no text's failure is another's."""
+"""Inference: one request for one text, every failure under its kind, and no text's failure is another's."""
 
 import json
 import logging
@@ -16,23 +16,24 @@ import pytest
 from helpers.core.errors import UserError
 from helpers.models.llm import prompts
 from helpers.models.llm.endpoint import Endpoint
-from helpers.models.llm.inference import WARM_UP, Asking, open_asker
+from helpers.models.llm.generation import GenerationConfig
+from helpers.models.llm.inference import WARM_UP, open_inference_client
 from helpers.study.catalogue import study
 from tests.conftest import ROOT
 from tests.support.stub_server import FAULTS, KEY, MODEL, stub, stub_process
 
 DATASET = study().datasets["news"]
 LABELS = DATASET.labels
-TOLD = prompts.instruction(DATASET)
+INSTRUCTION = prompts.instruction(DATASET)
 
 
-def asking(**settings):
-    return Asking(**{"concurrency": 8, "timeout_s": 20.0, **settings})
+def config(**settings):
+    return GenerationConfig(**{"concurrency": 8, "timeout_s": 20.0, **settings})
 
 
 def ask(server, texts, examples=(), **settings):
-    with open_asker(server.endpoint, TOLD, LABELS, asking(**settings), examples) as asker:
-        return asker.ask(texts)
+    with open_inference_client(server.endpoint, INSTRUCTION, LABELS, config(**settings), examples) as client:
+        return client.ask(texts)
 
 
 @pytest.fixture
@@ -53,15 +54,15 @@ def test_each_text_is_one_request_with_the_papers_messages_and_the_replies_are_i
     assert server.requests == 40
     sent = {body["messages"][-1]["content"]: body for body in server.state.bodies}
     for text in texts:
-        messages = prompts.messages(TOLD, text)
+        messages = prompts.messages(INSTRUCTION, text)
         expected = {"model": MODEL, "messages": messages, "temperature": 0.0, "max_tokens": 32}
         assert sent[messages[-1]["content"]] == expected
     assert set(server.state.keys) == {KEY}
 
 
 def test_the_same_text_again_is_asked_again_for_nothing_is_cached(server):
-    with open_asker(server.endpoint, TOLD, LABELS, asking()) as asker:
-        replies = [*asker.ask(["same"] * 3), *asker.ask(["same"] * 3)]
+    with open_inference_client(server.endpoint, INSTRUCTION, LABELS, config()) as client:
+        replies = [*client.ask(["same"] * 3), *client.ask(["same"] * 3)]
     assert server.requests == 6
     assert len({reply.answer_sha256 for reply in replies}) == 1
 
@@ -69,9 +70,11 @@ def test_the_same_text_again_is_asked_again_for_nothing_is_cached(server):
 @pytest.mark.parametrize("concurrency", [1, 7, 189])
 def test_as_many_requests_are_under_way_as_the_concurrency_says_and_never_more(concurrency):
     with stub(0.5 if concurrency == 189 else 0.05) as server:
-        with open_asker(server.endpoint, TOLD, LABELS, asking(concurrency=concurrency)) as asker:
-            asker.warm_up()
-            replies = asker.ask([str(number) for number in range(max(2 * concurrency, 6))])
+        with open_inference_client(
+            server.endpoint, INSTRUCTION, LABELS, config(concurrency=concurrency)
+        ) as client:
+            client.warm_up()
+            replies = client.ask([str(number) for number in range(max(2 * concurrency, 6))])
         assert {reply.kind for reply in replies} == {"category"}
         assert server.state.most_under_way == concurrency
 
@@ -106,13 +109,13 @@ def test_examples_are_sent_before_the_text(server):
     examples = [("a goal", "Sports"), ("an election", "World")]
     (reply,) = ask(server, ["say: Business"], examples)
     assert reply.category == "Business"
-    assert server.state.bodies[0]["messages"] == prompts.messages(TOLD, "say: Business", examples)
+    assert server.state.bodies[0]["messages"] == prompts.messages(INSTRUCTION, "say: Business", examples)
 
 
 def test_the_warm_up_is_one_request_that_has_no_text_of_a_dataset(server):
-    with open_asker(server.endpoint, TOLD, LABELS, asking()) as asker:
-        assert asker.warm_up().kind == "category"
-        assert asker.engine
+    with open_inference_client(server.endpoint, INSTRUCTION, LABELS, config()) as client:
+        assert client.warm_up().kind == "category"
+        assert client.engine
     assert server.requests == 1
     assert WARM_UP in server.state.bodies[0]["messages"][-1]["content"]
 
@@ -214,12 +217,12 @@ def test_a_server_that_is_killed_in_mid_run_leaves_every_text_a_reply_and_nobody
 
 
 def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_text(server):
-    with open_asker(server.endpoint, TOLD, LABELS, asking()) as asker:
-        asker.ask(["text"] * 20)
+    with open_inference_client(server.endpoint, INSTRUCTION, LABELS, config()) as client:
+        client.ask(["text"] * 20)
         for connection in tuple(server.state.connections):
             connection.transport.get_extra_info("socket").shutdown(2)
         time.sleep(0.2)
-        replies = asker.ask(["text"] * 20)
+        replies = client.ask(["text"] * 20)
     assert {(reply.kind, reply.requests) for reply in replies} == {("category", 1)}
     assert server.requests == 40
 
@@ -227,15 +230,15 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_text(ser
 def test_where_nothing_answers_the_warm_up_says_so_in_a_line():
     with stub() as server:
         server.stop()
-        with open_asker(server.endpoint, TOLD, LABELS, asking()) as asker:
-            (reply,) = asker.ask(["text"])
+        with open_inference_client(server.endpoint, INSTRUCTION, LABELS, config()) as client:
+            (reply,) = client.ask(["text"])
             assert (reply.kind, reply.requests) == ("connection-lost", 0)
             with pytest.raises(UserError, match="connection-lost: no connection") as error:
-                asker.warm_up()
+                client.warm_up()
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_an_interruption_ends_the_asking_and_its_requests_at_once():
+def test_an_interruption_ends_inference_and_its_requests_at_once():
     with stub(60.0) as server:
         start = time.perf_counter()
         threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
@@ -265,14 +268,14 @@ def test_an_answer_in_json_counts_where_the_fallback_is_switched_on(server):
 
 
 def test_thinking_is_cut_off_and_its_tokens_are_counted_after_the_window(server):
-    settings = asking(reasoning=True, thinking_tokens=500)
-    with open_asker(server.endpoint, TOLD, LABELS, settings) as asker:
-        replies = asker.ask(
+    settings = config(reasoning=True, thinking_tokens=500)
+    with open_inference_client(server.endpoint, INSTRUCTION, LABELS, settings) as client:
+        replies = client.ask(
             ["fault: thinking", "fault: thinking-split", "fault: thinking-open", "say: World"]
         )
         assert [reply.tokens_thinking for reply in replies] == [None, 7, None, None]
         assert server.state.counts["tokenize"] == 0
-        counted = asker.count_thinking(replies)
+        counted = client.count_thinking(replies)
     assert [reply.category for reply in counted] == ["World", "World", None, "World"]
     assert [reply.tokens_thinking for reply in counted] == [9, 7, 34, None]
     assert all((reply.tokens_thinking or 0) < reply.tokens_out for reply in counted)
@@ -298,7 +301,7 @@ def test_thinking_is_cut_off_and_its_tokens_are_counted_after_the_window(server)
 def test_settings_that_contradict_each_other_are_refused_before_anything_is_sent(server, settings, words):
     with (
         pytest.raises(UserError, match=words),
-        open_asker(server.endpoint, TOLD, LABELS, asking(**settings)),
+        open_inference_client(server.endpoint, INSTRUCTION, LABELS, config(**settings)),
     ):
         pass
     assert server.requests == 0
@@ -329,10 +332,10 @@ def test_the_package_of_the_book_reads_instructions_without_dspy():
 def test_a_stub_in_its_own_process_answers_and_ends_with_the_block():
     with stub_process(0.0) as endpoint:
         assert isinstance(endpoint, Endpoint)
-        with open_asker(endpoint, TOLD, LABELS, asking()) as asker:
-            assert asker.ask(["say: Sports"])[0].category == "Sports"
-    with open_asker(endpoint, TOLD, LABELS, asking()) as asker:
-        assert asker.ask(["text"])[0].kind == "connection-lost"
+        with open_inference_client(endpoint, INSTRUCTION, LABELS, config()) as client:
+            assert client.ask(["say: Sports"])[0].category == "Sports"
+    with open_inference_client(endpoint, INSTRUCTION, LABELS, config()) as client:
+        assert client.ask(["text"])[0].kind == "connection-lost"
 
 
 def test_the_client_keeps_up_with_a_bare_one_and_takes_little_cpu():

@@ -22,7 +22,8 @@ from helpers.measure import run as measurement
 from helpers.measure.settings import LlmParameters
 from helpers.models.llm import prompts
 from helpers.models.llm.answer_cache import AnswerCache
-from helpers.models.llm.inference import Asking, Reply, open_asker
+from helpers.models.llm.generation import GenerationConfig
+from helpers.models.llm.inference import Reply, open_inference_client
 from helpers.results import compare
 from helpers.results import tables as results
 from helpers.study import datasets
@@ -35,7 +36,7 @@ from tests.support.stub_server import COMPLETIONS, END, VALUE, Completion, Stub,
 
 DATASET = study().datasets["news"]
 LABELS = DATASET.labels
-TOLD = prompts.instruction(DATASET)
+INSTRUCTION = prompts.instruction(DATASET)
 OURS: dict[str, Any] = {"concurrency": 1, "timeout_s": 20.0}
 THEIRS: dict[str, Any] = {**OURS, "max_tokens": 1000, "json_fallback": True, "protocol": "dspy-2025"}
 
@@ -60,8 +61,8 @@ def answering(monkeypatch: pytest.MonkeyPatch, completion: Completion) -> str:
 
 
 def ask(server: Stub, text: str, **settings: Any) -> Reply:
-    with open_asker(server.endpoint, TOLD, LABELS, Asking(**settings)) as asker:
-        return asker.ask([text])[0]
+    with open_inference_client(server.endpoint, INSTRUCTION, LABELS, GenerationConfig(**settings)) as client:
+        return client.ask([text])[0]
 
 
 # Reading
@@ -148,9 +149,9 @@ def test_our_own_fallback_sends_no_schema(server: Stub) -> None:
 
 def test_thinking_counts_among_the_thousand_tokens(server: Stub) -> None:
     plan = parameters.llm_plan({"model": "ds-llama-8b", "protocol": "dspy-2025"})
-    assert (plan.asking.max_tokens, plan.asking.thinking_tokens) == (1000, 0)
-    with open_asker(server.endpoint, TOLD, LABELS, plan.asking) as asker:
-        asker.ask(["text"])
+    assert (plan.generation.max_tokens, plan.generation.thinking_tokens) == (1000, 0)
+    with open_inference_client(server.endpoint, INSTRUCTION, LABELS, plan.generation) as client:
+        client.ask(["text"])
     assert server.state.bodies[0]["max_tokens"] == 1000
 
 
@@ -159,18 +160,20 @@ def test_thinking_counts_among_the_thousand_tokens(server: Stub) -> None:
 
 def test_a_text_of_an_earlier_split_is_not_sent_again_and_warming_up_fills_nothing(server: Stub) -> None:
     cache = AnswerCache()
-    with open_asker(server.endpoint, TOLD, LABELS, Asking(**THEIRS), cache=cache) as asker:
-        asker.ask(["say: World"])
+    with open_inference_client(
+        server.endpoint, INSTRUCTION, LABELS, GenerationConfig(**THEIRS), cache=cache
+    ) as client:
+        client.ask(["say: World"])
         assert server.requests == 1
         for _ in range(3):  # passes of the first split: none answers for the next one
             with cache.one_pass():
-                (reply,) = asker.ask(["say: World"])
+                (reply,) = client.ask(["say: World"])
             assert (reply.requests, reply.cached) == (1, 0)
         cache.end_split()
         with cache.one_pass():
-            again, new = asker.ask(["say: World", "say: Sports"])
+            again, new = client.ask(["say: World", "say: Sports"])
         assert server.requests == 5
-        asker.ask(["say: World"])
+        client.ask(["say: World"])
     assert server.requests == 6
     assert (again.category, again.kind, again.requests, again.cached) == ("World", "category", 0, 1)
     assert (again.tokens_in, again.tokens_out, again.tokens_thinking) == (0, 0, 0)
@@ -179,8 +182,13 @@ def test_a_text_of_an_earlier_split_is_not_sent_again_and_warming_up_fills_nothi
 
 def test_a_text_that_stands_twice_in_a_test_set_is_sent_once(server: Stub) -> None:
     cache = AnswerCache()
-    with open_asker(server.endpoint, TOLD, LABELS, Asking(**THEIRS), cache=cache) as asker, cache.one_pass():
-        replies = asker.ask(["say: World"] * 3)
+    with (
+        open_inference_client(
+            server.endpoint, INSTRUCTION, LABELS, GenerationConfig(**THEIRS), cache=cache
+        ) as client,
+        cache.one_pass(),
+    ):
+        replies = client.ask(["say: World"] * 3)
     assert [reply.requests for reply in replies] == [1, 0, 0]
 
 
@@ -188,10 +196,12 @@ def test_answers_of_other_settings_are_other_answers_and_failures_are_none(serve
     cache = AnswerCache()
     for settings in (THEIRS, {**THEIRS, "max_tokens": 999}):
         with (
-            open_asker(server.endpoint, TOLD, LABELS, Asking(**settings), cache=cache) as asker,
+            open_inference_client(
+                server.endpoint, INSTRUCTION, LABELS, GenerationConfig(**settings), cache=cache
+            ) as client,
             cache.one_pass(),
         ):
-            asker.ask(["say: World", "fault: http-500"])
+            client.ask(["say: World", "fault: http-500"])
         cache.end_split()
     assert server.requests == 4
 

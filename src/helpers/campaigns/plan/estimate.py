@@ -17,7 +17,7 @@ from helpers.campaigns.plan.target import Place
 from helpers.core import units
 from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.measure.settings import LlmParameters
-from helpers.models.llm.inference import DEFAULT_MAX_TOKENS
+from helpers.models.llm.generation import DEFAULT_MAX_TOKENS
 from helpers.study.catalogue import PAPER_EMBEDDING, LanguageModel, study
 from helpers.study.protocols import DSPY_2025
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
-from importlib import metadata
 from pathlib import Path
 
 from helpers.campaigns.plan.downloads import checkpoint_from_hub
@@ -13,17 +12,10 @@ from helpers.core.errors import UserError
 from helpers.core.paths import is_folder
 from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.models import hub
-from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local, loaded_bytes
+from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local
 from helpers.models.llm.engine import PYTHON_VARIABLE, engine_entry, engine_python, engine_url
-from helpers.models.llm.engine_checks import (
-    BFLOAT16,
-    CPU_CACHE_GIB,
-    CPU_WORK_GIB,
-    CUDA_13,
-    GPU_SHARE,
-    GPU_WORK_GIB,
-)
-from helpers.records.hardware import GIB
+from helpers.models.llm.engine_checks import BFLOAT16, CUDA_13, GPU_SHARE, memory_requirement
+from helpers.records.environment import package_version
 from helpers.study.catalogue import LanguageModel, study
 from helpers.study.datasets import FOLDER_VARIABLE, load_dataset, splits
 
@@ -114,30 +106,29 @@ def _has(capability: tuple[int, int]) -> str:
 
 
 def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
-    served, model = plan.served, plan.model
-    weights = loaded_bytes(
-        Checkpoint({"dtype": model.dtype}, stored_bytes(model)), served.dtype, served.quantisation
-    )
-    if (
-        weights is None or plan.parameters.checkpoint
-    ):  # a folder in place of the catalogue's: looked at by itself
+    if plan.parameters.checkpoint:  # a folder instead of the catalogue's checkpoint: checked by itself
         return
-    tokens = served.max_model_len or model.context_length
-    cached = tokens * model.kv_bytes_per_token
+    model = plan.model
+    checkpoint = Checkpoint(
+        dtype=model.dtype,
+        stored_bytes=stored_bytes(model),
+        context_length=model.context_length,
+        kv_numbers_per_token=model.kv_bytes_per_token // 2,  # the catalogue's are of 2 bytes
+    )
+    required = memory_requirement(plan.served, checkpoint)
+    if required is None:
+        return
     if not plan.gpus:
-        need_gib = (weights + max(cached, CPU_CACHE_GIB * GIB)) / GIB + CPU_WORK_GIB
-        if need_gib > place.hardware.ram_gb:
-            yield f"needs {need_gib:.1f} GiB of memory, {place.name} has {place.hardware.ram_gb:.1f}"
+        if not required.fits(place.hardware.ram_gb):
+            yield f"needs {required.gib:.1f} GiB of memory, {place.name} has {place.hardware.ram_gb:.1f}"
         return
     if not place.hardware.gpus:
         return
-    parts = plan.gpus * plan.nodes
-    need_gib = (weights + cached) / GIB / parts + GPU_WORK_GIB
-    least_gib = min(gpu.memory_gb for gpu in place.hardware.gpus)
-    if need_gib > GPU_SHARE * least_gib:
-        each = f"each of {parts} GPUs" if parts > 1 else "its GPU"
+    smallest_gib = min(gpu.memory_gb for gpu in place.hardware.gpus)
+    if not required.fits(smallest_gib):
+        each = f"each of {required.gpus} GPUs" if required.gpus > 1 else "its GPU"
         yield (
-            f"needs {need_gib:.1f} GiB on {each}, {place.name} has {least_gib:.1f}, of which the engine uses "
+            f"needs {required.gib:.1f} GiB on {each}, {place.name} has {smallest_gib:.1f}, of which the engine uses "
             f"{GPU_SHARE:.0%}: more gpus, a quantisation, or a smaller max_model_len"
         )
 
@@ -163,11 +154,7 @@ def _of_packages(plan: Plan) -> str | None:
 
 @cache
 def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    return package_version(package) is not None
 
 
 def _of_data(plan: Plan) -> str | None:

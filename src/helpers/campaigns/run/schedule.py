@@ -13,13 +13,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from helpers.campaigns.job_status import now
 from helpers.campaigns.plan.assignment import PlacedRun
 from helpers.campaigns.plan.campaign import PlannedRun
 from helpers.campaigns.run.sites import Site
 from helpers.core import paths
+from helpers.core.files import atomic_write
 from helpers.core.validation import Strict, parse_json
 from helpers.measure.parameters import LlmPlan, Notebook, Plan
+from helpers.records.environment import utc_now
 from helpers.records.storage import writing
 
 FOLDER = paths.RUNS / ".workflow"
@@ -95,7 +96,7 @@ def make_schedule(
     return Schedule(
         campaign=campaign,
         machine=machine,
-        began=now(),
+        began=utc_now(),
         seed=seed,
         attempt=1,
         site=site,
@@ -175,12 +176,10 @@ def add_calls(file: Path, calls: Sequence[Call]) -> None:
         return
     calls_by_time = sorted([*known, *new], key=lambda call: (call.began, call.machine, call.seed))
     file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f".{file.name}.partial")
-    with writing(scratch), scratch.open("w", encoding="utf-8") as out:
+    with atomic_write(file) as scratch, writing(scratch), scratch.open("w", encoding="utf-8") as out:
         out.write(json.dumps([call.model_dump() for call in calls_by_time], indent=1) + "\n")
         out.flush()
         os.fsync(out.fileno())
-    scratch.replace(file)
 
 
 def _scheduled(placed: PlacedRun, planned: PlannedRun, site: Site) -> ScheduledRun:

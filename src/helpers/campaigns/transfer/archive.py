@@ -1,8 +1,9 @@
 """Pack a folder into one ZIP file: the built book, which opens without a server, and the runs of a campaign."""
 
-import os
 import zipfile
 from pathlib import Path
+
+from helpers.core.files import atomic_write
 
 FOLDER = "text-classification-energy"
 """What the archive of the book unpacks to."""
@@ -21,15 +22,13 @@ def write_zip(source: Path, file: Path, folder: str = FOLDER) -> None:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     sources = sorted(item for item in source.rglob("*") if item.is_file() and item != file)
-    scratch = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for item in sources:
-                entry = zipfile.ZipInfo(f"{folder}/{item.relative_to(source).as_posix()}", _DATE)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.create_system = 3  # rights as on Unix, wherever it is written
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, item.read_bytes())
-        scratch.replace(file)
-    finally:
-        scratch.unlink(missing_ok=True)  # there only where the disk is full, or someone stopped it
+    with (
+        atomic_write(file) as scratch,
+        zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+    ):
+        for item in sources:
+            entry = zipfile.ZipInfo(f"{folder}/{item.relative_to(source).as_posix()}", _DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # rights as on Unix, wherever it is written
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, item.read_bytes())

@@ -13,6 +13,7 @@ from helpers.campaigns.run.schedule import ORDER, add_calls, read_order
 from helpers.campaigns.transfer.unpacking import unpacked
 from helpers.core import paths
 from helpers.core.errors import UserError, printable
+from helpers.core.files import atomic_write
 from helpers.core.lock import is_held, run_lock
 from helpers.measure.preflight import data_of_runs
 from helpers.records.environment import sha256_of
@@ -180,12 +181,8 @@ def _is(file: Path, sha256: str) -> bool:
 
 
 def _restore(source: Path, there: Path, name: str, expected: str) -> None:
-    scratch = there / f".{name}.partial"
-    try:
+    with atomic_write(there / name) as scratch:
         _copy_file(source, name, scratch, expected)
-        scratch.replace(there / name)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _on_other_data(record: Record, campaign: Path) -> str | None:

@@ -1,15 +1,12 @@
 """DSPy's cache of answers, as far as one run can have it: the same request is not sent again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from helpers.models.llm.client import Completion
+from helpers.models.llm.endpoint import Completion
 
 
 class AnswerCache:

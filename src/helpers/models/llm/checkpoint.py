@@ -1,4 +1,4 @@
-"""Read what a checkpoint says about itself, without loading it: where it is, its dtype, how much memory it takes."""
+"""Read a checkpoint's configuration and the size of its files, without loading it."""
 
 import json
 import os
@@ -20,23 +20,58 @@ _DENSE = {"llama", "mistral", "qwen2", "qwen3", "phi3", "mixtral", "phimoe"}
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that is there."""
+    """What engine checks and planning need of a checkpoint, read once; nothing of it is loaded."""
 
-    config: dict[str, Any]
-    """Its `config.json`; the part about text, where it has others."""
+    dtype: str
+    """Data type that its weights are stored in."""
     stored_bytes: int | None
-    """Size of its weights; None where they are made up."""
+    """Size of its weights on disk; None with dummy weights."""
+    quantised: bool = False
+    """Whether its weights are stored quantised."""
+    parameters: int | None = None
+    """Counted from its configuration (norms and biases left out); None for an architecture that cannot be counted."""
+    attention_heads: int | None = None
+    context_length: int | None = None
+    """Tokens of prompt and answer together, at the most."""
+    kv_numbers_per_token: int | None = None
+    """Numbers that attention keeps of a token, over all layers; None where the configuration does not tell.
 
-    @property
-    def dtype(self) -> str:
-        """Return the dtype that it is stored in."""
-        known = self.config.get("dtype") or self.config.get("torch_dtype") or "float32"
-        return str(known).removeprefix("torch.")
+    An upper bound where layers with attention alternate with others.
+    """
 
-    @property
-    def quantised(self) -> bool:
-        """Say whether its weights are stored quantised."""
-        return bool(self.config.get("quantization_config"))
+    def weight_bytes(self, dtype: str, quantisation: str) -> int | None:
+        """Return the size of the loaded weights; None where the configuration does not tell.
+
+        Args:
+            dtype: data type of the computation; `auto` is the checkpoint's own, 16 bits where that has 32.
+            quantisation: method that quantises while loading; empty for none.
+        """
+        if self.quantised:
+            return self.stored_bytes
+        parameters = (
+            self.parameters
+            if self.stored_bytes is None
+            else self.stored_bytes / _DTYPE_BYTES.get(self.dtype, 2)
+        )
+        each = _QUANTISED_BYTES.get(quantisation) if quantisation else self._number_bytes(dtype)
+        return None if parameters is None or each is None else round(parameters * each)
+
+    def kv_cache_bytes(self, dtype: str, max_model_len: int | None) -> int | None:
+        """Return the size of the keys and values of one text of the greatest length; None where it is unknown.
+
+        Args:
+            dtype: data type of the computation, as for `weight_bytes`.
+            max_model_len: tokens of that text; None: the context length.
+        """
+        tokens = max_model_len or self.context_length
+        if tokens is None or self.kv_numbers_per_token is None:
+            return None
+        return tokens * self.kv_numbers_per_token * self._number_bytes(dtype)
+
+    def _number_bytes(self, dtype: str) -> int:
+        """Return the size of one number in the data type of the computation."""
+        own = _DTYPE_BYTES.get(self.dtype, 2)
+        return min(own, 2) if dtype == "auto" else _DTYPE_BYTES.get(dtype, 2)
 
 
 def find_checkpoint(name: str, revision: str | None, weights: Literal["checkpoint", "dummy"]) -> Checkpoint:
@@ -55,95 +90,85 @@ def is_local(name: str) -> bool:
     return name.startswith((".", "/", "~")) or Path(name).exists()
 
 
-def loaded_bytes(found: Checkpoint, dtype: str, quantisation: str) -> int | None:
-    """Return what the weights take once they are loaded; None where the configuration does not tell.
+def read_config(config: Mapping[str, Any], stored_bytes: int | None) -> Checkpoint:
+    """Read a checkpoint's `config.json`, of a multimodal one the part about text.
 
     Args:
-        found: the checkpoint.
-        dtype: what it is computed in; `auto` stands for its own, 16 bits where that has 32.
-        quantisation: method of the setting; empty for none.
+        config: its content.
+        stored_bytes: size of the weights on disk; None with dummy weights.
     """
-    if found.quantised:
-        return found.stored_bytes
-    parameters = (
-        count_parameters(found.config)
-        if found.stored_bytes is None
-        else found.stored_bytes / _DTYPE_BYTES.get(found.dtype, 2)
+    text = config.get("text_config")
+    merged = {**config, **text} if isinstance(text, dict) else config
+    numbers = {key: value for key, value in merged.items() if isinstance(value, int)}
+    return Checkpoint(
+        dtype=str(merged.get("dtype") or merged.get("torch_dtype") or "float32").removeprefix("torch."),
+        stored_bytes=stored_bytes,
+        quantised=bool(merged.get("quantization_config")),
+        parameters=_count_parameters(numbers) if str(merged.get("model_type")) in _DENSE else None,
+        attention_heads=numbers.get("num_attention_heads"),
+        context_length=numbers.get("max_position_embeddings"),
+        kv_numbers_per_token=_kv_numbers_per_token(numbers),
     )
-    each = _QUANTISED_BYTES.get(quantisation) if quantisation else computed_bytes(found, dtype)
-    return None if parameters is None or each is None else round(parameters * each)
 
 
-def computed_bytes(found: Checkpoint, dtype: str) -> int:
-    """Return the bytes of one number in the dtype that is computed in."""
-    return min(_DTYPE_BYTES.get(found.dtype, 2), 2) if dtype == "auto" else _DTYPE_BYTES.get(dtype, 2)
-
-
-def count_parameters(config: Mapping[str, Any]) -> int | None:
-    """Return how many parameters a configuration stands for (norms and biases left out); None where it is unknown."""
-    if config.get("model_type") not in _DENSE:
-        return None
+def _count_parameters(config: Mapping[str, int]) -> int | None:
     try:
         hidden, layers = config["hidden_size"], config["num_hidden_layers"]
-        heads, head, shared = _heads(config)
+        heads, head_size, kv_heads = _attention(config)
         inner, vocabulary = config["intermediate_size"], config["vocab_size"]
-    except KeyError:
+        experts = config.get("num_local_experts", 1)
+        attention = 2 * hidden * heads * head_size + 2 * hidden * kv_heads * head_size
+        forward = experts * 3 * hidden * inner + (hidden * experts if experts > 1 else 0)
+        embeddings = vocabulary * hidden * (1 if config.get("tie_word_embeddings") else 2)
+        return layers * (attention + forward) + embeddings
+    except (KeyError, ZeroDivisionError):
         return None
-    experts = config.get("num_local_experts", 1)
-    attention = 2 * hidden * heads * head + 2 * hidden * shared * head
-    forward = experts * 3 * hidden * inner + (hidden * experts if experts > 1 else 0)
-    embeddings = vocabulary * hidden * (1 if config.get("tie_word_embeddings") else 2)
-    return int(layers * (attention + forward) + embeddings)
 
 
-def kv_bytes_per_token(config: Mapping[str, Any], number_bytes: int) -> int | None:
-    """Return what attention keeps of one token, over all layers; None where the configuration does not tell.
-
-    An upper bound where layers with attention alternate with others.
-    """
+def _kv_numbers_per_token(config: Mapping[str, int]) -> int | None:
     try:
-        _, head, shared = _heads(config)
+        _, head_size, kv_heads = _attention(config)
         layers = config["num_hidden_layers"] // config.get("attn_layer_period", 1)
-    except KeyError:
+        return 2 * layers * kv_heads * head_size
+    except (KeyError, ZeroDivisionError):
         return None
-    return int(2 * layers * shared * head * number_bytes)
 
 
-def _heads(config: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return the number of heads, the size of one, and the number of heads for keys and values."""
+def _attention(config: Mapping[str, int]) -> tuple[int, int, int]:
+    """Return the number of attention heads, the size of one, and the number of heads for keys and values."""
     heads = config["num_attention_heads"]
-    head = config.get("head_dim") or config["hidden_size"] // heads
-    return heads, head, config.get("num_key_value_heads") or heads
+    head_size = config.get("head_dim") or config["hidden_size"] // heads
+    return heads, head_size, config.get("num_key_value_heads") or heads
 
 
 def _in_folder(folder: Path, name: str, weights: str) -> Checkpoint:
-    where = f"checkpoint {name}"
+    label = f"checkpoint {name}"
     if not folder.is_dir():
-        raise UserError(f"{where}: no such folder; give a folder with config.json")
-    config = _json(folder / "config.json", where)
+        raise UserError(f"{label}: no such folder; give a folder with config.json")
+    config = _read_json(folder / "config.json", label)
     if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise UserError(
-            f"{where}: no tokeniser found, expected tokenizer.json or tokenizer.model beside config.json"
+            f"{label}: no tokeniser found, expected tokenizer.json or tokenizer.model beside config.json"
         )
     if weights == "dummy":
-        return Checkpoint(_of_text(config), None)
+        return read_config(config, None)
     sizes = {file.name: file.stat().st_size for pattern in _WEIGHTS for file in folder.glob(pattern)}
     expected = set()
     if (index := folder / "model.safetensors.index.json").is_file():
-        expected = set(_json(index, where).get("weight_map", {}).values())
+        expected = set(_read_json(index, label).get("weight_map", {}).values())
     if missing := sorted(expected - sizes.keys()):
         raise UserError(
-            f"{where}: {len(missing)} of {len(expected)} files with weights are missing ({missing[0]}, ...); download it anew"
+            f"{label}: {len(missing)} of {len(expected)} files with weights are missing ({missing[0]}, ...); download it anew"
         )
     counted = [size for file, size in sizes.items() if not expected or file in expected]
     if not sum(counted):
         raise UserError(
-            f"{where}: no weights found, expected *.safetensors; download it anew, or weights=dummy"
+            f"{label}: no weights found, expected *.safetensors; download it anew, or weights=dummy"
         )
-    return Checkpoint(_of_text(config), _once(sizes) if not expected else sum(counted))
+    return read_config(config, sum(counted) if expected else _single_format_bytes(sizes))
 
 
-def _once(sizes: Mapping[str, int]) -> int:
+def _single_format_bytes(sizes: Mapping[str, int]) -> int:
     """Return the size of the weights in one format: some checkpoints hold several."""
     return next(
         total
@@ -155,10 +180,10 @@ def _once(sizes: Mapping[str, int]) -> int:
 def _on_hub(name: str, revision: str | None, weights: str) -> Checkpoint:
     from huggingface_hub import HfApi, errors, try_to_load_from_cache  # noqa: PLC0415  (slow; only hub names need it)
 
-    where = f"checkpoint {name}"
+    label = f"checkpoint {name}"
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         raise UserError(
-            f"{where}: neither a folder here nor a name on the hub; expected OWNER/NAME or a folder"
+            f"{label}: neither a folder here nor a name on the hub; expected OWNER/NAME or a folder"
         )
     cached = try_to_load_from_cache(name, "config.json", revision=revision)
     if isinstance(cached, str):
@@ -173,19 +198,21 @@ def _on_hub(name: str, revision: str | None, weights: str) -> Checkpoint:
         config = api.hf_hub_download(name, "config.json", revision=revision)
     except errors.RemoteEntryNotFoundError:
         raise UserError(
-            f"{where}: no config.json on the hub, expected a checkpoint of transformers"
+            f"{label}: no config.json on the hub, expected a checkpoint of transformers"
         ) from None
     except Exception as error:  # of the network there are many kinds
         if (refusal := hub_refusal(error, revision)) is not None:
-            raise UserError(f"{where}: {refusal}") from None
+            raise UserError(f"{label}: {refusal}") from None
         raise UserError(
-            f"{where}: not complete in the cache, and the hub cannot be asked ({type(error).__name__}); where "
+            f"{label}: not complete in the cache, and the hub cannot be asked ({type(error).__name__}); where "
             f"there is a network: hf download {name}{f' --revision {revision}' if revision else ''}"
         ) from None
     sizes = {file.rfilename: file.size or 0 for file in files if "/" not in file.rfilename}
-    known = any(sizes.get(file) and file.endswith(pattern[1:]) for file in sizes for pattern in _WEIGHTS)
-    stored = _once(sizes) if weights == "checkpoint" and known else None
-    return Checkpoint(_of_text(_json(Path(config), where)), stored)
+    has_weights = any(
+        sizes.get(file) and file.endswith(pattern[1:]) for file in sizes for pattern in _WEIGHTS
+    )
+    stored = _single_format_bytes(sizes) if weights == "checkpoint" and has_weights else None
+    return read_config(_read_json(Path(config), label), stored)
 
 
 def hub_refusal(error: Exception, revision: str | None) -> str | None:
@@ -208,22 +235,16 @@ def hub_refusal(error: Exception, revision: str | None) -> str | None:
 def _token() -> str:
     from huggingface_hub import get_token  # noqa: PLC0415
 
-    return "the token at hand has no access" if get_token() else "no token found"
+    return "the current token has no access" if get_token() else "no token found"
 
 
-def _of_text(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the part about text of a configuration that has several."""
-    part = config.get("text_config")
-    return {**config, **part} if isinstance(part, dict) else config
-
-
-def _json(file: Path, where: str) -> dict[str, Any]:
+def _read_json(file: Path, label: str) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
     except OSError:
-        raise UserError(f"{where}: no {file.name} found, expected a checkpoint of transformers") from None
+        raise UserError(f"{label}: no {file.name} found, expected a checkpoint of transformers") from None
     except ValueError as error:
-        raise UserError(f"{where}: {file.name} is not valid JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{where}: {file.name} holds no object; download it anew")
-    return found
+        raise UserError(f"{label}: {file.name} is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{label}: {file.name} holds no object; download it anew")
+    return document

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from helpers.models.llm.answer_cache import AnswerCache
 from helpers.models.llm.answer_parser import cut_thinking
 from helpers.models.llm.connections import Connections, NoAnswerError
-from helpers.models.llm.endpoint import Endpoint
+from helpers.models.llm.endpoint import Completion, Endpoint
 from helpers.records.schema_kinds import Kind
 
 if TYPE_CHECKING:
@@ -34,19 +34,6 @@ if TYPE_CHECKING:
 
 NAME = "http.client"
 """What is recorded as DSPy's engine."""
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What a server says of one answer."""
-
-    content: str | None
-    reasoning: str | None
-    """Thinking that the server has split off."""
-    finish_reason: str | None
-    tokens_in: int | None
-    tokens_out: int | None
-    tokens_thinking: int | None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a language model answers."""
+"""An OpenAI-compatible server, and what it returns for a request."""
 
 from dataclasses import dataclass, field
 
@@ -12,3 +12,16 @@ class Endpoint:
     model: str
     """Name that requests give."""
     api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a server says of one answer."""
+
+    content: str | None
+    reasoning: str | None
+    """Thinking that the server has split off."""
+    finish_reason: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    tokens_thinking: int | None

@@ -1,21 +1,15 @@
-"""Whether an engine can serve a checkpoint on a machine: found out before anything is started or downloaded."""
+"""Whether an engine can serve a checkpoint on a machine, checked before anything is started or downloaded."""
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.models.llm.checkpoint import (
-    Checkpoint,
-    computed_bytes,
-    find_checkpoint,
-    is_local,
-    kv_bytes_per_token,
-    loaded_bytes,
-)
+from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local
 from helpers.models.llm.engine import (
     PYTHON_VARIABLE,
     EngineSettings,
@@ -28,7 +22,7 @@ from helpers.models.llm.engine import (
 from helpers.models.llm.ray_cluster import check_nodes
 from helpers.records.hardware import GIB, Hardware, compute_capabilities
 
-__all__ = ["EngineSettings", "cache_bytes", "check_engine", "cpu_cache_bytes"]
+__all__ = ["EngineSettings", "MemoryRequirement", "check_engine", "cpu_cache_bytes", "memory_requirement"]
 
 GPU_SHARE = 0.92
 """Share of a GPU's memory that vLLM takes."""
@@ -47,11 +41,11 @@ BFLOAT16 = (8, 0)
 def check_engine(
     settings: EngineSettings, hardware: Hardware, capabilities: Sequence[tuple[int, int]] | None = None
 ) -> None:
-    """Find out before the start whether the engine can serve the checkpoint on `hardware`.
+    """Check before the start whether the engine can serve the checkpoint on `hardware`.
 
     Args:
         settings: what to serve.
-        hardware: machine at hand; each of several nodes is taken to be like it.
+        hardware: the current machine; each of several nodes is taken to be like it.
         capabilities: compute capability of each GPU; asked from the driver where None.
 
     Raises:
@@ -72,25 +66,50 @@ def check_engine(
     installed = installed_engine(settings, engine_python())
     _check_gpus(settings, hardware)
     _check_build(settings, installed)
-    found = find_checkpoint(settings.checkpoint, settings.revision, settings.weights)
-    _check_heads(settings, found)
+    checkpoint = find_checkpoint(settings.checkpoint, settings.revision, settings.weights)
+    _check_heads(settings, checkpoint)
     _check_dtype(settings, compute_capabilities() if capabilities is None else capabilities)
-    _check_memory(settings, found, hardware)
+    _check_memory(settings, checkpoint, hardware)
     if settings.nodes > 1:
         check_nodes(settings, engine_python())
 
 
-def cache_bytes(settings: EngineSettings, found: Checkpoint) -> int | None:
-    """Return what the keys and values of one text of the greatest length take; None where that is unknown."""
-    tokens = settings.max_model_len or found.config.get("max_position_embeddings")
-    each = kv_bytes_per_token(found.config, computed_bytes(found, settings.dtype))
-    return None if tokens is None or each is None else int(tokens * each)
+@dataclass(frozen=True)
+class MemoryRequirement:
+    """Memory that an engine needs to serve a checkpoint: on the CPU, or on each of its GPUs."""
+
+    weight_bytes: int
+    cache_bytes: int
+    """Keys and values of one text of the greatest length; 0 where that is unknown."""
+    gpus: int
+    """GPUs of all nodes, over which both are spread; 0: the CPU serves."""
+
+    @property
+    def gib(self) -> float:
+        """Memory in GiB, that of the engine itself included."""
+        if not self.gpus:
+            return (self.weight_bytes + max(self.cache_bytes, CPU_CACHE_GIB * GIB)) / GIB + CPU_WORK_GIB
+        return (self.weight_bytes + self.cache_bytes) / GIB / self.gpus + GPU_WORK_GIB
+
+    def fits(self, memory_gib: float) -> bool:
+        """Whether it fits into the memory of the machine, or into that of each GPU."""
+        return self.gib <= (GPU_SHARE * memory_gib if self.gpus else memory_gib)
+
+
+def memory_requirement(settings: EngineSettings, checkpoint: Checkpoint) -> MemoryRequirement | None:
+    """Return the memory that the engine needs; None where the size of the weights is unknown."""
+    weight_bytes = checkpoint.weight_bytes(settings.dtype, settings.quantisation)
+    if weight_bytes is None:
+        return None
+    cache_bytes = checkpoint.kv_cache_bytes(settings.dtype, settings.max_model_len) or 0
+    return MemoryRequirement(weight_bytes, cache_bytes, settings.gpus * settings.nodes)
 
 
 def cpu_cache_bytes(settings: EngineSettings) -> int:
     """Return how much memory a CPU engine shall set aside for keys and values."""
-    found = find_checkpoint(settings.checkpoint, settings.revision, settings.weights)
-    return max(cache_bytes(settings, found) or 0, int(CPU_CACHE_GIB * GIB))
+    checkpoint = find_checkpoint(settings.checkpoint, settings.revision, settings.weights)
+    cache_bytes = checkpoint.kv_cache_bytes(settings.dtype, settings.max_model_len) or 0
+    return max(cache_bytes, int(CPU_CACHE_GIB * GIB))
 
 
 def _check_gpus(settings: EngineSettings, hardware: Hardware) -> None:
@@ -101,14 +120,14 @@ def _check_gpus(settings: EngineSettings, hardware: Hardware) -> None:
 
 
 def _check_passed_on(settings: EngineSettings) -> None:
-    """Refuse settings that an endpoint that runs already is not given: the record would tell them as facts."""
-    asked = {
+    """Refuse settings that an endpoint that runs already is not given: the record would state them as facts."""
+    requested = {
         "dtype": settings.dtype != "auto",
         "quantisation": settings.quantisation != "",
         "max_model_len": settings.max_model_len is not None,
         "prefix_caching": settings.prefix_caching,
     }
-    if given := [name for name, wanted in asked.items() if wanted]:
+    if given := [name for name, is_set in requested.items() if is_set]:
         raise UserError(
             f"engine={settings.engine}: it runs already, so {', '.join(given)} cannot be set; leave it out, and start the "
             "server with it"
@@ -129,9 +148,9 @@ def _check_build(settings: EngineSettings, installed: Installed) -> None:
         )
 
 
-def _check_heads(settings: EngineSettings, found: Checkpoint) -> None:
-    heads = found.config.get("num_attention_heads")
-    if settings.gpus > 1 and isinstance(heads, int) and heads % settings.gpus:
+def _check_heads(settings: EngineSettings, checkpoint: Checkpoint) -> None:
+    heads = checkpoint.attention_heads
+    if settings.gpus > 1 and heads is not None and heads % settings.gpus:
         raise UserError(
             f"gpus={settings.gpus}: the {heads} attention heads of {settings.checkpoint} cannot be spread evenly over "
             "them; use a number that divides them"
@@ -154,26 +173,25 @@ def _check_dtype(settings: EngineSettings, capabilities: Sequence[tuple[int, int
         )
 
 
-def _check_memory(settings: EngineSettings, found: Checkpoint, hardware: Hardware) -> None:
-    weights = loaded_bytes(found, settings.dtype, settings.quantisation)
-    if weights is None:
+def _check_memory(settings: EngineSettings, checkpoint: Checkpoint, hardware: Hardware) -> None:
+    required = memory_requirement(settings, checkpoint)
+    if required is None:
         return
-    cached = cache_bytes(settings, found) or 0
-    takes = f"weights {weights / GIB:.1f} GiB, keys and values of one longest text {cached / GIB:.1f} GiB"
+    weights_gib, cache_gib = required.weight_bytes / GIB, required.cache_bytes / GIB
+    parts = f"weights {weights_gib:.1f} GiB, keys and values of one longest text {cache_gib:.1f} GiB"
     if not settings.gpus:
-        need = (weights + max(cached, CPU_CACHE_GIB * GIB)) / GIB + CPU_WORK_GIB
-        free = min(hardware.ram_gb, psutil.virtual_memory().available / GIB)
-        if need > free:
+        free_gib = min(hardware.ram_gb, psutil.virtual_memory().available / GIB)
+        if not required.fits(free_gib):
             raise UserError(
-                f"{settings.checkpoint} needs {need:.1f} GiB of memory ({takes}, the engine itself {CPU_WORK_GIB:g}), "
-                f"found {free:.1f} GiB free; use a smaller model, a smaller max_model_len, or end other programs"
+                f"{settings.checkpoint} needs {required.gib:.1f} GiB of memory ({parts}, the engine itself "
+                f"{CPU_WORK_GIB:g}), found {free_gib:.1f} GiB free; use a smaller model, a smaller max_model_len, or end "
+                "other programs"
             )
         return
-    parts = settings.gpus * settings.nodes
-    need = (weights + cached) / GIB / parts + GPU_WORK_GIB
-    least = min(gpu.memory_gb for gpu in hardware.gpus)
-    if need > GPU_SHARE * least:
+    smallest_gib = min(gpu.memory_gb for gpu in hardware.gpus)
+    if not required.fits(smallest_gib):
         raise UserError(
-            f"{settings.checkpoint} needs {need:.1f} GiB on each of {parts} GPUs ({takes}), found {least:.1f} GiB, of "
-            f"which the engine uses {GPU_SHARE:.0%}; use more gpus or nodes, a quantisation, or a smaller max_model_len"
+            f"{settings.checkpoint} needs {required.gib:.1f} GiB on each of {required.gpus} GPUs ({parts}), found "
+            f"{smallest_gib:.1f} GiB, of which the engine uses {GPU_SHARE:.0%}; use more gpus or nodes, a quantisation, or "
+            "a smaller max_model_len"
         )

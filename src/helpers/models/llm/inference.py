@@ -8,49 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
 
 from helpers.core.errors import UserError
 from helpers.models.llm.answer_cache import AnswerCache
 from helpers.models.llm.answer_parser import REQUEST_FAILURES, read_answer, read_exactly, read_value
-from helpers.models.llm.client import NAME, Client, Completion, Exchange
-from helpers.models.llm.endpoint import Endpoint
+from helpers.models.llm.client import NAME, Client, Exchange
+from helpers.models.llm.endpoint import Completion, Endpoint
+from helpers.models.llm.generation import GenerationConfig, check_generation, vllm_fields
 from helpers.models.llm.prompts import demonstrations, signature
 from helpers.records.schema_kinds import Kind
-from helpers.study.protocols import Protocol
 
-OutputMode = Literal["free", "constrained"]
-DEFAULT_MAX_TOKENS = 128
-"""Tokens of an answer beside its thinking: the reply template and a long category take about 40 with a real tokeniser."""
 WARM_UP = "This sentence belongs to no dataset."
-
-
-@dataclass(frozen=True)
-class Asking:
-    """How texts are asked; recorded."""
-
-    concurrency: int
-    """Requests under way at the same time; 1 is sequential."""
-    timeout_s: float
-    """Longest time of one request, from its sending to the end of its answer."""
-    max_tokens: int = DEFAULT_MAX_TOKENS
-    """Tokens of an answer, at the most; thinking comes on top."""
-    output_mode: OutputMode = "free"
-    """`constrained`: the whole answer is one of the categories in DSPy's format (vLLM's structured outputs)."""
-    json_fallback: bool = False
-    """Ask a second time, for JSON, where an answer has not the format (on in DSPy by default; it costs energy). The server
-    is told to force JSON under the protocol `dspy-2025` only."""
-    reasoning: bool = False
-    """The model thinks before it answers."""
-    thinking_tokens: int = 0
-    """Tokens of thinking, at the most; 0 unless `reasoning`."""
-    ignore_eos: bool = False
-    """Generate exactly `max_tokens` (dummy weights: the model never stops by itself)."""
-    temperature: float = 0.0
-    protocol: Protocol = "companion"
-    """Who reads the answer: `helpers.models.llm.answer_parser`, or DSPy's own parser."""
-    dspy_cache: bool = False
-    """Whether an answer of an earlier split is taken for the same request (`helpers.models.llm.answer_cache`)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +33,7 @@ class Reply:
     tokens_out: int | None
     """Generated tokens, thinking included."""
     tokens_thinking: int | None
-    """Of `tokens_out`, those of the thinking; None where the server did not tell (see `Asker.count_thinking`)."""
+    """Of `tokens_out`, those of the thinking; None where the server did not tell (see `InferenceClient.count_thinking`)."""
     latency_s: float
     """From the start of the first request to the end of the last one; waiting for a free place not included."""
     requests: int
@@ -80,8 +48,8 @@ class Reply:
     """One line on what failed, without any text of the dataset; None where the model answered."""
 
 
-class Asker:
-    """Asks one model with one instruction; made by `open_asker`."""
+class InferenceClient:
+    """Asks one model with one instruction through DSPy; made by `open_inference_client`."""
 
     engine: str
     """What carries DSPy's requests; recorded as its engine."""
@@ -91,7 +59,7 @@ class Asker:
         client: Client,
         instruction: str,
         labels: Sequence[str],
-        asking: Asking,
+        config: GenerationConfig,
         examples: Sequence[tuple[str, str]],
     ) -> None:
         import dspy  # noqa: PLC0415  (absent where only the book is built)
@@ -99,7 +67,7 @@ class Asker:
         self.engine = NAME
         self._client = client
         self._labels = tuple(labels)
-        self._asking = asking
+        self._config = config
         self._predict = dspy.Predict(signature(instruction))
         self._predict.demos = demonstrations(examples)
         self._settings = {
@@ -108,16 +76,16 @@ class Asker:
                 engine=client,
                 cache=False,
                 num_retries=0,
-                temperature=asking.temperature,
-                max_tokens=asking.max_tokens + asking.thinking_tokens,
+                temperature=config.temperature,
+                max_tokens=config.max_tokens + config.thinking_tokens,
             ),
             # explicit: the installed DSPy has other defaults than that of the paper's time
-            "adapter": dspy.ChatAdapter(use_json_adapter_fallback=asking.json_fallback),
+            "adapter": dspy.ChatAdapter(use_json_adapter_fallback=config.json_fallback),
             "disable_history": True,  # otherwise DSPy keeps every text of the dataset
             "trace": None,
         }
         self._context = dspy.context
-        self._threads = ThreadPoolExecutor(asking.concurrency, "ask")
+        self._threads = ThreadPoolExecutor(config.concurrency, "ask")
 
     def ask(self, texts: Sequence[str]) -> list[Reply]:
         """Ask for every text, `concurrency` at a time; replies in the order of the texts.
@@ -186,7 +154,7 @@ class Asker:
             category, kind, thinking = self._read(answered[0])
             if len(exchanges) > 1 and value is not None:
                 category, kind = read_value(value, self._labels)
-            if self._asking.protocol == "dspy-2025":
+            if self._config.protocol == "dspy-2025":
                 category, kind = read_exactly(value, self._labels, kind)
         fresh = [exchange.completion for exchange in exchanges if exchange.completion and not exchange.cached]
         answer = answered[-1].content if answered else None
@@ -209,7 +177,7 @@ class Asker:
     def _read(self, completion: Completion) -> tuple[str | None, Kind, str | None]:
         if completion.reasoning is None:
             return read_answer(
-                completion.content, self._labels, completion.finish_reason, self._asking.reasoning
+                completion.content, self._labels, completion.finish_reason, self._config.reasoning
             )
         if not completion.content and completion.finish_reason == "length":
             return None, "reasoning-open", completion.reasoning
@@ -218,84 +186,41 @@ class Asker:
 
 
 @contextmanager
-def open_asker(
+def open_inference_client(
     endpoint: Endpoint,
     instruction: str,
     labels: Sequence[str],
-    asking: Asking,
+    config: GenerationConfig,
     examples: Sequence[tuple[str, str]] = (),
     cache: AnswerCache | None = None,
-) -> Iterator[Asker]:
-    """Make an asker whose connections are closed when the block ends.
+) -> Iterator[InferenceClient]:
+    """Make a client whose connections are closed when the block ends.
 
     Args:
         endpoint: where the model answers.
         instruction: the task with the list of categories (`helpers.models.llm.prompts.instruction`).
         labels: the categories.
-        asking: the settings.
+        config: the settings.
         examples: text and category of each example (k-shot, from the training split); none is zero-shot.
         cache: of the run, where one is wanted.
 
     Raises:
         UserError: one line where the settings contradict each other.
     """
-    check_asking(asking)
+    check_generation(config)
     client = Client(
         endpoint,
-        asking.timeout_s,
-        _extra(asking, labels),
-        reasoning=asking.reasoning,
-        dspy_reads=asking.protocol == "dspy-2025",
+        config.timeout_s,
+        vllm_fields(config, labels),
+        reasoning=config.reasoning,
+        dspy_reads=config.protocol == "dspy-2025",
         cache=cache,
     )
-    asker = Asker(client, instruction, labels, asking, examples)
+    inference = InferenceClient(client, instruction, labels, config, examples)
     try:
-        yield asker
+        yield inference
     finally:
-        asker.close()
-
-
-def check_asking(asking: Asking) -> None:
-    """Refuse settings that contradict each other, before anything starts.
-
-    Raises:
-        UserError: one line that names them.
-    """
-    constrained = asking.output_mode == "constrained"
-    faults = {
-        f"concurrency is {asking.concurrency}; expected at least 1": asking.concurrency < 1,
-        f"max_tokens is {asking.max_tokens}; expected at least 1": asking.max_tokens < 1,
-        f"timeout_s is {asking.timeout_s:g}; expected more than 0": not asking.timeout_s > 0,
-        f"thinking_tokens is {asking.thinking_tokens}, but the model does not think; expected 0": (
-            asking.thinking_tokens != 0 and not asking.reasoning
-        ),
-        f"thinking_tokens is {asking.thinking_tokens}, but the model thinks; expected at least 1": (
-            asking.thinking_tokens < 1 and asking.reasoning and asking.protocol == "companion"
-        ),
-        "output_mode 'constrained' forbids the thinking of a reasoning model; use 'free'": (
-            constrained and asking.reasoning
-        ),
-        "json_fallback has no use with output_mode 'constrained'; set one of them": (
-            constrained and asking.json_fallback
-        ),
-        "ignore_eos cannot go beyond the answers of output_mode 'constrained'; set one of them": (
-            constrained and asking.ignore_eos
-        ),
-    }
-    for fault, found in faults.items():
-        if found:
-            raise UserError(fault)
-
-
-def _extra(asking: Asking, labels: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a request that only vLLM knows."""
-    if asking.output_mode == "constrained":
-        # The whole answer, marker to marker: the bare category would not be DSPy's format.
-        answers = [f"[[ ## category ## ]]\n{label}\n\n[[ ## completed ## ]]" for label in labels]
-        return {"structured_outputs": {"choice": answers}}
-    if asking.ignore_eos:
-        return {"ignore_eos": True, "min_tokens": asking.max_tokens + asking.thinking_tokens}
-    return {}
+        inference.close()
 
 
 def _unsent(problem: str | None, latency_s: float) -> Reply:
