@@ -3,7 +3,8 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from helpers import verbs
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0, or 2 after one line about what is wrong with the input."""
     options = parser().parse_args(arguments)
     action: Callable[[argparse.Namespace], int] = options.action
-    _set_up_logging(options.verbose - options.quiet, to_stderr=getattr(options, "json", False))
     try:
-        return action(options)
+        with _messages(options.verbose - options.quiet, to_stderr=getattr(options, "json", False)):
+            return action(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -64,8 +65,9 @@ class _Lines(logging.StreamHandler[Any]):
         raise  # noqa: PLE0704  (logging calls this in its handler of the exception)
 
 
-def _set_up_logging(verbosity: int, to_stderr: bool) -> None:
-    """Show the messages of the package: progress from 0 on, only warnings below, details with time and module above.
+@contextmanager
+def _messages(verbosity: int, to_stderr: bool) -> Iterator[None]:
+    """Show the messages of the package while a verb runs: progress from 0 on, only warnings below, details with time and module above.
 
     They go to standard output, or to standard error where the output is JSON for scripts.
     """
@@ -75,6 +77,10 @@ def _set_up_logging(verbosity: int, to_stderr: bool) -> None:
     logger = logging.getLogger("helpers")
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbosity > 0 else logging.INFO if verbosity == 0 else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.handlers = []
 
 
 def parser() -> argparse.ArgumentParser:

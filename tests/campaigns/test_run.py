@@ -11,6 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.campaigns.plan import assignment
+from helpers.campaigns.run import campaign as running
+from helpers.campaigns.run.schedule import Schedule
+from helpers.core import paths
+from helpers.measure.parameters import CampaignRun
 from helpers.records.storage import read_record
 from tests.conftest import Checkout
 from tests.measure.test_kill import alive, assert_whole_or_absent, lock_holder, tree, wait_for
@@ -38,6 +43,27 @@ def notes(checkout: Checkout) -> dict[str, dict]:
 def kernel_of(process: subprocess.Popen[str], checkout: Checkout) -> psutil.Process:
     """Wait until a run of the campaign is being measured; returns its kernel."""
     return psutil.Process(wait_for(lambda: lock_holder(checkout.machine_lock), 60, "a run measures"))
+
+
+def test_a_campaign_is_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured is what was planned: the runs are assigned to machines once for a call."""
+    planned, scheduled = [], []
+    assign = assignment.campaign_runs
+
+    def counted(name: str) -> list[CampaignRun]:
+        planned.append(name)
+        return assign(name)
+
+    def measured(schedule: Schedule, *_: object) -> bool:
+        scheduled.extend(run.run_id for run in schedule.runs)
+        return True
+
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(assignment, "campaign_runs", counted)
+    monkeypatch.setattr(running, "_measure", measured)
+    outcome = running.run_campaign("demo")
+    assert planned == ["demo"]
+    assert outcome.left == len(scheduled) > 0
 
 
 def test_runs_are_measured_in_the_order_of_the_seed_which_is_kept(checkout: Checkout) -> None:
