@@ -4,7 +4,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +15,7 @@ LOGGER = logging.getLogger("helpers.tried")
 
 
 @pytest.fixture(autouse=True)
-def doctor_that_reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def doctor_that_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A verb that reports at three levels and prints a line of its own."""
 
     def report(options: object) -> int:
@@ -28,8 +27,6 @@ def doctor_that_reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return 0
 
     monkeypatch.setattr(verbs, "doctor", report)
-    yield
-    logging.getLogger("helpers").handlers = []
 
 
 def test_progress_and_warnings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

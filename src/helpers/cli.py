@@ -1,10 +1,12 @@
-"""The verbs of `python -m helpers`."""
+"""The command line: the verbs of `python -m helpers`, their arguments, their messages and their exit status."""
 
 import argparse
+import inspect
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from helpers import verbs
 from helpers.core.errors import UserError
@@ -14,9 +16,9 @@ _EXAMPLES = """examples:
   python -m helpers study                        what can be measured: models, datasets, machines, campaigns
   python -m helpers measure traditional -p model=linear-tfidf -p dataset=fktg-sample
   python -m helpers measure llm -p model=qwen2.5-0.5b -p dataset=news
-  python -m helpers plan paper-capella           what a campaign will take, before anything starts
+  python -m helpers plan paper-capella           estimate a campaign, before anything starts
   python -m helpers fetch paper-capella          its data and checkpoints, for nodes without internet
-  python -m helpers run reference-cpu            measure a campaign, or what is left of it
+  python -m helpers run reference-cpu            measure a campaign, or the runs of it that are missing
   python -m helpers book                         measure the demo, analyse everything, build the book
   python -m helpers analyse table_3_regression   rebuild just this table
   python -m helpers results --csv                published and measured values, one row per run
@@ -26,28 +28,33 @@ _EXAMPLES = """examples:
   python -m helpers audit                        verify the built book and everything behind it
   python -m helpers export reference-cpu         its records in one ZIP file, as for Zenodo
   python -m helpers import from-the-cluster/     records of other machines, checked, into runs
-  python -m helpers promote reference-cpu        file a finished campaign under data/measurements
-  python -m helpers describe                     write sums and descriptions after a change of data/
+  python -m helpers promote reference-cpu        copy a finished campaign to data/measurements
+  python -m helpers describe                     write checksums and descriptions after a change of data/
   python -m helpers tiny-model                   a language model without a download, for `run tiny`
 
-status: 0 where all is done; 1 where something asked for is missing or off; 2 after one line about what is wrong with the
-input; 130 where it was stopped
+exit status: 0 on success; 1 if something is missing or the audit has findings; 2 after one line about a fault in the
+input; 130 if it was interrupted
 """
+
+_Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_CAMPAIGN = "a campaign of the catalogue"
+_STORED = "a campaign of the catalogue, or another one that runs are stored under"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status: 0, or 2 after one line about what is wrong with the input."""
+    """Run one verb; returns the exit status: 2 after one line about a fault in the input, 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
     action: Callable[[argparse.Namespace], int] = options.action
-    _set_up_logging(options.verbose - options.quiet, to_stderr=getattr(options, "json", False))
+    to_stderr = options.prints_table or getattr(options, "json", False)
     try:
-        return action(options)
+        with _messages(options.verbose - options.quiet, to_stderr):
+            return action(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        return 130
+        return verbs.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `head` does
         return 0
@@ -57,17 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Lines(logging.StreamHandler[Any]):
-    """Writes messages; a reader that has gone, or a full disk, is for `main` to tell, not a traceback a line."""
+    """Writes messages; a closed pipe or a full disk is handled by `main`, without a traceback a line."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
-        """Raise what went wrong while writing."""
+        """Raise the error that writing met."""
         raise  # noqa: PLE0704  (logging calls this in its handler of the exception)
 
 
-def _set_up_logging(verbosity: int, to_stderr: bool) -> None:
-    """Show the messages of the package: progress from 0 on, only warnings below, details with time and module above.
+@contextmanager
+def _messages(verbosity: int, to_stderr: bool) -> Iterator[None]:
+    """Show the messages of the package while a verb runs.
 
-    They go to standard output, or to standard error where the output is JSON for scripts.
+    From verbosity 0 on progress is shown, below it warnings only, above it details, with time and module. Messages go to
+    standard output, or to standard error where the output is JSON or a table for scripts.
     """
     handler = _Lines(sys.stderr if to_stderr else sys.stdout)
     details = "%(asctime)s %(levelname)s %(name)s: " if verbosity > 0 else ""
@@ -75,10 +84,14 @@ def _set_up_logging(verbosity: int, to_stderr: bool) -> None:
     logger = logging.getLogger("helpers")
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbosity > 0 else logging.INFO if verbosity == 0 else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.handlers = []
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all verbs; the reference is made from it."""
+    """Return the parser of all verbs; the reference is generated from it."""
     parser = argparse.ArgumentParser(
         prog="python -m helpers",
         description="Reproducible companion to Zschache & Hartwig (arXiv 2508.14170).",
@@ -86,20 +99,18 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parsers = parser.add_subparsers(metavar="VERB", required=True)
+    _add_measuring(parsers)
+    _add_analyses(parsers)
+    _add_records(parsers)
+    return parser
 
-    verb = _verb(parsers, "study", "list models, datasets, machines and campaigns")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.study)
 
-    verb = _verb(
-        parsers,
-        "doctor",
-        "what this machine can measure and what not; status 0 where a paper could use it, else 1",
-    )
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.doctor)
+def _add_measuring(parsers: _Parsers) -> None:
+    """Add the verbs up to the records of a campaign."""
+    _verb(parsers, "study", verbs.study)
+    _verb(parsers, "doctor", verbs.doctor)
 
-    verb = _verb(parsers, "measure", "measure one run with a notebook of notebooks/measure")
+    verb = _verb(parsers, "measure", verbs.measure, json="print the record")
     verb.add_argument("notebook", choices=["traditional", "llm"], help="for which kind of models")
     verb.add_argument(
         "-p",
@@ -112,89 +123,137 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--attempt",
         metavar="N",
-        type=_from_one,
-        help="note beside the run how the N-th try of a campaign went",
+        type=_positive,
+        help="write the outcome beside the run, as attempt N of a campaign",
     )
-    verb.add_argument("--json", action="store_true", help="print the record")
-    verb.set_defaults(action=verbs.measure)
 
-    verb = _verb(parsers, "tiny-model", "train a tiny language model on invented texts, for tests and demos")
-    verb.add_argument("folder", nargs="?", help="where to write it (default: the catalogue's place)")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.tiny_model)
+    verb = _verb(parsers, "tiny-model", verbs.tiny_model)
+    verb.add_argument("folder", nargs="?", help="the folder to write (default: that of the catalogue)")
 
-    verb = _verb(
-        parsers,
-        "plan",
-        "what a campaign will take, what of it is done, what cannot run and why; starts nothing",
-    )
-    verb.add_argument("campaign", help="its name in the catalogue")
-    where = verb.add_mutually_exclusive_group()
-    where.add_argument(
+    verb = _verb(parsers, "plan", verbs.plan, json="as JSON, for scripts; what is unknown is null")
+    verb.add_argument("campaign", help=_CAMPAIGN)
+    target = verb.add_mutually_exclusive_group()
+    target.add_argument(
         "--machine",
         metavar="NAME",
         help="plan for a machine of the catalogue, as capella (default: this machine)",
     )
-    where.add_argument(
-        "--site", metavar="NAME", help="plan for the nodes of a site, with the files that are here"
+    target.add_argument(
+        "--site", metavar="NAME", help="plan for the nodes of a site, with the files of this machine"
     )
     verb.add_argument(
-        "--grid", metavar="NAME", default="germany", help="whose electricity: a name of data/study/grids.yaml"
+        "--grid",
+        metavar="NAME",
+        default="germany",
+        help="grid whose carbon intensity is used: a name of data/study/grids.yaml",
     )
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts; what is unknown is null")
-    verb.set_defaults(action=verbs.plan)
 
-    verb = _verb(
-        parsers,
-        "fetch",
-        "get the data and checkpoints of a campaign into the Hugging Face hub's cache and verify them; status 1 where "
-        "something is missing",
-    )
-    verb.add_argument("campaign", help="its name in the catalogue")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts; the lines go to stderr")
-    verb.set_defaults(action=verbs.fetch)
+    verb = _verb(parsers, "fetch", verbs.fetch, json="as JSON, for scripts; messages go to stderr")
+    verb.add_argument("campaign", help=_CAMPAIGN)
 
-    verb = _verb(
-        parsers,
-        "run",
-        "measure a campaign, in random order; finished runs are not repeated; status 1 where some are missing at the end",
-    )
-    verb.add_argument("campaign", help="its name in the catalogue")
+    verb = _verb(parsers, "run", verbs.run, json="print the campaign's rows of the results table")
+    verb.add_argument("campaign", help=_CAMPAIGN)
     verb.add_argument(
         "--site",
         metavar="NAME",
-        help="a site of workflow/sites, or a YAML file (default: one run at a time, here)",
+        help="a site of workflow/sites, or a YAML file (default: this machine, one run at a time)",
     )
     verb.add_argument(
-        "--seed", metavar="N", type=int, help="of the order (default: chosen, and kept with the runs)"
+        "--seed", metavar="N", type=int, help="of the run order (default: random, stored with the runs)"
     )
-    verb.add_argument("--json", action="store_true", help="print the campaign's rows of the results table")
-    verb.set_defaults(action=verbs.run)
 
-    verb = _verb(parsers, "book", "measure a campaign, execute the analyses, build the HTML book")
-    verb.add_argument("--campaign", default="demo", help="what to measure first (default: demo)")
-    verb.add_argument("--no-measure", action="store_true", help="build from the records that are there")
+
+def _add_analyses(parsers: _Parsers) -> None:
+    """Add the verbs from the records to the book."""
+    verb = _verb(parsers, "book", verbs.book, json=None)
+    verb.add_argument("--campaign", default="demo", help="the campaign to measure first (default: demo)")
+    verb.add_argument("--no-measure", action="store_true", help="build from the records that exist")
     verb.add_argument("--zip", metavar="FILE", help="pack the book into FILE, too; it opens without a server")
-    verb.set_defaults(action=verbs.book)
 
-    verb = _verb(parsers, "analyse", "execute one analysis notebook for the book, or all")
-    what = verb.add_mutually_exclusive_group(required=True)
-    what.add_argument(
+    verb = _verb(parsers, "analyse", verbs.analyse)
+    names = verb.add_mutually_exclusive_group(required=True)
+    names.add_argument(
         "notebook", metavar="NAME", nargs="?", help="a notebook of notebooks/analysis, without .ipynb"
     )
-    what.add_argument("--all", action="store_true", help="all of them")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.analyse)
+    names.add_argument("--all", action="store_true", help="all of them")
 
-    _add_tables(parsers)
-    return parser
+    verb = _verb(parsers, "results", verbs.results, json=None)
+    verb.set_defaults(prints_table=True)
+    form = verb.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="as CSV (default)")
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--write", metavar="FOLDER", help="write all three tables into FOLDER, as CSV")
+    verb.add_argument("--source", help="published, or the name of a campaign")
+    verb.add_argument(
+        "--table", choices=["results", "observations", "split_results"], default="results", help="which table"
+    )
+
+    verb = _verb(parsers, "compare", verbs.compare)
+    verb.add_argument("campaign", help="a campaign that runs are stored under")
+
+    verb = _verb(parsers, "fit", verbs.fit, json="with covariance and the points used, for scripts")
+    verb.add_argument("--machine", required=True, help="capella, paula, clara, or the machine of a campaign")
+    verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
+    verb.add_argument("--dataset", help="only the runs on this dataset (default: all)")
+    verb.add_argument(
+        "--accounting",
+        metavar="MODE",
+        help="total_as_published (default for published), measured_only (default for campaigns) or gpu_only",
+    )
+
+    verb = _verb(parsers, "claims", verbs.claims)
+    verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
+
+    verb = _verb(parsers, "audit", verbs.audit)
+    verb.add_argument("name", metavar="NAME", nargs="?", help="one figure or table (default: everything)")
+    verb.add_argument(
+        "--no-execute",
+        dest="execute",
+        action="store_false",
+        help="skip re-executing figures: seconds, not minutes",
+    )
+
+
+def _add_records(parsers: _Parsers) -> None:
+    """Add the verbs that move records between machines and archives."""
+    verb = _verb(parsers, "promote", verbs.promote)
+    verb.add_argument("campaign", help=_CAMPAIGN)
+
+    _verb(parsers, "describe", verbs.describe)
+
+    verb = _verb(parsers, "export", verbs.export)
+    verb.add_argument("campaign", help=_STORED)
+    verb.add_argument("--to", metavar="FILE", help="the ZIP file (default: _build/CAMPAIGN.zip)")
+
+    verb = _verb(parsers, "import", verbs.import_runs)
+    verb.add_argument(
+        "source",
+        metavar="PATH",
+        help="a folder or ZIP file that holds CAMPAIGN/RUN/record.json, at any depth",
+    )
 
 
 def _verb(
-    parsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
+    parsers: _Parsers,
+    name: str,
+    action: Callable[[argparse.Namespace], int],
+    json: str | None = "as JSON, for scripts",
 ) -> argparse.ArgumentParser:
-    """Add a verb; its own help says what it does, as the list of verbs does."""
-    verb = parsers.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    """Add a verb; its help is the docstring of its function.
+
+    Args:
+        parsers: of all verbs.
+        name: as it is typed.
+        action: what it does; takes the arguments and returns the exit status.
+        json: help of `--json`; None for a verb without it.
+    """
+    summary, _, details = (inspect.getdoc(action) or name).partition("\n")
+    verb = parsers.add_parser(
+        name,
+        help=f"{summary[0].lower()}{summary[1:].removesuffix('.')}",
+        description=" ".join([summary, *details.split()]),
+    )
+    verb.set_defaults(action=action, prints_table=False)
     level = verb.add_mutually_exclusive_group()
     level.add_argument(
         "-v",
@@ -204,99 +263,13 @@ def _verb(
         help="messages with time, level and module, and those for debugging",
     )
     level.add_argument("-q", "--quiet", action="count", default=0, help="warnings and errors only")
+    if json is not None:
+        verb.add_argument("--json", action="store_true", help=json)
     return verb
 
 
-def _from_one(text: str) -> int:
+def _positive(text: str) -> int:
     """Read a whole number from 1 on."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 on")
     return int(text)
-
-
-def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the verbs that read what was measured."""
-    verb = _verb(parsers, "results", "print the results table")
-    form = verb.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="as CSV (default)")
-    form.add_argument("--json", action="store_true", help="as JSON")
-    form.add_argument("--write", metavar="FOLDER", help="write all three tables there, as CSV")
-    verb.add_argument("--source", help="published, or the name of a campaign")
-    verb.add_argument(
-        "--table", choices=["results", "observations", "split_results"], default="results", help="which table"
-    )
-    verb.set_defaults(action=verbs.results)
-
-    verb = _verb(parsers, "compare", "a campaign's accuracies beside the published ones")
-    verb.add_argument("campaign", help="its name: one that runs are filed under")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.compare)
-
-    verb = _verb(parsers, "fit", "regression of energy on duration and GPUs (paper, Table 3)")
-    verb.add_argument("--machine", required=True, help="capella, paula, clara, or the machine of a campaign")
-    verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
-    verb.add_argument("--dataset", help="only the runs on this dataset (default: all)")
-    verb.add_argument(
-        "--accounting",
-        metavar="MODE",
-        help="total_as_published (default for published), measured_only (default for campaigns) or gpu_only",
-    )
-    verb.add_argument("--json", action="store_true", help="with covariance and the points used, for scripts")
-    verb.set_defaults(action=verbs.fit)
-
-    verb = _verb(parsers, "claims", "the paper's claims, recomputed from the results tables")
-    verb.add_argument("--source", default="published", help="published (default), or the name of a campaign")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.claims)
-
-    verb = _verb(
-        parsers,
-        "audit",
-        "verify the built book: data, records, notebooks, figures made again, numbers, pages, links; "
-        "status 1 and a line for each thing that is off",
-    )
-    verb.add_argument("name", metavar="NAME", nargs="?", help="one figure or table (default: everything)")
-    verb.add_argument(
-        "--no-execute",
-        dest="execute",
-        action="store_false",
-        help="make no figure again: seconds, not minutes",
-    )
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.audit)
-
-    verb = _verb(parsers, "promote", "copy a campaign's records from runs to data/measurements")
-    verb.add_argument("campaign", help="its name in the catalogue")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.promote)
-
-    verb = _verb(
-        parsers,
-        "describe",
-        "write what is derived from data/ and committed: sums, data packages, codecheck.yml, .zenodo.json",
-    )
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.describe)
-
-    verb = _verb(
-        parsers,
-        "export",
-        "write a campaign's records with their files into a ZIP file for an archive, checked and described",
-    )
-    verb.add_argument("campaign", help="its name in the catalogue, or another one that runs are filed under")
-    verb.add_argument("--to", metavar="FILE", help="the ZIP file (default: _build/CAMPAIGN.zip)")
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.export)
-
-    verb = _verb(
-        parsers,
-        "import",
-        "copy runs of other machines into runs; status 1 where one was refused or is in conflict",
-    )
-    verb.add_argument(
-        "source",
-        metavar="PATH",
-        help="a folder or ZIP file that holds CAMPAIGN/RUN/record.json, at any depth",
-    )
-    verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    verb.set_defaults(action=verbs.import_runs)

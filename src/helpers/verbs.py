@@ -1,9 +1,10 @@
-"""What the verbs of `python -m helpers` do; each returns the exit status."""
+"""What the verbs of `python -m helpers` do; each returns the exit status, and its docstring is its `--help`."""
 
 # ruff: noqa: PLC0415  (each imports what it needs: `--help` and a mistyped name answer at once)
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -13,10 +14,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic.fields import FieldInfo
 
+from helpers.core import units
 from helpers.core.errors import UserError
 
 if TYPE_CHECKING:
     from helpers.campaigns.run.campaign import Outcome
+
+LOGGER = logging.getLogger(__name__)
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as of a shell."""
 
 
 def study(options: argparse.Namespace) -> int:
@@ -49,14 +56,14 @@ def _section(title: str, items: dict[str, str]) -> None:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Say what this machine can measure; status 0 where a paper could use it, else 1."""
+    """Report what this machine can measure and what not; status 0 if a paper could use it, else 1."""
     from helpers.measure.doctor import run_doctor
 
     return run_doctor(options.json)
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Measure one run."""
+    """Measure one run with a notebook of notebooks/measure."""
     from helpers.campaigns.job_status import attempting
     from helpers.measure.parameters import PARAMETERS, plan
 
@@ -76,7 +83,7 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def _assignment(text: str, declared: Mapping[str, FieldInfo]) -> tuple[str, Any]:
-    """Read NAME=VALUE; a text is left as it is where the parameter is one."""
+    """Parse NAME=VALUE; the value of a text parameter is left as it is."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UserError(f"-p {text}: expected NAME=VALUE, for example -p model=linear-tfidf")
@@ -91,59 +98,63 @@ def _assignment(text: str, declared: Mapping[str, FieldInfo]) -> tuple[str, Any]
 
 
 def tiny_model(options: argparse.Namespace) -> int:
-    """Train a tiny language model on invented texts."""
+    """Train a tiny language model on invented texts, for tests and demos."""
     from helpers.core.paths import ROOT, relative
     from helpers.models.llm.tiny_model import build_tiny
     from helpers.study.catalogue import LanguageModel, study
 
-    known = study().models["tiny"]
-    place = ROOT / known.checkpoint if isinstance(known, LanguageModel) else ROOT
-    built = build_tiny(Path(options.folder) if options.folder else place)
-    told = {
-        "folder": relative(built.folder),
-        "parameters": built.parameters,
-        "accuracy": round(built.accuracy, 3),
-    }
+    entry = study().models["tiny"]
+    default = ROOT / entry.checkpoint if isinstance(entry, LanguageModel) else ROOT
+    built = build_tiny(Path(options.folder) if options.folder else default)
+    folder = relative(built.folder)
     print(
-        json.dumps(told)
+        json.dumps({"folder": folder, "parameters": built.parameters, "accuracy": round(built.accuracy, 3)})
         if options.json
-        else f"{told['folder']}: {built.parameters} parameters, accuracy {built.accuracy:.3f}, "
+        else f"{folder}: {built.parameters} parameters, accuracy {built.accuracy:.3f}, "
         f"{built.duration_s:.0f} s; it is for tests and demos, never a result"
     )
     return 0
 
 
 def plan(options: argparse.Namespace) -> int:
-    """Say what a campaign will take, what of it is done, and what cannot run."""
-    from helpers.campaigns.plan import report as text
+    """Estimate time and energy of a campaign; list the runs that are done and those that cannot run; start nothing."""
+    from helpers.campaigns.plan import report
     from helpers.campaigns.plan.campaign import plan_campaign
     from helpers.campaigns.plan.target import at_site
     from helpers.campaigns.run.sites import load_site
 
     here = None if options.site is None else at_site(load_site(options.site).machine)
     planned = plan_campaign(options.campaign, options.machine, options.grid, here=here)
-    print(
-        json.dumps(text.as_json(planned), indent=1, ensure_ascii=False)
-        if options.json
-        else "\n".join(text.lines(planned))
-    )
+    if options.json:
+        _print_json(report.as_json(planned))
+    else:
+        print("\n".join(report.lines(planned)))
     return 0
 
 
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
 def fetch(options: argparse.Namespace) -> int:
-    """Get what a campaign needs from the hub; status 1 where something is missing."""
+    """Download the data and checkpoints of a campaign into the Hugging Face hub's cache, and verify them.
+
+    Status 1 if something is missing.
+    """
     from helpers.campaigns.transfer.fetch import fetch_campaign, summary
 
-    out = sys.stderr if options.json else sys.stdout
-    done = fetch_campaign(options.campaign)
-    print(summary(done), file=out)
+    fetched = fetch_campaign(options.campaign)
+    LOGGER.log(logging.INFO if fetched.complete else logging.WARNING, "%s", summary(fetched))
     if options.json:
-        print(json.dumps(done.as_json(), indent=1, ensure_ascii=False))
-    return 0 if done.complete else 1
+        _print_json(fetched.as_json())
+    return 0 if fetched.complete else 1
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure a campaign, or what is left of it; status 0 where all its runs are there."""
+    """Measure a campaign, in random order; finished runs are not repeated.
+
+    Status 1 if runs are missing at the end, 130 after Ctrl-C.
+    """
     from helpers.campaigns.run.campaign import run_campaign
     from helpers.campaigns.run.sites import LOCAL, load_site
     from helpers.results import tables as results
@@ -152,24 +163,23 @@ def run(options: argparse.Namespace) -> int:
 
     site = LOCAL if options.site is None else load_site(options.site)
     outcome = run_campaign(options.campaign, site, options.seed)
-    _tell_outcome(options.campaign, outcome)
+    _report_outcome(options.campaign, outcome)
     if options.json:
         source = filed_under(options.campaign, study())
         table = results.select_campaign(results.load_tables().results, source)
         print(table.to_json(orient="records", indent=1, force_ascii=False))
-    return _STOPPED if outcome.left else 0 if outcome.complete else 1
+    return INTERRUPTED if outcome.left else 0 if outcome.complete else 1
 
 
-_STOPPED = 130
-
-
-def _tell_outcome(campaign: str, outcome: "Outcome") -> None:
-    for run, reason in outcome.failed.items():
-        print(f"error: {run}: {reason}", file=sys.stderr)
+def _report_outcome(campaign: str, outcome: "Outcome") -> None:
+    """Report how many runs failed or are left; the reason of each failure was logged when it occurred."""
     if outcome.left:
         left = f"{outcome.left} run{' is' if outcome.left == 1 else 's are'} left"
         failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
         print(f"stopped: {left}{failed}; python -m helpers run {campaign} goes on", file=sys.stderr)
+    elif outcome.failed:
+        failed = units.counted(len(outcome.failed), "run")
+        print(f"error: {failed} failed; python -m helpers run {campaign} tries again", file=sys.stderr)
 
 
 def book(options: argparse.Namespace) -> int:
@@ -182,14 +192,14 @@ def book(options: argparse.Namespace) -> int:
     measured = True
     if not options.no_measure:
         outcome = run_campaign(options.campaign)
-        _tell_outcome(options.campaign, outcome)
+        _report_outcome(options.campaign, outcome)
         if outcome.left:
-            return _STOPPED
+            return INTERRUPTED
         measured = outcome.complete
     status = workflow.make_book()
     if status == 0:
         if not build.has_static_images():
-            print(images.NO_BROWSER)
+            LOGGER.warning("%s", images.NO_BROWSER)
         if options.zip:
             archive.write_zip(build.HTML, Path(options.zip))
             print(f"the book in one file: {options.zip}")
@@ -218,7 +228,7 @@ def results(options: argparse.Namespace) -> int:
 
     tables = results.load_tables()
     for line in tables.refused:
-        print(f"refused: {line}", file=sys.stderr)
+        LOGGER.warning("refused: %s", line)
     if options.write:
         results.write_tables(tables, Path(options.write))
         return 0
@@ -245,7 +255,7 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def fit(options: argparse.Namespace) -> int:
-    """Print the regression of energy on duration and GPUs."""
+    """Print the regression of energy on duration and GPUs (paper, Table 3)."""
     from helpers.results.accounting import TITLES
     from helpers.results.tables import load_tables
     from helpers.statistics import regression
@@ -254,7 +264,7 @@ def fit(options: argparse.Namespace) -> int:
     points = regression.points(load_tables().results, options.source, options.machine, options.dataset, mode)
     fitted = regression.fit(points)
     if options.json:
-        print(json.dumps(regression.as_json(fitted, mode), indent=1, ensure_ascii=False))
+        _print_json(regression.as_json(fitted, mode))
         return 0
     for name, term in fitted.terms.items():
         stars = regression.stars(term.p_value)
@@ -266,15 +276,15 @@ def fit(options: argparse.Namespace) -> int:
 
 
 def claims(options: argparse.Namespace) -> int:
-    """Print the paper's claims with verdicts."""
+    """Print the paper's claims with verdicts, recomputed from the results tables."""
     from helpers.claims import ledger
     from helpers.results.tables import load_tables, select
 
     tables = load_tables()
-    select(tables.results, options.source)  # refuses a source that is not there
+    select(tables.results, options.source)  # refuses an unknown source
     assessments = ledger.evaluate(tables, options.source)
     if options.json:
-        print(json.dumps(ledger.as_json(assessments), indent=1, ensure_ascii=False))
+        _print_json(ledger.as_json(assessments))
         return 0
     for item in assessments:
         whose = "" if item.verdict else " (ours)"
@@ -283,19 +293,24 @@ def claims(options: argparse.Namespace) -> int:
 
 
 def audit(options: argparse.Namespace) -> int:
-    """Verify the built book and everything behind it; status 0, or 1 where something is off."""
+    """Verify the built book and everything behind it; status 1 and a line for each finding.
+
+    Covers data, records, notebooks, re-executed figures, numbers, pages and links.
+    """
     from helpers.audit.check import audit, audit_figure
 
     report = audit_figure(options.name, options.execute) if options.name else audit(options.execute)
-    print(json.dumps(report.as_json(), indent=1, ensure_ascii=False) if options.json else report.as_text())
+    if options.json:
+        _print_json(report.as_json())
+    else:
+        print(report.as_text())
     if report.findings:
-        count = len(report.findings)
-        print(f"{count} finding{'s' if count > 1 else ''}", file=sys.stderr)
+        print(units.counted(len(report.findings), "finding"), file=sys.stderr)
     return 1 if report.findings else 0
 
 
 def promote(options: argparse.Namespace) -> int:
-    """File the records of a campaign."""
+    """Copy a campaign's records from runs to data/measurements."""
     from helpers.campaigns.transfer.promote import promote
     from helpers.core.paths import relative
     from helpers.publish import describe_project
@@ -309,7 +324,7 @@ def promote(options: argparse.Namespace) -> int:
 
 
 def describe(options: argparse.Namespace) -> int:
-    """Write the committed descriptions of the project."""
+    """Write what is derived from data/ and committed: checksums, data packages, codecheck.yml, .zenodo.json."""
     from helpers.core.paths import relative
     from helpers.publish import describe_project
 
@@ -323,7 +338,7 @@ def describe(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write the runs of a campaign into a ZIP file for an archive."""
+    """Write a campaign's records with their files into a ZIP file for an archive, checked and described."""
     from dataclasses import asdict
 
     from helpers.campaigns.transfer.export import export_campaign
@@ -331,35 +346,35 @@ def export(options: argparse.Namespace) -> int:
 
     done = export_campaign(options.campaign, Path(options.to) if options.to else None)
     if options.json:
-        print(json.dumps(asdict(done), indent=1, ensure_ascii=False))
+        _print_json(asdict(done))
         return 0
-    runs = f"{len(done.runs)} run{'s' if len(done.runs) > 1 else ''}"
-    print(f"{done.file}: {runs}, {done.size_bytes / 1e6:.1f} MB, sha256 {done.sha256}")
+    print(
+        f"{done.file}: {units.counted(len(done.runs), 'run')}, {done.size_bytes / 1e6:.1f} MB, sha256 {done.sha256}"
+    )
     if done.of is None:
-        print(f"{done.campaign} stands in no catalogue: how many runs it should have is not known")
+        print(f"{done.campaign} is not in the catalogue: how many runs it should have is unknown")
     else:
         rest = f"; missing: {missing_text(done.missing)}" if done.missing else ""
         print(f"{done.present} of the {done.of} runs of {done.campaign} are in it{rest}")
     if done.other:
         left = "in it, too" if done.campaign == done.filed_under else "left out"
-        print(f"records of no run of {done.campaign} as it is now: {done.other}, {left}")
+        print(f"records of no run of the current {done.campaign}: {done.other}, {left}")
     return 0
 
 
 def import_runs(options: argparse.Namespace) -> int:
-    """Copy the runs of other machines; status 1 where one was refused or is in conflict."""
+    """Copy runs of other machines into runs; status 1 if one was refused or is in conflict."""
     from dataclasses import asdict
 
     from helpers.campaigns.transfer.import_runs import import_runs
 
-    found = import_runs(Path(options.source))
+    imported = import_runs(Path(options.source))
     if options.json:
-        print(json.dumps([asdict(item) for item in found], indent=1, ensure_ascii=False))
+        _print_json([asdict(item) for item in imported])
     else:
-        for item in found:
-            print(
-                f"{item.state:<9}  {item.target or item.source}{f': {item.message}' if item.message else ''}"
-            )
-        states = [item.state for item in found]
+        for item in imported:
+            message = f": {item.message}" if item.message else ""
+            print(f"{item.state:<9}  {item.target or item.source}{message}")
+        states = [item.state for item in imported]
         print(", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
-    return 1 if any(item.state in ("conflict", "refused") for item in found) else 0
+    return 1 if any(item.state in ("conflict", "refused") for item in imported) else 0

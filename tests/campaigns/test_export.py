@@ -351,7 +351,7 @@ def test_runs_of_a_campaign_that_is_in_no_catalogue_are_exported(project, tmp_pa
     assert main(["export", "local"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert ".zip: 1 run, " in first
-    assert second.startswith("local stands in no catalogue")
+    assert second.startswith("local is not in the catalogue")
     found = names(project / "_build" / "local.zip")
     assert sorted(found) == sorted(f"local/{name}" for name in BESIDE | {f"a-run/{RECORD}"})
 
@@ -546,4 +546,4 @@ def test_the_command_line_says_what_is_in_it(project, runs, capsys):
     write_runs_of_the_paper(project / "runs")
     assert main(["export", "paper"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "records of no run of paper as it is now: 1, in it, too"
+    assert last == "records of no run of the current paper: 1, in it, too"

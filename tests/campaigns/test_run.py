@@ -11,6 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.campaigns.plan import assignment
+from helpers.campaigns.run import campaign as running
+from helpers.campaigns.run.schedule import Schedule
+from helpers.core import paths
+from helpers.measure.parameters import CampaignRun
 from helpers.records.storage import read_record
 from tests.conftest import Checkout
 from tests.measure.test_kill import alive, assert_whole_or_absent, lock_holder, tree, wait_for
@@ -38,6 +43,27 @@ def notes(checkout: Checkout) -> dict[str, dict]:
 def kernel_of(process: subprocess.Popen[str], checkout: Checkout) -> psutil.Process:
     """Wait until a run of the campaign is being measured; returns its kernel."""
     return psutil.Process(wait_for(lambda: lock_holder(checkout.machine_lock), 60, "a run measures"))
+
+
+def test_a_campaign_is_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured is what was planned: the runs are assigned to machines once for a call."""
+    planned, scheduled = [], []
+    assign = assignment.campaign_runs
+
+    def counted(name: str) -> list[CampaignRun]:
+        planned.append(name)
+        return assign(name)
+
+    def measured(schedule: Schedule, *_: object) -> bool:
+        scheduled.extend(run.run_id for run in schedule.runs)
+        return True
+
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(assignment, "campaign_runs", counted)
+    monkeypatch.setattr(running, "_measure", measured)
+    outcome = running.run_campaign("demo")
+    assert planned == ["demo"]
+    assert outcome.left == len(scheduled) > 0
 
 
 def test_runs_are_measured_in_the_order_of_the_seed_which_is_kept(checkout: Checkout) -> None:
@@ -68,9 +94,9 @@ def test_what_does_not_pass_is_noted_once_and_the_campaign_goes_on(checkout: Che
     assert run_id.startswith("fktg-sample-linear-embedding-")
     assert (note["number"], note["passes"]) == (1, False)
     assert len([line for line in done.stdout.splitlines() if line.startswith(f"{run_id}: failed: ")]) == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert line == f"error: {run_id}: {note['reason']}"
-    assert "empty" in line
+    assert "empty" in note["reason"]
+    assert f"{run_id}: failed: {note['reason']} | " in done.stdout
+    assert done.stderr == "error: 1 run failed; python -m helpers run trial tries again\n"
     assert "Traceback" not in done.stdout + done.stderr
 
     plan = checkout.helpers("plan", "trial")
@@ -114,13 +140,13 @@ def test_a_run_that_ends_without_a_word_is_tried_three_times_and_then_given_up(c
                 child.kill()
                 killed.add(child.pid)
         time.sleep(0.1)
-    out, err = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=10)
     assert process.returncode == 1
     assert [number for name, number in TRIES.findall(out) if "bow" in name] == ["", "2", "3"], out
     ((_, note),) = notes(checkout).items()
     assert (note["number"], note["passes"]) == (3, True)
     assert "ended without a word" in note["reason"]
-    assert "ended without a word" in err
+    assert out.count("ended without a word") == 3, "once for each attempt"
     assert [read_record(file).run.model for file in checkout.records()] == ["linear-tfidf"]
     assert_whole_or_absent(checkout)
 

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from helpers.campaigns.plan.assignment import place_runs
 from helpers.campaigns.plan.campaign import plan_campaign
 from helpers.campaigns.plan.target import at_site
 from helpers.campaigns.run import jobs
@@ -37,10 +36,8 @@ def _an_engine(tmp_path, monkeypatch):
 
 
 def scheduled(campaign, site, seed=1):
-    here = at_site(site.machine)
-    plan = plan_campaign(campaign, here=here)
-    chosen = zip(place_runs(campaign, here), plan.runs, strict=True)
-    return make_schedule(chosen, plan.filed_under, plan.machine, site, seed), plan
+    plan = plan_campaign(campaign, here=at_site(site.machine))
+    return make_schedule(plan.runs, plan.filed_under, plan.machine, site, seed), plan
 
 
 def test_every_site_of_the_repository_is_valid():
@@ -116,13 +113,13 @@ def test_a_run_keeps_its_name_in_the_job():
     from helpers.measure.parameters import PARAMETERS
     from helpers.verbs import _assignment
 
-    schedule, _ = scheduled("paper-capella", SLURM)
-    placed = {item.plan.run_id: item.plan for item in place_runs("paper-capella", at_site("capella"))}
+    schedule, planned = scheduled("paper-capella", SLURM)
+    plans = {run.run_id: run.plan for run in planned.runs}
     for run in schedule.runs:
         declared = PARAMETERS[run.notebook].model_fields
         values = dict(_assignment(text.removeprefix("-p"), declared) for text in run.arguments)
         again_chosen = PARAMETERS[run.notebook].model_validate(values)
-        plan = placed[run.run_id]
+        plan = plans[run.run_id]
         assert again_chosen == plan.parameters.model_copy(update={"machine": plan.machine})
 
 

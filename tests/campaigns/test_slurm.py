@@ -141,7 +141,7 @@ def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
     checkout.campaign("trial", LONG)
     done = run(checkout, site)
     assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    (line,) = [line for line in done.stdout.splitlines() if ": failed: " in line]
     assert "SLURM ended its job: TIMEOUT after 1 min; raise limit_factor or most_min of the site" in line
     assert done.stdout.count(": begins") == 1, "there is no more time to be had"
     assert checkout.records() == []

@@ -1,7 +1,7 @@
 """The plan of a campaign: a line per run, what has to be downloaded, and what all of it adds up to."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,8 @@ class PlannedRun:
     hand also what has to be seen to."""
     published_in: tuple[str, ...]
     reconstruction: str | None
+    plan: Plan
+    """What measures it; no part of the plan's JSON."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,10 @@ class CampaignPlan:
     free_bytes: int | None
     """Where the hub's files are kept."""
 
+    def runs_in(self, states: Container[State]) -> list[PlannedRun]:
+        """Return the runs in one of some states."""
+        return [run for run in self.runs if run.state in states]
+
 
 def plan_campaign(
     name: str,
@@ -146,9 +152,8 @@ def plan_campaign(
     placed = place_runs(name, target)
     known = known or load_known()
     planned = [_planned(item, target, known, electricity) for item in placed]
-    pairs = list(zip(placed, planned, strict=True))
-    left = [item.plan for item, run in pairs if run.state != "done"]
-    runnable = [item.plan for item, run in pairs if run.state in MEASURED_BY_RUN]
+    left = [run.plan for run in planned if run.state != "done"]
+    runnable = [run.plan for run in planned if run.state in MEASURED_BY_RUN]
     return CampaignPlan(
         campaign=name,
         filed_under=filed_under(name, study()),
@@ -206,6 +211,7 @@ def _planned(placed: PlacedRun, target: Place, known: Known, electricity: Grid) 
         reasons=reasons,
         published_in=run.published_in,
         reconstruction=run.reconstruction,
+        plan=plan,
     )
 
 

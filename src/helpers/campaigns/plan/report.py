@@ -1,7 +1,7 @@
 """The plan of a campaign as lines to read, and as JSON."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from helpers.campaigns.plan.assignment import State
@@ -74,7 +74,13 @@ def _runs(count: int) -> str:
 
 def as_json(plan: CampaignPlan) -> dict[str, Any]:
     """Return the plan for scripts; what is unknown is null."""
-    return asdict(plan)
+    document = asdict(replace(plan, runs=()))
+    return document | {"runs": [_run_as_json(run) for run in plan.runs]}
+
+
+def _run_as_json(run: PlannedRun) -> dict[str, Any]:
+    values = {field.name: getattr(run, field.name) for field in fields(run) if field.name != "plan"}
+    return values | {"expected": asdict(run.expected)}
 
 
 _HEAD = ("state", "run", "machine", "nodes x GPUs", "time", "energy", "CO2e", "GPU h")

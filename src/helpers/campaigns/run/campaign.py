@@ -15,7 +15,7 @@ from pathlib import Path
 
 from helpers.campaigns import job_status
 from helpers.campaigns.job_status import attempt_file
-from helpers.campaigns.plan.assignment import MEASURED_BY_RUN, place_runs
+from helpers.campaigns.plan.assignment import MEASURED_BY_RUN
 from helpers.campaigns.plan.campaign import CampaignPlan, plan_campaign
 from helpers.campaigns.plan.report import summary, time_of
 from helpers.campaigns.plan.target import at_site
@@ -80,16 +80,12 @@ def run_campaign(name: str, site: Site = LOCAL, seed: int | None = None) -> Outc
     with workflow_lock() as lock:
         plan = plan_campaign(name, here=here)
         _check(name, plan)
-        cannot = {run.run_id: "; ".join(run.reasons) for run in plan.runs if run.state == "cannot run"}
+        cannot = {run.run_id: "; ".join(run.reasons) for run in plan.runs_in({"cannot run"})}
         cannot |= _too_long(plan, site)
         for line in by_reason(cannot):
             LOGGER.warning("cannot run here: %s", line)
-        chosen = [
-            (item, run)
-            for item, run in zip(place_runs(name, here), plan.runs, strict=True)
-            if run.state in MEASURED_BY_RUN and run.run_id not in cannot
-        ]
-        done = sum(run.state == "done" for run in plan.runs)
+        chosen = [run for run in plan.runs_in(MEASURED_BY_RUN) if run.run_id not in cannot]
+        done = plan.totals["done"].runs
         if not chosen:
             LOGGER.info("%d of %d runs done, nothing to do", done, len(plan.runs))
             return Outcome(done, {}, 0, cannot)
@@ -116,10 +112,10 @@ def _check(name: str, plan: CampaignPlan) -> None:
     Raises:
         UserError: one line for a record that is in the way, and where no run can run here.
     """
-    if refused := [run for run in plan.runs if run.state == "refused"]:
+    if refused := plan.runs_in({"refused"}):
         more = f" (and {len(refused) - 1} more runs)" if len(refused) > 1 else ""
         raise UserError(f"{'; '.join(refused[0].reasons)}{more}")
-    if all(run.state == "cannot run" for run in plan.runs):
+    if plan.totals["cannot run"].runs == len(plan.runs):
         raise UserError(
             f"{name}: none of its {len(plan.runs)} runs can run here, first {plan.runs[0].run_id}: "
             f"{'; '.join(plan.runs[0].reasons)}; all reasons: python -m helpers plan {name}"
@@ -133,8 +129,8 @@ def _too_long(plan: CampaignPlan, site: Site) -> dict[str, str]:
     return {
         run.run_id: f"it is expected to take {time_of(run.duration_s)}, jobs of the site end after "
         f"{time_of(60.0 * site.most_min)} (most_min)"
-        for run in plan.runs
-        if run.state in MEASURED_BY_RUN and run.duration_s is not None and run.duration_s > 60 * site.most_min
+        for run in plan.runs_in(MEASURED_BY_RUN)
+        if run.duration_s is not None and run.duration_s > 60 * site.most_min
     }
 
 

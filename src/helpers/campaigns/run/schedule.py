@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from helpers.campaigns.plan.assignment import PlacedRun
 from helpers.campaigns.plan.campaign import PlannedRun
 from helpers.campaigns.run.sites import Site
 from helpers.core import paths
@@ -86,13 +85,13 @@ class Order(Strict):
 
 
 def make_schedule(
-    chosen: Iterable[tuple[PlacedRun, PlannedRun]], campaign: str, machine: str, site: Site, seed: int
+    chosen: Iterable[PlannedRun], campaign: str, machine: str, site: Site, seed: int
 ) -> Schedule:
     """Put runs in the order of `seed`.
 
     Neither warmth nor wear of a machine nor the time of day shall follow a model or a dataset through the campaign.
     """
-    runs = [_scheduled(placed, planned, site) for placed, planned in chosen]
+    runs = [_scheduled(run, site) for run in chosen]
     return Schedule(
         campaign=campaign,
         machine=machine,
@@ -182,8 +181,8 @@ def add_calls(file: Path, calls: Sequence[Call]) -> None:
         os.fsync(out.fileno())
 
 
-def _scheduled(placed: PlacedRun, planned: PlannedRun, site: Site) -> ScheduledRun:
-    plan = placed.plan
+def _scheduled(planned: PlannedRun, site: Site) -> ScheduledRun:
+    plan = planned.plan
     given = {**plan.parameters.model_dump(), "machine": plan.machine}
     return ScheduledRun(
         run_id=plan.run_id,
