@@ -26,12 +26,12 @@ _EXAMPLES = """examples:
   python -m helpers audit                        verify the built book and everything behind it
   python -m helpers export reference-cpu         its records in one ZIP file, as for Zenodo
   python -m helpers import from-the-cluster/     records of other machines, checked, into runs
-  python -m helpers promote reference-cpu        file a finished campaign under data/measurements
+  python -m helpers promote reference-cpu        copy a finished campaign to data/measurements
   python -m helpers describe                     write sums and descriptions after a change of data/
   python -m helpers tiny-model                   a language model without a download, for `run tiny`
 
-status: 0 where all is done; 1 where something asked for is missing or off; 2 after one line about what is wrong with the
-input; 130 where it was stopped
+status: 0 where all is done; 1 where something asked for is missing or has findings; 2 after one line about what is wrong
+with the input; 130 where it was stopped
 """
 
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Lines(logging.StreamHandler[Any]):
-    """Writes messages; a reader that has gone, or a full disk, is for `main` to tell, not a traceback a line."""
+    """Writes messages; a reader that has gone, or a full disk, is reported by `main`, not by a traceback a line."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
         """Raise what went wrong while writing."""
@@ -113,13 +113,15 @@ def parser() -> argparse.ArgumentParser:
         "--attempt",
         metavar="N",
         type=_from_one,
-        help="note beside the run how the N-th try of a campaign went",
+        help="attempt N of a campaign at this run: its outcome is written beside the run",
     )
     verb.add_argument("--json", action="store_true", help="print the record")
     verb.set_defaults(action=verbs.measure)
 
     verb = _verb(parsers, "tiny-model", "train a tiny language model on invented texts, for tests and demos")
-    verb.add_argument("folder", nargs="?", help="where to write it (default: the catalogue's place)")
+    verb.add_argument(
+        "folder", nargs="?", help="where to write it (default: the checkpoint folder of the catalogue)"
+    )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.tiny_model)
 
@@ -129,17 +131,20 @@ def parser() -> argparse.ArgumentParser:
         "what a campaign will take, what of it is done, what cannot run and why; starts nothing",
     )
     verb.add_argument("campaign", help="its name in the catalogue")
-    where = verb.add_mutually_exclusive_group()
-    where.add_argument(
+    target = verb.add_mutually_exclusive_group()
+    target.add_argument(
         "--machine",
         metavar="NAME",
         help="plan for a machine of the catalogue, as capella (default: this machine)",
     )
-    where.add_argument(
+    target.add_argument(
         "--site", metavar="NAME", help="plan for the nodes of a site, with the files that are here"
     )
     verb.add_argument(
-        "--grid", metavar="NAME", default="germany", help="whose electricity: a name of data/study/grids.yaml"
+        "--grid",
+        metavar="NAME",
+        default="germany",
+        help="grid whose carbon intensity is used: a name of data/study/grids.yaml (default: germany)",
     )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts; what is unknown is null")
     verb.set_defaults(action=verbs.plan)
@@ -228,7 +233,7 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb.set_defaults(action=verbs.results)
 
     verb = _verb(parsers, "compare", "a campaign's accuracies beside the published ones")
-    verb.add_argument("campaign", help="its name: one that runs are filed under")
+    verb.add_argument("campaign", help="its name: one that runs are stored under")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.compare)
 
@@ -252,15 +257,15 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verb = _verb(
         parsers,
         "audit",
-        "verify the built book: data, records, notebooks, figures made again, numbers, pages, links; "
-        "status 1 and a line for each thing that is off",
+        "verify the built book: data, records, notebooks, figures, numbers, pages, links; figures are "
+        "executed again and compared; status 1 and a line for each finding",
     )
     verb.add_argument("name", metavar="NAME", nargs="?", help="one figure or table (default: everything)")
     verb.add_argument(
         "--no-execute",
         dest="execute",
         action="store_false",
-        help="make no figure again: seconds, not minutes",
+        help="skip re-executing figures: seconds, not minutes",
     )
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.audit)
@@ -283,7 +288,7 @@ def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "export",
         "write a campaign's records with their files into a ZIP file for an archive, checked and described",
     )
-    verb.add_argument("campaign", help="its name in the catalogue, or another one that runs are filed under")
+    verb.add_argument("campaign", help="its name in the catalogue, or another one that runs are stored under")
     verb.add_argument("--to", metavar="FILE", help="the ZIP file (default: _build/CAMPAIGN.zip)")
     verb.add_argument("--json", action="store_true", help="as JSON, for scripts")
     verb.set_defaults(action=verbs.export)

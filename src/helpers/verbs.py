@@ -96,18 +96,18 @@ def tiny_model(options: argparse.Namespace) -> int:
     from helpers.models.llm.tiny_model import build_tiny
     from helpers.study.catalogue import LanguageModel, study
 
-    known = study().models["tiny"]
-    place = ROOT / known.checkpoint if isinstance(known, LanguageModel) else ROOT
-    built = build_tiny(Path(options.folder) if options.folder else place)
-    told = {
+    tiny = study().models["tiny"]
+    default = ROOT / tiny.checkpoint if isinstance(tiny, LanguageModel) else ROOT
+    built = build_tiny(Path(options.folder) if options.folder else default)
+    summary = {
         "folder": relative(built.folder),
         "parameters": built.parameters,
         "accuracy": round(built.accuracy, 3),
     }
     print(
-        json.dumps(told)
+        json.dumps(summary)
         if options.json
-        else f"{told['folder']}: {built.parameters} parameters, accuracy {built.accuracy:.3f}, "
+        else f"{summary['folder']}: {built.parameters} parameters, accuracy {built.accuracy:.3f}, "
         f"{built.duration_s:.0f} s; it is for tests and demos, never a result"
     )
     return 0
@@ -283,7 +283,7 @@ def claims(options: argparse.Namespace) -> int:
 
 
 def audit(options: argparse.Namespace) -> int:
-    """Verify the built book and everything behind it; status 0, or 1 where something is off."""
+    """Verify the built book and everything behind it; status 0, or 1 where it has findings."""
     from helpers.audit.check import audit, audit_figure
 
     report = audit_figure(options.name, options.execute) if options.name else audit(options.execute)
@@ -295,7 +295,7 @@ def audit(options: argparse.Namespace) -> int:
 
 
 def promote(options: argparse.Namespace) -> int:
-    """File the records of a campaign."""
+    """Copy the records of a campaign to `data/measurements`."""
     from helpers.campaigns.transfer.promote import promote
     from helpers.core.paths import relative
     from helpers.publish import describe_project
