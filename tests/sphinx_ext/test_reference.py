@@ -87,10 +87,10 @@ def test_types_units_and_limits_are_those_of_the_model(site):
         assert entry is not None
         return str(entry.get_text())
 
-    assert text("SplitResult.duration_s") == "duration_s number, s, > 0"
+    assert text("SplitResult.duration_s") == "duration_s number, s, > 0, ≤ 2⁵³"
     assert text("SplitResult.split") == "split whole number, ≥ 0, ≤ 9"
-    assert text("Component.energy_wh") == "energy_wh number or null, Wh, ≥ 0"
-    assert text("GpuInfo.memory_gb") == "memory_gb number, GB, > 0"
+    assert text("Component.energy_wh") == "energy_wh number (≥ 0, ≤ 2⁵³) or null, Wh"
+    assert text("GpuInfo.memory_gb") == "memory_gb number, GB, > 0, ≤ 2⁵³"
     assert text("Environment.git_commit") == "git_commit text or null, 40 hexadecimal digits"
     assert text("Environment.packages") == "packages text by text"
     assert text("Record.splits") == "splits list of SplitResult, at least 1"

@@ -136,7 +136,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
         elif isinstance(item, Lt):
             yield f"< {item.lt}"
         elif isinstance(item, Le):
-            yield f"≤ {item.le}"
+            yield "≤ 2⁵³" if item.le == 2**53 else f"≤ {item.le}"  # the last whole number that a float holds
         elif isinstance(item, MinLen):
             yield f"at least {item.min_length}"
         elif isinstance(item, MaxLen):
