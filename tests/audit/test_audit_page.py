@@ -42,8 +42,8 @@ def test_two_clicks_lead_from_a_figure_to_the_page_of_a_run(audit: BeautifulSoup
 
 def test_every_run_leads_to_its_environment_and_back(audit: BeautifulSoup, book: Checkout) -> None:
     runs = rows(audit, "runs")
-    there = {file.stem for file in (html(book) / "runs").glob("*/*.html")}
-    assert {row.select_one("a").text for row in runs} == there
+    linked = {file.stem for file in (html(book) / "runs").glob("*/*.html")}
+    assert {row.select_one("a").text for row in runs} == linked
     for row in runs:
         target = row.select_one('a[href^="#environment-"]')["href"]
         environment = audit.select_one(target).find_parent("tr")

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
-    ("found", "expected", "difference"),
+    ("actual", "expected", "difference"),
     [
         ({"y": [1.0, 2.0]}, {"y": [1.0, 2.0 * (1 + 5e-10)]}, None),
         ({"y": [1.0, 2.0]}, {"y": [1.0, 2.0 * (1 + 5e-9)]}, "y[1]: found '2.0', expected '2.00000001'"),
@@ -35,13 +35,13 @@ from tests.conftest import ROOT
         (None, {"a": 1}, "document: found 'None', expected"),
     ],
 )
-def test_plots_may_differ_by_rounding_and_in_nothing_else(found, expected, difference):
-    told = compare.json_difference(found, expected)
-    assert told is None if difference is None else told.startswith(difference)
+def test_plots_may_differ_by_rounding_and_in_nothing_else(actual, expected, difference):
+    message = compare.json_difference(actual, expected)
+    assert message is None if difference is None else message.startswith(difference)
 
 
 @pytest.mark.parametrize(
-    ("found", "expected", "difference"),
+    ("actual", "expected", "difference"),
     [
         ("a,b\nx,0.1\n", "a,b\nx,0.10000000000000001\n", None),
         ("a,b\nx,0.1\n", "a,b\nx,0.1001\n", "row 1, b: found '0.1', expected '0.1001'"),
@@ -53,38 +53,38 @@ def test_plots_may_differ_by_rounding_and_in_nothing_else(found, expected, diffe
         ("", "a\n1\n", "columns: "),
     ],
 )
-def test_tables_may_differ_by_rounding_and_in_nothing_else(found, expected, difference):
-    told = compare.csv_difference(found, expected)
-    assert told is None if difference is None else told.startswith(difference)
+def test_tables_may_differ_by_rounding_and_in_nothing_else(actual, expected, difference):
+    message = compare.csv_difference(actual, expected)
+    assert message is None if difference is None else message.startswith(difference)
 
 
 def test_a_difference_in_a_long_text_is_shown_where_it_is():
-    told = compare.json_difference("x" * 500 + "one", "x" * 500 + "two")
-    assert "one" in told
-    assert "two" in told
-    assert len(told) < 200
+    message = compare.json_difference("x" * 500 + "one", "x" * 500 + "two")
+    assert "one" in message
+    assert "two" in message
+    assert len(message) < 200
 
 
-def test_a_part_that_stands_in_a_text_as_it_should_is_not_told():
+def test_a_part_that_stands_in_a_text_as_it_should_is_no_difference():
     assert compare.text_difference("before " + "x" * 50 + " after", "x" * 50) is None
 
 
-def test_a_part_that_differs_is_told_from_where_it_differs():
-    told = compare.text_difference("before " + "x" * 50 + "one after", "x" * 50 + "two")
-    assert "xxone after" in told
-    assert "xxtwo" in told
+def test_a_part_that_differs_is_shown_from_where_it_differs():
+    message = compare.text_difference("before " + "x" * 50 + "one after", "x" * 50 + "two")
+    assert "xxone after" in message
+    assert "xxtwo" in message
 
 
-def test_a_part_of_which_nothing_is_there_is_told_by_its_beginning():
+def test_a_part_of_which_nothing_is_there_is_named_by_its_beginning():
     assert compare.text_difference("before and after", "something else") == "expected 'something else'"
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "1 finding\n"), (2, "2 findings\n")])
-def test_the_number_of_findings_is_said_in_good_english(count, said, monkeypatch, capsys):
+@pytest.mark.parametrize(("count", "stderr"), [(1, "1 finding\n"), (2, "2 findings\n")])
+def test_the_number_of_findings_is_in_good_english(count, stderr, monkeypatch, capsys):
     report = Report(findings=[Finding("a", str(index), "") for index in range(count)])
     monkeypatch.setattr(check, "audit", lambda _execute: report)
     assert cli.main(["audit"]) == 1
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == stderr
 
 
 # --- pages of the book -------------------------------------------------------------------------------------
@@ -121,17 +121,17 @@ def test_a_page_is_read_with_its_plots_numbers_links_and_anchors(html):
 
 
 @pytest.mark.parametrize(
-    ("page", "part", "said"),
+    ("page", "part", "what"),
     [
         ("page.html", '<h1 id="top">T</h1>', None),
         ("page.html", '<p class="finding">There is more.</p>', "it: not as it was: expected"),
         ("gone.html", '<h1 id="top">T</h1>', "missing"),
     ],
 )
-def test_a_part_is_looked_for_on_its_page(html, page, part, said):
-    count, found = expected_pages.check(html, [expected_pages.Expected(page, "it", part, "it was")])
+def test_a_part_is_looked_for_on_its_page(html, page, part, what):
+    count, reported = expected_pages.check(html, [expected_pages.Expected(page, "it", part, "it was")])
     assert count == 1
-    assert [item.what[: len(said or "")] for item in found] == ([said] if said else [])
+    assert [item.what[: len(what or "")] for item in reported] == ([what] if what else [])
 
 
 def test_links_that_lead_somewhere_are_counted_and_not_named(html):
@@ -139,11 +139,11 @@ def test_links_that_lead_somewhere_are_counted_and_not_named(html):
 
 
 @pytest.mark.parametrize(
-    ("link", "said"),
+    ("link", "what"),
     [
         ("gone.html", "leads nowhere"),
-        ("other.html#gone", "leads to no place of that page"),
-        ("#gone", "leads to no place of that page"),
+        ("other.html#gone", "leads to no anchor of that page"),
+        ("#gone", "leads to no anchor of that page"),
         ("../page.html", "leads nowhere"),
         ("companion-root:a.svg", "leads nowhere"),
         ("a.svg", None),
@@ -152,17 +152,17 @@ def test_links_that_lead_somewhere_are_counted_and_not_named(html):
         ("mailto:a@example.org", None),
     ],
 )
-def test_a_link_that_leads_nowhere_is_named(html, link, said):
+def test_a_link_that_leads_nowhere_is_named(html, link, what):
     (html / "more.html").write_text(f'<a href="{link}">x</a>', encoding="utf-8")
-    found = pages.check_links(html, built_files.read_book(html))[1]
-    assert [item.what for item in found] == ([f"the link to {link} {said}"] if said else [])
+    reported = pages.check_links(html, built_files.read_book(html))[1]
+    assert [item.what for item in reported] == ([f"the link to {link} {what}"] if what else [])
 
 
 def test_numbers_of_pages_are_those_computed_now(html):
     read = built_files.read_book(html)
-    known = {"one": Number("0.5"), "two": Number("7")}
-    assert pages.check_numbers(html, read, known) == (2, [])
-    (changed,) = pages.check_numbers(html, read, known | {"two": Number("8")})[1]
+    computed = {"one": Number("0.5"), "two": Number("7")}
+    assert pages.check_numbers(html, read, computed) == (2, [])
+    (changed,) = pages.check_numbers(html, read, computed | {"two": Number("8")})[1]
     assert changed.what == "the number two: found '7', computed '8'"
     (unknown,) = pages.check_numbers(html, read, {"one": Number("0.5")})[1]
     assert unknown.what == "the number two is not among the computed ones"
@@ -251,7 +251,7 @@ def test_prose_without_typed_numbers_passes(project):
 
 
 @pytest.mark.parametrize(
-    ("text", "reasons", "where", "what"),
+    ("text", "reasons", "file", "what"),
     [
         ("It is 12.", "", "book/page.md", "the number 12 is typed"),
         ("It is {number}`ona`.", "", "book/page.md", "no number 'ona' (nearest: 'one'"),
@@ -264,12 +264,12 @@ def test_prose_without_typed_numbers_passes(project):
         ("None.", 'gone.md: {"12": why}', "book/typed_numbers.yaml", "12 of gone.md is not typed there"),
     ],
 )
-def test_a_typed_number_needs_a_reason_and_a_reason_a_number(project, text, reasons, where, what):
+def test_a_typed_number_needs_a_reason_and_a_reason_a_number(project, text, reasons, file, what):
     (project / "book" / "page.md").write_text(text, encoding="utf-8")
     (project / "book" / "typed_numbers.yaml").write_text(reasons, encoding="utf-8")
-    (found,) = quoted_numbers.check({"one": Number("1")})[1]
-    assert found.where == where
-    assert found.what.startswith(what)
+    (finding,) = quoted_numbers.check({"one": Number("1")})[1]
+    assert finding.where == file
+    assert finding.what.startswith(what)
 
 
 @pytest.mark.parametrize("text", ["page.md: 12", "- 12", 'page.md: {"12": ""}', "page.md: {12: why}"])
@@ -305,15 +305,15 @@ def test_inputs_that_changed_are_named_once_with_those_that_used_them(project):
     used = {name: {"data/b.csv": digest, "/outside.csv": ""} for name in "ABCDE"}
     assert integrity.check_inputs(used) == (1, [])
     (project / "data" / "b.csv").unlink()
-    (found,) = integrity.check_inputs(used)[1]
-    assert found.where == "data/b.csv"
-    assert found.what.startswith("changed since A, B, C and 2 more used it: missing, expected")
+    (finding,) = integrity.check_inputs(used)[1]
+    assert finding.where == "data/b.csv"
+    assert finding.what.startswith("changed since A, B, C and 2 more used it: missing, expected")
 
 
 # --- the report --------------------------------------------------------------------------------------------
 
 
-def test_a_report_tells_each_finding_once_and_counts_what_was_checked():
+def test_a_report_names_each_finding_once_and_counts_what_was_checked():
     report = Report()
     report.add("files", 2, [Finding("a", "b", "c"), Finding("a", "b", "c")])
     report.add("files", 1, [Finding("a", "b", "c"), Finding.of_error(UserError("x: y: z"))])

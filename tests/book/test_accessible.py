@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.book.accessible import mended
+from helpers.book.accessible import repaired
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from helpers.book.accessible import mended
     ],
 )
 def test_what_lacks_is_added(given: str, expected: str) -> None:
-    assert mended(given) == expected
-    assert mended(expected) == expected
+    assert repaired(given) == expected
+    assert repaired(expected) == expected
 
 
 def test_other_roles_and_summaries_stay() -> None:
     body = '<ul role="list"><li>a</li></ul><summary aria-label="Mine">b</summary>'
-    assert mended(body) == body
+    assert repaired(body) == body

@@ -132,14 +132,14 @@ def test_page_has_text_in_place_of_an_image_that_was_not_drawn() -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_book_tells_how_to_get_images_only_where_there_is_no_chromium(
-    there: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    has_images: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(workflow, "make_book", lambda: 0)
-    monkeypatch.setattr(book_module, "has_static_images", lambda: there)
+    monkeypatch.setattr(book_module, "has_static_images", lambda: has_images)
     assert cli.main(["book", "--no-measure"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"the book: {paths.BUILD / 'html' / 'index.html'}"
-    assert any("apt-get install chromium" in line for line in lines) is not there
+    assert any("apt-get install chromium" in line for line in lines) is not has_images
 
 
 @pytest.mark.parametrize("name", ["figure_4_nodes", "table_b1"])

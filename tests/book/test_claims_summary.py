@@ -95,8 +95,8 @@ def test_a_statement_shows_verdict_readings_reasons_and_leads_to_its_entry(publi
     assert item.claim.says in line.text
     shown = line.select("ol.readings > li")
     assert len(shown) == len(item.readings) > 1
-    for part, found in zip(shown, item.readings, strict=True):
-        assert all(text in part.text for text in (found.criterion.says, f"{found.word}.", found.reason))
+    for part, reading in zip(shown, item.readings, strict=True):
+        assert all(text in part.text for text in (reading.criterion.says, f"{reading.word}.", reading.reason))
     assert "Section 4.2, v1; abstract, v1; section 1, v1; abstract, v2" in line.text
     entry, page = (str(link["href"]) for link in line.select("a"))
     assert entry.endswith("notebooks/analysis/claims.html#claim-duration-is-a-good-proxy")
@@ -106,8 +106,8 @@ def test_a_statement_shows_verdict_readings_reasons_and_leads_to_its_entry(publi
 def test_an_inference_is_shown_as_ours_and_without_a_verdict(published):
     (item,) = claims_summary.chosen(published, ["table-b3-h100-is-table-b1"])
     line = BeautifulSoup(claims_summary.statements([item]), "html.parser").select_one("li")
-    said = line.select_one(".verdict")
-    assert (said.get("data-verdict"), said["data-outcome"]) == (None, "differs")
+    shown_verdict = line.select_one(".verdict")
+    assert (shown_verdict.get("data-verdict"), shown_verdict["data-outcome"]) == (None, "differs")
     assert "Our inference, about Table B3" in line.text
     assert FAILS not in line.text
 
@@ -115,10 +115,10 @@ def test_an_inference_is_shown_as_ours_and_without_a_verdict(published):
 def test_all_statements_with_a_verdict_are_listed_by_topic(published):
     order = list(claims_summary.TOPICS)
     for verdict in VERDICTS:
-        found = claims_summary.with_verdict(published, verdict)
-        places = [order.index(item.claim.topic) for item in found]
+        listed = claims_summary.with_verdict(published, verdict)
+        places = [order.index(item.claim.topic) for item in listed]
         assert places == sorted(places)
-        assert {item.claim.id for item in found} == {
+        assert {item.claim.id for item in listed} == {
             item.claim.id
             for item in published
             if item.verdict == verdict and item.claim.nature == "statement"
@@ -206,9 +206,9 @@ def test_pages_take_their_counts_from_one_function(published):
     total = [int(cell.text) for cell in soup.select("tfoot td")]
     own = counts.count(published)
     assert total == [own.by_verdict[verdict] for verdict in VERDICTS]
-    found = {name: number.text for name, number in numbers(results.load_tables()).items()}
+    texts = {name: number.text for name, number in numbers(results.load_tables()).items()}
     assert [
-        int(found[f"claims.{name}"])
+        int(texts[f"claims.{name}"])
         for name in ("all", "tested", "holding", "depending", "failing", "untested")
     ] == [
         sum(total),
@@ -219,11 +219,11 @@ def test_pages_take_their_counts_from_one_function(published):
         total[4],
     ]
     finding = claims_page(results.load_tables()).finding
-    assert f"Of {found['claims.tested']} statements" in finding
-    assert f"{found['claims.holding']} agree with them" in finding
+    assert f"Of {texts['claims.tested']} statements" in finding
+    assert f"{texts['claims.holding']} agree with them" in finding
     assert (
-        f"New measurements test {found['claims.new.tested']} of the {found['claims.all']} statements, "
-        f"{found['claims.new.opened']} of which the paper's own numbers leave open: {found['claims.new.holding']} hold, "
+        f"New measurements test {texts['claims.new.tested']} of the {texts['claims.all']} statements, "
+        f"{texts['claims.new.opened']} of which the paper's own numbers leave open: {texts['claims.new.holding']} hold, "
         in finding
     )
 

@@ -9,8 +9,8 @@ def test_links_lead_from_the_page_and_words_about_them_stay() -> None:
         '<a href="companion-function:unknown"><code>g</code></a> '
         '<p>Links begin with <code>companion-root:</code> or <code>companion-function:</code>.</p><h2 id="next">next</h2>'
     )
-    found = resolved(body, 2, (), {"known": "package.html#known"}.get)
-    assert found == (
+    html = resolved(body, 2, (), {"known": "package.html#known"}.get)
+    assert html == (
         '<a href="../../notebooks/x.html">x</a> <a href="../../package.html#known"><code>f</code></a> <code>g</code> '
         '<p>Links begin with <code>companion-root:</code> or <code>companion-function:</code>.</p><h2 id="next">next</h2>'
     )

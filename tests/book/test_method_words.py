@@ -20,9 +20,9 @@ PAGE = (paths.ROOT / "book" / "protocol.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("load", [0.0, 0.1, 0.5, 1.0])
 def test_the_page_gives_codecarbons_estimate_of_a_processor_with_its_floor(load: float) -> None:
     hardware = pytest.importorskip("codecarbon.external.hardware")
-    found = re.search(r"thermal design power times ([\d.]+) \+ ([\d.]+) load³", PAGE)
-    assert found
-    floor, rest = map(float, found.groups())
+    match = re.search(r"thermal design power times ([\d.]+) \+ ([\d.]+) load³", PAGE)
+    assert match
+    floor, rest = map(float, match.groups())
     meter = SimpleNamespace(percent=lambda: 100 * load)
     cpu = SimpleNamespace(_tdp=200.0, _tracking_mode="machine", _cpu_load_meter=meter, _model="any")
     measured = hardware.CPU._get_power_from_cpu_load(cpu)
@@ -38,9 +38,9 @@ def test_rapl_is_called_a_measurement_on_intels_processors_since_haswell() -> No
 
 def test_the_bench_names_the_power_and_the_energy_ratio_and_the_axis_the_one_that_it_shows() -> None:
     artefact = protocol(load_meter_benches())
-    ours = artefact.data[artefact.data["tool"] == "ours"]
-    assert ours["power_ratio"].min() == pytest.approx(0.982, abs=5e-4)
-    assert ours["energy_ratio"].agg(["min", "max"]).to_list() == pytest.approx([0.937, 1.069], abs=5e-4)
+    own_rows = artefact.data[artefact.data["tool"] == "ours"]
+    assert own_rows["power_ratio"].min() == pytest.approx(0.982, abs=5e-4)
+    assert own_rows["energy_ratio"].agg(["min", "max"]).to_list() == pytest.approx([0.937, 1.069], abs=5e-4)
     assert (
         "windows give 0.982 to 1.00 times the mean power and 0.937 to 1.07 times the energy"
         in artefact.finding
@@ -49,14 +49,14 @@ def test_the_bench_names_the_power_and_the_energy_ratio_and_the_axis_the_one_tha
     assert panel.figure.layout.yaxis.title.text == "Mean power, relative to a long run"
     assert panel.alt.startswith("Mean power by length")
     drawn = sorted(y for trace in panel.figure.data if trace.name == "this project" for y in trace.y)
-    assert drawn == pytest.approx(sorted(ours["power_ratio"]))
+    assert drawn == pytest.approx(sorted(own_rows["power_ratio"]))
 
 
 def test_the_readme_of_the_published_values_gives_the_constants_that_the_page_computes() -> None:
     tables = load_tables()
-    found = power.constants(tables.observations, tables.results)
+    constants = power.constants(tables.observations, tables.results)
     readme = (paths.PUBLISHED / "README.md").read_text(encoding="utf-8")
-    for constant in (found.cpu, found.ram_llm, found.ram_traditional):
+    for constant in (constants.cpu, constants.ram_llm, constants.ram_traditional):
         assert f"{constant.mean_w:.1f} +/- {constant.bound_w:.1f} W" in readme
 
 
@@ -69,9 +69,9 @@ def test_another_studys_files_hold_the_constants_that_figure_2_implies() -> None
     assert "in the public files of another study" in artefact.body
     assert '<td class="number">430.78</td>' in artefact.body
     assert "data/study/other_studies.yaml" in artefact.sources()
-    known = numbers(load_tables())
+    computed = numbers(load_tables())
     errata = (paths.ROOT / "book" / "errata.md").read_text(encoding="utf-8")
     section = errata.partition("## How energy was measured")[2]
     for name in ("elsewhere.cpu", "elsewhere.ram", "elsewhere.ram-gb", "elsewhere.w-per-gb"):
-        assert name in known
+        assert name in computed
         assert f"{{number}}`{name}`" in section

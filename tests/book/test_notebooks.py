@@ -28,15 +28,15 @@ def nodes(source):
 
 def faults(source):
     """What a code cell must not hold."""
-    found = []
+    lines = []
     for node in nodes(source):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            found.append(f"defines {getattr(node, 'name', 'a lambda')}")
+            lines.append(f"defines {getattr(node, 'name', 'a lambda')}")
         if isinstance(node, ast.For | ast.AsyncFor | ast.While):
-            found.append("loops")
+            lines.append("loops")
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and is_path(node.value):
-            found.append(f"path {node.value!r}")
-    return found
+            lines.append(f"path {node.value!r}")
+    return lines
 
 
 def is_path(text):
@@ -94,7 +94,7 @@ def test_its_cells_are_short(notebook):
 
 
 def test_its_code_defines_nothing_loops_over_nothing_and_spells_no_path(notebook):
-    assert {source: found for source in code(notebook) if (found := faults(source))} == {}
+    assert {source: lines for source in code(notebook) if (lines := faults(source))} == {}
 
 
 def test_its_code_uses_the_package_and_no_library_behind_its_back(notebook):

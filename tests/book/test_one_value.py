@@ -53,12 +53,12 @@ def best(rows: pd.DataFrame) -> "pd.Series[float]":
 
 def pages(book: Checkout) -> dict[str, BeautifulSoup]:
     """Every page of the book but the reference, whose texts are not about results."""
-    found = sorted(
+    files = sorted(
         [*html(book).glob("*.html"), *html(book).glob("book/*.html"), *html(book).glob("notebooks/**/*.html")]
     )
     return {
         str(file.relative_to(html(book))): BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-        for file in found
+        for file in files
     }
 
 
@@ -80,9 +80,9 @@ def article(page: BeautifulSoup) -> str:
 def test_best_models_and_accuracies_in_the_prose_are_those_of_the_results_table(every, table) -> None:
     seen = 0
     for page in every.values():
-        for place in page.select("[class*='number-']"):
-            (name,) = [part[7:] for part in place["class"] if part.startswith("number-")]
-            seen += _compared(name, place.get_text(), table)
+        for element in page.select("[class*='number-']"):
+            (name,) = [part[7:] for part in element["class"] if part.startswith("number-")]
+            seen += _compared(name, element.get_text(), table)
     assert seen >= 20
 
 
@@ -115,20 +115,20 @@ def test_the_best_model_of_a_dataset_is_the_same_on_every_page(every, table) -> 
     """Sentences that name one: of figures, tables and alternative texts."""
     winners = {dataset: best(paper(table, dataset)) for dataset in DATASETS}
     words = {name: article(page) for name, page in every.items()}
-    said: list[tuple[str, str, str, str]] = []
+    sentences: list[tuple[str, str, str, str]] = []
     for name, text in words.items():
         for title, dataset in DATASET_TITLES.items():
             lead = rf"{re.escape(title)}, accuracy against energy\. Published: \d+ models"
             pattern = rf"{lead}, best ({ANY_TITLE}) with accuracy ([\d.]+)\."
-            said += [(name, dataset, *found) for found in re.findall(pattern, text)]
+            sentences += [(name, dataset, *match) for match in re.findall(pattern, text)]
             pattern = rf"{re.escape(title)}, accuracy below the best model\. Published: best ({ANY_TITLE})()"
-            said += [(name, dataset, *found) for found in re.findall(pattern, text)]
+            sentences += [(name, dataset, *match) for match in re.findall(pattern, text)]
         for dataset in DATASETS:
             pattern = rf"[Oo]n {dataset} the best accuracy is ([\d.]+) \(({ANY_TITLE})"
-            said += [(name, dataset, model, value) for value, model in re.findall(pattern, text)]
-    assert {dataset for _, dataset, *_ in said} == {*DATASETS}
-    assert len(said) >= 12
-    for name, dataset, model, value in said:
+            sentences += [(name, dataset, model, value) for value, model in re.findall(pattern, text)]
+    assert {dataset for _, dataset, *_ in sentences} == {*DATASETS}
+    assert len(sentences) >= 12
+    for name, dataset, model, value in sentences:
         winner = winners[dataset]
         assert model == model_title(winner["model"]), f"{name}: best on {dataset}"
         assert value in ("", f"{winner['accuracy']:.2f}"), f"{name}: accuracy of the best on {dataset}"
@@ -144,7 +144,7 @@ def test_the_most_accurate_language_model_of_a_dataset_is_the_same_on_the_page_o
     every, table
 ) -> None:
     text = article(every["notebooks/analysis/break_even.html"])
-    found = re.findall(
+    sentences = re.findall(
         rf"LLM: least energy ({ANY_TITLE}) \(([\d.]+)\), most accurate ({ANY_TITLE}) \(([\d.]+)\)", text
     )
     rows = [paper(table, dataset) for dataset in DATASETS]
@@ -160,8 +160,8 @@ def test_the_most_accurate_language_model_of_a_dataset_is_the_same_on_the_page_o
                 f"{top['accuracy']:.2f}",
             )
         )
-    assert found
-    assert set(found) <= expected
+    assert sentences
+    assert set(sentences) <= expected
 
 
 _NAMING = ("story", "at_a_glance", "claims", "break_even", "energy_per_correct", "frontier")
@@ -171,22 +171,22 @@ _NAMING = ("story", "at_a_glance", "claims", "break_even", "energy_per_correct",
 @one_book
 def test_an_accuracy_beside_a_model_is_one_that_the_results_table_has(every, table) -> None:
     """`XGBoost Embedding 0.47`, in brackets or not: anywhere in the words of a page."""
-    known: dict[str, set[str]] = {}
+    accuracies: dict[str, set[str]] = {}
     for model, value in zip(table["model"], table["accuracy"], strict=True):
         if pd.notna(value):
-            known.setdefault(model_title(model), set()).update((f"{value:.2f}", f"{value:.3f}"))
+            accuracies.setdefault(model_title(model), set()).update((f"{value:.2f}", f"{value:.3f}"))
     pattern = re.compile(
         rf"({ANY_TITLE}) \(?(0\.\d\d\d?)(?![\d%]| ?(?:[µmk]?Wh|m?s|h|W|%|to|times|tokens|±)\b)"
     )
-    found = []
+    named = []
     for name, page in every.items():
         if name.rpartition("/")[2].removesuffix(".html") in _NAMING:
             text = re.sub(
                 "[Tt]imes the energy of .*? in the median", "", article(page)
             )  # ratios after models
-            found += [(name, *pair) for pair in pattern.findall(text)]
-    assert len(found) >= 200
-    assert [item for item in found if item[2] not in known.get(item[1], set())] == []
+            named += [(name, *pair) for pair in pattern.findall(text)]
+    assert len(named) >= 200
+    assert [item for item in named if item[2] not in accuracies.get(item[1], set())] == []
 
 
 @one_book
@@ -218,9 +218,9 @@ def test_the_data_behind_every_figure_has_the_accuracies_and_shares_of_the_resul
                 assert row["share"] == pytest.approx(shares[row["dataset"], row["model"], row["gpus"]])
                 compared_shares += 1
         if "gpu_share" in data:
-            found = data[is_paper & data["gpu_share"].notna()]["gpu_share"]
-            assert sorted(found) == pytest.approx(sorted(shares.values()))
-            compared_shares += len(found)
+            gpu_shares = data[is_paper & data["gpu_share"].notna()]["gpu_share"]
+            assert sorted(gpu_shares) == pytest.approx(sorted(shares.values()))
+            compared_shares += len(gpu_shares)
     assert compared > 200
     assert compared_shares == 2 * len(shares)
 
@@ -251,18 +251,18 @@ def test_the_share_of_the_gpu_is_the_same_on_every_page(every, table) -> None:
 @one_book
 def test_what_a_mark_says_of_its_accuracy_is_in_the_results_table(every, table) -> None:
     published = table[(table["source"] == "published") & table["accuracy"].notna()]
-    known = {
+    accuracies = {
         title: set(published.loc[published["model"] == name, "accuracy"]) for title, name in TITLES.items()
     }
     pattern = re.compile(rf"<b>({ANY_TITLE})</b> \(published, [^)]*\)<br>accuracy ([\d.]+)")
-    found = 0
+    compared = 0
     for name, page in every.items():
         for script in page.select("script.plotly-figure"):
             for text in _texts(json.loads(script.get_text())):
                 for title, value in pattern.findall(markup.unescape(text)):
-                    assert float(value) in known[title], f"{name}: {title}"
-                    found += 1
-    assert found > 300
+                    assert float(value) in accuracies[title], f"{name}: {title}"
+                    compared += 1
+    assert compared > 300
 
 
 def _texts(value: object) -> Iterator[str]:

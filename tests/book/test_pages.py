@@ -66,8 +66,8 @@ def test_first_page_leads_to_the_front_page(book: Checkout, browser: Any) -> Non
 
 @one_book
 def test_every_page_is_sound_on_desktop_and_phone_in_light_and_dark(book: Checkout, browser: Any) -> None:
-    found = [line for file in pages(book) for line in _unsound(browser, file)]
-    assert found == [], "\n".join(found)
+    unsound = [line for file in pages(book) for line in _unsound(browser, file)]
+    assert unsound == [], "\n".join(unsound)
 
 
 def _unsound(browser: Any, file: Path) -> Iterator[str]:
@@ -180,8 +180,8 @@ def test_calculator_gives_the_energy_that_the_package_computes(book: Checkout, b
     field = browser.find_element("css selector", "#calculator-energy [name=duration]")
     field.clear()
     field.send_keys("234")
-    said = browser.find_element("css selector", "#calculator-energy output").text
-    assert units.energy((fitted.a + fitted.c) * 234, 3) in said
+    output = browser.find_element("css selector", "#calculator-energy output").text
+    assert units.energy((fitted.a + fitted.c) * 234, 3) in output
 
 
 @one_book

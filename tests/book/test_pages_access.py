@@ -50,8 +50,8 @@ def axe() -> str:
 
 @one_book
 def test_no_page_has_a_serious_violation(axe: str, book: Checkout, browser: Any) -> None:
-    found = [line for file in pages(book) for line in _violations(browser, axe, file)]
-    assert found == [], "\n".join(found)
+    violations = [line for file in pages(book) for line in _violations(browser, axe, file)]
+    assert violations == [], "\n".join(violations)
 
 
 def _violations(browser: Any, axe: str, file: Path) -> Iterator[str]:

@@ -207,8 +207,8 @@ def test_runs_page_leads_to_record_and_notebook_of_every_run(book: Checkout) -> 
     ]
     runs = [
         path
-        for place in ("runs", "data/measurements")
-        for path in (book.root / place).glob("*/*/record.json")
+        for folder in ("runs", "data/measurements")
+        for path in (book.root / folder).glob("*/*/record.json")
     ]
     records = [target for target in targets if target.name == "record.json"]
     assert len(records) == len(runs) - 1  # one is refused

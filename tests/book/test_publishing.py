@@ -237,8 +237,8 @@ def test_addresses_that_are_not_there_are_told_with_a_page(server: str) -> None:
     nobody = HTTPServer(("127.0.0.1", 0), Server)
     nobody.server_close()
     closed = f"http://127.0.0.1:{nobody.server_port}/200"
-    found = {f"{server}/{status}": [f"{status}.html"] for status in (200, 403, 404, 429, 500)}
-    lines = linkcheck.broken({**found, closed: ["closed.html", "other.html"]})
+    pages_of = {f"{server}/{status}": [f"{status}.html"] for status in (200, 403, 404, 429, 500)}
+    lines = linkcheck.broken({**pages_of, closed: ["closed.html", "other.html"]})
     assert lines[:2] == [
         f"{server}/404: status 404 (on 404.html)",
         f"{server}/500: status 500 (on 500.html)",

@@ -59,18 +59,18 @@ def change(folder: Path, section: str, **values: Any) -> None:
 def shown(folder: Path) -> BeautifulSoup:
     """Return what the page of a run shows of its record, as a browser reads it."""
     cells = page(folder / RECORD)["cells"]
-    ours = [cell for cell in cells if "remove-input" in cell["metadata"].get("tags", [])]
-    fragments = "".join(cell["outputs"][0]["data"]["text/html"] for cell in ours)
+    own_cells = [cell for cell in cells if "remove-input" in cell["metadata"].get("tags", [])]
+    fragments = "".join(cell["outputs"][0]["data"]["text/html"] for cell in own_cells)
     return BeautifulSoup(fragments, "html.parser")
 
 
 def table(page_of_run: BeautifulSoup, caption: str) -> list[dict[str, str]]:
-    found = page_of_run.find("div", attrs={"aria-label": caption})
-    assert isinstance(found, Tag), caption
-    head = [cell.get_text() for cell in found.select("thead th")]
+    section = page_of_run.find("div", attrs={"aria-label": caption})
+    assert isinstance(section, Tag), caption
+    head = [cell.get_text() for cell in section.select("thead th")]
     return [
         dict(zip(head, (cell.get_text() for cell in row.select("td")), strict=True))
-        for row in found.select("tbody tr")
+        for row in section.select("tbody tr")
     ]
 
 
@@ -175,13 +175,13 @@ def test_all_phases_and_all_checks_are_listed_and_failed_ones_come_first(run):
     document = json.loads((run / RECORD).read_text(encoding="utf-8"))
     document["checks"][2]["passed"] = False
     (run / RECORD).write_text(json.dumps(document), encoding="utf-8")
-    found = shown(run)
-    checks = table(found, "Checks")
+    page_of_run = shown(run)
+    checks = table(page_of_run, "Checks")
     assert [row["Result"] for row in checks] == ["failed"] + ["passed"] * (len(document["checks"]) - 1)
     assert checks[0]["Check"] == document["checks"][2]["name"]
-    said = f"1 of {len(checks)} checks ({len(checks)} of the 16 that the present meter makes) failed"
-    assert f"{said}: {checks[0]['Check']}." in found.get_text()
-    assert len(table(found, "Phases, all splits together")) == len(document["phases"])
+    summary = f"1 of {len(checks)} checks ({len(checks)} of the 16 that the present meter makes) failed"
+    assert f"{summary}: {checks[0]['Check']}." in page_of_run.get_text()
+    assert len(table(page_of_run, "Phases, all splits together")) == len(document["phases"])
 
 
 def test_files_have_their_hash_and_a_link_that_the_book_carries():
@@ -261,9 +261,9 @@ def test_texts_that_are_not_those_of_our_notebook_are_shown_and_not_followed(run
     last = page(run / RECORD)["cells"][-1]
     assert last["cell_type"] == "code"
     (shown_as,) = (output["data"]["text/html"] for output in last["outputs"])
-    found = BeautifulSoup(shown_as, "html.parser")
-    assert found.get_text() == cell["source"]
-    assert not found.find("script")
+    page_of_run = BeautifulSoup(shown_as, "html.parser")
+    assert page_of_run.get_text() == cell["source"]
+    assert not page_of_run.find("script")
 
 
 @pytest.mark.parametrize(
@@ -287,13 +287,13 @@ def test_a_table_keeps_its_words_and_loses_its_markup(run):
     )
     write_notebook(run, code(data={"text/html": markup}))
     (output,) = page(run / RECORD)["cells"][-1]["outputs"]
-    found = BeautifulSoup(output["data"]["text/html"], "html.parser")
-    assert [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in found.find_all("tr")] == [
+    table = BeautifulSoup(output["data"]["text/html"], "html.parser")
+    assert [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")] == [
         ["a", "<b>"],
         ["1 2", "alert(1)"],
     ]
-    assert not found.find_all(["script", "style", "b"])
-    assert {name for tag in found.find_all(True) for name in tag.attrs} == {
+    assert not table.find_all(["script", "style", "b"])
+    assert {name for tag in table.find_all(True) for name in tag.attrs} == {
         *("class", "tabindex", "role", "aria-label")
     }
 
@@ -365,9 +365,9 @@ def test_the_command_measures_the_same_again_and_names_no_folder_of_the_machine(
 def test_strings_of_a_record_are_text_and_never_markup(run):
     change(run, "run", checkpoint=SCRIPT, dataset_origin=SCRIPT)
     change(run, "environment", cpu_model=SCRIPT, packages={SCRIPT: SCRIPT})
-    found = shown(run)
-    assert not found.find_all("script")
-    assert found.get_text().count(SCRIPT) == 5
+    page_of_run = shown(run)
+    assert not page_of_run.find_all("script")
+    assert page_of_run.get_text().count(SCRIPT) == 5
 
 
 # Power over time
@@ -423,9 +423,9 @@ def test_of_a_gpu_the_power_of_the_moment_is_drawn_or_the_mean_where_that_is_unk
 
 
 def test_where_no_power_was_measured_the_page_says_so_and_draws_the_load(tmp_path):
-    said = power_lines(parquet(tmp_path / "power.parquet", cpu_load_percent=[0.0, 0.0, 0.0]))
-    assert "No power could be measured" in said
-    assert said.count("<svg") == 1
+    chart = power_lines(parquet(tmp_path / "power.parquet", cpu_load_percent=[0.0, 0.0, 0.0]))
+    assert "No power could be measured" in chart
+    assert chart.count("<svg") == 1
 
 
 def test_a_run_without_a_time_line_and_one_whose_time_line_is_broken_say_so(run):

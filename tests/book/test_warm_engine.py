@@ -22,10 +22,10 @@ def write(file: Path, *cells: str) -> Path:
 
 def outputs(executed: Path) -> list[dict]:
     document = json.loads(executed.read_text(encoding="utf-8"))
-    found = [output for cell in document["cells"] for output in cell.get("outputs", [])]
-    for output in found:
+    outputs = [output for cell in document["cells"] for output in cell.get("outputs", [])]
+    for output in outputs:
         output.pop("traceback", None)  # tells of the frames of either
-    return found
+    return outputs
 
 
 @pytest.fixture

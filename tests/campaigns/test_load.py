@@ -27,7 +27,7 @@ checked, findings = records.check(records.record_files())
 pages = stage_pages(tables, paths.STAGING)
 trail = read_trail(paths.STAGING / "notebooks" / "analysis", tables)
 parts = {part: provenance.fragment(part, trail) for part in ("figures", "runs", "files", "environments")}
-panels = list(expected_pages.of_runs(trail.runs))
+panels = list(expected_pages.run_parts(trail.runs))
 print(json.dumps({
     "checked": checked,
     "findings": [str(finding) for finding in findings],

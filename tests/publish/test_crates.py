@@ -84,13 +84,13 @@ def campaign(tmp_path):
 
 def entities(folder):
     document = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    found = {entity["@id"]: entity for entity in document["@graph"]}
-    assert len(found) == len(document["@graph"])
-    return found
+    by_id = {entity["@id"]: entity for entity in document["@graph"]}
+    assert len(by_id) == len(document["@graph"])
+    return by_id
 
 
-def of_type(found, kind):
-    return [entity for entity in found.values() if kind in entity["@type"]]
+def of_type(by_id, kind):
+    return [entity for entity in by_id.values() if kind in entity["@type"]]
 
 
 def ids(value):
@@ -106,9 +106,9 @@ def references(value):
             yield from references(item)
 
 
-def check_files(folder, found):
+def check_files(folder, by_id):
     """Every file of the crate is there with the hash that the crate says; returns how many."""
-    files = [entity for entity in of_type(found, "File") if "sha256" in entity]
+    files = [entity for entity in of_type(by_id, "File") if "sha256" in entity]
     for entity in files:
         assert sha256_of(folder / entity["@id"]) == entity["sha256"], entity["@id"]
     return len(files)
@@ -120,7 +120,7 @@ def test_a_campaign_is_a_valid_workflow_run_crate(campaign, validate):
 
 def test_what_the_crate_of_a_campaign_only_should_have_and_lacks_is_known(campaign, validate):
     lacking = validate(campaign, "RECOMMENDED")
-    known = (
+    accepted = (
         "The Application SHOULD have a url",  # the repository has no address of its own yet
         "The SoftwareApplication id SHOULD be an absolute URI",
         "The README.md SHOULD",
@@ -128,23 +128,23 @@ def test_what_the_crate_of_a_campaign_only_should_have_and_lacks_is_known(campai
         "The `publisher` property",
         "The organization SHOULD have a URL",
     )
-    assert [message for message in lacking if not message.startswith(known)] == []
+    assert [message for message in lacking if not message.startswith(accepted)] == []
 
 
 @pytest.mark.parametrize(
-    ("kind", "key", "said"),
+    ("kind", "key", "message"),
     [
         ("CreateAction", "instrument", "MUST have an instrument"),
         ("ComputationalWorkflow", "programmingLanguage", "language"),
         ("FormalParameter", "additionalType", "additionalType"),
     ],
 )
-def test_the_validator_finds_what_is_left_out(campaign, validate, kind, key, said):
+def test_the_validator_finds_what_is_left_out(campaign, validate, kind, key, message):
     document = json.loads((campaign / METADATA).read_text(encoding="utf-8"))
     first = next(entity for entity in document["@graph"] if kind in entity["@type"])
     del first[key]
     (campaign / METADATA).write_text(json.dumps(document), encoding="utf-8")
-    assert said in " ".join(validate(campaign))
+    assert message in " ".join(validate(campaign))
 
 
 def test_the_validator_misses_a_workflow_that_is_not_there(campaign, validate):
@@ -153,73 +153,73 @@ def test_the_validator_misses_a_workflow_that_is_not_there(campaign, validate):
 
 
 def test_every_run_is_an_action_with_its_inputs_environment_energy_and_results(campaign):
-    found = entities(campaign)
+    by_id = entities(campaign)
     runs = sorted(file.parent for file in campaign.glob("*/record.json"))
     assert len(runs) == 8
-    assert check_files(campaign, found) == 3 * len(runs) + 1
+    assert check_files(campaign, by_id) == 3 * len(runs) + 1
     for folder in runs:
         record = read_record(folder / "record.json")
-        action = found[f"#run-{folder.name}"]
+        action = by_id[f"#run-{folder.name}"]
         assert datetime.fromisoformat(action["startTime"]) < datetime.fromisoformat(action["endTime"])
         assert action["endTime"] == record.created.replace("Z", "+00:00")
         assert ids(action["agent"]) == {"#the-contributors-of-the-companion"}
         assert ids(action["result"]) == {
             f"{folder.name}/{name}" for name in ("record.json", "notebook.ipynb", "predictions.parquet")
         }
-        inputs = {found[name].get("name"): found[name] for name in ids(action["object"])}
+        inputs = {by_id[name].get("name"): by_id[name] for name in ids(action["object"])}
         assert inputs["model"]["value"] == record.run.model
         assert ids(inputs["model"]["exampleOfWork"]) == {"#parameter-model"}
         assert any(record.run.dataset_sha256 in str(entity.get("identifier")) for entity in inputs.values())
         (tool,) = ids(action["instrument"])
-        assert found[tool]["version"] == record.environment.git_commit
-        environment = {found[name]["name"]: found[name]["value"] for name in ids(action["environment"])}
+        assert by_id[tool]["version"] == record.environment.git_commit
+        environment = {by_id[name]["name"]: by_id[name]["value"] for name in ids(action["environment"])}
         assert environment["commit"] == record.environment.git_commit
         assert record.environment.gpus[0].uuid in environment["gpus"]
         assert environment["cpu"].startswith(record.environment.cpu_model)
-        usage = {found[name]["name"]: found[name] for name in ids(action["resourceUsage"])}
+        usage = {by_id[name]["name"]: by_id[name] for name in ids(action["resourceUsage"])}
         (inference,) = [phase for phase in record.phases if phase.name == "inference"]
         assert usage["inference: energy_wh"]["value"] == inference.energy.total_wh
         assert usage["inference: energy_wh"]["unitCode"] == "http://qudt.org/vocab/unit/W-HR"
         assert usage["inference: duration_s"]["value"] == inference.duration_s
 
 
-def test_who_measured_a_run_that_is_not_committed_is_not_said(tmp_path):
-    folder = shutil.copytree(paths.MEASUREMENTS / CAMPAIGN, tmp_path / "mine")
+def test_who_measured_a_run_that_is_not_committed_is_left_open(tmp_path):
+    folder = shutil.copytree(paths.MEASUREMENTS / CAMPAIGN, tmp_path / "own")
     for file in folder.glob("*/record.json"):
         document = json.loads(file.read_text(encoding="utf-8"))
-        document["run"]["campaign"] = "mine"
+        document["run"]["campaign"] = "own"
         file.write_text(json.dumps(document), encoding="utf-8")
     describe_campaign(folder)
     assert not any("agent" in action for action in of_type(entities(folder), "CreateAction"))
 
 
-def test_a_failed_check_is_told(campaign):
+def test_a_failed_check_is_reported(campaign):
     file = next(campaign.glob("*/record.json"))
     document = json.loads(file.read_text(encoding="utf-8"))
     document["checks"][0] |= {"passed": False, "name": "window_long_enough"}
     file.write_text(json.dumps(document), encoding="utf-8")
     describe_campaign(campaign)
-    told = entities(campaign)[f"#run-{file.parent.name}"]["description"]
-    assert "Checks that failed: window_long_enough" in told
+    description = entities(campaign)[f"#run-{file.parent.name}"]["description"]
+    assert "Checks that failed: window_long_enough" in description
 
 
 def test_the_same_folder_has_the_same_description_without_paths_of_the_machine(campaign):
     before = (campaign / METADATA).read_bytes()
     describe_campaign(campaign)
     assert (campaign / METADATA).read_bytes() == before
-    for place in (campaign.parent, ROOT):
-        assert str(place).encode() not in before
+    for folder in (campaign.parent, ROOT):
+        assert str(folder).encode() not in before
 
 
 def test_nothing_leads_nowhere(campaign):
-    found = entities(campaign)
+    by_id = entities(campaign)
     outside = {
         name
-        for entity in found.values()
+        for entity in by_id.values()
         for key, value in entity.items()
         if key != "@id"
         for name in references(value)
-        if name not in found
+        if name not in by_id
     }
     assert {name for name in outside if not name.startswith("https://")} == set()
 
@@ -240,13 +240,13 @@ def test_the_book_is_a_valid_workflow_run_crate(book, validate):
 @one_book
 def test_every_analysis_and_every_run_of_the_book_is_an_action_on_files_that_are_there(book):
     folder = html(book)
-    found = entities(folder)
-    assert check_files(folder, found) > 300
+    by_id = entities(folder)
+    assert check_files(folder, by_id) > 300
     for name in ANALYSES:
-        action = found[f"#analysis-{name}"]
+        action = by_id[f"#analysis-{name}"]
         assert f"artefacts/{name}.csv" in ids(action["result"])
         assert f"notebooks/analysis/{name}.html" in ids(action["result"])
-    inputs = ids(found["#analysis-figure_1_accuracy_energy"]["object"])
+    inputs = ids(by_id["#analysis-figure_1_accuracy_energy"]["object"])
     assert {"published/table_b1.csv", "published/figure_1.csv"} <= inputs
     records = {
         file.parent.relative_to(folder).as_posix()
@@ -255,9 +255,9 @@ def test_every_analysis_and_every_run_of_the_book_is_an_action_on_files_that_are
     }
     assert len(records) > 30
     assert {name.replace("/", "-") for name in records} == {
-        name.removeprefix("#run-") for name in found if name.startswith("#run-")
+        name.removeprefix("#run-") for name in by_id if name.startswith("#run-")
     }
-    live = [entity for name, entity in found.items() if name.startswith("#run-runs-")]
+    live = [entity for name, entity in by_id.items() if name.startswith("#run-runs-")]
     assert live
     assert not any("agent" in action for action in live)
 

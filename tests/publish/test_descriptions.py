@@ -89,7 +89,7 @@ def test_the_published_values_are_what_their_description_says():
 
 
 @pytest.mark.parametrize(
-    ("table", "old", "new", "found"),
+    ("table", "old", "new", "fault"),
     [
         ("table_b1", ",0.43,", ",1.43,", "constraint-error"),
         ("table_b1", ",0.43,", ",,", "constraint-error"),
@@ -99,12 +99,12 @@ def test_the_published_values_are_what_their_description_says():
         ("figure_2", ",digitised,", ",guessed,", "constraint-error"),
     ],
 )
-def test_values_that_cannot_be_are_found(published, table, old, new, found):
+def test_values_that_cannot_be_are_faults(published, table, old, new, fault):
     file = published / f"{table}.csv"
     text = file.read_text(encoding="utf-8")
     assert old in text
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    assert found in faults(published, package("published", packages().published, published))
+    assert fault in faults(published, package("published", packages().published, published))
 
 
 def test_a_changed_file_no_longer_fits_the_committed_description(published):
@@ -151,11 +151,11 @@ def test_a_column_or_table_that_nobody_described_is_named_with_the_nearest(publi
 def test_no_description_is_of_a_column_that_is_not_there(tmp_path):
     write_tables(load_tables(), tmp_path)
     for described, folder in ((packages().published, paths.PUBLISHED), (packages().results, tmp_path)):
-        found = {name: columns(folder / f"{name}.csv") for name in described.tables}
-        assert set(described.columns) <= {column for names in found.values() for column in names}
+        written = {name: columns(folder / f"{name}.csv") for name in described.tables}
+        assert set(described.columns) <= {column for names in written.values() for column in names}
         for name, table in described.tables.items():
-            assert set(table.columns) <= set(found[name])
-            assert {*table.key, *table.references} <= set(found[name])
+            assert set(table.columns) <= set(written[name])
+            assert {*table.key, *table.references} <= set(written[name])
 
 
 def test_units_are_those_that_the_names_end_in():
@@ -232,7 +232,7 @@ def test_the_version_is_that_of_the_project(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"autors": []}, "unknown key 'autors' (nearest: 'authors'"),
         ({"authors": [{"family_names": "Doe"}]}, "give either 'name' (of a group) or 'family-names'"),
@@ -240,9 +240,9 @@ def test_the_version_is_that_of_the_project(monkeypatch):
         ({"cff_version": "1.1.0"}, "cff_version"),
     ],
 )
-def test_a_faulty_citation_file_is_refused(change, said):
+def test_a_faulty_citation_file_is_refused(change, message):
     document = citation.citation().model_dump(exclude_none=True)
-    assert said in refusal(parse, Citation, document | change, "CITATION.cff")
+    assert message in refusal(parse, Citation, document | change, "CITATION.cff")
 
 
 def test_the_article_is_cited_as_in_the_references():

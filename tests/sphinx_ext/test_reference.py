@@ -64,14 +64,14 @@ def soup(file: Path) -> BeautifulSoup:
 
 
 def test_every_field_of_a_record_is_on_its_page_and_explained(site):
-    found = soup(site / "record.html")
+    page = soup(site / "record.html")
     models = fields.models_of(Record)
     assert {"Run", "Served", "Asked", "Environment", "GpuInfo", "Phase", "Energy", "Component"} <= {
         model.__name__ for model in models
     }
     for model in models:
         for name, field in model.model_fields.items():
-            entry = found.find(id=f"{model.__name__}.{name}")
+            entry = page.find(id=f"{model.__name__}.{name}")
             assert entry is not None, f"{model.__name__}.{name}"
             meaning = entry.find_next_sibling("dd")
             assert meaning is not None
@@ -80,30 +80,30 @@ def test_every_field_of_a_record_is_on_its_page_and_explained(site):
 
 
 def test_types_units_and_limits_are_those_of_the_model(site):
-    found = soup(site / "record.html")
+    page = soup(site / "record.html")
 
-    def said(name: str) -> str:
-        entry = found.find(id=name)
+    def text(name: str) -> str:
+        entry = page.find(id=name)
         assert entry is not None
         return str(entry.get_text())
 
-    assert said("SplitResult.duration_s") == "duration_s number, s, > 0"
-    assert said("SplitResult.split") == "split whole number, ≥ 0, ≤ 9"
-    assert said("Component.energy_wh") == "energy_wh number or null, Wh, ≥ 0"
-    assert said("GpuInfo.memory_gb") == "memory_gb number, GB, > 0"
-    assert said("Environment.git_commit") == "git_commit text or null, 40 hexadecimal digits"
-    assert said("Environment.packages") == "packages text by text"
-    assert said("Record.splits") == "splits list of SplitResult, at least 1"
-    assert said("SplitResult.replies") == "replies Replies or null, may be left out"
-    assert said("Check.severity") == "severity error or warning"
+    assert text("SplitResult.duration_s") == "duration_s number, s, > 0, ≤ 2⁵³"
+    assert text("SplitResult.split") == "split whole number, ≥ 0, ≤ 9"
+    assert text("Component.energy_wh") == "energy_wh number (≥ 0, ≤ 2⁵³) or null, Wh"
+    assert text("GpuInfo.memory_gb") == "memory_gb number, GB, > 0, ≤ 2⁵³"
+    assert text("Environment.git_commit") == "git_commit text or null, 40 hexadecimal digits"
+    assert text("Environment.packages") == "packages text by text"
+    assert text("Record.splits") == "splits list of SplitResult, at least 1"
+    assert text("SplitResult.replies") == "replies Replies or null, may be left out"
+    assert text("Check.severity") == "severity error or warning"
 
 
 def test_links_between_the_parts_of_a_record_lead_somewhere(site):
-    found = soup(site / "record.html")
-    targets = [link["href"] for link in found.select("dl.fields a")]
+    page = soup(site / "record.html")
+    targets = [link["href"] for link in page.select("dl.fields a")]
     assert len(targets) > 10
     for target in targets:
-        assert found.find(id=str(target).removeprefix("#")) is not None, target
+        assert page.find(id=str(target).removeprefix("#")) is not None, target
 
 
 # Parameters, columns, catalogue, commands
@@ -111,10 +111,10 @@ def test_links_between_the_parts_of_a_record_lead_somewhere(site):
 
 @pytest.mark.parametrize("notebook", list(PARAMETERS))
 def test_parameters_are_those_that_papermill_finds_in_the_notebook(notebook):
-    found = BeautifulSoup(parameter_list(notebook), "html.parser")
+    html = BeautifulSoup(parameter_list(notebook), "html.parser")
     seen = papermill.inspect_notebook(str(ROOT / "notebooks" / "measure" / f"{notebook}.ipynb"))
-    assert [entry["id"] for entry in found.select("dt")] == [f"{notebook}.{name}" for name in seen]
-    for entry, (name, item) in zip(found.select("dt"), seen.items(), strict=True):
+    assert [entry["id"] for entry in html.select("dt")] == [f"{notebook}.{name}" for name in seen]
+    for entry, (name, item) in zip(html.select("dt"), seen.items(), strict=True):
         default = entry.select("code")[-1].get_text()
         assert default == item["default"]
         checked = PARAMETERS[notebook].model_fields[name].default
@@ -123,12 +123,12 @@ def test_parameters_are_those_that_papermill_finds_in_the_notebook(notebook):
 
 
 def test_every_column_of_the_results_is_explained_with_its_unit():
-    found = BeautifulSoup(column_list("results"), "html.parser")
-    said = {entry["id"]: entry.get_text() for entry in found.select("dt")}
-    assert list(said) == [f"results.{name}" for name in COLUMNS]
-    assert said["results.energy_wh"] == "energy_wh number, Wh, may be absent"
-    assert said["results.machine"] == "machine text"
-    assert all(len(entry.get_text()) > 3 for entry in found.select("dd"))
+    html = BeautifulSoup(column_list("results"), "html.parser")
+    terms = {entry["id"]: entry.get_text() for entry in html.select("dt")}
+    assert list(terms) == [f"results.{name}" for name in COLUMNS]
+    assert terms["results.energy_wh"] == "energy_wh number, Wh, may be absent"
+    assert terms["results.machine"] == "machine text"
+    assert all(len(entry.get_text()) > 3 for entry in html.select("dd"))
     for table in ("observations", "split_results"):
         assert f'id="{table}.origin"' in column_list(table)
 
@@ -141,14 +141,14 @@ def test_the_catalogue_holds_every_entry_once():
         for name in part.select("td:first-child, dt > code:first-child")
     ]
     catalogue = study()
-    known = [
+    sections = [
         catalogue.models,
         catalogue.embeddings,
         catalogue.datasets,
         catalogue.machines,
         catalogue.campaigns,
     ]
-    assert sorted(names) == sorted(name for entries in known for name in entries)
+    assert sorted(names) == sorted(name for section in sections for name in section)
     page = (PAGES / "catalogue.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"\{catalogue\} (.*)", page)) == sorted(PARTS)
     models = parts["language models"]
@@ -166,13 +166,13 @@ def test_every_verb_is_there_with_all_its_arguments_explained(site, capsys):
         cli.main(["--help"])
     listed = re.findall(r"^    ([a-z-]+)", capsys.readouterr().out, re.MULTILINE)
     assert [verb.name for verb in verbs()] == listed
-    found = soup(site / "command_line.html")
+    page = soup(site / "command_line.html")
     for verb in verbs():
-        assert found.find(id=f"verb-{verb.name}") is not None
+        assert page.find(id=f"verb-{verb.name}") is not None
         assert verb.usage.startswith(f"python -m helpers {verb.name}")
         meanings = BeautifulSoup(verb.arguments, "html.parser").select("tbody td:last-child")
         assert all(meaning.get_text() not in ("", "-", "None") for meaning in meanings), verb.name
-    assert "-p NAME=VALUE" in found.get_text()
+    assert "-p NAME=VALUE" in page.get_text()
 
 
 def test_the_changelog_is_the_projects(site):
@@ -185,24 +185,24 @@ def test_the_changelog_is_the_projects(site):
 def test_every_package_has_a_page_in_the_contents_and_every_module_a_section(site):
     pages = {file.stem: file.read_text(encoding="utf-8") for file in (PAGES / "package").glob("*.md")}
     named = {name: re.findall(r"\{package\} (\S+)", text) for name, text in pages.items()}
-    assert sorted(package for found in named.values() for package in found) == packages()
+    assert sorted(package for of_page in named.values() for package in of_page) == packages()
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     listed = {file["file"] for file in _files(yaml.safe_load(toc)["parts"]) if "/reference/" in file["file"]}
     everywhere = [*PAGES.glob("*.md"), *PAGES.glob("package/*.md")]
     assert listed == {file.relative_to(ROOT).with_suffix("").as_posix() for file in everywhere}
-    for name, found in named.items():
+    for name, of_page in named.items():
         page = soup(site / "package" / f"{name}.html")
-        for module in modules_of(found[0])[1:]:
+        for module in modules_of(of_page[0])[1:]:
             assert page.find(id=f"module-{module.name}") is not None, module.name
 
 
 def _files(entries: list[dict[str, list[dict[str, str]]]]) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = []
+    files: list[dict[str, str]] = []
     for entry in entries:
         below = entry.get("chapters", []) + entry.get("sections", [])
-        found += [item for item in below if "file" in item]
-        found += _files(below)  # type: ignore[arg-type]
-    return found
+        files += [item for item in below if "file" in item]
+        files += _files(below)  # type: ignore[arg-type]
+    return files
 
 
 def test_functions_that_draw_figures_are_where_links_from_the_figures_lead(site):

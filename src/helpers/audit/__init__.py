@@ -1,1 +1,1 @@
-"""Verify the book from its files: checksums, records, figures made anew, numbers of the prose, pages and links."""
+"""Verify the book from its files: checksums, records, re-executed figures, numbers of the prose, pages and links."""

@@ -1,4 +1,4 @@
-"""Compare what was made twice: plots, tables and texts; numbers may differ by rounding."""
+"""Compare what was computed twice: plots, tables and texts; numbers may differ by rounding."""
 
 import csv
 import io
@@ -12,12 +12,12 @@ from helpers.figures.executed import ExecutedFigure
 RELATIVE_TOLERANCE = 1e-9
 _TEXTS = ("label", "kind", "finding", "note", "function", "inputs", "rebuild", "body")
 _TOO_SHORT = 30
-"""Characters below which a text that is found tells nothing of where the rest should be."""
+"""Characters below which a match says nothing of where the rest should be."""
 _PANEL_TEXTS = ("title", "note", "alt", "wide", "height")
 
 
 def differences(book: ExecutedFigure, again: ExecutedFigure) -> Iterator[str]:
-    """Say in what an artefact of the book differs from the same made again; commit, date and hashes do not count."""
+    """Say in what an artefact of the book differs from the same executed again; commit, date and hashes do not count."""
     for name in _TEXTS:
         if getattr(book, name) != getattr(again, name):
             yield f"{name}: {_beside(getattr(book, name), getattr(again, name))}"
@@ -36,26 +36,26 @@ def differences(book: ExecutedFigure, again: ExecutedFigure) -> Iterator[str]:
             yield f"plot {panel.name}: {difference}"
 
 
-def json_difference(found: Any, expected: Any, place: str = "") -> str | None:
+def json_difference(actual: Any, expected: Any, path: str = "") -> str | None:
     """Say where two JSON documents differ first; None where they do not."""
-    if isinstance(found, dict) and isinstance(expected, dict):
-        if found.keys() != expected.keys():
-            names = sorted(found.keys() ^ expected.keys())
-            return f"{place or 'document'}: only one of both has {', '.join(names)}"
-        pairs = [(f"{place}.{key}" if place else key, found[key], expected[key]) for key in found]
-    elif isinstance(found, list) and isinstance(expected, list):
-        if len(found) != len(expected):
-            return f"{place}: {len(found)} values, expected {len(expected)}"
-        pairs = [(f"{place}[{index}]", *both) for index, both in enumerate(zip(found, expected, strict=True))]
+    if isinstance(actual, dict) and isinstance(expected, dict):
+        if actual.keys() != expected.keys():
+            names = sorted(actual.keys() ^ expected.keys())
+            return f"{path or 'document'}: only one of both has {', '.join(names)}"
+        pairs = [(f"{path}.{key}" if path else key, actual[key], expected[key]) for key in actual]
+    elif isinstance(actual, list) and isinstance(expected, list):
+        if len(actual) != len(expected):
+            return f"{path}: {len(actual)} values, expected {len(expected)}"
+        pairs = [(f"{path}[{index}]", *both) for index, both in enumerate(zip(actual, expected, strict=True))]
     else:
-        return None if _equal(found, expected) else f"{place or 'document'}: {_beside(found, expected)}"
-    told = (json_difference(one, other, name) for name, one, other in pairs)
-    return next((difference for difference in told if difference is not None), None)
+        return None if _equal(actual, expected) else f"{path or 'document'}: {_beside(actual, expected)}"
+    differing = (json_difference(one, other, name) for name, one, other in pairs)
+    return next((difference for difference in differing if difference is not None), None)
 
 
-def csv_difference(found: str, expected: str) -> str | None:
+def csv_difference(actual: str, expected: str) -> str | None:
     """Say where two CSV texts differ first; None where they do not."""
-    rows, others = (list(csv.reader(io.StringIO(text))) for text in (found, expected))
+    rows, others = (list(csv.reader(io.StringIO(text))) for text in (actual, expected))
     if rows[:1] != others[:1]:
         return f"columns: {_beside(rows[:1], others[:1])}"
     if len(rows) != len(others):
@@ -69,25 +69,25 @@ def csv_difference(found: str, expected: str) -> str | None:
     return None
 
 
-def text_difference(text: str, wanted: str) -> str | None:
+def text_difference(text: str, part: str) -> str | None:
     """Say where a text ceases to hold what it should; None where it holds it whole."""
-    if wanted in text:
+    if part in text:
         return None
-    end = bisect_left(range(len(wanted)), True, key=lambda index: wanted[: index + 1] not in text)
+    end = bisect_left(range(len(part)), True, key=lambda index: part[: index + 1] not in text)
     if end < _TOO_SHORT:  # the beginning stands anywhere
-        return f"expected {wanted[:60]!r}"
-    first = text.find(wanted[:end])
-    return _beside(text[first + end - 20 : first + end + 60], wanted[end - 20 : end + 60])
+        return f"expected {part[:60]!r}"
+    first = text.find(part[:end])
+    return _beside(text[first + end - 20 : first + end + 60], part[end - 20 : end + 60])
 
 
-def _equal(found: Any, expected: Any) -> bool:
-    if isinstance(found, bool) or isinstance(expected, bool):
-        return found is expected
-    if isinstance(found, int | float) and isinstance(expected, int | float):
-        if math.isnan(found) or math.isnan(expected):
-            return math.isnan(found) and math.isnan(expected)
-        return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE)
-    return type(found) is type(expected) and bool(found == expected)
+def _equal(actual: Any, expected: Any) -> bool:
+    if isinstance(actual, bool) or isinstance(expected, bool):
+        return actual is expected
+    if isinstance(actual, int | float) and isinstance(expected, int | float):
+        if math.isnan(actual) or math.isnan(expected):
+            return math.isnan(actual) and math.isnan(expected)
+        return math.isclose(actual, expected, rel_tol=RELATIVE_TOLERANCE)
+    return type(actual) is type(expected) and bool(actual == expected)
 
 
 def _value(cell: str) -> float | str:
@@ -97,9 +97,9 @@ def _value(cell: str) -> float | str:
         return cell
 
 
-def _beside(found: Any, expected: Any) -> str:
+def _beside(actual: Any, expected: Any) -> str:
     """Return both values, from where they differ, each short enough for a line."""
-    first, second = str(found), str(expected)
+    first, second = str(actual), str(expected)
     begin = next((i for i, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), 0)
     begin = max(0, begin - 10) if max(len(first), len(second)) > 60 else 0
     first, second = (

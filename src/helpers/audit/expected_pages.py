@@ -50,7 +50,7 @@ class Expected:
 def check(html: Path, expected: Iterable[Expected]) -> tuple[int, list[Finding]]:
     """Look for parts on their pages; returns how many there are, and which are not as they should be.
 
-    The plots' JSON is left out: `pages.check_artefacts` compares it with a tolerance.
+    The plots' JSON is left out: `pages.check_figures` compares it with a tolerance.
     """
     images = {file.name for file in (html / "_images").glob("*.svg")}
     functions = _function_pages(html)
@@ -61,21 +61,21 @@ def check(html: Path, expected: Iterable[Expected]) -> tuple[int, list[Finding]]
         if item.page not in texts:
             texts[item.page] = without_plots(file.read_text(encoding="utf-8")) if file.is_file() else ""
         depth = item.page.count("/")
-        wanted = without_plots(resolved(item.html, depth, images, functions.get))
-        if (difference := text_difference(texts[item.page], wanted)) is not None:
-            said = f"{item.what}: not as {item.source}: {difference}" if texts[item.page] else "missing"
-            findings.append(Finding(paths.relative(file), said, REBUILD))
+        part = without_plots(resolved(item.html, depth, images, functions.get))
+        if (difference := text_difference(texts[item.page], part)) is not None:
+            what = f"{item.what}: not as {item.source}: {difference}" if texts[item.page] else "missing"
+            findings.append(Finding(paths.relative(file), what, REBUILD))
     return len(parts), findings
 
 
-def of_artefacts(html: Path, shown: Collection[str]) -> Iterator[Expected]:
+def figure_parts(html: Path, executed: Collection[str]) -> Iterator[Expected]:
     """Give each figure and table for its own page, whole, as its executed notebook holds it."""
-    for name in shown:
+    for name in executed:
         if fragment := fragment_of(html / EXECUTED / f"{name}.ipynb"):
             yield Expected(f"notebooks/analysis/{name}.html", name, fragment, "in the executed notebook")
 
 
-def of_runs(records: Iterable[str]) -> Iterator[Expected]:
+def run_parts(records: Iterable[str]) -> Iterator[Expected]:
     """Give the panels of each run's page, and what its executed notebook shows as HTML.
 
     Args:
@@ -84,14 +84,14 @@ def of_runs(records: Iterable[str]) -> Iterator[Expected]:
     for name in records:
         try:
             cells = run_page(paths.ROOT / name)["cells"]
-        except UserError:  # `records.check` tells
+        except UserError:  # `records.check` reports it
             continue
         for output in (output for cell in cells for output in cell.get("outputs", [])):
             if shown := "".join(output.get("data", {}).get("text/html", "")):
                 yield Expected(page_of(name), "what it shows of the run", shown, "made from the record")
 
 
-def of_prose(html: Path, tables: Tables, shown: Mapping[str, ExecutedFigure]) -> Iterator[Expected]:
+def prose_parts(html: Path, tables: Tables, executed: Mapping[str, ExecutedFigure]) -> Iterator[Expected]:
     """Give what directives and roles put on the pages of prose: verdicts, figures, findings, tables of the audit."""
     ledger = evaluate(tables)
     trail = read_trail(html / EXECUTED, tables)
@@ -108,8 +108,8 @@ def of_prose(html: Path, tables: Tables, shown: Mapping[str, ExecutedFigure]) ->
             else:
                 made = claims_summary.bars(ledger)
             yield Expected(page, f"{directive} {argument}".strip(), made, "computed now")
-        for artefact in filter(shown.__contains__, _FINDING.findall(text)):
-            finding = escape(smartyPants(shown[artefact].finding, "qDe"), quote=False)  # as Sphinx does
+        for artefact in filter(executed.__contains__, _FINDING.findall(text)):
+            finding = escape(smartyPants(executed[artefact].finding, "qDe"), quote=False)  # as Sphinx does
             yield Expected(page, f"the finding of {artefact}", finding, "in the executed notebook")
 
 
@@ -124,7 +124,7 @@ def _claims(ledger: list[Assessment], verdict: str | None, ids: list[str]) -> li
 
 
 def _function_pages(html: Path) -> dict[str, str]:
-    """Return the places of the package's functions in the reference, by their dotted names."""
+    """Return the addresses of the package's functions in the reference, by their dotted names."""
     file = html / "objects.inv"
     if not file.is_file():
         return {}

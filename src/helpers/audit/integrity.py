@@ -1,91 +1,66 @@
-"""The built book against `audit.json`: every file of it, every source, and what the manifest itself says."""
+"""The built book against the hashes of `audit.json`: every file of it, and every source.
+
+Whoever changes a page may renew its hash: against that, figures are executed again and pages compared with their sources
+(`rebuild`, `expected_pages`). The hashes find what these cannot: a source that changed since the book was built, and a
+damaged, missing or extra file of which nothing is computed again, as prose, the reference, scripts and styles.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from helpers.book import manifest
-from helpers.book.built_files import Page
-from helpers.book.manifest import Manifest
+from helpers.book.manifest import EXECUTED, Manifest
 from helpers.core import paths
 from helpers.records.findings import Finding, short
 
 REBUILD = "build the book again: make book"
 _COPIED = "data/"
 """What stands below it is copied beside the pages."""
+_SINCE_BUILT = "the book was built"
 
 
 def check_files(html: Path, written: Manifest) -> tuple[int, list[Finding]]:
-    """Compare every file of the book, and the seal of `audit.json`; returns how many there are, and what is off."""
-    found = manifest.files(html)
-    findings = list(_differences(written.files, found, paths.relative(html), "the book was built"))
-    findings += _check_seal(html, written)
+    """Compare every file of the book with `audit.json`; returns how many there are, and the findings."""
+    built = manifest.files(html)
+    findings = list(_differences(written.files, built, paths.relative(html)))
     for name, digest in written.sources.items():
         copied = name.removeprefix(_COPIED)
-        if name.startswith(_COPIED) and found.get(copied, digest) != digest:
-            said = f"not as {name}, of which it is a copy: sha256 {short(found[copied])}, expected {short(digest)}"
-            findings.append(Finding(f"{paths.relative(html)}/{copied}", said, REBUILD))
-    return len(written.files) + 1, findings
+        if name.startswith(_COPIED) and built.get(copied, digest) != digest:
+            what = f"not as {name}, of which it is a copy: {_expected(built[copied], digest)}"
+            findings.append(Finding(f"{paths.relative(html)}/{copied}", what, REBUILD))
+    return len(written.files), findings
 
 
 def check_sources(written: Manifest, folder: str = "") -> tuple[int, list[Finding]]:
-    """Compare every file that the book was made from; returns how many there are, and what is off.
+    """Compare every file that the book was made from; returns how many there are, and the findings.
 
     Args:
         written: what the book was made from.
         folder: only those below it, as seen from the root of the project.
     """
-    expected, found = (
+    expected, present = (
         {name: digest for name, digest in files.items() if name.startswith(folder)}
         for files in (written.sources, manifest.sources())
     )
-    return len(found), list(_differences(expected, found, "", "the book was built"))
-
-
-def check_content(html: Path, pages: Mapping[str, Page], written: Manifest) -> tuple[int, list[Finding]]:
-    """Compare what `audit.json` says on figures, runs and numbers with what the book and the records say."""
-    now = manifest.describe(html, pages)
-    where = paths.relative(html / manifest.NAME)
-    findings = []
-    for section in ("artefacts", "runs"):
-        said, is_so = getattr(written, section), getattr(now, section)
-        for name in sorted(said.keys() | is_so.keys()):
-            if name not in said or name not in is_so:
-                what = "not in the book" if name not in said else "in the book, but not there any more"
-                findings.append(Finding(f"{where}: {section}: {name}", what, REBUILD))
-            elif said[name] != is_so[name]:
-                fields = ", ".join(_changed(said[name].model_dump(), is_so[name].model_dump()))
-                findings.append(Finding(f"{where}: {section}: {name}", f"{fields}: not as it is", REBUILD))
-    if written.numbers != now.numbers:
-        findings.append(Finding(f"{where}: numbers", "not those of the pages", REBUILD))
-    if written.lock_sha256 != now.lock_sha256:
-        findings.append(Finding(f"{where}: lock_sha256", "not that of requirements.txt", REBUILD))
-    return len(now.artefacts) + len(now.runs) + 1, findings
+    return len(present), list(_differences(expected, present, ""))
 
 
 def check_figure(html: Path, written: Manifest, name: str) -> tuple[int, list[Finding]]:
-    """Compare the files of one figure or table, the scripts that draw it, and the seal with `audit.json`.
+    """Compare the files of one figure or table, and the scripts that draw it, with `audit.json`.
 
     Returns:
-        How many there are, and what is off.
+        How many there are, and the findings.
     """
-    if name not in written.artefacts:
-        return 1, [Finding(paths.relative(html / manifest.NAME), f"no figure or table {name}", REBUILD)]
-    figure = written.artefacts[name]
-    wanted = {figure.page, figure.executed, figure.csv}
-    expected, found = (
+    own = {f"notebooks/analysis/{name}.html", f"{EXECUTED}/{name}.ipynb", f"artefacts/{name}.csv"}
+    expected, built = (
         {
             file: digest
             for file, digest in files.items()
-            if file in wanted or file.startswith((f"_images/{name}-", "_static/"))
+            if file in own or file.startswith((f"_images/{name}-", "_static/"))
         }
         for files in (written.files, manifest.files(html))
     )
-    findings = [
-        *_differences(expected, found, paths.relative(html), "the book was built"),
-        *_check_seal(html, written),
-    ]
-    return len(expected) + 1, findings
+    return len(expected), list(_differences(expected, built, paths.relative(html)))
 
 
 def check_inputs(figures: Mapping[str, Mapping[str, str]]) -> tuple[int, list[Finding]]:
@@ -99,36 +74,30 @@ def check_inputs(figures: Mapping[str, Mapping[str, str]]) -> tuple[int, list[Fi
         for file, digest in inputs.items():
             if digest:
                 expected.setdefault((file, digest), []).append(figure)
-    found = manifest.digests({file for file, _ in expected})
+    present = manifest.digests({file for file, _ in expected})
     findings = []
     for (file, digest), users in sorted(expected.items()):
-        if found[file] != digest:
+        if present[file] != digest:
             more = f" and {len(users) - 3} more" if len(users) > 3 else ""
-            state = f"sha256 {short(found[file])}" if found[file] else "missing"
-            said = f"changed since {', '.join(users[:3])}{more} used it: {state}, expected {short(digest)}"
-            findings.append(Finding(file, said, REBUILD))
-    return len(found), findings
+            since = f"{', '.join(users[:3])}{more} used it"
+            findings.append(
+                Finding(file, f"changed since {since}: {_expected(present[file], digest)}", REBUILD)
+            )
+    return len(present), findings
 
 
-def _check_seal(html: Path, written: Manifest) -> Iterator[Finding]:
-    if manifest.sealed(written).seal != written.seal:
-        where = paths.relative(html / manifest.NAME)
-        yield Finding(where, "changed: its seal does not fit its content", REBUILD)
-
-
-def _differences(
-    expected: Mapping[str, str], found: Mapping[str, str], folder: str, since: str
-) -> Iterator[Finding]:
-    for name in sorted(expected.keys() | found.keys()):
-        where = f"{folder}/{name}" if folder else name
-        if name not in found:
-            yield Finding(where, f"missing since {since}", REBUILD)
+def _differences(expected: Mapping[str, str], present: Mapping[str, str], folder: str) -> Iterator[Finding]:
+    for name in sorted(expected.keys() | present.keys()):
+        file = f"{folder}/{name}" if folder else name
+        if name not in present:
+            yield Finding(file, f"missing since {_SINCE_BUILT}", REBUILD)
         elif name not in expected:
-            yield Finding(where, f"new since {since}", REBUILD)
-        elif found[name] != expected[name]:
-            said = f"changed since {since}: sha256 {short(found[name])}, expected {short(expected[name])}"
-            yield Finding(where, said, REBUILD)
+            yield Finding(file, f"new since {_SINCE_BUILT}", REBUILD)
+        elif present[name] != expected[name]:
+            what = f"changed since {_SINCE_BUILT}: {_expected(present[name], expected[name])}"
+            yield Finding(file, what, REBUILD)
 
 
-def _changed(said: dict[str, Any], is_so: dict[str, Any]) -> list[str]:
-    return [name for name in said if said[name] != is_so[name]]
+def _expected(present: str, expected: str) -> str:
+    """Say which sha256 a file has, empty where there is none, and which it should have."""
+    return f"{f'sha256 {short(present)}' if present else 'missing'}, expected {short(expected)}"

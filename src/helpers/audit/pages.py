@@ -19,25 +19,25 @@ REBUILD = "build the book again: make book"
 _OUTSIDE = ("http", "https", "mailto", "data", "javascript", "blob")
 
 
-def check_artefacts(
-    html: Path, pages: Mapping[str, Page], shown: Mapping[str, ExecutedFigure]
+def check_figures(
+    html: Path, pages: Mapping[str, Page], executed: Mapping[str, ExecutedFigure]
 ) -> tuple[int, list[Finding]]:
-    """Compare plots and CSV files with the executed analyses; returns how many, and what is off.
+    """Compare plots and CSV files with the executed analyses; returns how many, and the findings.
 
     Args:
         html: the root of the book.
         pages: what its pages hold, by their path in it.
-        shown: figures and tables by name, as the executed analyses of the book hold them.
+        executed: figures and tables by name, as the executed analyses of the book hold them.
     """
-    plots = {f"{item.name}-{panel.name}": panel.figure for item in shown.values() for panel in item.panels}
+    plots = {f"{item.name}-{panel.name}": panel.figure for item in executed.values() for panel in item.panels}
     findings, seen = [], set[tuple[str, str]]()
     for page, parts in pages.items():
         for identifier, figure in parts.plots.items():
             seen.add((page, identifier))
             if identifier in plots and (difference := json_difference(figure, plots[identifier])):
-                said = f"plot {identifier}: not as in the executed notebook: {difference}"
-                findings.append(Finding(paths.relative(html / page), said, REBUILD))
-    for item in shown.values():
+                what = f"plot {identifier}: not as in the executed notebook: {difference}"
+                findings.append(Finding(paths.relative(html / page), what, REBUILD))
+    for item in executed.values():
         page = f"notebooks/analysis/{item.name}.html"
         findings += [
             Finding(paths.relative(html / page), f"plot {item.name}-{panel.name}: missing", REBUILD)
@@ -46,31 +46,29 @@ def check_artefacts(
         ]
         findings += _check_images(html / "_images", item)
         findings += _check_csv(html / "artefacts" / f"{item.name}.csv", item)
-    return len(plots) + len(shown), findings
+    return len(plots) + len(executed), findings
 
 
 def check_numbers(
-    html: Path, pages: Mapping[str, Page], known: Mapping[str, Number]
+    html: Path, pages: Mapping[str, Page], computed: Mapping[str, Number]
 ) -> tuple[int, list[Finding]]:
-    """Compare the computed numbers of the pages with those computed now; returns how many, and what is off."""
+    """Compare the computed numbers of the pages with those computed now; returns how many, and the findings."""
     sources = {
         PurePosixPath(name).with_suffix(".html").as_posix(): Counter(quoted_numbers.used_numbers(text))
         for name, text in quoted_numbers.texts().items()
     }
     count, findings = 0, []
     for page, parts in pages.items():
-        where, shown = paths.relative(html / page), parts.numbers
-        count += len(shown)
-        for name, text in shown:
-            if name not in known:
-                findings.append(Finding(where, f"the number {name} is not among the computed ones", REBUILD))
-            elif known[name].text != text:
-                said = f"the number {name}: found {text!r}, computed {known[name].text!r}"
-                findings.append(Finding(where, said, REBUILD))
-        absent = sources.get(page, Counter[str]()) - Counter(name for name, _ in shown)
-        findings += [
-            Finding(where, f"the number {name} of its source is missing", REBUILD) for name in absent
-        ]
+        file, on_page = paths.relative(html / page), parts.numbers
+        count += len(on_page)
+        for name, text in on_page:
+            if name not in computed:
+                findings.append(Finding(file, f"the number {name} is not among the computed ones", REBUILD))
+            elif computed[name].text != text:
+                what = f"the number {name}: found {text!r}, computed {computed[name].text!r}"
+                findings.append(Finding(file, what, REBUILD))
+        absent = sources.get(page, Counter[str]()) - Counter(name for name, _ in on_page)
+        findings += [Finding(file, f"the number {name} of its source is missing", REBUILD) for name in absent]
     return count, findings
 
 
@@ -89,12 +87,12 @@ def check_links(html: Path, pages: Mapping[str, Page]) -> tuple[int, list[Findin
                 posixpath.normpath(posixpath.join(folder, unquote(address.path))) if address.path else page
             )
             if address.scheme or target not in files:
-                said = f"the link to {link} leads nowhere"
+                what = f"the link to {link} leads nowhere"
             elif address.fragment and target in pages and address.fragment not in pages[target].anchors:
-                said = f"the link to {link} leads to no place of that page"
+                what = f"the link to {link} leads to no anchor of that page"
             else:
                 continue
-            findings.append(Finding(paths.relative(html / page), said, REBUILD))
+            findings.append(Finding(paths.relative(html / page), what, REBUILD))
     return count, findings
 
 
@@ -107,8 +105,8 @@ def _check_images(folder: Path, item: ExecutedFigure) -> Iterator[Finding]:
 
 
 def _check_csv(file: Path, item: ExecutedFigure) -> Iterator[Finding]:
-    where = paths.relative(file)
+    name = paths.relative(file)
     if not file.is_file():
-        yield Finding(where, "missing", REBUILD)
+        yield Finding(name, "missing", REBUILD)
     elif difference := csv_difference(file.read_text(encoding="utf-8"), item.data_csv):
-        yield Finding(where, f"not as in the executed notebook: {difference}", REBUILD)
+        yield Finding(name, f"not as in the executed notebook: {difference}", REBUILD)

@@ -17,13 +17,14 @@ from helpers.study.catalogue import study
 
 TYPED = "typed_numbers.yaml"
 _ROLE = re.compile(r"\{number\}`([^`]+)`")
-_DIRECTIVES_OF_PROSE = (
-    "admonition|note|tip|hint|important|warning|caution|attention|seealso|dropdown|glossary|list-table"
-)
+_FENCE = re.compile(r"\s*(`{3,})(\{[a-z-]+\})?(.*)")
+_PROSE_DIRECTIVES = {
+    *("{admonition}", "{note}", "{tip}", "{hint}", "{important}", "{warning}", "{caution}", "{attention}"),
+    *("{seealso}", "{dropdown}", "{glossary}", "{list-table}"),
+}
 _SHOWN_ROLES = "term|abbr|sub|sup|math"
 """Roles whose text a reader sees as it is typed."""
 _NO_PROSE = (
-    rf"^(`{{3,}})(?!\{{(?:{_DIRECTIVES_OF_PROSE})\}}).*?^\1`*$",  # code blocks, directives that hold no prose
     r"<!--.*?-->",
     r"^:{3,}(\{(grid|container)\}.*$|\{[a-z-]+\})?",  # fences of other directives; their titles are prose
     r"^:[a-z-]+:.*$",  # options of directives
@@ -59,20 +60,39 @@ def _text_cells(notebook: Path) -> str:
 
 def typed_numbers(text: str) -> list[str]:
     """Return the numbers that stand typed in the prose of a page, in order: digits, and words above ten."""
-    text = re.sub(rf"\{{({_SHOWN_ROLES})\}}`([^`]*)`", r"\2", text)
+    text = re.sub(rf"\{{({_SHOWN_ROLES})\}}`([^`]*)`", r"\2", _without_blocks(text))
     for pattern in (*_NO_PROSE, *_names(paths.ROOT)):
         text = re.sub(pattern, " ", text, flags=re.MULTILINE | (re.DOTALL if ".*?" in pattern else 0))
-    return [found[0] for found in re.finditer(_TYPED, text, re.IGNORECASE)]
+    return [match[0] for match in re.finditer(_TYPED, text, re.IGNORECASE)]
+
+
+def _without_blocks(text: str) -> str:
+    """Return a page without code blocks and directives that hold no prose; of the others without the fences."""
+    kept: list[str] = []
+    open_fences: list[tuple[str, bool]] = []
+    """Of each block around a line its backticks, and whether it holds prose."""
+    for line in text.splitlines():
+        in_prose = all(prose for _, prose in open_fences)
+        fence = _FENCE.fullmatch(line)
+        if open_fences and fence and not line.strip().strip("`") and fence[1].startswith(open_fences[-1][0]):
+            open_fences.pop()
+        elif fence and in_prose and "`" not in fence[3]:
+            is_prose = fence[2] in _PROSE_DIRECTIVES
+            open_fences.append((fence[1], is_prose))
+            kept += [fence[3]] if is_prose else []
+        elif in_prose:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 @cache
 def _names(root: Path) -> tuple[str, ...]:
     """Return patterns of names with digits: models, their checkpoints, GPUs, and figures and tables of the project at `root`."""
-    known = study()
+    catalogue = study()
     names = {
-        *(model.title for model in known.models.values()),
-        *known.embeddings,
-        *(machine.gpu_model for machine in known.machines.values() if machine.gpu_model),
+        *(model.title for model in catalogue.models.values()),
+        *catalogue.embeddings,
+        *(machine.gpu_model for machine in catalogue.machines.values() if machine.gpu_model),
         *roofline.load_gpus(),
     }
     stems = [file.stem.split("_") for file in (root / "notebooks" / "analysis").glob("*.ipynb")]
@@ -104,21 +124,21 @@ def allowed() -> dict[str, dict[str, str]]:
         UserError: one line where the list is no list of pages, numbers and reasons.
     """
     file = paths.ROOT / "book" / TYPED
-    where = paths.relative(file)
-    found = load_yaml(file, where) or {}
-    for page, numbers in found.items() if isinstance(found, dict) else [("", None)]:
+    name = paths.relative(file)
+    reasons = load_yaml(file, name) or {}
+    for page, numbers in reasons.items() if isinstance(reasons, dict) else [("", None)]:
         if not isinstance(numbers, dict) or not all(
             isinstance(part, str) and part for item in numbers.items() for part in item
         ):
-            raise UserError(f'{where}: {page}: expected lines `"NUMBER": reason`, found {str(numbers)[:60]}')
-    return found
+            raise UserError(f'{name}: {page}: expected lines `"NUMBER": reason`, found {str(numbers)[:60]}')
+    return reasons
 
 
-def check(known: dict[str, Number]) -> tuple[int, list[Finding]]:
-    """Check the numbers of all pages' sources; returns how many there are, and what is off.
+def check(computed: dict[str, Number]) -> tuple[int, list[Finding]]:
+    """Check the numbers of all pages' sources; returns how many there are, and the findings.
 
     Args:
-        known: the numbers as computed now, by name.
+        computed: the numbers as computed now, by name.
     """
     reasons, prose = allowed(), texts()
     count, findings = 0, []
@@ -135,9 +155,9 @@ def check(known: dict[str, Number]) -> tuple[int, list[Finding]]:
             if number not in reasons.get(page, {})
         ]
         findings += [
-            Finding(page, f"no number {name!r} ({nearest(name, known)})", "correct the name")
+            Finding(page, f"no number {name!r} ({nearest(name, computed)})", "correct the name")
             for name in used
-            if name not in known
+            if name not in computed
         ]
     findings += [
         Finding(f"book/{TYPED}", f"{number} of {page} is not typed there", "take it from the list")

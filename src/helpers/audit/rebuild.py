@@ -1,4 +1,4 @@
-"""Make figures and tables again, from nothing but the sources, and compare them with those of the book."""
+"""Execute figures and tables again, from nothing but the sources, and compare them with those of the book."""
 
 import json
 import re
@@ -22,10 +22,10 @@ REBUILD = "if a source changed, build the book again: make book; else the book w
 
 
 def check(html: Path, names: Collection[str]) -> tuple[int, list[Finding]]:
-    """Execute analyses into a scratch folder and compare; returns how many, and what is off."""
+    """Execute analyses into a scratch folder and compare; returns how many, and the findings."""
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        with suppress(UserError):  # those that failed are missing below, and what they said is on stderr
+        with suppress(UserError):  # those that failed are missing below, and their errors are on stderr
             analyse(sorted(names), scratch)
         findings = [finding for name in sorted(names) for finding in _check_one(html, scratch, name)]
     return len(names), findings
@@ -48,7 +48,7 @@ def read_executed(file: Path) -> ExecutedFigure:
 def _check_one(html: Path, scratch: Path, name: str) -> Iterator[Finding]:
     executed = html / EXECUTED / f"{name}.ipynb"
     again = scratch / paths.relative(SOURCES / f"{name}.ipynb")
-    where = paths.relative(executed)
+    file = paths.relative(executed)
     if not again.is_file():
         yield Finding(
             f"notebooks/analysis/{name}.ipynb", "cannot be executed any more", "see its error above"
@@ -59,13 +59,13 @@ def _check_one(html: Path, scratch: Path, name: str) -> Iterator[Finding]:
     except UserError as error:
         yield Finding.of_error(error, REBUILD)
         return
-    told = list(differences(book, made))
-    if not told and (difference := text_difference(_fragment(executed), _fragment(again))):
-        told = [difference]
-    for difference in told:
-        yield Finding(where, f"not as made again: {difference}", REBUILD)
+    differing = list(differences(book, made))
+    if not differing and (difference := text_difference(_fragment(executed), _fragment(again))):
+        differing = [difference]
+    for difference in differing:
+        yield Finding(file, f"not as executed again: {difference}", REBUILD)
     if _outputs(executed) != _outputs(again):
-        yield Finding(where, "not as made again: another output of a cell", REBUILD)
+        yield Finding(file, "not as executed again: another output of a cell", REBUILD)
 
 
 def _fragment(notebook: Path) -> str:
@@ -73,7 +73,7 @@ def _fragment(notebook: Path) -> str:
     return re.sub(_COMMIT, "", without_plots(fragment_of(notebook) or ""))
 
 
-def sources_of(notebook: Path) -> list[tuple[str, str]]:
+def cell_sources(notebook: Path) -> list[tuple[str, str]]:
     """Return kind and source of each cell of a notebook."""
     document = json.loads(notebook.read_text(encoding="utf-8"))
     return [(cell["cell_type"], "".join(cell["source"])) for cell in document["cells"]]

@@ -12,21 +12,21 @@ from helpers.records.findings import Finding, short
 from helpers.records.storage import PREDICTIONS, RAW_ANSWERS, RECORD, Record, read_record
 from helpers.study.datasets import sha256_of_ids
 
-RESTORE = "bring the run's files back (`git checkout` for a committed one), or measure it again"
+RESTORE = "restore the run's files (`git checkout` for a committed one), or measure it again"
 
 
-def record_files(wanted: Collection[str] | None = None) -> list[Path]:
-    """Return the records, committed and live; `wanted` takes some, as seen from the root of the project."""
-    found = [
+def record_files(selected: Collection[str] | None = None) -> list[Path]:
+    """Return the records, committed and live; `selected` takes some, as seen from the root of the project."""
+    files = [
         file
         for folder in (paths.MEASUREMENTS, paths.RUNS)
         for file in sorted(folder.glob(f"[!.]*/[!.]*/{RECORD}"))
     ]
-    return [file for file in found if wanted is None or paths.relative(file) in wanted]
+    return [file for file in files if selected is None or paths.relative(file) in selected]
 
 
 def check(files: Collection[Path]) -> tuple[int, list[Finding]]:
-    """Check runs by their records; returns how many there are, and what is off."""
+    """Check runs by their records; returns how many there are, and the findings."""
     return len(files), [finding for file in files for finding in _check_run(file)]
 
 
@@ -38,15 +38,15 @@ def _check_run(file: Path) -> Iterator[Finding]:
         return
     folder = file.parent
     for name, expected in record.files.items():
-        where = paths.relative(folder / name)
+        path = paths.relative(folder / name)
         if not (folder / name).is_file():
-            yield Finding(where, "missing, but listed in its record", RESTORE)
-        elif (found := sha256_of(folder / name)) != expected:
-            said = f"changed since the run: sha256 {short(found)}, expected {short(expected)} ({RECORD})"
-            yield Finding(where, said, RESTORE)
-    known = {RECORD, RAW_ANSWERS, *record.files}
+            yield Finding(path, "missing, but listed in its record", RESTORE)
+        elif (digest := sha256_of(folder / name)) != expected:
+            what = f"changed since the run: sha256 {short(digest)}, expected {short(expected)} ({RECORD})"
+            yield Finding(path, what, RESTORE)
+    expected_files = {RECORD, RAW_ANSWERS, *record.files}
     for other in sorted(folder.iterdir()):
-        if other.name not in known and not other.name.startswith("."):
+        if other.name not in expected_files and not other.name.startswith("."):
             yield Finding(
                 paths.relative(other), "no file of the run: its record does not list it", "remove it"
             )
@@ -66,11 +66,11 @@ def _recount(file: Path, record: Record) -> Iterator[Finding]:
         return
     for split in record.splits:
         rows = table[table["split"] == split.split]
-        where = f"{paths.relative(file)}: splits.{split.split}"
+        field = f"{paths.relative(file)}: splits.{split.split}"
         correct = int(rows["right"].sum())
         if len(rows) != split.texts:
-            yield Finding(where, f"texts: {split.texts}, but {PREDICTIONS} has {len(rows)}", RESTORE)
+            yield Finding(field, f"texts: {split.texts}, but {PREDICTIONS} has {len(rows)}", RESTORE)
         elif split.correct is not None and correct != split.correct:
-            yield Finding(where, f"correct: {split.correct}, but {PREDICTIONS} has {correct}", RESTORE)
+            yield Finding(field, f"correct: {split.correct}, but {PREDICTIONS} has {correct}", RESTORE)
         elif sha256_of_ids(rows["id"].tolist()) != split.test_ids_sha256:
-            yield Finding(where, f"test_ids_sha256: not that of the ids in {PREDICTIONS}", RESTORE)
+            yield Finding(field, f"test_ids_sha256: not that of the ids in {PREDICTIONS}", RESTORE)

@@ -11,12 +11,12 @@ NAMES = ("results", "observations", "split_results")
 
 
 def check_results(html: Path, tables: Tables) -> tuple[int, list[Finding]]:
-    """Compare `results/*.csv` of the book with tables made now; returns how many there are, and what is off."""
+    """Compare `results/*.csv` of the book with tables made now; returns how many there are, and the findings."""
     findings = []
     for name in NAMES:
         file = html / "results" / f"{name}.csv"
         text = file.read_text(encoding="utf-8") if file.is_file() else ""
         if difference := csv_difference(text, getattr(tables, name).to_csv(index=False)):
-            said = f"not as computed now: {difference}" if text else "missing"
-            findings.append(Finding(paths.relative(file), said, "build the book again: make book"))
+            what = f"not as computed now: {difference}" if text else "missing"
+            findings.append(Finding(paths.relative(file), what, "build the book again: make book"))
     return len(NAMES), findings

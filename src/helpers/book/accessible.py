@@ -1,8 +1,8 @@
-"""What the HTML of other extensions lacks for keyboard and screen reader is mended here."""
+"""What the HTML of other extensions lacks for keyboard and screen reader is repaired here."""
 
 import re
 
-_MENDED = (
+_REPAIRS = (
     # A table that scrolls has to be reached by keyboard.
     (
         r'<div class="pst-scrollable-table-container">',
@@ -21,8 +21,8 @@ _MENDED = (
 )
 
 
-def mended(body: str) -> str:
+def repaired(body: str) -> str:
     """Return the HTML of a page's body with the names, roles and tab stops that it lacks."""
-    for pattern, replacement in _MENDED:
+    for pattern, replacement in _REPAIRS:
         body = re.sub(pattern, replacement, body, flags=re.DOTALL)
     return body

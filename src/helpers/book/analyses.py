@@ -32,13 +32,13 @@ def analysis_names() -> list[str]:
 def analyse(names: Sequence[str], folder: Path = paths.STAGING) -> list[Path]:
     """Execute analysis notebooks into `folder`, by default where the book is staged; returns the executed ones.
 
-    Each runs in a process of its own and appears whole or not at all. One that fails does not stop the others.
+    Each runs in a process of its own and is written atomically. One that fails does not stop the others.
 
     Raises:
-        UserError: one line where there is no such notebook, or some failed; what they said is on stderr.
+        UserError: one line where there is no such notebook, or some failed; their errors are on stderr.
     """
-    known = {name: SOURCES / f"{name}.ipynb" for name in analysis_names()}
-    sources = [entry("analysis notebook", known, name) for name in names]
+    notebooks = {name: SOURCES / f"{name}.ipynb" for name in analysis_names()}
+    sources = [entry("analysis notebook", notebooks, name) for name in names]
     targets = [folder / paths.relative(source) for source in sources]
     _load_packages()
     failed = _in_forks(list(zip(sources, targets, strict=True)))

@@ -46,14 +46,14 @@ class _Reader(HTMLParser):
         self._text: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        classes = found.get("class", "").split()
-        if found.get("id"):
-            self.page.anchors.add(found["id"])
-        if target := found.get(_LINKS.get(tag, ""), ""):
+        attributes = {name: value or "" for name, value in attrs}
+        classes = attributes.get("class", "").split()
+        if attributes.get("id"):
+            self.page.anchors.add(attributes["id"])
+        if target := attributes.get(_LINKS.get(tag, ""), ""):
             self.page.links.append(target)
         if "plot" in classes:
-            self._plot = found.get("id", "")
+            self._plot = attributes.get("id", "")
         elif tag == "script" and "plotly-figure" in classes:
             self._text = []
         elif "number" in classes and (name := _name_in(classes)):

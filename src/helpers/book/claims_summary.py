@@ -55,9 +55,9 @@ def bars(ledger: Sequence[Assessment]) -> str:
     )
 
 
-def statements(found: Sequence[Assessment]) -> str:
+def statements(assessments: Sequence[Assessment]) -> str:
     """Return a list of statements with verdict, reading, reason and links."""
-    lines = "".join(f"<li>{_line(item)}</li>" for item in found)
+    lines = "".join(f"<li>{_line(item)}</li>" for item in assessments)
     return f'<ul class="verdicts">{lines}</ul>'
 
 
@@ -82,8 +82,8 @@ def with_verdict(ledger: Sequence[Assessment], verdict: str) -> list[Assessment]
     """
     if verdict not in VERDICTS:
         raise UserError(f"no verdict {verdict!r}; {nearest(verdict, VERDICTS)}")
-    found = [item for item in counts.statements(ledger) if item.verdict == verdict]
-    return sorted(found, key=lambda item: list(TOPICS).index(item.claim.topic))
+    matching = [item for item in counts.statements(ledger) if item.verdict == verdict]
+    return sorted(matching, key=lambda item: list(TOPICS).index(item.claim.topic))
 
 
 def _bar(title: str, count: counts.Counts, longest: int) -> str:
@@ -113,13 +113,13 @@ def _readings(item: Assessment) -> str:
     """Return the reading and the reason; of several readings that can be tested, a list of each with its result."""
     several = len(item.readings) > 1 and item.recomputed is not None
     if not several:
-        says = " Or: ".join(found.criterion.says for found in item.readings if found.criterion.says)
+        says = " Or: ".join(reading.criterion.says for reading in item.readings if reading.criterion.says)
         reading = f'<span class="reading">Read as: {html.escape(says)}</span> ' if says else ""
         return f'{reading}<span class="why">{html.escape(item.reason)}</span>'
     each = "".join(
-        f'<li><span class="reading">Read as: {html.escape(found.criterion.says or "")}</span> '
-        f'<span class="why"><strong>{SIGNS[found.word]} {found.word}.</strong> {html.escape(found.reason)}</span></li>'
-        for found in item.readings
+        f'<li><span class="reading">Read as: {html.escape(reading.criterion.says or "")}</span> '
+        f'<span class="why"><strong>{SIGNS[reading.word]} {reading.word}.</strong> {html.escape(reading.reason)}</span></li>'
+        for reading in item.readings
     )
     return f'<ol class="readings">{each}</ol>'
 
@@ -145,13 +145,13 @@ class ShowClaims(SphinxDirective):  # type: ignore[misc]
         """Return the list; an id or a verdict that there is not is a warning."""
         try:
             if verdict := self.options.get("verdict"):
-                found = with_verdict(_ledger(self.env), verdict)
+                listed = with_verdict(_ledger(self.env), verdict)
             else:
-                found = chosen(_ledger(self.env), [line.strip() for line in self.content if line.strip()])
+                listed = chosen(_ledger(self.env), [line.strip() for line in self.content if line.strip()])
         except UserError as error:
             LOGGER.warning("%s", error, location=self.get_location())
             return []
-        return [nodes.raw("", statements(found), format="html")]
+        return [nodes.raw("", statements(listed), format="html")]
 
 
 class ShowFinding(SphinxRole):  # type: ignore[misc]
@@ -162,7 +162,7 @@ class ShowFinding(SphinxRole):  # type: ignore[misc]
         analyses = Path(self.env.srcdir) / "notebooks" / "analysis"
         file = analyses / f"{self.text}.ipynb"
         if not file.is_file():
-            names = [found.stem for found in analyses.glob("*.ipynb")]
+            names = [notebook.stem for notebook in analyses.glob("*.ipynb")]
             LOGGER.warning(
                 "finding %r: %s", self.text, nearest(self.text, names), location=self.get_location()
             )
@@ -187,5 +187,5 @@ def _assess(app: Any) -> None:
 
 
 def _ledger(env: Any) -> list[Assessment]:
-    found: list[Assessment] = env.companion_ledger
-    return found
+    assessments: list[Assessment] = env.companion_ledger
+    return assessments

@@ -6,7 +6,7 @@ The book is made by these functions, and the audit looks with them for what has 
 import re
 from collections.abc import Callable, Collection
 
-from helpers.book.accessible import mended
+from helpers.book.accessible import repaired
 from helpers.figures.html import FUNCTION_LINK, ROOT_LINK
 
 
@@ -37,22 +37,22 @@ def resolved(
         function_page: gives the page of a function of the package as seen from the root; None where there is none.
     """
 
-    def function(found: re.Match[str]) -> str:
-        target = function_page(found[1])
+    def function(match: re.Match[str]) -> str:
+        target = function_page(match[1])
         return f'href="{ROOT_LINK}{target}"' if target else 'href=""'
 
     body = _without_absent_images(body, images)
     body = re.sub(f'href="{FUNCTION_LINK}([^"]*)"', function, body)
     body = re.sub(r'<a href="">(<code>.*?</code>)</a>', r"\1", body)
-    return mended(body).replace(f'="{ROOT_LINK}', f'="{"../" * depth}')  # not where a text speaks of it
+    return repaired(body).replace(f'="{ROOT_LINK}', f'="{"../" * depth}')  # not where a text speaks of it
 
 
 def _without_absent_images(body: str, images: Collection[str]) -> str:
-    def image(found: re.Match[str]) -> str:
-        return found[0] if found[1] in images else f"<noscript><p>{found[2]}</p></noscript>"
+    def image(match: re.Match[str]) -> str:
+        return match[0] if match[1] in images else f"<noscript><p>{match[2]}</p></noscript>"
 
-    def download(found: re.Match[str]) -> str:
-        return found[0] if found[1] in images else ""
+    def download(match: re.Match[str]) -> str:
+        return match[0] if match[1] in images else ""
 
     body = re.sub(rf'<img class="static" src="{ROOT_LINK}_images/([^"]*)" alt="([^"]*)"[^>]*>', image, body)
     return re.sub(rf'<a class="svg" href="{ROOT_LINK}_images/([^"]*)"[^>]*>.*?</a>', download, body)

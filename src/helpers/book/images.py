@@ -36,9 +36,9 @@ def draw(shown: Iterable[ExecutedFigure], folder: Path) -> set[str]:
     Where there is no Chromium, only images that were drawn before are written; a browser that is there and
     does not work must not cost the book, so it costs the images and a line on stderr.
     """
-    wanted = {f"{item.name}-{panel.name}.svg": panel for item in shown for panel in item.panels}
-    kept = {name: CACHE / f"{_key(panel)}.svg" for name, panel in wanted.items()}
-    missing = {kept[name]: panel for name, panel in wanted.items() if not kept[name].is_file()}
+    panels = {f"{item.name}-{panel.name}.svg": panel for item in shown for panel in item.panels}
+    kept = {name: CACHE / f"{_key(panel)}.svg" for name, panel in panels.items()}
+    missing = {kept[name]: panel for name, panel in panels.items() if not kept[name].is_file()}
     if missing and has_browser():
         CACHE.mkdir(parents=True, exist_ok=True)
         asyncio.run(_draw(missing))
@@ -101,8 +101,8 @@ _DRAW = """((figure, size) => {
 
 
 async def _evaluate(tab: Any, expression: str) -> Any:
-    wanted = {"expression": expression, "awaitPromise": True, "returnByValue": True}
-    answer = (await tab.send_command("Runtime.evaluate", params=wanted))["result"]
+    params = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+    answer = (await tab.send_command("Runtime.evaluate", params=params))["result"]
     if "exceptionDetails" in answer:
         raise RuntimeError(answer["exceptionDetails"]["text"])
     return answer["result"]["value"]

@@ -131,12 +131,11 @@ def _table(rows: Sequence[Mapping[str, str]], caption: str) -> str:
 
 def _fold(noun: str, items: Iterable[str]) -> Markup:
     """Return a list that opens on a click; its number stands closed."""
-    found = list(items)
-    if not found:
+    entries = [f"<li>{item}</li>" for item in items]
+    if not entries:
         return Markup("none")
-    count = f"{len(found)}&nbsp;{noun}{'s' if len(found) > 1 else ''}"
-    entries = "".join(f"<li>{item}</li>" for item in found)
-    return Markup(f"<details><summary>{count}</summary><ul>{entries}</ul></details>")
+    count = f"{len(entries)}&nbsp;{noun}{'s' if len(entries) > 1 else ''}"
+    return Markup(f"<details><summary>{count}</summary><ul>{''.join(entries)}</ul></details>")
 
 
 def _plain(item: ExecutedFigure) -> list[str]:

@@ -22,22 +22,22 @@ class Trail:
     @property
     def files(self) -> dict[str, str]:
         """sha256 of every input but the records."""
-        found = {
+        digests = {
             file: digest
             for item in self.shown.values()
             for file, digest in item.sha256.items()
             if file not in item.records
         }
-        return {name: found[name] for name in sorted(found)}
+        return {name: digests[name] for name in sorted(digests)}
 
     @property
     def environments(self) -> list[Environment]:
         """Return what the runs were made in, each once, in the order of the runs."""
-        found: list[Environment] = []
+        unique: list[Environment] = []
         for record in self.runs.values():
-            if record.environment not in found:
-                found.append(record.environment)
-        return found
+            if record.environment not in unique:
+                unique.append(record.environment)
+        return unique
 
     def users(self, file: str) -> list[ExecutedFigure]:
         """Return the figures and tables that are computed from a file."""

@@ -126,17 +126,17 @@ def _noise(_tables: Tables) -> Iterator[tuple[str, Number]]:
 
 def _power(tables: Tables) -> Iterator[tuple[str, Number]]:
     """The constants behind the CPU and memory of Figure 2."""
-    found, see = power.constants(tables.observations, tables.results), "power_decomposition"
-    for name, constant in (("cpu", found.cpu), ("llm-ram", found.ram_llm)):
+    constants, see = power.constants(tables.observations, tables.results), "power_decomposition"
+    for name, constant in (("cpu", constants.cpu), ("llm-ram", constants.ram_llm)):
         yield f"power.{name}", Number(f"{units.significant(constant.mean_w, 2)}{units.THIN}W", see)
-    memory = units.significant(power.implied_gb(found.ram_llm.mean_w), 2)
+    memory = units.significant(power.implied_gb(constants.ram_llm.mean_w), 2)
     yield "power.llm-ram-gb", Number(f"{memory}{units.THIN}GB", see)
 
 
 def _other_studies(_tables: Tables) -> Iterator[tuple[str, Number]]:
     """The constants that CodeCarbon wrote in another study, and the range of zero-shot energies on the shared dataset."""
-    found = load_other_studies()
-    constants, see = found.constants[0], "power_decomposition"
+    studies = load_other_studies()
+    constants, see = studies.constants[0], "power_decomposition"
     yield "elsewhere.cpu", Number(f"{constants.cpu_power_w:g}{units.THIN}W", see)
     yield "elsewhere.ram", Number(f"{constants.ram_power_w:.1f}{units.THIN}W", see)
     yield "elsewhere.ram-gb", Number(f"{constants.ram_gb:,.0f}{units.THIN}GB", see)
@@ -159,7 +159,7 @@ def _bound(tables: Tables) -> Iterator[tuple[str, Number]]:
 
 
 def _proxy(tables: Tables) -> Iterator[tuple[str, Number]]:
-    """Energy told from duration on Capella, by three estimators (`helpers.statistics.proxy`), for language models.
+    """Energy estimated from duration on Capella, by three estimators (`helpers.statistics.proxy`), for language models.
 
     `equation-2` is the printed formula on the runs it has seen, `proxy.line` the regression with its constant for a
     model left out, and `proxy` without more Eq. 1 by relative error, for a model left out. `proxy.traditional` are the
@@ -200,23 +200,23 @@ _PROXY = "duration_proxy"
 
 
 def _ledger(tables: Tables) -> Iterator[tuple[str, Number]]:
-    found = ledger.evaluate(tables)
-    yield from _recomputed(found)
-    own = counts.count(found)
+    assessments = ledger.evaluate(tables)
+    yield from _recomputed(assessments)
+    own = counts.count(assessments)
     yield "claims.all", Number(str(own.statements), "claims")
     yield from _counts("claims", own)
     yield "claims.rounded", Number(str(own.rounded), "claims")
     yield "claims.untested", Number(str(own.untested), "claims")
     campaigns = ledger.evaluate_campaigns(tables)
     yield from _counts("claims.new", counts.count_new(campaigns))
-    yield "claims.new.opened", Number(str(counts.count_opened(found, campaigns)), "claims")
-    yield "claims.inferences", Number(str(len(counts.inferences(found))), "claims")
+    yield "claims.new.opened", Number(str(counts.count_opened(assessments, campaigns)), "claims")
+    yield "claims.inferences", Number(str(len(counts.inferences(assessments))), "claims")
     yield "models.rerun-llms", Number(str(counts.count_rerun_llms(tables)), "runs")
 
 
-def _recomputed(found: Sequence[ledger.Assessment]) -> Iterator[tuple[str, Number]]:
+def _recomputed(assessments: Sequence[ledger.Assessment]) -> Iterator[tuple[str, Number]]:
     """What a claim says, `claim.ID.paper`, and what it comes to, `claim.ID`; Wh with its unit, a share in percent."""
-    for item in found:
+    for item in assessments:
         name, asked, see = f"claim.{item.claim.id}", item.main.criterion, item.claim.see
         yield f"{name}.paper", Number(_in_unit(asked.published, asked.unit), see)
         if item.recomputed is not None:
@@ -233,12 +233,12 @@ def _in_unit(value: float, unit: str) -> str:
     return plain(value, 2)
 
 
-def _counts(name: str, found: counts.Counts) -> Iterator[tuple[str, Number]]:
+def _counts(name: str, verdicts: counts.Counts) -> Iterator[tuple[str, Number]]:
     for part, count in (
-        ("tested", found.tested),
-        ("holding", found.holding),
-        ("depending", found.depending),
-        ("failing", found.failing),
+        ("tested", verdicts.tested),
+        ("holding", verdicts.holding),
+        ("depending", verdicts.depending),
+        ("failing", verdicts.failing),
     ):
         yield f"{name}.{part}", Number(str(count), "claims")
 
@@ -291,19 +291,6 @@ def _settings(_tables: Tables) -> Iterator[tuple[str, Number]]:
 
 
 _PARTS: tuple[Part, ...] = (
-    _figure_1,
-    _cells,
-    _best,
-    _families,
-    _noise,
-    _power,
-    _other_studies,
-    _regression,
-    _bound,
-    _proxy,
-    _ledger,
-    _runs,
-    _settings,
-    _records,
-    _study,
+    *(_figure_1, _cells, _best, _families, _noise, _power, _other_studies, _regression, _bound, _proxy),
+    *(_ledger, _runs, _settings, _records, _study),
 )

@@ -10,7 +10,7 @@ from helpers.core.errors import UserError
 
 
 def build_html(source: Path, html: Path) -> None:
-    """Build the staged book in `source` into `html`, everything anew; warnings go to stderr.
+    """Build the staged book in `source` into `html`, from scratch; warnings go to stderr.
 
     This is `jupyter-book build --all -W -n --keep-going`, whose command line builds on one core only.
 

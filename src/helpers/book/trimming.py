@@ -28,8 +28,8 @@ def trim(html: Path) -> None:
         text = page.read_text(encoding="utf-8")
         page.write_text(re.sub("|".join(_TAGS), "", text, flags=re.DOTALL), encoding="utf-8")
     for pattern in _FILES:
-        for found in list((html / "_static").glob(pattern)):
-            if found.is_dir():
-                shutil.rmtree(found)
+        for unused in list((html / "_static").glob(pattern)):
+            if unused.is_dir():
+                shutil.rmtree(unused)
             else:
-                found.unlink()
+                unused.unlink()

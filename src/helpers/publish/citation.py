@@ -118,13 +118,11 @@ def citation() -> Citation:
     Raises:
         UserError: one line with file, key and fault.
     """
-    where = paths.relative(CFF)
-    found = parse(Citation, _with_underscores(load_yaml(CFF, where)), where)
-    if found.license != CODE.spdx:
-        raise UserError(
-            f"{where}: license: found {found.license!r}, expected that of the code, {CODE.spdx!r}"
-        )
-    return found.model_copy(update={"version": _project()["version"]})
+    file = paths.relative(CFF)
+    cited = parse(Citation, _with_underscores(load_yaml(CFF, file)), file)
+    if cited.license != CODE.spdx:
+        raise UserError(f"{file}: license: found {cited.license!r}, expected that of the code, {CODE.spdx!r}")
+    return cited.model_copy(update={"version": _project()["version"]})
 
 
 def cff_text() -> str:
@@ -207,8 +205,8 @@ def _key(authors: list[Author]) -> str:
 
 def _creator(author: Author) -> dict[str, str]:
     orcid = author.orcid and author.orcid.rpartition("/")[2]
-    known = {"name": author.sorted_name, "affiliation": author.affiliation, "orcid": orcid}
-    return {key: value for key, value in known.items() if value}
+    fields = {"name": author.sorted_name, "affiliation": author.affiliation, "orcid": orcid}
+    return {key: value for key, value in fields.items() if value}
 
 
 @cache

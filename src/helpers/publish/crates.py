@@ -51,8 +51,8 @@ def describe_campaign(folder: Path, part: str | None = None) -> Path:
     records = {file.parent.name: read_record(file) for file in sorted(folder.glob(f"[!.]*/{RECORD}"))}
     if not records:
         raise UserError(f"{paths.relative(folder)}: expected folders of runs with a {RECORD}, found none")
-    filed = next(iter(records.values())).run.campaign
-    name = part or filed
+    campaign = next(iter(records.values())).run.campaign
+    name = part or campaign
     newest = max(record.created for record in records.values())
     crate = Crate(
         folder,
@@ -65,7 +65,7 @@ def describe_campaign(folder: Path, part: str | None = None) -> Path:
         if file.is_file() and file.name not in (METADATA, checksums.NAME):
             crate.file(file.name, _BESIDE_RUNS.get(file.name, file.name), _about(file.name))
     inputs = parameters(crate)
-    committed = {file.parent.name for file in (paths.MEASUREMENTS / filed).glob(f"[!.]*/{RECORD}")}
+    committed = {file.parent.name for file in (paths.MEASUREMENTS / campaign).glob(f"[!.]*/{RECORD}")}
     runs = [add_run(crate, run, record, run in committed) for run, record in records.items()]
     workflow = crate.workflow(_tools(crate, list(records.values())), inputs)
     crate.action(
@@ -88,13 +88,13 @@ def describe_book_crate(html: Path) -> Path:
     Raises:
         UserError: one line where the executed analyses or a file that they name are missing.
     """
-    found = {
+    runs_by_part = {
         part: {
             file.parent.relative_to(html).as_posix(): record for file, record in _records(html / part).items()
         }
         for part in ("measurements", "runs")
     }
-    records = [record for part in found.values() for record in part.values()]
+    records = [record for part in runs_by_part.values() for record in part.values()]
     crate = Crate(html, citation().title, _BOOK, _day(records))
     inputs = parameters(crate)
     folders = _data_folders(crate)
@@ -103,7 +103,8 @@ def describe_book_crate(html: Path) -> Path:
         ("runs", "Runs of the machine that built the book"),
     ):
         runs = [
-            add_run(crate, folder, record, part == "measurements") for folder, record in found[part].items()
+            add_run(crate, folder, record, part == "measurements")
+            for folder, record in runs_by_part[part].items()
         ]
         if runs:
             folders.append(crate.dataset(part, title, runs))
@@ -142,7 +143,7 @@ def _day(records: Sequence[Record]) -> str:
     return day[:10]
 
 
-def place(name: str) -> str:
+def book_path(name: str) -> str:
     """Return where the book has a file of the project."""
     return name.removeprefix("data/")
 
@@ -174,7 +175,7 @@ def _data_folders(crate: Crate) -> list[Any]:
         "sample": "Synthetic texts",
         "benchmarks": "Benches of meter and client",
     }
-    found = []
+    datasets = []
     for folder, title in folders.items():
         files = sorted(file for file in (crate.folder / folder).rglob("*") if file.is_file())
         parts = [
@@ -182,8 +183,8 @@ def _data_folders(crate: Crate) -> list[Any]:
             for file in files
         ]
         if parts:
-            found.append(crate.dataset(folder, title, parts))
-    return found
+            datasets.append(crate.dataset(folder, title, parts))
+    return datasets
 
 
 def _results(crate: Crate, html: Path) -> list[Any]:
@@ -221,8 +222,8 @@ def _add_analysis(crate: Crate, notebook: Path, shown: ExecutedFigure) -> Any:
 
 def _input(crate: Crate, name: str, sha256: str) -> Any:
     """Return an input file of an analysis; where the book does not contain it, what it was."""
-    if (crate.folder / place(name)).is_file():
-        return crate.file(place(name), name)
+    if (crate.folder / book_path(name)).is_file():
+        return crate.file(book_path(name), name)
     described = {"name": Path(name).name, "description": "Not contained.", "identifier": f"sha256:{sha256}"}
     return crate.entity(f"#input-{Path(name).name}", "CreativeWork", described)
 

@@ -49,7 +49,7 @@ def package(name: str, described: Package, folder: Path) -> dict[str, Any]:
 
 
 def _resource(name: str, file: Path, described: Package) -> dict[str, Any]:
-    found = described.columns_of(name, columns(file))
+    described_columns = described.columns_of(name, columns(file))
     table = described.tables[name]
     return {
         "profile": "tabular-data-resource",
@@ -62,7 +62,7 @@ def _resource(name: str, file: Path, described: Package) -> dict[str, Any]:
         "bytes": file.stat().st_size,
         "hash": f"sha256:{sha256_of(file)}",
         "schema": {
-            "fields": [_field(column, meaning) for column, meaning in found.items()],
+            "fields": [_field(column, meaning) for column, meaning in described_columns.items()],
             "missingValues": [""],
             **_keys(table),
         },

@@ -56,7 +56,7 @@ def tool(crate: Crate, notebook: str, commit: str | None) -> Any:
     return crate.entity(f"#{notebook}@{at[:12].replace(' ', '-')}", "SoftwareSourceCode", properties)
 
 
-def add_run(crate: Crate, folder: str, record: Record, ours: bool) -> Any:
+def add_run(crate: Crate, folder: str, record: Record, by_contributors: bool) -> Any:
     """Describe a run whose files lie in `folder` of the crate; returns its folder's entity.
 
     `ours`: whether it is one of the committed campaigns, which the contributors measured; who measured others is
@@ -76,7 +76,7 @@ def add_run(crate: Crate, folder: str, record: Record, ours: bool) -> Any:
             "instrument": tool(
                 crate, f"notebooks/measure/{run.notebook}.ipynb", record.environment.git_commit
             ),
-            "agent": crate.makers if ours else None,
+            "agent": crate.makers if by_contributors else None,
             "startTime": started,
             "endTime": record.created.replace("Z", "+00:00"),
             "actionStatus": _COMPLETED,
@@ -95,8 +95,8 @@ def _title(name: str) -> str:
 
 def _started(crate: Crate, folder: str) -> str | None:
     """Return when papermill began to execute the run's notebook; None where that is not beside the record."""
-    told = papermill_of(read_executed(crate.folder / folder / "notebook.ipynb")).get("start_time")
-    return f"{told[:19]}+00:00" if isinstance(told, str) else None  # without microseconds, as `endTime`
+    started = papermill_of(read_executed(crate.folder / folder / "notebook.ipynb")).get("start_time")
+    return f"{started[:19]}+00:00" if isinstance(started, str) else None  # without microseconds, as `endTime`
 
 
 def _settings(crate: Crate, record: Record) -> Iterator[Any]:
@@ -113,9 +113,9 @@ def _settings(crate: Crate, record: Record) -> Iterator[Any]:
 def data_of(crate: Crate, record: Record) -> Any:
     """Describe the texts, which no crate contains."""
     run, catalogue = record.run, study().datasets
-    known = catalogue.get(run.dataset)
+    dataset = catalogue.get(run.dataset)
     properties = {
-        "name": f"Texts of {known.title if known else run.dataset}",
+        "name": f"Texts of {dataset.title if dataset else run.dataset}",
         "description": f"Not contained. sha256 of the data: {run.dataset_sha256}",
         "identifier": f"sha256:{run.dataset_sha256}",
     }
@@ -167,5 +167,5 @@ def _usage(crate: Crate, folder: str, record: Record) -> Iterator[Any]:
 def _value(crate: Crate, name: str, value: Any) -> Any:
     """Return a fact of an environment; runs of one environment share it."""
     digest = hashlib.sha256(str(value).encode()).hexdigest()[:12]
-    known = f"#environment-{name.replace(' ', '-')}-{digest}"
-    return crate.entity(known, "PropertyValue", {"name": name, "value": value})
+    identifier = f"#environment-{name.replace(' ', '-')}-{digest}"
+    return crate.entity(identifier, "PropertyValue", {"name": name, "value": value})

@@ -71,8 +71,8 @@ class Crate:
 
     def file(self, name: str, title: str, properties: Properties | None = None) -> Any:
         """Describe a file of the folder by its path in it."""
-        if known := self._crate.get(name):
-            return known
+        if described_before := self._crate.get(name):
+            return described_before
         path = self.folder / name
         kind = _MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
         described = {
@@ -130,8 +130,10 @@ class Crate:
     def _author(self, author: Author) -> ContextEntity:
         kind = "Organization" if author.name else "Person"
         identifier = author.orcid or f"#{author.full_name.lower().replace(' ', '-')}"
-        place = author.affiliation
-        affiliation = place and self.entity(f"#{place.replace(' ', '-')}", "Organization", {"name": place})
+        institution = author.affiliation
+        affiliation = institution and self.entity(
+            f"#{institution.replace(' ', '-')}", "Organization", {"name": institution}
+        )
         return self.entity(identifier, kind, {"name": author.full_name, "affiliation": affiliation})
 
     def _article(self) -> ContextEntity:

@@ -55,15 +55,15 @@ class Package(Strict):
         Raises:
             UserError: one line where a table or a column is not described.
         """
-        where = paths.relative(FILE)
+        file = paths.relative(FILE)
         if table not in self.tables:
-            raise UserError(f"{where}: table {table!r} is not described ({nearest(table, self.tables)})")
-        known = self.columns | self.tables[table].columns
-        if missing := [name for name in names if name not in known]:
+            raise UserError(f"{file}: table {table!r} is not described ({nearest(table, self.tables)})")
+        described = self.columns | self.tables[table].columns
+        if missing := [name for name in names if name not in described]:
             raise UserError(
-                f"{where}: column {missing[0]!r} of {table} is not described ({nearest(missing[0], known)})"
+                f"{file}: column {missing[0]!r} of {table} is not described ({nearest(missing[0], described)})"
             )
-        return {name: known[name] for name in names}
+        return {name: described[name] for name in names}
 
 
 class Packages(Strict):
@@ -83,8 +83,8 @@ def packages() -> Packages:
     Raises:
         UserError: one line with file, key and fault.
     """
-    where = paths.relative(FILE)
-    return parse(Packages, load_yaml(FILE, where), where)
+    file = paths.relative(FILE)
+    return parse(Packages, load_yaml(FILE, file), file)
 
 
 def columns(file: Path) -> list[str]:

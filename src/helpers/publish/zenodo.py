@@ -38,7 +38,7 @@ def missing_text(missing: Sequence[str]) -> str:
 def readme_text(contents: Contents) -> str:
     """Return the README: what is in the archive, how to check it, how to import it; the same for the same runs."""
     name, records = contents.campaign, contents.records.values()
-    known = study().campaigns.get(name)
+    campaign = study().campaigns.get(name)
     days = sorted({record.created[:10] for record in records})
     machines = ", ".join(sorted({record.run.machine for record in records}))
     runs = "1 measured run" if len(records) == 1 else f"{len(records)} measured runs"
@@ -46,7 +46,7 @@ def readme_text(contents: Contents) -> str:
     return f"""\
 # Runs of the campaign {name}
 
-{f"{known.title}. " if known else ""}{runs}, {when}, on {machines}. {_complete(contents)}
+{f"{campaign.title}. " if campaign else ""}{runs}, {when}, on {machines}. {_complete(contents)}
 
 Part of: {citation().title}. It accompanies the article named in `CITATION.cff`.
 
@@ -105,8 +105,8 @@ The workflow and the code in the executed notebooks:
 def _complete(contents: Contents) -> str:
     if contents.of is None:
         return "The campaign stands in no catalogue."
-    said = f"{contents.present} of the {contents.of} runs of the campaign are in it."
-    return f"{said} Missing: {missing_text(contents.missing)}." if contents.missing else said
+    present = f"{contents.present} of the {contents.of} runs of the campaign are in it."
+    return f"{present} Missing: {missing_text(contents.missing)}." if contents.missing else present
 
 
 def _campaign_files(contents: Contents) -> str:

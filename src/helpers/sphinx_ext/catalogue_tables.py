@@ -21,7 +21,7 @@ def parameter_list(notebook: Notebook) -> str:
     What a value may be stands in the model that checks it before a run starts.
     """
     checked = PARAMETERS[notebook].model_fields
-    found = papermill.inspect_notebook(str(paths.NOTEBOOKS / "measure" / f"{notebook}.ipynb"))
+    inspected = papermill.inspect_notebook(str(paths.NOTEBOOKS / "measure" / f"{notebook}.ipynb"))
     return definitions(
         (
             f"{notebook}.{name}",
@@ -34,7 +34,7 @@ def parameter_list(notebook: Notebook) -> str:
             ],
             meaning(checked[name]),
         )
-        for name, item in found.items()
+        for name, item in inspected.items()
     )
 
 

@@ -1,16 +1,19 @@
 """The directives of the reference pages."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from helpers.core import paths
+from helpers.figures.html import code
 from helpers.records.schema import Record
-
-if TYPE_CHECKING:
-    from helpers.sphinx_ext.modules import Item
+from helpers.sphinx_ext import fields
+from helpers.sphinx_ext.catalogue_tables import catalogue_part, column_list, parameter_list
+from helpers.sphinx_ext.commands import verbs
+from helpers.sphinx_ext.docstrings import module_html
+from helpers.sphinx_ext.modules import Item, modules_of
 
 
 class RecordSchema(SphinxDirective):  # type: ignore[misc]
@@ -18,8 +21,6 @@ class RecordSchema(SphinxDirective):  # type: ignore[misc]
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
-        from helpers.sphinx_ext import fields  # noqa: PLC0415
-
         sections = []
         for model in fields.models_of(Record):
             title = model.__name__
@@ -36,8 +37,6 @@ class NotebookParameters(SphinxDirective):  # type: ignore[misc]
 
     def run(self) -> list[nodes.Node]:
         """Return the list."""
-        from helpers.sphinx_ext.catalogue_tables import parameter_list  # noqa: PLC0415
-
         return [_html(parameter_list(self.arguments[0]))]
 
 
@@ -48,8 +47,6 @@ class ResultsColumns(SphinxDirective):  # type: ignore[misc]
 
     def run(self) -> list[nodes.Node]:
         """Return the list."""
-        from helpers.sphinx_ext.catalogue_tables import column_list  # noqa: PLC0415
-
         return [_html(column_list(self.arguments[0]))]
 
 
@@ -61,8 +58,6 @@ class Catalogue(SphinxDirective):  # type: ignore[misc]
 
     def run(self) -> list[nodes.Node]:
         """Return the table or list."""
-        from helpers.sphinx_ext.catalogue_tables import catalogue_part  # noqa: PLC0415
-
         return [_html(catalogue_part(self.arguments[0]))]
 
 
@@ -71,9 +66,6 @@ class Commands(SphinxDirective):  # type: ignore[misc]
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
-        from helpers.figures.html import code  # noqa: PLC0415
-        from helpers.sphinx_ext.commands import verbs  # noqa: PLC0415
-
         return [
             _section(
                 verb.name,
@@ -91,9 +83,6 @@ class Package(SphinxDirective):  # type: ignore[misc]
 
     def run(self) -> list[nodes.Node]:
         """Return a section for each module, and make its functions known, so that figures and searches lead to them."""
-        from helpers.sphinx_ext.docstrings import module_html  # noqa: PLC0415
-        from helpers.sphinx_ext.modules import modules_of  # noqa: PLC0415
-
         sections: list[nodes.Node] = []
         for module in modules_of(self.arguments[0]):
             for item in _with_members(module.items):
@@ -124,7 +113,7 @@ DIRECTIVES = {
 }
 
 
-def _with_members(items: "Sequence[Item]") -> "Iterator[Item]":
+def _with_members(items: Sequence[Item]) -> Iterator[Item]:
     for item in items:
         yield item
         yield from _with_members(item.members)

@@ -34,8 +34,8 @@ def items_html(items: Sequence[Item]) -> str:
 
 def module_html(module: Module) -> str:
     """Return a module: where it stands, what it is for, what is public in it."""
-    where = f'<p class="note">{code(module.file)}</p>'
-    return where + doc_html(module.doc) + items_html(module.items)
+    path = f'<p class="note">{code(module.file)}</p>'
+    return path + doc_html(module.doc) + items_html(module.items)
 
 
 def _blocks(text: str) -> list[str]:
@@ -52,9 +52,9 @@ def _blocks(text: str) -> list[str]:
 
 def _block(block: str) -> str:
     first, _, rest = block.partition("\n")
-    found = _SECTION.match(first)
-    if found:
-        return f'<p class="section">{TITLES[found[1]]}</p>{_entries(textwrap.dedent(rest))}'
+    match = _SECTION.match(first)
+    if match:
+        return f'<p class="section">{TITLES[match[1]]}</p>{_entries(textwrap.dedent(rest))}'
     if block.startswith(" "):
         return f"<pre>{html.escape(textwrap.dedent(block))}</pre>"
     return f"<p>{with_code(' '.join(block.split()))}</p>"
@@ -65,8 +65,8 @@ def _entries(text: str) -> str:
     entries = [" ".join(entry.split()) for entry in re.split(r"\n(?=\S)", text)]
     rows = []
     for entry in entries:
-        found = _ENTRY.fullmatch(entry)
+        match = _ENTRY.fullmatch(entry)
         rows.append(
-            f"<li>{code(found[1])}: {with_code(found[2])}</li>" if found else f"<li>{with_code(entry)}</li>"
+            f"<li>{code(match[1])}: {with_code(match[2])}</li>" if match else f"<li>{with_code(entry)}</li>"
         )
     return f"<ul>{''.join(rows)}</ul>"

@@ -53,13 +53,13 @@ class ShowNumber(SphinxRole):  # type: ignore[misc]
         """Return the number, and make the page depend on the numbers, so that no stale page survives."""
         file = _numbers_file(self.env.app)
         self.env.note_dependency(str(file))
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if self.text not in found:
+        computed = json.loads(file.read_text(encoding="utf-8"))
+        if self.text not in computed:
             LOGGER.warning(
-                "number %r: %s", self.text, nearest(self.text, found), location=self.get_location()
+                "number %r: %s", self.text, nearest(self.text, computed), location=self.get_location()
             )
             return [nodes.literal(text=self.text)], []
-        text, see = found[self.text]["text"], found[self.text]["see"]
+        text, see = computed[self.text]["text"], computed[self.text]["see"]
         classes = ["number", f"number-{self.text}"]  # the audit reads the name
         if not see:
             return [nodes.inline("", text, classes=classes)], []
@@ -96,7 +96,7 @@ def _numbers_file(app: Any) -> Path:
 
 
 def _write_numbers(app: Any) -> None:
-    """Compute the numbers anew for every build; the file changes only where a number does."""
+    """Compute the numbers for every build; the file changes only where a number does."""
     file = _numbers_file(app)
     computed = {name: asdict(number) for name, number in numbers(load_tables()).items()}
     text = json.dumps(computed, indent=1, ensure_ascii=False)
@@ -137,8 +137,8 @@ def _function_page(app: Any, name: str) -> str | None:
 
 
 def _fragment(notebook: Path) -> str:
-    found = fragment_of(notebook) if notebook.is_file() else None
-    return found or "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
+    fragment = fragment_of(notebook) if notebook.is_file() else None
+    return fragment or "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
 
 
 def _finish_build(app: Any, exception: Exception | None) -> None:

@@ -22,14 +22,14 @@ def anchor(model: type[BaseModel]) -> str:
 
 def models_of(root: type[BaseModel]) -> list[type[BaseModel]]:
     """Return a model and all models that its fields hold, each once, in the order of reading."""
-    found: list[type[BaseModel]] = []
+    models: list[type[BaseModel]] = []
     waiting = [root]
     while waiting:
         model = waiting.pop(0)
-        if model not in found:
-            found.append(model)
+        if model not in models:
+            models.append(model)
             waiting += [inner for field in model.model_fields.values() for inner in _inner(field.annotation)]
-    return found
+    return models
 
 
 def field_list(model: type[BaseModel]) -> str:
@@ -54,8 +54,8 @@ def definitions(entries: Iterable[tuple[str, str, Sequence[str | None], str]]) -
     """
     rows = "".join(
         f'<dt id="{html.escape(identifier)}">{code(name)} <span class="type">{", ".join(filter(None, facts))}</span></dt>'
-        f"<dd>{said}</dd>"
-        for identifier, name, facts, said in entries
+        f"<dd>{meaning_html}</dd>"
+        for identifier, name, facts, meaning_html in entries
     )
     return f'<dl class="fields">{rows}</dl>'
 
@@ -67,11 +67,11 @@ def unit(name: str) -> str | None:
 
 def limits(field: FieldInfo, default: bool = True) -> str | None:
     """Return as HTML what a value has to satisfy beyond its type, and what it is where it is left out."""
-    said = list(_limits(field))
+    constraints = list(_limits(field))
     if default and not field.is_required():
         value = field.get_default(call_default_factory=True)
-        said.append("may be left out" if value in (None, [], {}) else f"default {value!r}")
-    return html.escape(", ".join(said)) or None
+        constraints.append("may be left out" if value in (None, [], {}) else f"default {value!r}")
+    return html.escape(", ".join(constraints)) or None
 
 
 def meaning(field: FieldInfo) -> str:
@@ -98,15 +98,15 @@ def type_html(annotation: Any) -> str:
     if kind is Literal:
         return " or ".join(code(str(value)) for value in inner)
     if kind is Annotated:
-        said = ", ".join(
+        constraints = ", ".join(
             filter(None, (limits(item, default=False) for item in inner[1:] if isinstance(item, FieldInfo)))
         )
-        return type_html(inner[0]) + (f" ({said})" if said else "")
+        return type_html(inner[0]) + (f" ({constraints})" if constraints else "")
     words = [type_html(part) for part in inner]
     if kind in (Union, UnionType):
         return " or ".join(words)
-    known = {list: "list of {0}", dict: "{1} by {0}"}
-    return known[kind].format(*words) if kind in known else html.escape(str(annotation))
+    templates = {list: "list of {0}", dict: "{1} by {0}"}
+    return templates[kind].format(*words) if kind in templates else html.escape(str(annotation))
 
 
 _WORDS: dict[Any, str] = {
@@ -136,7 +136,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
         elif isinstance(item, Lt):
             yield f"< {item.lt}"
         elif isinstance(item, Le):
-            yield f"≤ {item.le}"
+            yield "≤ 2⁵³" if item.le == 2**53 else f"≤ {item.le}"  # the last whole number that a float holds
         elif isinstance(item, MinLen):
             yield f"at least {item.min_length}"
         elif isinstance(item, MaxLen):

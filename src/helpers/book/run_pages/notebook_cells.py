@@ -1,7 +1,7 @@
 """The cells of a run's page. Those of the executed notebook may come from anybody: nothing in them is markup.
 
 Sphinx would follow its directives (`include` reads any file), and a browser its scripts. Texts are markup only where
-they are those of our own notebook; tables are made anew from their cells; other outputs are shown as text or picture.
+they are those of our own notebook; tables are rebuilt from their cells; other outputs are shown as text or picture.
 """
 
 import html
@@ -80,10 +80,10 @@ def _joined(value: Any) -> str:
 @cache
 def _our_texts() -> frozenset[str]:
     """Return the texts of the notebooks that measure."""
-    found = [json.loads(file.read_bytes()) for file in (paths.NOTEBOOKS / "measure").glob("*.ipynb")]
+    notebooks = [json.loads(file.read_bytes()) for file in (paths.NOTEBOOKS / "measure").glob("*.ipynb")]
     return frozenset(
         "".join(cell["source"])
-        for notebook in found
+        for notebook in notebooks
         for cell in notebook["cells"]
         if cell["cell_type"] == "markdown"
     )

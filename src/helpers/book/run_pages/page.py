@@ -51,7 +51,7 @@ def page(record_file: Path) -> dict[str, Any]:
 def _command(kind: str, notebook: Mapping[str, Any]) -> str:
     """Return the command that measures the run again, from the parameters of the executed notebook."""
     given = papermill_of(notebook).get("parameters")
-    known = given if isinstance(given, dict) else {}
-    chosen = {name: value for name, value in known.items() if name not in _LEFT_OUT and value != ""}
+    parameters = given if isinstance(given, dict) else {}
+    chosen = {name: value for name, value in parameters.items() if name not in _LEFT_OUT and value != ""}
     assigned = [f"-p {shlex.quote(f'{name}={value}')}" for name, value in sorted(chosen.items())]
     return " ".join([".venv/bin/python -m helpers measure", kind, *assigned]) if chosen else ""

@@ -90,8 +90,8 @@ def energies(record: Record) -> str:
 
 def phases(record: Record) -> str:
     """Return all phases with seconds and energy; inference alone enters the paper's figures."""
-    known = [wh for phase in record.phases for wh in _parts(phase.energy).values()]
-    size, unit = units.table_unit(known, _DIGITS)
+    energies_wh = [wh for phase in record.phases for wh in _parts(phase.energy).values()]
+    size, unit = units.table_unit(energies_wh, _DIGITS)
     rows = [
         {
             "Phase": _PHASES[phase.name],
@@ -136,9 +136,9 @@ def settings(record: Record) -> str:
     """Return what was run."""
     run = record.run
     model, dataset = study().models.get(run.model), study().datasets.get(run.dataset)
-    known = {"model": model and model.title, "dataset": dataset and dataset.title}
+    titles = {"model": model and model.title, "dataset": dataset and dataset.title}
     shown = {
-        name: f"{value} ({known[name]})" if known.get(name) else value
+        name: f"{value} ({titles[name]})" if titles.get(name) else value
         for name, value in run.model_dump(exclude={"served", "asked"}).items()
     }
     return "".join(
@@ -213,8 +213,8 @@ def _mean(values: Sequence[float | None], size: float) -> str | None:
 
 
 def _mean_wh(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known and len(known) == len(values) else None
+    present = [value for value in values if value is not None]
+    return statistics.fmean(present) if present and len(present) == len(values) else None
 
 
 def _parts(energy: Energy) -> dict[str, float | None]:
@@ -252,11 +252,11 @@ def _file_row(file: Path, expected: str | None) -> dict[str, object]:
             "sha256": expected,
             "As recorded": "no: the file is missing",
         }
-    found = sha256_of(file)
-    same = "the record itself" if expected is None else "yes" if found == expected else f"no: {expected}"
+    digest = sha256_of(file)
+    same = "the record itself" if expected is None else "yes" if digest == expected else f"no: {expected}"
     return {
         "File": link(paths.relative(file), file.name),
         "Bytes": file.stat().st_size,
-        "sha256": Markup(f'<code class="sha256">{found}</code>'),
+        "sha256": Markup(f'<code class="sha256">{digest}</code>'),
         "As recorded": same,
     }

@@ -74,13 +74,13 @@ def drawing(line: Line) -> str:
         for value in (sum(line.values) / len(line.values), max(line.values))
     )
     length = f"{units.significant(seconds, 2)}{units.THIN}s"
-    said = f"{line.title} over {length}: mean {mean}, highest {highest}"
+    caption = f"{line.title} over {length}: mean {mean}, highest {highest}"
     grid = "".join(f'<line x1="0" x2="{WIDTH:g}" y1="{y:g}" y2="{y:g}"/>' for y in (0, HEIGHT / 2, HEIGHT))
     return (
-        f'<figure class="power-line"><figcaption>{html.escape(said)}</figcaption><div class="plane">'
+        f'<figure class="power-line"><figcaption>{html.escape(caption)}</figcaption><div class="plane">'
         f'<div class="scale" aria-hidden="true"><span>{line.top:g}{units.THIN}{line.unit}</span>'
         f"<span>{line.top / 2:g}</span><span>0</span></div>"
-        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" role="img" aria-label="{html.escape(said)}">'
+        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" role="img" aria-label="{html.escape(caption)}">'
         f'<g class="grid">{grid}</g><polyline points="{_points(line)}"/></svg></div>'
         f'<div class="seconds" aria-hidden="true"><span>0</span><span>{units.significant(seconds / 2, 2)}</span>'
         f"<span>{length}</span></div></figure>"
@@ -91,8 +91,8 @@ _NO_POWER = "<p>No power could be measured on this machine: neither RAPL nor a G
 
 
 def _line(frame: "pd.DataFrame", column: str, title: str, unit: str) -> Line:
-    known = frame[["time_s", column]].dropna()
-    return Line(title, unit, known["time_s"].tolist(), known[column].tolist())
+    measured = frame[["time_s", column]].dropna()
+    return Line(title, unit, measured["time_s"].tolist(), measured[column].tolist())
 
 
 def _known(frame: "pd.DataFrame", column: str) -> bool:

@@ -18,7 +18,7 @@ from helpers.figures.run_addresses import FOLDER, page_of
 from helpers.results.tables import Tables
 
 LIST = "notebooks/analysis/runs"
-"""The page that lists all runs; theirs are filed below it."""
+"""The page that lists all runs; theirs stand below it."""
 
 
 def stage_pages(tables: Tables, staging: Path) -> list[str]:
@@ -30,7 +30,7 @@ def stage_pages(tables: Tables, staging: Path) -> list[str]:
         The documents, as `runs/CAMPAIGN/RUN`.
 
     Raises:
-        UserError: the table of contents has no list of runs to file them under.
+        UserError: the table of contents has no list of runs to list them in.
     """
     rows = tables.results[tables.results["source"] != "published"]
     documents = []
@@ -39,7 +39,7 @@ def stage_pages(tables: Tables, staging: Path) -> list[str]:
         _write(staging / f"{document}.ipynb", json.dumps(page(paths.ROOT / str(origin)), ensure_ascii=False))
         documents.append(document)
     _remove_others(staging / FOLDER, {staging / f"{document}.ipynb" for document in documents})
-    _file_under_list(staging / "_toc.yml", documents)
+    _list_in_contents(staging / "_toc.yml", documents)
     return documents
 
 
@@ -50,23 +50,23 @@ def _write(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def _remove_others(folder: Path, wanted: set[Path]) -> None:
+def _remove_others(folder: Path, pages: set[Path]) -> None:
     for file in folder.glob("*/*.ipynb"):
-        if file not in wanted:
+        if file not in pages:
             file.unlink()
     for campaign in folder.glob("*"):
         if not any(campaign.iterdir()):
             shutil.rmtree(campaign)
 
 
-def _file_under_list(file: Path, documents: list[str]) -> None:
+def _list_in_contents(file: Path, documents: list[str]) -> None:
     toc = yaml.safe_load(file.read_text(encoding="utf-8"))
     chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
-    found: dict[str, Any] | None = next((item for item in chapters if item["file"] == LIST), None)
-    if found is None:
+    run_list: dict[str, Any] | None = next((item for item in chapters if item["file"] == LIST), None)
+    if run_list is None:
         raise UserError(
             f"_toc.yml: expected a chapter `file: {LIST}`, found none; the runs' pages stand below it"
         )
     if documents:
-        found["sections"] = [{"file": document} for document in documents]
+        run_list["sections"] = [{"file": document} for document in documents]
     _write(file, yaml.safe_dump(toc, sort_keys=False, allow_unicode=True))
