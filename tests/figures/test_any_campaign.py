@@ -1,6 +1,5 @@
 """Every figure, table and claim stands whatever a campaign measured: language models, one split, no energy, zeros."""
 
-import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -8,17 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 from helpers.claims import ledger
 from helpers.claims.verdicts import AGREES, DIFFERS, OPEN, UNKNOWN, VERDICTS
-from helpers.core import paths
 from helpers.figures.display import Figure
 from helpers.records.storage import Asked, Component, Counts, Energy, Record, Replies, Served, read_record
 from helpers.results.tables import Tables, load_tables
 from helpers.study.catalogue import study
 from tests.conftest import ROOT
+from tests.support.figure_functions import figure_functions
 
 BASE = sorted((ROOT / "data" / "measurements" / "reference-gpu").glob("*/record.json"))[0]
 MISSING = Component(energy_wh=None, method="missing")
@@ -243,26 +241,10 @@ def tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return loaded
 
 
-def functions() -> dict[str, Any]:
-    found = {}
-    for file in sorted((paths.NOTEBOOKS / "analysis").glob("*.ipynb")):
-        source = nbformat.read(file, as_version=4).cells[1].source
-        if "load_tables" not in source:
-            continue  # it shows the benches of the meter, not runs
-        module, name = re.search(r"from helpers\.figures\.([\w.]+) import (\w+)", source).groups()
-        found[file.stem] = getattr(importlib.import_module(f"helpers.figures.{module}"), name)
-    return found
-
-
-BENCHES = {"protocol"}
-"""Pages that draw benches and no runs (tests/results/test_overhead.py)."""
-
-
-@pytest.mark.parametrize("name", sorted(functions().keys() - BENCHES))
-def test_every_page_can_be_drawn(name, tables):
-    artefact = functions()[name](tables)
+@pytest.mark.parametrize("function", figure_functions(), ids=lambda function: function.__name__)
+def test_every_page_can_be_drawn(function, tables):
+    artefact = function(tables)
     assert isinstance(artefact, Figure)
-    assert artefact.name == name
     assert artefact.finding
     assert not re.search(r"\b(nan|inf|None|NaN)\b", f"{artefact.finding} {artefact.note}")
     for panel in artefact.panels:

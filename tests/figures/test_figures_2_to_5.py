@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from helpers.core import paths, units
 from helpers.figures.paper.figure_2 import components, figure_2
-from helpers.figures.paper.figure_3 import _rows as rows_of_figure_3
+from helpers.figures.paper.figure_2 import rows as rows_of_figure_2
 from helpers.figures.paper.figure_3 import figure_3, steps
+from helpers.figures.paper.figure_3 import rows as rows_of_figure_3
 from helpers.figures.paper.figure_4 import figure_4
 from helpers.figures.paper.figure_5 import _card, figure_5, labels
 from helpers.figures.plots import bars
@@ -118,7 +119,7 @@ def is_hollow(trace):
 def test_its_notebook_bears_its_name_and_its_data_their_origin(make, committed):
     artefact = make(committed)
     notebook = paths.NOTEBOOKS / "analysis" / f"{artefact.name}.ipynb"
-    assert f"{make.__name__}(load_tables()).show()" in notebook.read_text(encoding="utf-8")
+    assert f"{make.__name__}.draw(" in notebook.read_text(encoding="utf-8")
     assert artefact.function == f"{make.__module__}.{make.__name__}"
     assert artefact.data["origin"].notna().all()
     assert artefact.label == f"Figure {make.__name__[-1]}"
@@ -211,7 +212,7 @@ def test_figure_2_has_the_17_models_of_the_print_in_three_panels_and_a_word_for_
 
 
 def test_figure_2_draws_the_digitised_components_with_their_uncertainty(tables):
-    data = components(tables).set_index(["model", "component"])
+    data = components(rows_of_figure_2(tables), tables.observations).set_index(["model", "component"])
     for row in read("figure_2"):
         found = data.loc[(row["model"], row["component"].lower())]
         if row["source"] == "not_visible":
@@ -226,7 +227,7 @@ def test_figure_2_draws_the_digitised_components_with_their_uncertainty(tables):
 
 
 def test_figure_2_stacks_components_up_to_the_published_total(tables):
-    data = components(tables)
+    data = components(rows_of_figure_2(tables), tables.observations)
     sums = data.groupby("model")["energy_wh"].sum(min_count=1).dropna()
     totals = {row["model"]: float(row["energy_wh"]) for row in read("table_b1") if row["energy_wh"]}
     assert len(sums) == 13

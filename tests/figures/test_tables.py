@@ -111,7 +111,9 @@ def test_the_data_name_their_origin_and_every_input_file_exists(table, with_refe
 def test_a_notebook_of_its_name_shows_it(table, published):
     artefact = table(published)
     source = (paths.NOTEBOOKS / "analysis" / f"{artefact.name}.ipynb").read_text(encoding="utf-8")
-    assert f"{table.__name__}(load_tables()).show()" in source
+    module = table.__module__.rpartition(".")[2]
+    assert f"from helpers.figures.paper import {module}\n" in source.replace('\\n"', "\n")
+    assert f"{module}.draw" in source
     assert artefact.function == f"{table.__module__}.{table.__name__}"
 
 

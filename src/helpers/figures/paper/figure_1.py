@@ -21,17 +21,31 @@ _LEAST_SPAN = 0.2
 
 
 def figure_1(tables: Tables) -> Figure:
-    """Draw Figure 1 from the results table: FKTG as published, the public datasets with what was measured.
+    """Draw Figure 1 from the results table: FKTG as published, the public datasets with what was measured."""
+    runs = rows(tables.results)
+    return draw(runs, extremes(runs))
 
-    Capella, one node, minimal number of GPUs (Table B1) for the published rows; every measured row of the
-    dataset beside them. The synthetic sample has a panel of its own.
+
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `results` that are drawn, by dataset, source and model.
+
+    Capella, one node, minimal number of GPUs (Tables B1, B4, B5) for the published rows; every measured row of the
+    dataset beside them.
     """
-    chosen = scatter.in_the_studys_order(scatter.side_by_side(tables.results))
-    fktg = chosen[(chosen["dataset"] == "fktg") & (chosen["source"] == "published")]
-    best, least, most = (
-        pick(fktg) for pick in (selection.most_accurate, selection.least_energy, selection.most_energy)
-    )
-    decades = math.log10(most["energy_wh"] / least["energy_wh"])
+    return scatter.in_the_studys_order(scatter.side_by_side(results))
+
+
+def extremes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return three published rows of FKTG, in this order: `most_accurate`, `least_energy` and `most_energy`."""
+    fktg = runs[(runs["dataset"] == "fktg") & (runs["source"] == "published")]
+    picks = (selection.most_accurate, selection.least_energy, selection.most_energy)
+    picked = fktg.loc[[pick(fktg).name for pick in picks]]
+    return picked.set_axis([pick.__name__ for pick in picks])
+
+
+def draw(runs: pd.DataFrame, picked: pd.DataFrame) -> Figure:
+    """Draw `rows`, a panel per dataset; the finding compares the `extremes`. The synthetic sample stands apart."""
+    best, least, most = (row for _, row in picked.iterrows())
     finding = (
         f"The most accurate model, {model_title(best['model'])}, needs {units.energy(best['energy_wh'])} for 189 texts; "
         f"the one with the most energy, {model_title(most['model'])}, needs {units.energy(most['energy_wh'])} "
@@ -47,24 +61,25 @@ def figure_1(tables: Tables) -> Figure:
             f"an upper limit. {scatter.INFERRED} A mark bears its name where there is room. "
             f"{scatter.MARKS} {scatter.ACCOUNTING}"
         ),
-        data=chosen[scatter.DATA_COLUMNS],
+        data=runs[scatter.DATA_COLUMNS],
         function="helpers.figures.paper.figure_1.figure_1",
         panels=[
-            _panel(chosen, "fktg", f"{finding} {_span(decades, least)}", wide=True),
-            *(_panel(chosen, name, "") for name in (*REAL, "fktg-sample")),
+            _panel(runs, "fktg", f"{finding} {_span(most, least)}", wide=True),
+            *(_panel(runs, name, "") for name in (*REAL, "fktg-sample")),
         ],
     )
 
 
-def _span(decades: float, least: "pd.Series[Any]") -> str:
+def _span(most: "pd.Series[Any]", least: "pd.Series[Any]") -> str:
     """Say how many decades lie between most and least energy, and how the least one was got, if it is not printed."""
+    decades = math.log10(most["energy_wh"] / least["energy_wh"])
     how = f"; the least energy, of {model_title(str(least['model']))}, is {least['energy_kind']}"
     return f"The energies span {decades:.1f} decades{how if least['energy_kind'] != 'printed' else ''}."
 
 
 def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> Panel:
-    rows = chosen[chosen["dataset"] == dataset]
-    drawn = rows[scatter.drawable(rows)]
+    runs = chosen[chosen["dataset"] == dataset]
+    drawn = runs[scatter.drawable(runs)]
     published = list(drawn.index[drawn["source"] == "published"])
     named = scatter.extremes(drawn)
     plot = scatter.Plot(
@@ -75,7 +90,7 @@ def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> 
         legend=wide,
         brief=BRIEF_PX if wide else None,
     )
-    return scatter.panel(rows, dataset, scatter.Axes(_accuracy(drawn), _decades(chosen)), plot, alt)
+    return scatter.panel(runs, dataset, scatter.Axes(_accuracy(drawn), _decades(chosen)), plot, alt)
 
 
 def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
@@ -87,7 +102,7 @@ def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _decades(rows: pd.DataFrame) -> tuple[int, int]:
+def _decades(runs: pd.DataFrame) -> tuple[int, int]:
     """Return the decades of all energy axes, in Wh: a reader compares down the page."""
-    energy = rows["energy_wh"].dropna()
+    energy = runs["energy_wh"].dropna()
     return min(-5, math.floor(math.log10(energy.min()))), max(3, math.ceil(math.log10(energy.max())))

@@ -38,9 +38,13 @@ def figure_2(tables: Tables) -> Figure:
 
     A component that was estimated, or probably was, is hatched.
     """
-    data = components(tables)
-    published, measured = (data[(data["source"] == "published") == yes] for yes in (True, False))
-    constant = _cpu_constant(tables)
+    return draw(components(rows(tables), tables.observations), cpu_power(tables))
+
+
+def draw(parts: pd.DataFrame, powers: pd.DataFrame) -> Figure:
+    """Draw the `components`; the note and the finding say what the `cpu_power` of the published runs comes to."""
+    published, measured = (parts[(parts["source"] == "published") == yes] for yes in (True, False))
+    constant = _cpu_constant(powers)
     finding = _finding(published, constant is not None)
     return Figure(
         name="figure_2_components",
@@ -52,29 +56,33 @@ def figure_2(tables: Tables) -> Figure:
             "runs. Hatched: estimated, not measured. Of the published parts, the GPU was read by NVML and memory "
             f"counts by a rule (section 3.3). {_about_cpu(constant)}"
         ),
-        data=data,
+        data=parts,
         function="helpers.figures.paper.figure_2.figure_2",
         panels=[*_published_panels(published, finding), *_measured_panels(measured)],
     )
 
 
-def components(tables: Tables) -> pd.DataFrame:
-    """Return one row per run and component, `cpu`, `gpu` or `ram`, for the published runs of Figure 2 and all of ours.
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the published rows of `results` that the printed Figure 2 shows, and all measured ones."""
+    results = select_sequential(tables.results)
+    printed = tables.printed["figure_2"][_RUN].drop_duplicates()
+    keys = pd.MultiIndex.from_frame(results[_RUN])
+    in_print = (results["source"] == "published") & keys.isin(pd.MultiIndex.from_frame(printed))
+    runs = results[in_print | (results["source"] != "published")]
+    return bars.in_order(runs.assign(_dataset=runs["dataset"].map(list(study().datasets).index)), "_dataset")
+
+
+def components(runs: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run of `rows` and component, `cpu`, `gpu` or `ram`.
 
     Columns: the run, `component`, `energy_wh` (null where the print shows no bar or nothing was measured),
     `energy_uncertainty_wh` (reading), `method`, `share` of the sum of the components, `power_w`,
     `total_wh` (of the run, from wherever it is known best) and `origin`.
     """
-    results = select_sequential(tables.results)
-    printed = tables.printed["figure_2"][_RUN].drop_duplicates()
-    keys = pd.MultiIndex.from_frame(results[_RUN])
-    shown = (results["source"] == "published") & keys.isin(pd.MultiIndex.from_frame(printed))
-    runs = results[shown | (results["source"] != "published")]
-    runs = bars.in_order(runs.assign(_dataset=runs["dataset"].map(list(study().datasets).index)), "_dataset")
-    read = tables.observations[tables.observations["origin"] == "figure_2"]
+    read = observations[observations["origin"] == "figure_2"]
     bounds = read.set_index([*_RUN, "quantity"])["uncertainty"].to_dict()
-    rows = [_component(run, name, bounds) for _, run in runs.iterrows() for name in _STACK]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    parts = [_component(run, name, bounds) for _, run in runs.iterrows() for name in _STACK]
+    return pd.DataFrame(parts, columns=_COLUMNS)
 
 
 _COLUMNS = [
@@ -116,13 +124,17 @@ def _finding(published: pd.DataFrame, cpu_estimated: bool) -> str:
     )
 
 
-def _cpu_constant(tables: Tables) -> power.Constant | None:
+def cpu_power(tables: Tables) -> pd.DataFrame:
+    """Return the mean CPU power of each published run, `power_w`, with the bound of its reading, `bound_w`, in W."""
+    return power.component_power(tables.observations, tables.results, "cpu")
+
+
+def _cpu_constant(powers: pd.DataFrame) -> power.Constant | None:
     """Return the CPU power in W of the published runs if it is the same for all, within the reading."""
-    powers = power.component_power(tables.observations, tables.results, "cpu")
     if powers.empty:
         return None
-    found = power.constant_of(powers)
-    return found if ((powers["power_w"] - found.mean_w).abs() <= powers["bound_w"]).all() else None
+    constant = power.constant_of(powers)
+    return constant if ((powers["power_w"] - constant.mean_w).abs() <= powers["bound_w"]).all() else None
 
 
 def _about_cpu(constant: power.Constant | None) -> str:
@@ -214,7 +226,7 @@ def _alt(rows: pd.DataFrame) -> str:
 
 
 def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[str]) -> None:
-    places = bars.slots(headers)
+    slots = bars.slots(headers)
     filled = bool((rows["source"] != "published").any())
     totals = rows.loc[rows["component"] == _STACK[0], "total_wh"].astype(float)
     sums = rows.groupby(["model", "dataset", "origin"], sort=False)["energy_wh"].sum()
@@ -223,7 +235,7 @@ def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[st
         style.layout(fig, height=200)
         style.not_measured(fig)
         return
-    bars.axes(fig, places, names, float(top), units.energy)
+    bars.axes(fig, slots, names, float(top), units.energy)
     room = 24  # the legend, below the mode bar
     fig.update_layout(
         barmode="stack",
@@ -241,9 +253,9 @@ def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[st
         height=fig.layout.height + room,
     )
     for name in _STACK:
-        part = rows[rows["component"] == name].assign(_y=places.bars)
+        part = rows[rows["component"] == name].assign(_y=slots.bars)
         fig.add_trace(_stacked(part, style.COMPONENTS[name], filled))
-    fig.add_trace(_labels(places.bars, rows, totals))
+    fig.add_trace(_labels(slots.bars, rows, totals))
 
 
 def _stacked(rows: pd.DataFrame, look: style.ComponentStyle, filled: bool) -> go.Bar:
@@ -255,10 +267,10 @@ def _stacked(rows: pd.DataFrame, look: style.ComponentStyle, filled: bool) -> go
         ["estimated" in method for method in rows["method"]],
         [_hover(row, look) for _, row in rows.iterrows()],
     )
-    known = bool(rows["energy_wh"].notna().any())
+    has_bars = bool(rows["energy_wh"].notna().any())
     spread = list(rows["energy_uncertainty_wh"].astype(float).fillna(0))
     return trace.update(
-        showlegend=known, error_x={"array": spread, "thickness": 1, "width": 0, "color": style.TEXT}
+        showlegend=has_bars, error_x={"array": spread, "thickness": 1, "width": 0, "color": style.TEXT}
     )
 
 

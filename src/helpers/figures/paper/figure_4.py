@@ -11,8 +11,13 @@ from helpers.study.catalogue import model_title
 
 def figure_4(tables: Tables) -> Figure:
     """Draw every LLM that ran with the same number of GPUs on one node and on several, published and measured."""
-    rows = _rows(tables.results)
-    finding = _finding(rows)
+    runs = rows(tables.results)
+    return draw(runs, ratios(runs), tables)
+
+
+def draw(runs: pd.DataFrame, compared: pd.DataFrame, tables: Tables) -> Figure:
+    """Draw `rows` with their `ratios`; the ledger of `tables` says what the paper's sentence comes to."""
+    finding = _finding(compared)
     return Figure(
         name="figure_4_nodes",
         label="Figure 4",
@@ -21,34 +26,38 @@ def figure_4(tables: Tables) -> Figure:
             "One pass over the test set, mean over the splits: on one node, and with the same number of GPUs spread "
             "over more nodes (energy is the sum over the nodes, duration the longest). Open bars: published. Filled "
             "bars: our runs. Behind a value: how many times that of one node. "
-            f"{bars.ACCOUNTING} {_against_the_paper(rows, tables)}"
+            f"{bars.ACCOUNTING} {_against_the_paper(compared, tables)}"
         ),
-        data=bars.data(rows, "duration_ratio", "energy_ratio"),
+        data=bars.data(runs, "duration_ratio", "energy_ratio"),
         function="helpers.figures.paper.figure_4.figure_4",
-        panels=bars.panels(rows, finding),
+        panels=bars.panels(runs, finding),
     )
 
 
-def _rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs on several nodes and those on one node that they are to be compared with."""
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs on several nodes and those on one node that they are to be compared with.
+
+    Columns beside those of `results`: `duration_ratio` and `energy_ratio`, several nodes to one (null on one node),
+    and the words of the labels.
+    """
     runs = bars.language_models(results)
     key = [*bars.KEY, "gpus"]
     single = runs.loc[runs["nodes"] == 1, [*key, "duration_s", "energy_wh"]]
     compared = runs.reset_index().merge(single, on=key, suffixes=("", "_single")).set_index("index")
     varied = compared.groupby(key)["nodes"].transform("nunique") > 1
-    rows = bars.in_order(compared[varied], "source", "machine", "gpus", "nodes")
-    several = rows["nodes"] > 1
-    rows = rows.assign(
-        duration_ratio=(rows["duration_s"] / rows["duration_s_single"]).where(several),
-        energy_ratio=(rows["energy_wh"] / rows["energy_wh_single"]).where(several),
+    runs = bars.in_order(compared[varied], "source", "machine", "gpus", "nodes")
+    several = runs["nodes"] > 1
+    runs = runs.assign(
+        duration_ratio=(runs["duration_s"] / runs["duration_s_single"]).where(several),
+        energy_ratio=(runs["energy_wh"] / runs["energy_wh_single"]).where(several),
     )
-    return rows.assign(
+    return runs.assign(
         header=[
             f"{model_title(model)}, {bars.several(gpus, 'GPU')}"
-            for model, gpus in zip(rows["model"], rows["gpus"], strict=True)
+            for model, gpus in zip(runs["model"], runs["gpus"], strict=True)
         ],
-        level=[bars.several(nodes, "node") for nodes in rows["nodes"]],
-        **{f"{name}_remark": rows[f"{name}_ratio"].map(_times) for name in ("duration", "energy")},
+        level=[bars.several(nodes, "node") for nodes in runs["nodes"]],
+        **{f"{name}_remark": runs[f"{name}_ratio"].map(_times) for name in ("duration", "energy")},
     )
 
 
@@ -56,24 +65,26 @@ def _times(ratio: float) -> str:
     return "" if pd.isna(ratio) else f" ({ratio:.2f}\N{MULTIPLICATION SIGN})"
 
 
-def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the published comparisons, or the measured ones where none is published."""
-    chosen = bars.told(rows[rows["duration_ratio"].notna() & rows["energy_ratio"].notna()])
+def ratios(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the published runs on several nodes, or the measured ones where none is published.
+
+    Column beside those of `rows`: `excess`, by how much the energy grows more than the duration (a share).
+    """
+    chosen = bars.told(runs[runs["duration_ratio"].notna() & runs["energy_ratio"].notna()])
     return chosen.assign(excess=chosen["energy_ratio"] / chosen["duration_ratio"] - 1)
 
 
-def _finding(rows: pd.DataFrame) -> str:
-    found = _ratios(rows)
-    if found.empty:
+def _finding(compared: pd.DataFrame) -> str:
+    if compared.empty:
         return "No LLM was run with the same GPUs on one node and on several."
-    more = found[found["excess"] > 0]
-    spans = [_span(found[f"{name}_ratio"], 2) for name in ("duration", "energy")]
+    more = compared[compared["excess"] > 0]
+    spans = [_span(compared[f"{name}_ratio"], 2) for name in ("duration", "energy")]
     lead = f"Spread over two nodes, the same GPUs take {spans[0]} times as long and need {spans[1]} times the energy"
     if more.empty:
-        return f"{lead}; for none of the {len(found)} models does energy grow more than duration."
+        return f"{lead}; for none of the {len(compared)} models does energy grow more than duration."
     most = more.sort_values("excess").iloc[-1]
     return (
-        f"{lead}; for {bars.share(len(more), len(found))} models energy grows more than duration, most for "
+        f"{lead}; for {bars.share(len(more), len(compared))} models energy grows more than duration, most for "
         f"{model_title(most['model'])} ({most['energy_ratio']:.2f} against {most['duration_ratio']:.2f} times)."
     )
 
@@ -83,20 +94,19 @@ def _span(values: pd.Series, digits: int) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _against_the_paper(rows: pd.DataFrame, tables: Tables) -> str:
+def _against_the_paper(compared: pd.DataFrame, tables: Tables) -> str:
     """Say within which limits of the ledger the two factors of a model are the same."""
-    found = _ratios(rows)
-    if not (found["source"] == "published").any():
+    if not (compared["source"] == "published").any():
         return ""
-    apart = 100 * found["excess"].abs()
+    apart = 100 * compared["excess"].abs()
     entry = assessed(tables, "two-nodes-same-factor-for-duration")
     limits = sorted(100 * reading.criterion.published for reading in entry.readings)
     within, beyond = ([limit for limit in limits if (apart.max() <= limit) == yes] for yes in (True, False))
-    said = [
+    verdicts = [
         *([f"holds within {within[0]:.0f} %"] if within else []),
         *([f"not within {beyond[-1]:.0f} %"] if beyond else []),
     ]
     return (
         "The paper (section 4.1.2) says that duration grew by the same factor as energy, which "
-        f"{' and '.join(said)} ({entry.word}): the factors of a model lie {_span(apart, 0)} % apart."
+        f"{' and '.join(verdicts)} ({entry.word}): the factors of a model lie {_span(apart, 0)} % apart."
     )

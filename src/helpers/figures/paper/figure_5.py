@@ -25,10 +25,14 @@ def figure_5(tables: Tables) -> Figure:
     A table below shows the bars of the printed figure beside Table B3, which tells its labels apart.
     """
     compared = labels(tables)
-    drawn = set(compared["model"])
-    rows = _rows(tables.results, drawn)
+    runs = rows(tables.results, compared)
+    return draw(runs, least_energy(runs), compared, tables)
+
+
+def draw(runs: pd.DataFrame, best: pd.DataFrame, compared: pd.DataFrame, tables: Tables) -> Figure:
+    """Draw `rows` with the printed `labels` below; the finding counts the cards of `least_energy`."""
     finding = (
-        f"{_finding(rows)}{'; the published figure swaps its row labels' if _swapped(compared) else ''}."
+        f"{_finding(best)}{'; the published figure swaps its row labels' if _swapped(compared) else ''}."
     )
     return Figure(
         name="figure_5_gpu_models",
@@ -39,13 +43,13 @@ def figure_5(tables: Tables) -> Figure:
             "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
             "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and "
             f"Figures 3 and 6, and the other cards are assumed to have been as many. {bars.ACCOUNTING} "
-            f"{_against_the_paper(rows)}"
+            f"{_against_the_paper(runs)}"
         ),
-        data=bars.data(rows, "in_printed_figure"),
+        data=bars.data(runs, "in_printed_figure"),
         function="helpers.figures.paper.figure_5.figure_5",
-        panels=bars.panels(rows, finding),
+        panels=bars.panels(runs, finding),
         body=_evidence(compared),
-        inputs=[*rows["origin"], "table_b3", "figure_5", "inferred_b3_gpu_counts", "data/study/gpus.yaml"],
+        inputs=[*runs["origin"], "table_b3", "figure_5", "inferred_b3_gpu_counts", "data/study/gpus.yaml"],
     )
 
 
@@ -107,30 +111,36 @@ def _about_labels(compared: pd.DataFrame) -> str:
 
 
 def _evidence(compared: pd.DataFrame) -> str:
-    shown = {"Model": compared["model"].map(model_title), "GPU": compared["card"]}
+    columns = {"Model": compared["model"].map(model_title), "GPU": compared["card"]}
     for label, title in _LABELS.items():
-        shown[f"Bar below “{title}”"] = compared[f"{label}_bar"]
-        shown[f"Table B3, {_TABLE[_OTHER[label]]}"] = compared[_OTHER[label]]
-    told = f"<p>{html.escape(_about_labels(compared))}</p>"
-    return told + html_table(pd.DataFrame(shown), "Bars of the published figure beside Table B3")
+        columns[f"Bar below “{title}”"] = compared[f"{label}_bar"]
+        columns[f"Table B3, {_TABLE[_OTHER[label]]}"] = compared[_OTHER[label]]
+    summary = f"<p>{html.escape(_about_labels(compared))}</p>"
+    return summary + html_table(pd.DataFrame(columns), "Bars of the published figure beside Table B3")
 
 
-def _rows(results: pd.DataFrame, drawn: set[str]) -> pd.DataFrame:
+def rows(results: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `results` of LLMs that ran with as many GPUs of several models, on one node.
+
+    Columns beside those of `results`: `card`, `in_printed_figure` (the models of `labels`, published) and the words
+    of the labels.
+    """
+    in_print = set(compared["model"])
     one_node = bars.language_models(results).query("nodes == 1 and gpu_model.notna()")
     named = one_node.assign(card=[_card(name) for name in one_node["gpu_model"]])
     key = ["dataset", "model", "gpus"]
     varied = named.groupby(key)["card"].transform("nunique") > 1
-    rows = named[varied].assign(_rank=_rank(named.loc[varied, "card"]))
-    rows = bars.in_order(rows, "gpus", "_rank")
-    inferred = rows.groupby(key)["gpus_origin"].transform(lambda origins: (origins == "inferred").any())
-    return rows.assign(
-        in_printed_figure=rows["model"].isin(drawn) & (rows["source"] == "published"),
+    runs = named[varied].assign(_rank=_rank(named.loc[varied, "card"]))
+    runs = bars.in_order(runs, "gpus", "_rank")
+    inferred = runs.groupby(key)["gpus_origin"].transform(lambda origins: (origins == "inferred").any())
+    return runs.assign(
+        in_printed_figure=runs["model"].isin(in_print) & (runs["source"] == "published"),
         header=[
-            f"{model_title(model)}{'*' if model in drawn else ''}, {bars.several(gpus, 'GPU')}"
+            f"{model_title(model)}{'*' if model in in_print else ''}, {bars.several(gpus, 'GPU')}"
             f"{' (inferred)' if guess else ''}"
-            for model, gpus, guess in zip(rows["model"], rows["gpus"], inferred, strict=True)
+            for model, gpus, guess in zip(runs["model"], runs["gpus"], inferred, strict=True)
         ],
-        level=rows["card"],
+        level=runs["card"],
         duration_remark="",
         energy_remark="",
     )
@@ -139,8 +149,8 @@ def _rows(results: pd.DataFrame, drawn: set[str]) -> pd.DataFrame:
 def _card(name: str) -> str:
     """Return the short name of a GPU model, the paper's where it is one of the paper's."""
     words = name.replace("-", " ").split()
-    known = [machine.gpu_model for machine in paper_machines().values() if machine.gpu_model in words]
-    return known[0] if known else name.removeprefix("NVIDIA ")
+    matches = [machine.gpu_model for machine in paper_machines().values() if machine.gpu_model in words]
+    return matches[0] if matches else name.removeprefix("NVIDIA ")
 
 
 def _rank(cards: pd.Series) -> pd.Series:
@@ -149,14 +159,14 @@ def _rank(cards: pd.Series) -> pd.Series:
     return cards.map(memory).fillna(float("inf"))
 
 
-def _best(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Return the run with the least of a quantity, per model and number of GPUs."""
-    known = rows[rows[quantity].notna()]
-    return known.loc[known.groupby(["dataset", "model", "gpus"], sort=False)[quantity].idxmin()]
+def least_energy(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the run with the least energy per model and number of GPUs: of the published ones where there are any."""
+    candidates = bars.told(runs)
+    candidates = candidates[candidates["energy_wh"].notna()]
+    return candidates.loc[candidates.groupby(["dataset", "model", "gpus"], sort=False)["energy_wh"].idxmin()]
 
 
-def _finding(rows: pd.DataFrame) -> str:
-    best = _best(bars.told(rows), "energy_wh")
+def _finding(best: pd.DataFrame) -> str:
     if best.empty:
         return "No LLM was run on different GPU models"
     parts = []
@@ -172,9 +182,9 @@ def _finding(rows: pd.DataFrame) -> str:
 _KINDS = {"Deepseek": "reasoning LLMs", "Other LLM": "other LLMs"}
 
 
-def _against_the_paper(rows: pd.DataFrame) -> str:
+def _against_the_paper(runs: pd.DataFrame) -> str:
     """Hold the paper's words on its newest card against Table B3, under both readings of a gain: on both others, on one."""
-    others = rows[(rows["source"] == "published") & (rows["family"] == "Other LLM")]
+    others = runs[(runs["source"] == "published") & (runs["family"] == "Other LLM")]
     newest = study().machines["capella"].gpu_model
     if others.empty:
         return ""
@@ -188,12 +198,12 @@ def _against_the_paper(rows: pd.DataFrame) -> str:
             for model, _ in energy.index[gains[card]]
         ]
     )
-    said = f"The paper (section 4.1.3) sees gains of the {newest} for the Deepseek models only."
+    statement = f"The paper (section 4.1.3) sees gains of the {newest} for the Deepseek models only."
     if not on_one:
-        return f"{said} No other model needs less energy there than on one of the older cards."
+        return f"{statement} No other model needs less energy there than on one of the older cards."
     if on_all:
-        return f"{said} {on_all} needs less energy there than on each of the older cards as well."
+        return f"{statement} {on_all} needs less energy there than on each of the older cards as well."
     return (
-        f"{said} Read as less energy than on each of the older cards, that holds; read as less than on one of them, it does "
+        f"{statement} Read as less energy than on each of the older cards, that holds; read as less than on one of them, it does "
         f"not: on the {newest} less is needed for {on_one} as well."
     )

@@ -1,5 +1,6 @@
 """Figure 6: energy against duration, with one line per number of GPUs (paper, Figure 6 and section 4.2)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,24 +25,26 @@ _DATA = [
 
 
 def figure_6(tables: Tables) -> Figure:
-    """Draw Figure 6: FKTG on one Capella node on linear axes as in print, and on logarithmic axes with our runs.
+    """Draw Figure 6: FKTG on one Capella node on linear axes as in print, and on logarithmic axes with our runs."""
+    published = published_rows(tables.results)
+    fits = lines(published)
+    compared = compare(fits, tables.printed["figure_6_lines"])
+    return draw(with_errors(published, fits), measured_rows(tables.results), fits, compared)
 
-    The lines are least squares per number of GPUs, fitted to the points that can be recovered; the bands
-    are 95 % confidence intervals of the mean.
+
+def draw(
+    published: pd.DataFrame, measured: pd.DataFrame, fits: Mapping[int, Fit], compared: pd.DataFrame
+) -> Figure:
+    """Draw the rows `with_errors`, the measured ones and the `lines`, and `compare` them below with the printed lines.
+
+    The bands are 95 % confidence intervals of the mean.
     """
-    published = regression.points(tables.results, "published", "capella", "fktg")
-    published = published[published["nodes"] == 1]
-    measured = _measured(select_sequential(tables.results))
-    fits = {
-        int(rows["gpus"].iloc[0]): regression.fit(rows)
-        for _, rows in published.groupby("gpus")
-        if regression.enough(rows)
-    }
     worst = min(fit.r2 for fit in fits.values())
+    errors = published.loc[published["duration_s"] < LONG_S, "error_percent"]
     finding = (
         f"For each number of GPUs a straight line explains at least {100 * worst:.1f} % of the variance in energy; below "
         f"{LONG_S:.0f} s, where its constant weighs most, it misses half of the runs by "
-        f"{_median_error(published[published['duration_s'] < LONG_S], fits):.0f} % or more."
+        f"{errors.abs().median():.0f} % or more."
     )
     return Figure(
         name="figure_6_duration_energy",
@@ -55,26 +58,46 @@ def figure_6(tables: Tables) -> Figure:
         data=pd.concat([published, measured])[_DATA],
         function="helpers.figures.paper.figure_6.figure_6",
         panels=[_linear(published, fits, finding), _logarithmic(published, measured, fits)],
-        body=_lines_table(fits, tables.printed["figure_6_lines"]),
+        body=html_table(
+            compared, "The printed lines and those through the recovered points", list(compared.columns)
+        ),
     )
 
 
-def _median_error(points: pd.DataFrame, fits: dict[int, Fit]) -> float:
-    """Return the median error, in percent, of the line of each run's number of GPUs."""
-    rows = points[points["gpus"].isin(list(fits))]
-    expected = [
-        prediction.predicted_wh(fits[gpus], seconds, gpus)
-        for gpus, seconds in rows[["gpus", "duration_s"]].itertuples(index=False)
-    ]
-    return float(100 * (expected / rows["energy_wh"] - 1).abs().median())
+def published_rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the published rows of `results` that the printed figure shows: FKTG on one Capella node."""
+    points = regression.points(results, "published", "capella", "fktg")
+    return points[points["nodes"] == 1]
 
 
-def _measured(results: pd.DataFrame) -> pd.DataFrame:
-    rows = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
+def measured_rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured rows of `results` on real texts that have a duration and an energy."""
+    rows = select_sequential(results)
+    rows = rows[(rows["source"] != "published") & ~rows["synthetic"].astype(bool)]
     return rows[rows[["duration_s", "energy_wh"]].notna().all(axis="columns")]
 
 
-def _linear(points: pd.DataFrame, fits: dict[int, Fit], finding: str) -> Panel:
+def lines(points: pd.DataFrame) -> dict[int, Fit]:
+    """Fit energy (Wh) on duration (s) by least squares, once per number of GPUs that has enough points."""
+    return {
+        int(rows["gpus"].iloc[0]): regression.fit(rows)
+        for _, rows in points.groupby("gpus")
+        if regression.enough(rows)
+    }
+
+
+def with_errors(points: pd.DataFrame, fits: Mapping[int, Fit]) -> pd.DataFrame:
+    """Add `error_percent`: how far the line of a run's number of GPUs lies above its energy; null without a line."""
+    expected = [
+        prediction.predicted_wh(fits[gpus], seconds, gpus) if gpus in fits else None
+        for gpus, seconds in points[["gpus", "duration_s"]].itertuples(index=False)
+    ]
+    return points.assign(
+        error_percent=100 * (pd.Series(expected, points.index, float) / points["energy_wh"] - 1)
+    )
+
+
+def _linear(points: pd.DataFrame, fits: Mapping[int, Fit], finding: str) -> Panel:
     figure = go.Figure()
     style.layout(figure, height=460)
     for gpus, fitted in fits.items():
@@ -101,7 +124,7 @@ def _linear(points: pd.DataFrame, fits: dict[int, Fit], finding: str) -> Panel:
     )
 
 
-def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: dict[int, Fit]) -> Panel:
+def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: Mapping[int, Fit]) -> Panel:
     figure = go.Figure()
     style.layout(figure, height=460)
     everything = pd.concat([points, measured])
@@ -114,8 +137,8 @@ def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: dict[int, F
     _add_points(figure, measured, published=False, legend=False)
     figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
     negative = [gpus for gpus, fit in fits.items() if fit.terms["constant"].estimate < 0]
-    said = ", ".join(map(str, negative))
-    note = f"A line ends where its energy falls below zero ({said} GPUs). " if negative else ""
+    counts = ", ".join(map(str, negative))
+    note = f"A line ends where its energy falls below zero ({counts} GPUs). " if negative else ""
     if measured.empty:
         note += style.NOT_MEASURED.capitalize() + "."
     return Panel(
@@ -189,9 +212,10 @@ def _add_points(figure: go.Figure, points: pd.DataFrame, published: bool, legend
         )
 
 
-def _lines_table(fits: dict[int, Fit], drawn: pd.DataFrame) -> str:
+def compare(fits: Mapping[int, Fit], printed: pd.DataFrame) -> pd.DataFrame:
+    """Return slope and level of the printed lines beside those of `lines`, one row per number of GPUs, as text."""
     rows = []
-    for line in drawn.to_dict("records"):
+    for line in printed.to_dict("records"):
         fitted = fits.get(line["gpus"])
         rows.append(
             {
@@ -206,5 +230,4 @@ def _lines_table(fits: dict[int, Fit], drawn: pd.DataFrame) -> str:
                 else None,
             }
         )
-    table = pd.DataFrame(rows)
-    return html_table(table, "The printed lines and those through the recovered points", list(table.columns))
+    return pd.DataFrame(rows)

@@ -26,9 +26,13 @@ def figure_7(tables: Tables) -> Figure:
     measured row of the same models stands beside them. Points lie where the printed figure has them, which
     tells accuracies apart that the tables round to one number; what is said of a model is its printed accuracy.
     """
-    printed = _rows(tables.results)
+    printed = rows(tables.results)
+    return draw(printed, gains(printed), as_read(printed, tables), tables.printed["figure_7"])
+
+
+def draw(printed: pd.DataFrame, gained: pd.DataFrame, chosen: pd.DataFrame, figure: pd.DataFrame) -> Figure:
+    """Draw the rows `as_read`; the finding has the `gains` of the printed ones, the note compares with the `figure`."""
     published = printed[printed["source"] == "published"]
-    chosen = _as_read(tables, printed)
     left = math.floor(20 * (chosen["accuracy"] - chosen["accuracy_sd"].fillna(0)).min()) / 20
     energy = chosen["energy_wh"].dropna()
     decades = math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
@@ -36,11 +40,11 @@ def figure_7(tables: Tables) -> Figure:
     return Figure(
         name="figure_7_other_datasets",
         label="Figure 7",
-        finding=_finding(published),
+        finding=_finding(gained),
         note=(
             "Energy of one pass over a test set of 200 texts against accuracy, for the models with the three highest "
             f"accuracies as printed, ties included, and {model_title(COMPARED)}. "
-            f"{_as_drawn(published, tables.printed['figure_7'])} Circle: traditional; square: LLM; diamond: reasoning "
+            f"{_as_drawn(published, figure)} Circle: traditional; square: LLM; diamond: reasoning "
             "LLM. Hollow: published, Capella, one node; marks lie at the accuracies, and energies below 1 Wh, that are "
             "read off the printed figure where it shows them. "
             f"{scatter.MARKS} {scatter.ACCOUNTING} {_spread(chosen)}"
@@ -60,18 +64,18 @@ def best_models(published: pd.DataFrame) -> list[str]:
     return list(published.loc[(rank <= HIGHEST) | (published["model"] == COMPARED), "model"])
 
 
-def _rows(results: pd.DataFrame) -> pd.DataFrame:
+def rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the published rows of the models that the rule picks, and all measured rows of the same models."""
     kept = []
     for dataset in DATASETS:
-        rows = select_sequential(results[(results["dataset"] == dataset) & results["accuracy"].notna()])
-        models = best_models(rows[rows["source"] == "published"])
-        kept.append(rows[rows["model"].isin(models)])
+        runs = select_sequential(results[(results["dataset"] == dataset) & results["accuracy"].notna()])
+        models = best_models(runs[runs["source"] == "published"])
+        kept.append(runs[runs["model"].isin(models)])
     return pd.concat(kept)
 
 
-def _as_read(tables: Tables, picked: pd.DataFrame) -> pd.DataFrame:
-    """Return the picked rows with accuracies as the printed figure shows them, where that is more precise."""
+def as_read(picked: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Return the picked rows with `accuracy_read`: as the printed figure shows it, where that is more precise."""
     runs = comparable(tables)
     keys = pd.MultiIndex.from_frame(picked[["dataset", "model"]])
     runs = runs[pd.MultiIndex.from_frame(runs[["dataset", "model"]]).isin(keys)]
@@ -80,20 +84,35 @@ def _as_read(tables: Tables, picked: pd.DataFrame) -> pd.DataFrame:
 
 
 def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:
-    rows = chosen[chosen["dataset"] == dataset]
-    named = list(rows.index[rows["source"] == "published"])
+    runs = chosen[chosen["dataset"] == dataset]
+    named = list(runs.index[runs["source"] == "published"])
     plot = scatter.Plot(_HEIGHT, named, named)
-    return scatter.panel(rows, dataset, axes, plot)
+    return scatter.panel(runs, dataset, axes, plot)
 
 
-def _finding(published: pd.DataFrame) -> str:
-    gain, factor = {}, {}
-    for dataset, rows in published.groupby("dataset"):
-        name = study().datasets[str(dataset)].title
-        best = selection.most_accurate(rows)
-        compared = rows[rows["model"] == COMPARED].iloc[0]
-        gain[name] = best["accuracy"] - compared["accuracy"]
-        factor[name] = best["energy_wh"] / compared["energy_wh"]
+def gains(printed: pd.DataFrame) -> pd.DataFrame:
+    """Compare the most accurate published model of each dataset with Linear Embedding.
+
+    Columns: `dataset`, `model`, `gain`, the difference in accuracy as printed, and `factor`, the ratio of energies.
+    """
+    compared = []
+    for dataset, runs in printed[printed["source"] == "published"].groupby("dataset"):
+        best = selection.most_accurate(runs)
+        reference = runs[runs["model"] == COMPARED].iloc[0]
+        compared.append(
+            {
+                "dataset": dataset,
+                "model": best["model"],
+                "gain": best["accuracy"] - reference["accuracy"],
+                "factor": best["energy_wh"] / reference["energy_wh"],
+            }
+        )
+    return pd.DataFrame(compared)
+
+
+def _finding(gained: pd.DataFrame) -> str:
+    titles = [study().datasets[name].title for name in gained["dataset"]]
+    gain, factor = (dict(zip(titles, gained[name], strict=True)) for name in ("gain", "factor"))
     least, most = (f"{gain[name]:.2f} ({name})" for name in _ends(gain))
     low, high = (f"{times(factor[name])} ({name})" for name in _ends(factor))
     return (
@@ -118,16 +137,16 @@ def _as_drawn(published: pd.DataFrame, figure: pd.DataFrame) -> str:
 
 def _spread(chosen: pd.DataFrame) -> str:
     """Say how much the energy of Linear Embedding differs between the datasets, published and measured."""
-    rows = chosen[(chosen["model"] == COMPARED) & chosen["energy_wh"].notna()]
+    runs = chosen[(chosen["model"] == COMPARED) & chosen["energy_wh"].notna()]
     spread = {
         str(source): part["energy_wh"].max() / part["energy_wh"].min()
-        for (source, _), part in rows.groupby(["source", "machine"])
+        for (source, _), part in runs.groupby(["source", "machine"])
         if set(part["dataset"]) == set(DATASETS)
     }
     if "published" not in spread:
         return ""
-    ours = [f"{times(factor)} in {source}" for source, factor in spread.items() if source != "published"]
-    beside = f", and by a factor of {' and '.join(ours)}" if ours else ""
+    measured = [f"{times(factor)} in {source}" for source, factor in spread.items() if source != "published"]
+    beside = f", and by a factor of {' and '.join(measured)}" if measured else ""
     return (
         f"The published energy of {model_title(COMPARED)} differs by a factor of {times(spread['published'])} between "
         f"the datasets{beside}."

@@ -15,34 +15,37 @@ from helpers.study.catalogue import LanguageModel, MinimumGpus, model_title, pap
 
 def table_1(tables: Tables) -> Figure:
     """Show Table 1 with the revision that we pin, compare names with linked repositories, and say what a model takes."""
-    data = _models(tables.printed["table_1_models"])
-    others = _others(data)
-    ours = _measured(tables.results)
-    body = html_table(_shown(data), "As published, with the revision that our catalogue pins")
-    facts = pd.concat([data, others], ignore_index=True)
+    models = rows(tables.printed["table_1_models"])
+    return draw(models, others(models), measured_checkpoints(tables.results))
+
+
+def draw(models: pd.DataFrame, unlisted: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """Lay out the printed `rows`, the `others` of the catalogue and the `measured_checkpoints`."""
+    body = html_table(_names(models), "As published, with the revision that our catalogue pins")
+    facts = pd.concat([models, unlisted], ignore_index=True)
     body += html_table(_sizes(facts), "Size, context and licence, by the public configurations", _NUMBERS)
-    body += html_table(_needs(data), "The fewest GPUs that a model ran on, over all nodes")
+    body += html_table(_needs(models), "The fewest GPUs that a model ran on, over all nodes")
     body += parts.block(
-        ours,
+        measured,
         "Checkpoints of measured runs",
         "No language model was measured: not measured on this machine.",
-        _OURS,
+        _CHECKPOINT,
     )
     return Figure(
         name="table_1_models",
         label="Table 1",
-        finding=_finding(data),
+        finding=_finding(models),
         note=(
             "The paper names no revision; the pinned one is a commit of the linked repository, so that a later upload "
             "changes nothing. A name fits its repository if every number in it, versions and sizes, stands there too. "
-            f"{_beside(others)} The GPUs on Capella are printed in Table B1. Those on Paula and Clara are inferred, for "
+            f"{_beside(unlisted)} The GPUs on Capella are printed in Table B1. Those on Paula and Clara are inferred, for "
             "Table B3 prints none, or follow from section 3.3, which says that a 70B model takes the whole node of "
             "Paula and two nodes of Clara; a dash: the paper shows no run."
         ),
-        data=pd.concat([facts, ours], ignore_index=True),
+        data=pd.concat([facts, measured], ignore_index=True),
         function="helpers.figures.paper.table_1.table_1",
         body=body,
-        inputs=parts.inputs(data["origin"], ours["origin"]),
+        inputs=parts.inputs(models["origin"], measured["origin"]),
     )
 
 
@@ -51,21 +54,25 @@ def missing_numbers(title: str, repository: str) -> list[str]:
 
     A size is a number of parameters such as `7B`; `2` is not found in `2.5`.
     """
-    there = _numbers(repository.partition("/")[2])
-    return [number for number in _numbers(title) if number not in there]
+    of_repository = _numbers(repository.partition("/")[2])
+    return [number for number in _numbers(title) if number not in of_repository]
 
 
 def _numbers(text: str) -> list[str]:
     return re.findall(r"\d+(?:\.\d+)?B?", text)
 
 
-def _models(printed: pd.DataFrame) -> pd.DataFrame:
-    rows = []
+def rows(printed: pd.DataFrame) -> pd.DataFrame:
+    """Return the models of the printed table with their facts in our catalogue, one row each.
+
+    Column `not_in_repository`: the numbers in a model's name that the name of the linked repository lacks.
+    """
+    models = []
     for model, repository in zip(printed["model"], printed["hf_id"], strict=True):
         entry = study().models[model]
         pinned = entry if isinstance(entry, LanguageModel) else None
         missing = missing_numbers(entry.title, repository)
-        rows.append(
+        models.append(
             {
                 "source": "published",
                 "model": model,
@@ -78,12 +85,12 @@ def _models(printed: pd.DataFrame) -> pd.DataFrame:
                 "origin": "table_1_models data/study/models.yaml",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(models)
 
 
-def _others(data: pd.DataFrame) -> pd.DataFrame:
+def others(models: pd.DataFrame) -> pd.DataFrame:
     """Return the language models that can be measured, but are not in the table."""
-    rows = [
+    entries = [
         {
             "source": "catalogue",
             "model": name,
@@ -96,9 +103,9 @@ def _others(data: pd.DataFrame) -> pd.DataFrame:
             "origin": "data/study/models.yaml",
         }
         for name, entry in study().models.items()
-        if isinstance(entry, LanguageModel) and name not in set(data["model"])
+        if isinstance(entry, LanguageModel) and name not in set(models["model"])
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(entries)
 
 
 def _facts(entry: LanguageModel) -> dict[str, object]:
@@ -119,48 +126,48 @@ def _facts(entry: LanguageModel) -> dict[str, object]:
 _SOURCES = {"table_b1": "", "section_3.3": " (section 3.3)", "inferred_b3": " (inferred)"}
 
 
-def _gpus(found: MinimumGpus | None) -> str | None:
-    if found is None:
+def _gpus(minimum: MinimumGpus | None) -> str | None:
+    if minimum is None:
         return None
-    nodes = f" on {found.nodes} nodes" if found.nodes > 1 else ""
-    return f"{found.gpus}{nodes}{_SOURCES[found.source]}"
+    nodes = f" on {minimum.nodes} nodes" if minimum.nodes > 1 else ""
+    return f"{minimum.gpus}{nodes}{_SOURCES[minimum.source]}"
 
 
-def _beside(others: pd.DataFrame) -> str:
+def _beside(unlisted: pd.DataFrame) -> str:
     """Say which models of the catalogue stand for the names that the paper's text uses."""
-    names = [model_title(name) for name in others.loc[others["stands_for"].notna(), "model"]]
+    names = [model_title(name) for name in unlisted.loc[unlisted["stands_for"].notna(), "model"]]
     return (
         "The paper's text says Qwen 2.5 where its links lead to Qwen2: the catalogue has both, the linked ones under "
         f"the paper's names, beside them {parts.listed(names)}."
     )
 
 
-def _finding(data: pd.DataFrame) -> str:
-    odd = data[data["not_in_repository"] != ""]
+def _finding(models: pd.DataFrame) -> str:
+    odd = models[models["not_in_repository"] != ""]
     if odd.empty:
-        return f"The names of all {len(data)} language models fit the repositories that the paper links."
+        return f"The names of all {len(models)} language models fit the repositories that the paper links."
     named = [
         f"{model_title(row['model'])} ({row['repository'].partition('/')[2]})" for _, row in odd.iterrows()
     ]
     return (
-        f"The names of {len(odd)} of the {len(data)} language models do not fit the linked repositories: "
+        f"The names of {len(odd)} of the {len(models)} language models do not fit the linked repositories: "
         f"{parts.listed(named)}; which ones ran cannot be told from the paper."
     )
 
 
-def _shown(data: pd.DataFrame) -> pd.DataFrame:
-    fits = ["yes" if text == "" else f"no: {text} is not in it" for text in data["not_in_repository"]]
-    ours = [
+def _names(models: pd.DataFrame) -> pd.DataFrame:
+    fits = ["yes" if text == "" else f"no: {text} is not in it" for text in models["not_in_repository"]]
+    pinned = [
         "the same" if own == linked else own
-        for own, linked in zip(data["our_repository"], data["repository"], strict=True)
+        for own, linked in zip(models["our_repository"], models["repository"], strict=True)
     ]
     return pd.DataFrame(
         {
-            "Model": data["model"].map(model_title),
-            "Repository that the paper links": data["repository"],
+            "Model": models["model"].map(model_title),
+            "Repository that the paper links": models["repository"],
             "Name fits": fits,
-            "Ours": ours,
-            "Revision that we pin": data["revision"].str[:12],
+            "Ours": pinned,
+            "Revision that we pin": models["revision"].str[:12],
         }
     )
 
@@ -191,13 +198,13 @@ def _billions(value: float) -> str:
     return f"{value:.1f}" if value >= 1 else units.significant(value, 2)
 
 
-def _needs(data: pd.DataFrame) -> pd.DataFrame:
+def _needs(models: pd.DataFrame) -> pd.DataFrame:
     machines = {name: machine.title for name, machine in paper_machines().items()}
-    columns = {title: data[f"min_gpus_{name}"] for name, title in machines.items()}
-    return pd.DataFrame({"Model": data["model"].map(model_title), **columns})
+    columns = {title: models[f"min_gpus_{name}"] for name, title in machines.items()}
+    return pd.DataFrame({"Model": models["model"].map(model_title), **columns})
 
 
-_OURS = {
+_CHECKPOINT = {
     "model": "Model",
     "source": "Campaign",
     "machine": "Machine",
@@ -207,12 +214,12 @@ _OURS = {
 }
 
 
-def _measured(results: pd.DataFrame) -> pd.DataFrame:
+def measured_checkpoints(results: pd.DataFrame) -> pd.DataFrame:
     """Return the checkpoints of measured language models, one row for each that a campaign used."""
-    rows = results[(results["source"] != "published") & (results["family"] != "Traditional")]
-    found = [_checkpoint(row) for _, row in rows.iterrows()]
+    runs = results[(results["source"] != "published") & (results["family"] != "Traditional")]
+    checkpoints = [_checkpoint(run) for _, run in runs.iterrows()]
     columns = ["source", "model", "family", "machine", "checkpoint", "revision", "weights", "origin"]
-    return pd.DataFrame(found, columns=columns).drop_duplicates([c for c in columns if c != "origin"])
+    return pd.DataFrame(checkpoints, columns=columns).drop_duplicates([c for c in columns if c != "origin"])
 
 
 def _checkpoint(row: "pd.Series[Any]") -> dict[str, object]:

@@ -12,29 +12,40 @@ from helpers.study.catalogue import paper_machines
 
 def table_2(tables: Tables) -> Figure:
     """Show Table 2 as printed and, from their records, the machines on which runs were measured."""
-    published = tables.printed["table_2_clusters"].assign(source="published", origin="table_2_clusters")
-    ours = _measured(tables.results)
-    body = html_table(_shown(published), "As published")
+    return draw(rows(tables), measured_machines(tables.results))
+
+
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the machines as printed, one row each."""
+    return tables.printed["table_2_clusters"].assign(source="published", origin="table_2_clusters")
+
+
+def draw(published: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """Lay out the printed `rows` and the `measured_machines`."""
+    body = html_table(_one_column_each(published), "As published")
     body += parts.block(
-        ours, "Machines of measured runs, from their records", "Nothing was measured on this machine.", _OURS
+        measured,
+        "Machines of measured runs, from their records",
+        "Nothing was measured on this machine.",
+        _HEADINGS,
     )
     return Figure(
         name="table_2_machines",
         label="Table 2",
-        finding=_finding(published, ours),
+        finding=_finding(published, measured),
         note=(
             "The paper calls its machines clusters. In print it stays open whether the cores are counted per CPU or per "
             "node. The memory of a measured machine is what a run may use, which is what the paper's rule for memory counts."
         ),
-        data=pd.concat([published, ours], ignore_index=True),
+        data=pd.concat([published, measured], ignore_index=True),
         function="helpers.figures.paper.table_2.table_2",
         body=body,
-        inputs=parts.inputs(published["origin"], ours["origin"]),
+        inputs=parts.inputs(published["origin"], measured["origin"]),
     )
 
 
 _COLUMNS = ["source", "machine", "cpu", "cores", "ram_gb", "gpus", "driver", "container", "runs", "origin"]
-_OURS = {
+_HEADINGS = {
     "machine": "Machine",
     "source": "Campaign",
     "cpu": "CPU",
@@ -45,15 +56,15 @@ _OURS = {
 }
 
 
-def _measured(results: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per campaign, machine and hardware; `origin` names all its records."""
-    rows = results[results["source"] != "published"]
-    found = [
+def measured_machines(results: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per campaign, machine and hardware, with its number of `runs`; `origin` names all its records."""
+    runs = results[results["source"] != "published"]
+    hardware = [
         {"source": source, "machine": machine, "origin": origin}
         | _hardware(read_record(paths.ROOT / str(origin)).environment)
-        for source, machine, origin in zip(rows["source"], rows["machine"], rows["origin"], strict=True)
+        for source, machine, origin in zip(runs["source"], runs["machine"], runs["origin"], strict=True)
     ]
-    frame = pd.DataFrame(found, columns=[name for name in _COLUMNS if name != "runs"])
+    frame = pd.DataFrame(hardware, columns=[name for name in _COLUMNS if name != "runs"])
     keys = [name for name in frame.columns if name != "origin"]
     grouped = frame.groupby(keys, dropna=False, sort=False)["origin"]
     return grouped.agg(runs="count", origin=" ".join).reset_index()[_COLUMNS]
@@ -73,26 +84,26 @@ def _hardware(environment: Environment) -> dict[str, object]:
     }
 
 
-def _finding(published: pd.DataFrame, ours: pd.DataFrame) -> str:
+def _finding(published: pd.DataFrame, measured: pd.DataFrame) -> str:
     titles = {name: machine.title for name, machine in paper_machines().items()}
     cards = [
         f"{titles[name]} ({card.removeprefix('NVIDIA ')})"
         for name, card in zip(published["machine"], published["gpu_model"], strict=True)
     ]
     lead = f"The paper ran on {parts.listed(cards)}"
-    if ours.empty:
+    if measured.empty:
         return f"{lead}; nothing was measured on this machine."
-    same = sorted(set(ours["machine"]) & set(published["machine"]))
+    same = sorted(set(measured["machine"]) & set(published["machine"]))
     which = (
         f"among them {parts.listed([titles[name] for name in same])}"
         if same
         else "none of them one of the paper's"
     )
-    count = ours["machine"].nunique()
+    count = measured["machine"].nunique()
     return f"{lead}; our runs come from {count} machine{'s' if count > 1 else ''}, {which}."
 
 
-def _shown(published: pd.DataFrame) -> pd.DataFrame:
+def _one_column_each(published: pd.DataFrame) -> pd.DataFrame:
     """Lay the machines out as in print: one column each."""
     columns = {
         paper_machines()[str(row["machine"])].title: [

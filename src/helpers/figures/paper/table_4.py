@@ -13,15 +13,19 @@ from helpers.study.catalogue import DatasetEntry, model_title, paper_datasets, s
 
 def table_4(tables: Tables) -> Figure:
     """Show Table 4 as printed, the datasets of our catalogue with the best guess without reading, and what was measured."""
-    printed = tables.printed["table_4_datasets"]
-    catalogue = _catalogue(tables.results, printed)
-    ours = _measured(tables.results)
+    return draw(rows(tables), measured_datasets(tables.results), tables.printed["table_4_datasets"])
+
+
+def draw(catalogue: pd.DataFrame, measured: pd.DataFrame, printed: pd.DataFrame) -> Figure:
+    """Lay out the printed table, the `rows` of our catalogue and the `measured_datasets`."""
     heads = {"dataset": "Dataset", "classification_task": "Classification task", "hf_id": "Repository"}
     body = html_table(printed[list(heads)].rename(columns=heads), "As published")
     body += html_table(
-        _shown(catalogue), "In our catalogue: the datasets of the paper, and those beside them", _NUMBERS
+        _with_best_guess(catalogue),
+        "In our catalogue: the datasets of the paper, and those beside them",
+        _NUMBERS,
     )
-    body += parts.block(ours, "Measured", "No dataset was measured on this machine.", _OURS)
+    body += parts.block(measured, "Measured", "No dataset was measured on this machine.", _HEADINGS)
     return Figure(
         name="table_4_datasets",
         label="Table 4",
@@ -32,15 +36,21 @@ def table_4(tables: Tables) -> Figure:
             "splits has as many texts to train on and to test as shown, and every model gets the same splits. "
             f"{_same_repositories(printed, catalogue)}"
         ),
-        data=pd.concat([catalogue, ours], ignore_index=True),
+        data=pd.concat([catalogue, measured], ignore_index=True),
         function="helpers.figures.paper.table_4.table_4",
         body=body,
-        inputs=parts.inputs(catalogue["origin"], ours["origin"]),
+        inputs=parts.inputs(catalogue["origin"], measured["origin"]),
     )
 
 
-def _catalogue(results: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
-    rows = []
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the datasets of our catalogue, one row each.
+
+    Columns, among others: `chance`, the accuracy of always naming the `most_frequent` label, and `best_accuracy`, the
+    best published one, of `best_model` and `best_tied` models in all.
+    """
+    results, printed = tables.results, tables.printed["table_4_datasets"]
+    catalogue = []
     for name, entry in study().datasets.items():
         published = results[
             (results["source"] == "published") & (results["dataset"] == name) & results["accuracy"].notna()
@@ -48,7 +58,7 @@ def _catalogue(results: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
         linked_in = ["table_4_datasets"] if name in set(printed["dataset"]) else []
         tied = selection.tied_for_best(published) if len(published) else published
         best = tied.iloc[0] if len(tied) else None
-        rows.append(
+        catalogue.append(
             {
                 "source": "catalogue",
                 "dataset": name,
@@ -62,7 +72,7 @@ def _catalogue(results: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
                 "train_texts": entry.split.train,
                 "test_texts": entry.split.test,
                 "synthetic": entry.synthetic,
-                "data_from": _place(entry),
+                "data_from": _data_source(entry),
                 "best_accuracy": None if best is None else best["accuracy"],
                 "best_model": None if best is None else best["model"],
                 "best_tied": len(tied),
@@ -71,10 +81,10 @@ def _catalogue(results: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
                 ),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(catalogue)
 
 
-def _place(entry: DatasetEntry) -> str:
+def _data_source(entry: DatasetEntry) -> str:
     if entry.hub is not None:
         return entry.hub.repository
     if entry.synthetic:
@@ -83,8 +93,8 @@ def _place(entry: DatasetEntry) -> str:
 
 
 def _same_repositories(printed: pd.DataFrame, catalogue: pd.DataFrame) -> str:
-    ours = printed["dataset"].map(catalogue.set_index("dataset")["data_from"])
-    other = printed.loc[ours != printed["hf_id"], "dataset"]
+    repository = printed["dataset"].map(catalogue.set_index("dataset")["data_from"])
+    other = printed.loc[repository != printed["hf_id"], "dataset"]
     if other.empty:
         return f"Our catalogue names the same repository for all {len(printed)} of Table 4."
     return f"Our catalogue names another repository for {parts.listed(list(other))}."
@@ -92,8 +102,8 @@ def _same_repositories(printed: pd.DataFrame, catalogue: pd.DataFrame) -> str:
 
 def _finding(catalogue: pd.DataFrame) -> str:
     real = catalogue[catalogue["dataset"].isin(paper_datasets())]
-    known = real[real["most_frequent"].notna()].sort_values("chance")
-    low, high = known.iloc[0], known.iloc[-1]
+    with_shares = real[real["most_frequent"].notna()].sort_values("chance")
+    low, high = with_shares.iloc[0], with_shares.iloc[-1]
     rest = [
         f"; for {_title(row['dataset'])}, whose shares are not published, at least {row['chance']:.2f}"
         for _, row in real[real["most_frequent"].isna()].iterrows()
@@ -113,7 +123,7 @@ _NUMBERS = ("Labels", "Best guess", "Train", "Test", "Best published accuracy")
 _LANGUAGES = {"de": "German", "en": "English"}
 
 
-def _shown(catalogue: pd.DataFrame) -> pd.DataFrame:
+def _with_best_guess(catalogue: pd.DataFrame) -> pd.DataFrame:
     best = [
         None if pd.isna(model) else model_title(model) + (f" and {tied - 1} more" if tied > 1 else "")
         for model, tied in zip(catalogue["best_model"], catalogue["best_tied"], strict=True)
@@ -125,8 +135,8 @@ def _shown(catalogue: pd.DataFrame) -> pd.DataFrame:
             "Language": catalogue["language"].map(_LANGUAGES),
             "Labels": catalogue["labels"],
             "Best guess": [
-                f"{'' if known else 'at least '}{value:.2f}"
-                for value, known in zip(catalogue["chance"], catalogue["most_frequent"].notna(), strict=True)
+                f"{'' if exact else 'at least '}{value:.2f}"
+                for value, exact in zip(catalogue["chance"], catalogue["most_frequent"].notna(), strict=True)
             ],
             "Train": catalogue["train_texts"],
             "Test": catalogue["test_texts"],
@@ -136,7 +146,7 @@ def _shown(catalogue: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-_OURS = {
+_HEADINGS = {
     "dataset": "Dataset",
     "source": "Campaign",
     "runs": "Runs",
@@ -145,15 +155,15 @@ _OURS = {
     "best_accuracy": "Best accuracy",
     "dataset_sha256": "sha256 of the data",
 }
-_COLUMNS = [*_OURS, "origin"]
+_COLUMNS = [*_HEADINGS, "origin"]
 
 
-def _measured(results: pd.DataFrame) -> pd.DataFrame:
+def measured_datasets(results: pd.DataFrame) -> pd.DataFrame:
     """Return one row per dataset, campaign and content of the data; `origin` names all records behind it."""
-    rows = results[results["source"] != "published"]
-    content = [read_record(paths.ROOT / str(origin)).run.dataset_sha256[:12] for origin in rows["origin"]]
-    grouped = rows.assign(dataset_sha256=content).groupby(["dataset", "source", "dataset_sha256"])
-    found = grouped.agg(
+    runs = results[results["source"] != "published"]
+    content = [read_record(paths.ROOT / str(origin)).run.dataset_sha256[:12] for origin in runs["origin"]]
+    grouped = runs.assign(dataset_sha256=content).groupby(["dataset", "source", "dataset_sha256"])
+    datasets = grouped.agg(
         runs=("origin", "count"),
         models=("model", "nunique"),
         splits=("splits", "max"),
@@ -161,4 +171,4 @@ def _measured(results: pd.DataFrame) -> pd.DataFrame:
         origin=("origin", " ".join),
     ).reset_index()[_COLUMNS]
     order = list(study().datasets)
-    return found.sort_values("dataset", key=lambda column: column.map(order.index), kind="stable")
+    return datasets.sort_values("dataset", key=lambda column: column.map(order.index), kind="stable")

@@ -7,27 +7,25 @@ from helpers.figures.display import Figure, html_table
 from helpers.results.tables import Tables, select_sequential
 from helpers.study.catalogue import model_title, study
 
+DATASETS = ("fktg", "fktg-sample")
+"""Whose measured runs stand beside the printed ones; the sample's texts are invented."""
+
 
 def table_b1(tables: Tables) -> Figure:
-    """Show Table B1 as printed, the average power recomputed from it, and what was measured.
+    """Show Table B1 as printed, the average power recomputed from it, and what was measured."""
+    printed = rows(tables.observations)
+    return draw(recompute(printed, tables.results), measured_rows(tables.results))
 
-    Average power is 3600 x energy / duration, in W; where the table prints `<0.01` Wh, the energy comes
-    from Figure 1. A recomputed power is given as the interval that the rounding of both allows.
-    """
-    results = select_sequential(tables.results)
-    printed = _printed(tables.observations)
-    energies = results[(results["source"] == "published") & results["origin"].str.contains("table_b1")]
-    data = printed.merge(_power(energies), on="model")
-    agree = (data["power_low_w"] <= data["average_power_w"]) & (
-        data["average_power_w"] <= data["power_high_w"]
+
+def draw(recomputed: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """Lay out the printed rows, with the average power as `recompute` gives it, and the `measured_rows`."""
+    agree, with_energy = recomputed["agrees"] == "yes", recomputed["energy_wh"].notna()
+    fktg, sample = (measured[measured["dataset"] == name] for name in DATASETS)
+    body = html_table(
+        _as_printed(recomputed), "As published, one Capella node, averages over 10 splits", _NUMBERS
     )
-    told = data["energy_wh"].notna()
-    data["agrees"] = agree.map({True: "yes", False: "no"})
-    measured = _measured(results, "fktg")
-    sample = _measured(results, "fktg-sample")
-    body = html_table(_shown(data), "As published, one Capella node, averages over 10 splits", _NUMBERS)
     body += _block(
-        measured, "Measured, FKTG", "FKTG: not measured on this machine; its texts are not public as a file."
+        fktg, "Measured, FKTG", "FKTG: not measured on this machine; its texts are not public as a file."
     )
     body += _block(
         sample,
@@ -38,41 +36,56 @@ def table_b1(tables: Tables) -> Figure:
         name="table_b1",
         label="Table B1",
         finding=(
-            f"The printed average power follows from energy and duration for {(agree & told).sum()} of the {told.sum()} "
-            f"models whose energy is printed; for the other {(~told).sum()}, at 10 ms, almost any power would."
+            f"The printed average power follows from energy and duration for {(agree & with_energy).sum()} of the "
+            f"{with_energy.sum()} models whose energy is printed; for the other {(~with_energy).sum()}, at 10 ms, almost any "
+            "power would."
         ),
         note=(
             "Inference on 189 texts of FKTG. The last two columns are recomputed: the interval for the average "
             "power that the rounding of energy and duration leaves open (energies below 1 Wh from Figure 1), and whether the "
             "printed one lies in it."
         ),
-        data=pd.concat([data, measured, sample], ignore_index=True),
+        data=pd.concat([recomputed, fktg, sample], ignore_index=True),
         function="helpers.figures.paper.table_b1.table_b1",
         body=body,
     )
 
 
-def _printed(observations: pd.DataFrame) -> pd.DataFrame:
-    rows = observations[(observations["source"] == "published") & (observations["origin"] == "table_b1")]
-    values = rows.pivot(index="model", columns="quantity", values="value")
-    limits = rows[rows["below"].notna()].set_index("model")["below"]
+def rows(observations: pd.DataFrame) -> pd.DataFrame:
+    """Return the models of the printed table, one row each; `energy_wh_below` is the limit where it prints one."""
+    printed = observations[(observations["source"] == "published") & (observations["origin"] == "table_b1")]
+    values = printed.pivot(index="model", columns="quantity", values="value")
+    limits = printed[printed["below"].notna()].set_index("model")["below"]
     values["energy_wh_below"] = limits.reindex(values.index)
-    values["gpus"] = rows.groupby("model")["gpus"].first().astype("Int64")
+    values["gpus"] = printed.groupby("model")["gpus"].first().astype("Int64")
     values["origin"] = "table_b1 figure_1"
     values["source"], values["dataset"], values["synthetic"] = "published", "fktg", False
     return values.reindex([name for name in study().models if name in values.index]).reset_index()
 
 
-def _power(results: pd.DataFrame) -> pd.DataFrame:
+def recompute(printed: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Add the average power that energy and duration give, 3600 x energy / duration, to `rows`.
+
+    Columns `power_low_w` and `power_high_w`, the interval in W that the rounding of both allows, and `agrees`: whether
+    the printed power lies in it. Where the table prints `<0.01` Wh, the energy comes from Figure 1.
+    """
+    runs = select_sequential(results)
+    runs = runs[(runs["source"] == "published") & runs["origin"].str.contains("table_b1")]
+
     def bound(sign: int) -> pd.Series:
-        energy = results["energy_wh"] + sign * results["energy_uncertainty_wh"]
-        return 3600 * energy / (results["duration_s"] - sign * results["duration_uncertainty_s"])
+        energy = runs["energy_wh"] + sign * runs["energy_uncertainty_wh"]
+        return 3600 * energy / (runs["duration_s"] - sign * runs["duration_uncertainty_s"])
 
-    return pd.DataFrame({"model": results["model"], "power_low_w": bound(-1), "power_high_w": bound(+1)})
+    interval = pd.DataFrame({"model": runs["model"], "power_low_w": bound(-1), "power_high_w": bound(+1)})
+    recomputed = printed.merge(interval, on="model")
+    agree = recomputed["average_power_w"].between(recomputed["power_low_w"], recomputed["power_high_w"])
+    return recomputed.assign(agrees=agree.map({True: "yes", False: "no"}))
 
 
-def _measured(results: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    rows = results[(results["source"] != "published") & (results["dataset"] == dataset)]
+def measured_rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured rows of `results` on FKTG and on the synthetic sample, with their average power in W."""
+    runs = select_sequential(results)
+    runs = runs[(runs["source"] != "published") & runs["dataset"].isin(DATASETS)]
     columns = [
         "source",
         "dataset",
@@ -86,14 +99,14 @@ def _measured(results: pd.DataFrame, dataset: str) -> pd.DataFrame:
         "duration_s",
         "origin",
     ]
-    power = 3600 * rows["energy_wh"] / rows["duration_s"]
-    return rows[columns].assign(average_power_w=power)
+    power = 3600 * runs["energy_wh"] / runs["duration_s"]
+    return runs[columns].assign(average_power_w=power)
 
 
 _NUMBERS = ("Energy (Wh)", "Accuracy", "Duration (s)", "Average power (W)", "Recomputed (W)")
 
 
-def _shown(data: pd.DataFrame) -> pd.DataFrame:
+def _as_printed(data: pd.DataFrame) -> pd.DataFrame:
     limit = data["energy_wh_below"].map("<{:.2f}".format)
     return pd.DataFrame(
         {

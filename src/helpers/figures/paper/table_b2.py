@@ -23,18 +23,29 @@ def table_b2(tables: Tables) -> Figure:
 
     A pair is a run on one node and a run on two with the same model, dataset, machine and total of GPUs.
     """
-    found = pairs(select_sequential(tables.results))
-    published = found[(found["source"] == "published") & (found["dataset"] == "fktg")]
-    published = _with_printed(published, tables.printed["table_b2"])
-    ours = found[found["source"] != "published"]
+    runs = rows(tables.results)
+    return draw(runs, with_printed(runs, tables.printed["table_b2"]))
+
+
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the `pairs` of the rows of `results` that are compared, published and measured."""
+    return pairs(select_sequential(results))
+
+
+def draw(runs: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Lay out the published pairs `with_printed` ratios, and the measured ones of `rows`."""
+    measured = runs[runs["source"] != "published"]
     body = html_table(
-        _shown(published),
+        _as_printed(published),
         "As published, FKTG, Capella, averages over 10 splits; ratios are two nodes to one, in brackets recomputed",
         _NUMBERS,
     )
     body += parts.remarks(_remarks(published))
     body += parts.block(
-        ours, "Measured on one and two nodes", "No run on two nodes: not measured on this machine.", _OURS
+        measured,
+        "Measured on one and two nodes",
+        "No run on two nodes: not measured on this machine.",
+        _HEADINGS,
     )
     return Figure(
         name="table_b2",
@@ -44,10 +55,10 @@ def table_b2(tables: Tables) -> Figure:
             "Inference on 189 texts of FKTG with the same number of GPUs on one node and on two. Energy is the sum over "
             "the nodes, duration the longest. A ratio agrees if dividing the printed values and rounding gives it back."
         ),
-        data=pd.concat([published, ours], ignore_index=True),
+        data=pd.concat([published, measured], ignore_index=True),
         function="helpers.figures.paper.table_b2.table_b2",
         body=body,
-        inputs=parts.inputs(published["origin"], ours["origin"]),
+        inputs=parts.inputs(published["origin"], measured["origin"]),
     )
 
 
@@ -90,7 +101,13 @@ def node_power(found: pd.DataFrame) -> str:
     return f"Mean power on two nodes against one, with as many GPUs: {parts.listed(told)}."
 
 
-def _with_printed(published: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+def with_printed(runs: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    """Return the published pairs of `rows` on FKTG with the ratios as printed.
+
+    Columns beside those of `pairs`: `printed_duration_ratio`, `printed_energy_ratio`, and whether dividing the printed
+    values and rounding gives them back, `duration_agrees` and `energy_agrees`.
+    """
+    published = runs[(runs["source"] == "published") & (runs["dataset"] == "fktg")]
     ratios = printed.rename(columns={column: f"printed_{name}_ratio" for name, column in _PRINTED.items()})
     columns = ["model", *(f"printed_{name}_ratio" for name in _PRINTED)]
     merged = published.merge(ratios[columns].dropna(), on="model", how="left")
@@ -136,7 +153,7 @@ _NUMBERS = (
     "2 nodes (Wh)",
     "Energy ratio",
 )
-_OURS = {
+_HEADINGS = {
     "source": "Campaign",
     "machine": "Machine",
     "dataset": "Dataset",
@@ -151,7 +168,7 @@ _OURS = {
 }
 
 
-def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+def _as_printed(rows: pd.DataFrame) -> pd.DataFrame:
     def two_decimals(name: str) -> "pd.Series[str]":
         return rows[name].map("{:.2f}".format)
 

@@ -22,55 +22,69 @@ def table_b3(tables: Tables) -> Figure:
     The counts were inferred (data/published/inferred_b3_gpu_counts.csv). Independently of them, each H100
     run is compared with the runs that Table B1 and the figures give with their GPU counts.
     """
-    rows = _rows(tables)
-    origin = _same_runs(tables.observations, rows)
+    printed = rows(tables)
+    repeated = same_runs(printed, tables.observations)
+    return draw(printed, repeated, measured_rows(printed, tables.results), tables)
+
+
+def draw(printed: pd.DataFrame, repeated: pd.DataFrame, measured: pd.DataFrame, tables: Tables) -> Figure:
+    """Lay out the printed `rows` with the `same_runs` that the H100 columns repeat, and the `measured_rows`."""
     body = html_table(
-        _shown(rows, origin), "As published, FKTG, one node, averages over 10 splits", _numbers(rows)
+        _as_printed(printed, repeated),
+        "As published, FKTG, one node, averages over 10 splits",
+        _numbers(printed),
     )
-    body += parts.remarks([*_against_b1(origin), *_least_energy(rows)])
-    models = list(rows["model"].unique())
+    body += parts.remarks([*_against_b1(repeated), *_least_energy(printed)])
     for dataset, absent in (
         ("fktg", "FKTG: not measured on this machine; its texts are not public as a file."),
         ("fktg-sample", "Synthetic sample: none of these models was measured on this machine."),
     ):
         body += parts.block(
-            parts.measured(tables.results, [dataset], models),
+            measured[measured["dataset"] == dataset],
             f"Measured, {study().datasets[dataset].title}",
             absent,
         )
-    ours = parts.measured(tables.results, ["fktg", "fktg-sample"], models)
     columns = ["source", *[name for name in parts.MEASURED if name != "source"], "origin"]
     return Figure(
         name="table_b3",
         label="Table B3",
-        finding=_finding(origin),
+        finding=_finding(repeated),
         note=(
             "Inference on 189 texts of FKTG, energy and duration by GPU card. "
             f"{one_text_reasons.caveat(tables.results)}The table prints no number of GPUs: the "
             "counts shown are inferred. The last columns name the run of Table B1 or of a figure that has the duration "
             f"and the energy of the H100 columns, to within {100 * SAME:.0f} %."
         ),
-        data=pd.concat([rows.merge(origin, on="model", how="left"), ours[columns]], ignore_index=True),
+        data=pd.concat(
+            [printed.merge(repeated, on="model", how="left"), measured[columns]], ignore_index=True
+        ),
         function="helpers.figures.paper.table_b3.table_b3",
         body=body,
         inputs=[
-            *parts.inputs(rows["origin"], origin["run_origin"].dropna(), ["table_b1"], ours["origin"]),
+            *parts.inputs(
+                printed["origin"], repeated["run_origin"].dropna(), ["table_b1"], measured["origin"]
+            ),
             "data/study/gpus.yaml",
         ],
     )
 
 
-def _rows(tables: Tables) -> pd.DataFrame:
+def rows(tables: Tables) -> pd.DataFrame:
     """Return one row per model and machine: values as printed, GPU counts as inferred."""
     seen = tables.observations[tables.observations["origin"] == "table_b3"]
     values = seen.pivot(index=["model", "machine"], columns="quantity", values="value").reset_index()
     printed = tables.printed["table_b3"][["model", "machine", "gpu_model"]]
     gpus = seen[["model", "machine", "gpus", "gpus_origin"]].drop_duplicates()
-    rows = printed.merge(values, on=["model", "machine"]).merge(gpus, on=["model", "machine"])
-    return rows.assign(source="published", dataset="fktg", origin="table_b3 inferred_b3_gpu_counts")
+    runs = printed.merge(values, on=["model", "machine"]).merge(gpus, on=["model", "machine"])
+    return runs.assign(source="published", dataset="fktg", origin="table_b3 inferred_b3_gpu_counts")
 
 
-def _same_runs(observations: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def measured_rows(printed: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured rows of `results` of the printed models, on FKTG and on the synthetic sample."""
+    return parts.measured(results, ["fktg", "fktg-sample"], list(printed["model"].unique()))
+
+
+def same_runs(printed: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
     """Return for each model the published run on Capella whose duration and energy the H100 columns repeat.
 
     Columns: `run_gpus` and `run_origin` of that run (absent where none is the same), `b1_gpus` and the
@@ -84,13 +98,13 @@ def _same_runs(observations: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         & observations["quantity"].isin(_VALUES)
         & observations["value"].notna()
     ]
-    known = (
+    runs = (
         seen.pivot(index=["model", "gpus", "origin"], columns="quantity", values="value")
         .dropna()
         .reset_index()
     )
-    h100 = rows[rows["machine"] == "capella"]
-    compared = known.merge(h100[["model", *_VALUES]], on="model", suffixes=("", "_b3"))
+    h100 = printed[printed["machine"] == "capella"]
+    compared = runs.merge(h100[["model", *_VALUES]], on="model", suffixes=("", "_b3"))
     for value in _VALUES:
         compared[f"{value}_off"] = compared[f"{value}_b3"] / compared[value] - 1
     compared["off"] = compared[[f"{value}_off" for value in _VALUES]].abs().max(axis=1)
@@ -109,22 +123,22 @@ def _same_runs(observations: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _differs(origin: pd.DataFrame) -> "pd.Series[bool]":
-    return origin[["b1_duration", "b1_energy"]].abs().max(axis=1) > SAME
+def _differs(repeated: pd.DataFrame) -> "pd.Series[bool]":
+    return repeated[["b1_duration", "b1_energy"]].abs().max(axis=1) > SAME
 
 
-def _finding(origin: pd.DataFrame) -> str:
-    other = origin[_differs(origin)]
+def _finding(repeated: pd.DataFrame) -> str:
+    other = repeated[_differs(repeated)]
     if other.empty:
-        return f"The H100 columns repeat the runs of Table B1 for all {len(origin)} models."
+        return f"The H100 columns repeat the runs of Table B1 for all {len(repeated)} models."
     return (
-        f"For {len(other)} of {len(origin)} models the H100 columns are not the runs of Table B1, nor does the paper say that "
+        f"For {len(other)} of {len(repeated)} models the H100 columns are not the runs of Table B1, nor does the paper say that "
         f"they are: {parts.titles(other['model'])}."
     )
 
 
-def _against_b1(origin: pd.DataFrame) -> Iterator[str]:
-    for _, row in origin[_differs(origin)].iterrows():
+def _against_b1(repeated: pd.DataFrame) -> Iterator[str]:
+    for _, row in repeated[_differs(repeated)].iterrows():
         instead = (
             f"The values are those of the run on {_gpus(row['run_gpus'])} in {_named(row['run_origin'])}."
             if pd.notna(row["run_origin"])
@@ -159,24 +173,24 @@ def _numbers(rows: pd.DataFrame) -> list[str]:
     return [f"{card} ({unit})" for card in cards for unit in ("s", "Wh")] + ["GPUs, H100", "GPUs, others"]
 
 
-def _shown(rows: pd.DataFrame, origin: pd.DataFrame) -> pd.DataFrame:
-    models = list(rows["model"].unique())
+def _as_printed(printed: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
+    models = list(printed["model"].unique())
     by_card = {
         str(card): part.set_index("model").reindex(models)
-        for card, part in rows.groupby("gpu_model", sort=False)
+        for card, part in printed.groupby("gpu_model", sort=False)
     }
-    shown = pd.DataFrame({"Model": [model_title(name) for name in models]})
+    table = pd.DataFrame({"Model": [model_title(name) for name in models]})
     for value, unit in zip(_VALUES, ("s", "Wh"), strict=True):
         for card, part in by_card.items():
-            shown[f"{card} ({unit})"] = list(part[value].map("{:.2f}".format))
-    h100 = rows[rows["machine"] == "capella"].set_index("model")["gpus"]
-    others = rows[rows["machine"] != "capella"].groupby("model")["gpus"].first()
-    shown["GPUs, H100"] = list(h100.reindex(models).astype("Int64"))
-    shown["GPUs, others"] = list(others.reindex(models).astype("Int64"))
-    found = origin.set_index("model").reindex(models)
-    shown["H100 is the run of"] = [
+            table[f"{card} ({unit})"] = list(part[value].map("{:.2f}".format))
+    h100 = printed[printed["machine"] == "capella"].set_index("model")["gpus"]
+    others = printed[printed["machine"] != "capella"].groupby("model")["gpus"].first()
+    table["GPUs, H100"] = list(h100.reindex(models).astype("Int64"))
+    table["GPUs, others"] = list(others.reindex(models).astype("Int64"))
+    same = repeated.set_index("model").reindex(models)
+    table["H100 is the run of"] = [
         f"{_named(name)}, {_gpus(gpus)}" if pd.notna(name) else None
-        for name, gpus in zip(found["run_origin"], found["run_gpus"], strict=True)
+        for name, gpus in zip(same["run_origin"], same["run_gpus"], strict=True)
     ]
-    shown["Same as in Table B1"] = list(_differs(found).map({True: "no", False: "yes"}))
-    return shown
+    table["Same as in Table B1"] = list(_differs(same).map({True: "no", False: "yes"}))
+    return table

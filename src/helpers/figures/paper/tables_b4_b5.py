@@ -15,57 +15,65 @@ from helpers.results.tables import Tables
 from helpers.statistics import selection
 from helpers.study.catalogue import TraditionalModel, model_title, study
 
-OTHER_DATASETS = ("news", "yelp", "tomatoes", "emotion")
+DATASETS = {"table_b4": ("news", "yelp"), "table_b5": ("tomatoes", "emotion")}
+OTHER_DATASETS = (*DATASETS["table_b4"], *DATASETS["table_b5"])
 RUN_ON, _TIMES = 2.0, "twice"
 """An LLM that takes more than this many times its energy on every other dataset gets a remark."""
 
 
 def table_b4(tables: Tables) -> Figure:
     """Show Table B4, `news` and `yelp`, with measured runs beside and remarks from the numbers."""
-    return _table(tables, "table_b4", "Table B4", ("news", "yelp"))
+    return _table(tables, "table_b4")
 
 
 def table_b5(tables: Tables) -> Figure:
     """Show Table B5, `tomatoes` and `emotion`, with measured runs beside and remarks from the numbers."""
-    return _table(tables, "table_b5", "Table B5", ("tomatoes", "emotion"))
+    return _table(tables, "table_b5")
 
 
-def _table(tables: Tables, name: str, label: str, datasets: Sequence[str]) -> Figure:
-    results = tables.results
-    published = _published(results, tables.observations, name, datasets)
-    ours = _beside(parts.measured(results, datasets), published)
+def _table(tables: Tables, name: str) -> Figure:
+    published = rows(tables, name)
+    measured = measured_rows(tables.results, published)
+    return draw(name, published, measured, energy_factors(tables.results, name), tables)
+
+
+def draw(
+    name: str, published: pd.DataFrame, measured: pd.DataFrame, factors: pd.DataFrame, tables: Tables
+) -> Figure:
+    """Lay out the printed `rows` of the table `name` and the `measured_rows`, with remarks, `energy_factors` among them."""
+    results, datasets = tables.results, DATASETS[name]
     body = html_table(
-        _shown(published, datasets),
+        _in_columns(published, datasets),
         "As published, one Capella node, averages over 10 splits",
         [f"{dataset}: {what}" for dataset in datasets for what in ("energy (Wh)", "accuracy")],
     )
     body += _resolved(published)
-    where = parts.listed(list(datasets))
+    names = parts.listed(list(datasets))
     body += parts.remarks(
         [
-            *below_chance(published, ours, datasets),
-            *_energy_against_other_datasets(results, datasets),
+            *below_chance(published, measured, datasets),
+            *_energy_against_other_datasets(factors, datasets),
             *_embedding(results, tables.observations, datasets),
-            *agreement(ours),
+            *agreement(measured),
         ]
     )
     body += parts.block(
-        ours, f"Measured, {where}", f"{where}: not measured on this machine.".capitalize(), _BESIDE
+        measured, f"Measured, {names}", f"{names}: not measured on this machine.".capitalize(), _BESIDE
     )
     return Figure(
         name=name,
-        label=label,
+        label=f"Table {name.removeprefix('table_').upper()}",
         finding=_finding(published, datasets),
         note=(
             "Inference on 200 texts. Energy (Wh) and accuracy as printed; where the table prints a limit or two decimals "
             "below 1 Wh, Figure 7 gives the energy more precisely for the models that it shows. CPU, GPU and memory are "
             "added up as in the paper."
         ),
-        data=pd.concat([published, ours], ignore_index=True),
+        data=pd.concat([published, measured], ignore_index=True),
         function=f"helpers.figures.paper.tables_b4_b5.{name}",
         body=body,
         inputs=parts.inputs(
-            published["origin"], ours["origin"], ["table_b1", "table_b4", "table_b5", "figure_7"]
+            published["origin"], measured["origin"], ["table_b1", "table_b4", "table_b5", "figure_7"]
         ),
     )
 
@@ -93,19 +101,22 @@ _COLUMNS = [
 ]
 
 
-def _published(
-    results: pd.DataFrame, observations: pd.DataFrame, name: str, datasets: Sequence[str]
-) -> pd.DataFrame:
-    """Return the runs of the table with the energy as printed beside the one that the results prefer."""
+def rows(tables: Tables, name: str) -> pd.DataFrame:
+    """Return the published rows of `results` that the table `name` prints, `table_b4` or `table_b5`.
+
+    Columns beside those of `results`: `chance`, the accuracy of always naming the most frequent label, and
+    `printed_energy_wh` or its limit `printed_energy_wh_below`; `energy_wh` is the most precise one that is published.
+    """
+    results, observations, datasets = tables.results, tables.observations, DATASETS[name]
     printed = observations[(observations["origin"] == name) & (observations["quantity"] == "energy_wh")]
     printed = printed.rename(columns={"value": "printed_energy_wh", "below": "printed_energy_wh_below"})
-    rows = results[(results["source"] == "published") & results["dataset"].isin(datasets)]
-    rows = in_the_studys_order(rows)[_COLUMNS].assign(chance=rows["dataset"].map(chance))
+    runs = results[(results["source"] == "published") & results["dataset"].isin(datasets)]
+    runs = in_the_studys_order(runs)[_COLUMNS].assign(chance=runs["dataset"].map(chance))
     energies = printed[["dataset", "model", "printed_energy_wh", "printed_energy_wh_below"]]
-    return rows.merge(energies, on=["dataset", "model"], how="inner")
+    return runs.merge(energies, on=["dataset", "model"], how="inner")
 
 
-def _shown(published: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+def _in_columns(published: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
     models = [name for name in study().models if name in set(published["model"])]
     shown = pd.DataFrame({"Model": [model_title(name) for name in models]})
     for dataset in datasets:
@@ -159,12 +170,17 @@ _BESIDE = {
 }
 
 
-def _beside(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Return our runs with the published values beside them, and whether the accuracies differ by noise alone."""
+def measured_rows(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured rows of `results` on the datasets of the table, with the published values beside them.
+
+    Columns beside those of `results`: `published_energy_wh`, `published_accuracy` and its uncertainty, and
+    `differs_by_noise`: whether noise and rounding explain the difference of the accuracies.
+    """
+    measured = parts.measured(results, list(published["dataset"].unique()))
     keys = ["dataset", "model"]
     columns = {name: f"published_{name}" for name in ("energy_wh", "accuracy", "accuracy_uncertainty")}
     values = published[[*keys, *columns, "splits", "texts"]].rename(columns=columns)
-    pairs = rows[_COLUMNS].assign(chance=rows["dataset"].map(chance))
+    pairs = measured[_COLUMNS].assign(chance=measured["dataset"].map(chance))
     pairs = pairs.merge(values, on=keys, how="left", suffixes=("", "_published"))
     by_noise = pd.Series([differs_by_noise(row) for _, row in pairs.iterrows()], pairs.index, object)
     return pairs.drop(columns=["splits_published", "texts_published"]).assign(differs_by_noise=by_noise)
@@ -189,27 +205,35 @@ def _finding(published: pd.DataFrame, datasets: Sequence[str]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _energy_against_other_datasets(results: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
-    """Name every LLM with an outlying energy on one of the datasets: the same number of texts, far more energy."""
-    rows = results[(results["source"] == "published") & (results["family"] != "Traditional")]
-    energy = rows[rows["dataset"].isin(OTHER_DATASETS)].pivot(
+def energy_factors(results: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return how many times its energy on the other three datasets an LLM takes, as published.
+
+    One row per dataset of the table `name` and LLM: `energy_wh`, `min_factor`, `max_factor`, and `outlying` where even
+    the smallest factor is above `RUN_ON`: as many texts, far more energy.
+    """
+    runs = results[(results["source"] == "published") & (results["family"] != "Traditional")]
+    energy = runs[runs["dataset"].isin(OTHER_DATASETS)].pivot(
         index="model", columns="dataset", values="energy_wh"
     )
-    found = False
-    for dataset in datasets:
-        own = energy[dataset]
-        factors = energy.drop(columns=dataset).rdiv(own, axis=0)
-        least, most = factors.min(axis=1), factors.max(axis=1)
-        outlying = [str(model) for model in factors.index[least > RUN_ON]]
-        rest = most.drop(outlying).max()
-        for model in outlying:
-            found = True
-            yield (
-                f"{model_title(model)} takes {units.energy(own[model])} on {dataset}, {times(least[model])} to "
-                f"{times(most[model])} times its energy on the other three datasets; no other LLM takes more than "
-                f"{times(rest)} times. Answers that run on would explain it."
-            )
-    if not found:
+    compared = []
+    for dataset in DATASETS[name]:
+        factors = energy.drop(columns=dataset).rdiv(energy[dataset], axis=0)
+        columns = {"energy_wh": energy[dataset], "min_factor": factors.min(axis=1)}
+        compared.append(pd.DataFrame({**columns, "max_factor": factors.max(axis=1)}).assign(dataset=dataset))
+    table = pd.concat(compared).reset_index()
+    return table.assign(outlying=table["min_factor"] > RUN_ON)
+
+
+def _energy_against_other_datasets(factors: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+    """Name every LLM whose energy on a dataset is outlying."""
+    for _, row in factors[factors["outlying"]].iterrows():
+        others = factors[(factors["dataset"] == row["dataset"]) & ~factors["outlying"]]
+        yield (
+            f"{model_title(row['model'])} takes {units.energy(row['energy_wh'])} on {row['dataset']}, "
+            f"{times(row['min_factor'])} to {times(row['max_factor'])} times its energy on the other three datasets; no "
+            f"other LLM takes more than {times(others['max_factor'].max())} times. Answers that run on would explain it."
+        )
+    if not factors["outlying"].any():
         yield f"On {' and '.join(datasets)}, no LLM takes more than {_TIMES} its energy on all others."
 
 
@@ -220,22 +244,23 @@ def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequ
         for name, model in study().models.items()
         if isinstance(model, TraditionalModel) and model.features == "embedding"
     ]
-    rows = results[results["dataset"].isin(OTHER_DATASETS) & results["model"].isin(embedders)]
-    published = rows[rows["source"] == "published"]
+    runs = results[results["dataset"].isin(OTHER_DATASETS) & results["model"].isin(embedders)]
+    published = runs[runs["source"] == "published"]
     power = observations[
         (observations["origin"] == "table_b1") & (observations["quantity"] == "average_power_w")
     ].set_index("model")["value"]
     energy = {name: part.set_index("dataset")["energy_wh"] for name, part in published.groupby("model")}
-    for model, of_model in energy.items():
-        if of_model.isna().any():
+    for model, by_dataset in energy.items():
+        if by_dataset.isna().any():
             continue
-        low, high = str(of_model.idxmin()), str(of_model.idxmax())
-        ours = rows[(rows["source"] != "published") & (rows["model"] == model) & (rows["dataset"] == low)]
-        beside = f"; our fastest run on {low} takes {units.duration(ours['duration_s'].min())}"
+        low, high = str(by_dataset.idxmin()), str(by_dataset.idxmax())
+        measured = runs[(runs["source"] != "published") & (runs["model"] == model) & (runs["dataset"] == low)]
+        fastest = f"; our fastest run on {low} takes {units.duration(measured['duration_s'].min())}"
         yield (
             f"{model_title(str(model))} embeds as many texts of every dataset, yet its published energy goes from "
-            f"{units.energy(of_model[low])} ({low}) to {units.energy(of_model[high])} ({high}). At its average power of "
-            f"Table B1, the former lasts {units.duration(3600 * of_model[low] / power[model])}{beside if len(ours) else ''}."
+            f"{units.energy(by_dataset[low])} ({low}) to {units.energy(by_dataset[high])} ({high}). At its average power "
+            f"of Table B1, the former lasts {units.duration(3600 * by_dataset[low] / power[model])}"
+            f"{fastest if len(measured) else ''}."
         )
     if len(energy) == 2:
         one, other = (name for name in embedders if name in energy)
