@@ -60,7 +60,8 @@ def draw(
             f"FKTG on Capella, {len(published.fitted.points)} published runs on one and two nodes, energy as published. "
             "Left out: each model is estimated from the runs of all other models. Grey: the 95 % prediction interval for "
             "language models, from the errors of models left out, on the log scale. Our runs, where enough of them "
-            f"have measured energy, have panels of their own{_absent(campaigns)}. Circle: traditional; square: LLM; diamond: reasoning LLM."
+            f"have measured energy, have panels of their own{_absent(campaigns)}. Circle: traditional; square: LLM; "
+            "diamond: reasoning LLM."
         ),
         data=data,
         function="helpers.figures.beyond.duration_proxy.duration_proxy",
