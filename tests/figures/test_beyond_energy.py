@@ -60,24 +60,24 @@ def one(frame, **values):
 
 
 def test_with_two_splits_the_interval_reaches_from_one_ratio_to_the_other():
-    found = bootstrap.ratio_of_sums(
+    interval = bootstrap.ratio_of_sums(
         [2.0, 9.0], [4.0, 3.0]
     )  # resamples: both, or one of them twice (1 in 4 each)
-    assert found == bootstrap.Interval(11 / 7, 0.5, 3.0)
+    assert interval == bootstrap.Interval(11 / 7, 0.5, 3.0)
 
 
 @given(st.lists(st.tuples(positive, positive), min_size=2, max_size=12), st.sampled_from([1e-6, 3.6, 1000.0]))
 @settings(max_examples=40, deadline=None)
 def test_an_interval_follows_a_change_of_units_and_not_the_order_of_the_splits(splits, factor):
     over, under = [a for a, _ in splits], [b for _, b in splits]
-    found = bootstrap.ratio_of_sums(over, under, draws=500)
+    interval = bootstrap.ratio_of_sums(over, under, draws=500)
     scaled = bootstrap.ratio_of_sums([factor * a for a in over], under, draws=500)
-    assert scaled.low == pytest.approx(factor * found.low)
-    assert scaled.high == pytest.approx(factor * found.high)
+    assert scaled.low == pytest.approx(factor * interval.low)
+    assert scaled.high == pytest.approx(factor * interval.high)
     turned = bootstrap.ratio_of_sums(over[::-1], under[::-1], draws=500)
-    assert (turned.low, turned.high) == pytest.approx((found.low, found.high))
+    assert (turned.low, turned.high) == pytest.approx((interval.low, interval.high))
     ratios = [a / b for a, b in splits]
-    assert min(ratios) * (1 - 1e-9) <= found.low <= found.high <= max(ratios) * (1 + 1e-9)
+    assert min(ratios) * (1 - 1e-9) <= interval.low <= interval.high <= max(ratios) * (1 + 1e-9)
 
 
 def test_an_interval_is_the_same_again_and_another_with_another_generator():
@@ -99,8 +99,8 @@ def test_splits_that_agree_leave_no_width_and_one_split_has_no_interval():
 
 
 def test_resamples_without_a_correct_answer_make_the_upper_end_infinite():
-    found = bootstrap.ratio_of_sums([1.0, 1.0], [0.0, 2.0])
-    assert (found.estimate, found.low, found.high) == (1.0, 0.5, math.inf)
+    interval = bootstrap.ratio_of_sums([1.0, 1.0], [0.0, 2.0])
+    assert (interval.estimate, interval.low, interval.high) == (1.0, 0.5, math.inf)
 
 
 @pytest.mark.parametrize(
@@ -122,26 +122,26 @@ def beats(one, other):
 
 @given(points)
 def test_exactly_the_points_that_no_other_beats_are_on_the_frontier(drawn):
-    found = on_frontier([a for a, _ in drawn], [e for _, e in drawn])
-    assert list(found) == [not any(beats(other, point) for other in drawn) for point in drawn]
-    assert found.any()
+    members = on_frontier([a for a, _ in drawn], [e for _, e in drawn])
+    assert list(members) == [not any(beats(other, point) for other in drawn) for point in drawn]
+    assert members.any()
 
 
 @given(points, st.floats(1e-6, 1e6))
 def test_the_frontier_does_not_depend_on_units_or_order(drawn, factor):
     accuracy, energy = [a for a, _ in drawn], [e for _, e in drawn]
-    found = on_frontier(accuracy, energy)
-    assert list(on_frontier([100 * a for a in accuracy], [factor * e for e in energy])) == list(found)
-    assert list(on_frontier(accuracy[::-1], energy[::-1])) == list(found[::-1])
+    members = on_frontier(accuracy, energy)
+    assert list(on_frontier([100 * a for a in accuracy], [factor * e for e in energy])) == list(members)
+    assert list(on_frontier(accuracy[::-1], energy[::-1])) == list(members[::-1])
 
 
 @given(points, st.integers(0, 8))
 def test_a_point_that_is_beaten_changes_nothing(drawn, which):
     base = drawn[which % len(drawn)]
     more = [*drawn, (base[0] - 1, base[1] + 1)]
-    found = on_frontier([a for a, _ in more], [e for _, e in more])
-    assert not found[-1]
-    assert list(found[:-1]) == list(on_frontier([a for a, _ in drawn], [e for _, e in drawn]))
+    members = on_frontier([a for a, _ in more], [e for _, e in more])
+    assert not members[-1]
+    assert list(members[:-1]) == list(on_frontier([a for a, _ in drawn], [e for _, e in drawn]))
 
 
 def boxes(rows):
@@ -156,12 +156,12 @@ box = st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 5), st.inte
 @given(st.lists(box, min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_membership_is_what_all_corners_of_the_intervals_say(rows):
-    found = membership(boxes(rows))
+    memberships = membership(boxes(rows))
     corners = [list(product({low, high}, {cheap, dear})) for low, high, cheap, dear in rows]
     seen = [on_frontier(*zip(*corner, strict=True)) for corner in product(*corners)]
     for index in range(len(rows)):
         values = {bool(item[index]) for item in seen}
-        assert found[index] == {(True,): "certain", (False,): "off"}.get(tuple(values), "possible")
+        assert memberships[index] == {(True,): "certain", (False,): "off"}.get(tuple(values), "possible")
 
 
 def test_a_limit_on_the_energy_decides_only_what_the_accuracy_decides():
@@ -412,8 +412,8 @@ def test_published_and_measured_runs_do_not_compete(published_only, made):
 
 def test_a_better_rival_takes_a_model_off_the_frontier_and_out_of_the_finding(tables):
     results, observations = tables.results.copy(), tables.observations
-    mine = (results["source"] == "published") & (results["model"] == "linear-embedding")
-    results.loc[mine, "energy_wh"] = 1e6
+    changed = (results["source"] == "published") & (results["model"] == "linear-embedding")
+    results.loc[changed, "energy_wh"] = 1e6
     assert not frontier(replace(tables, results=results, observations=observations)).finding.startswith(
         "Linear"
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.core.errors import UserError
 from helpers.core.units import THIN
-from helpers.figures.beyond.break_even import break_even as artefact_of_break_even
+from helpers.figures.beyond.break_even import break_even as break_even_figure
 from helpers.figures.beyond.carbon import carbon, grams
 from helpers.results.tables import load_tables
 from helpers.statistics.break_even import Interval, break_even
@@ -35,8 +35,8 @@ def point(value):
 
 
 def test_three_watt_hours_of_training_pay_after_ten_texts_that_save_0_3_each():
-    found = break_even(point(3.0), point(0.2), point(0.5))
-    assert (found.low, found.high) == pytest.approx((10.0, 10.0))
+    texts = break_even(point(3.0), point(0.2), point(0.5))
+    assert (texts.low, texts.high) == pytest.approx((10.0, 10.0))
 
 
 def test_a_model_that_costs_as_much_or_more_per_text_never_pays():
@@ -44,10 +44,10 @@ def test_a_model_that_costs_as_much_or_more_per_text_never_pays():
     assert break_even(point(1.0), Interval(0.5, 0.6), Interval(0.3, 0.5)) is None
 
 
-def test_where_it_may_be_dearer_there_is_no_upper_end():
-    found = break_even(Interval(1.0, 2.0), Interval(0.1, 0.4), Interval(0.3, 0.5))
-    assert found.low == pytest.approx(1.0 / 0.4)
-    assert found.high == math.inf
+def test_if_it_may_need_more_energy_there_is_no_upper_end():
+    texts = break_even(Interval(1.0, 2.0), Interval(0.1, 0.4), Interval(0.3, 0.5))
+    assert texts.low == pytest.approx(1.0 / 0.4)
+    assert texts.high == math.inf
 
 
 def test_training_that_costs_nothing_pays_at_once():
@@ -99,12 +99,12 @@ def test_units_of_energy_do_not_change_the_number_of_texts(training, own, other,
 def test_two_runs_of_a_model_in_a_campaign_both_stand_in_the_table(tables):
     run = tables.results[tables.results["source"] == "reference-cpu"].iloc[:1].assign(origin="runs/again")
     twice = replace(tables, results=pd.concat([tables.results, run], ignore_index=True))
-    once, found = (artefact_of_break_even(item) for item in (tables, twice))
-    assert found.body.count("<tr>") == once.body.count("<tr>") + 1
+    once, both = (break_even_figure(item) for item in (tables, twice))
+    assert both.body.count("<tr>") == once.body.count("<tr>") + 1
 
 
 def test_the_page_divides_training_by_what_a_text_saves(tables):
-    data = artefact_of_break_even(tables).data
+    data = break_even_figure(tables).data
     run = tables.results[
         (tables.results["source"] == "reference-cpu")
         & (tables.results["model"] == "linear-embedding")
@@ -118,44 +118,42 @@ def test_the_page_divides_training_by_what_a_text_saves(tables):
     assert (best["llm"], best["llm_accuracy"]) == ("qwen-2.5-72b", 0.68)
 
 
-def test_an_llm_that_is_cheaper_per_text_is_said_to_win_for_ever(tables):
+def test_training_never_pays_against_an_llm_with_less_energy_per_text(tables):
     results = tables.results.copy()
-    mine = (
+    changed = (
         (results["source"] == "reference-cpu")
         & (results["model"] == "linear-bow")
         & (results["dataset"] == "news")
     )
-    results.loc[mine, ["energy_wh", "energy_sd_wh"]] = [1000.0, 0.0]
-    artefact = artefact_of_break_even(replace(tables, results=results))
-    rows = artefact.data[(artefact.data["dataset"] == "news") & (artefact.data["model"] == "linear-bow")]
+    results.loc[changed, ["energy_wh", "energy_sd_wh"]] = [1000.0, 0.0]
+    figure = break_even_figure(replace(tables, results=results))
+    rows = figure.data[(figure.data["dataset"] == "news") & (figure.data["model"] == "linear-bow")]
     assert rows["texts"].isna().all()
-    assert "2 comparisons never" in artefact.finding
-    assert "never: the LLM takes less energy per text" in artefact.body
-    news = next(panel for panel in artefact.panels if panel.name == "news")
+    assert "2 comparisons never" in figure.finding
+    assert "never: the LLM takes less energy per text" in figure.body
+    news = next(panel for panel in figure.panels if panel.name == "news")
     assert "Never: Linear BoW against" in news.note
 
 
 def test_the_sentence_counts_where_the_llm_is_the_more_accurate_one(tables):
-    artefact = artefact_of_break_even(tables)
-    ahead = (artefact.data["llm_accuracy"] > artefact.data["accuracy"]).sum()
-    assert (
-        f"in {ahead} of {len(artefact.data)} comparisons the LLM is the more accurate one" in artefact.finding
-    )
+    figure = break_even_figure(tables)
+    ahead = (figure.data["llm_accuracy"] > figure.data["accuracy"]).sum()
+    assert f"in {ahead} of {len(figure.data)} comparisons the LLM is the more accurate one" in figure.finding
 
 
 def test_without_training_energies_the_page_says_so_and_invents_none(tables):
     alone = replace(tables, results=tables.results[tables.results["source"] == "published"])
-    artefact = artefact_of_break_even(alone)
-    assert artefact.finding.startswith("No traditional model was trained on this machine")
-    assert artefact.data.empty
-    assert {panel.note for panel in artefact.panels} == {"Not measured on this machine."}
-    assert artefact.html()
+    figure = break_even_figure(alone)
+    assert figure.finding.startswith("No traditional model was trained on this machine")
+    assert figure.data.empty
+    assert {panel.note for panel in figure.panels} == {"Not measured on this machine."}
+    assert figure.html()
 
 
 def test_a_run_whose_training_energy_is_unknown_is_left_out(tables):
     results = tables.results.copy()
     results.loc[results["model"] == "linear-bow", "train_wh"] = None
-    data = artefact_of_break_even(replace(tables, results=results)).data
+    data = break_even_figure(replace(tables, results=results)).data
     assert "linear-bow" not in set(data["model"])
     assert "linear-tfidf" in set(data["model"])
 
@@ -227,11 +225,11 @@ def test_a_run_without_an_energy_is_missing_and_not_zero(tables):
         & (results["dataset"] == "news")
     )
     results.loc[gone, "energy_wh"] = None
-    artefact = carbon(replace(tables, results=results))
-    row = artefact.data[(artefact.data["dataset"] == "news") & (artefact.data["model"] == "linear-bow")]
+    figure = carbon(replace(tables, results=results))
+    row = figure.data[(figure.data["dataset"] == "news") & (figure.data["model"] == "linear-bow")]
     assert row.filter(like="_gco2e").isna().all().all()
-    assert '<td class="number">missing</td>' in artefact.body
-    news = next(panel for panel in artefact.panels if panel.name == "measured-news")
+    assert '<td class="number">missing</td>' in figure.body
+    news = next(panel for panel in figure.panels if panel.name == "measured-news")
     assert "Without an energy: Linear BoW" in news.note
 
 
@@ -248,9 +246,9 @@ def test_the_sentence_compares_the_spans_of_models_and_of_grids(tables):
 
 def test_without_any_run_of_ours_the_carbon_page_says_so(tables):
     alone = replace(tables, results=tables.results[tables.results["source"] == "published"])
-    artefact = carbon(alone)
-    assert len(artefact.panels) == 1
-    assert "not measured on this machine" in artefact.body
+    figure = carbon(alone)
+    assert len(figure.panels) == 1
+    assert "not measured on this machine" in figure.body
 
 
 @pytest.mark.parametrize(

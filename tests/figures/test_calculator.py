@@ -45,8 +45,8 @@ def opened(browser: Any, page: Path) -> Any:
     return browser
 
 
-def ask(opened: Any, form: str, **values: object) -> str:
-    """Fill the form as a reader does and return what it says."""
+def fill(opened: Any, form: str, **values: object) -> str:
+    """Fill the form as a reader does and return its output."""
     script = """
         const form = document.getElementById(arguments[0]);
         for (const [name, value] of Object.entries(arguments[1])) {
@@ -58,16 +58,16 @@ def ask(opened: Any, form: str, **values: object) -> str:
 
 
 def content(artefact: Figure) -> dict[str, Any]:
-    found = re.search(r'id="calculator-data">(.*?)</script>', artefact.body, flags=re.DOTALL)
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(r'id="calculator-data">(.*?)</script>', artefact.body, flags=re.DOTALL)
+    assert match is not None
+    return json.loads(match[1])
 
 
 def capella() -> Estimation:
     points = regression.points(TABLES.results, "published", "capella")
-    found = estimation(points, proxy.language_models(points))
-    assert found is not None
-    return found
+    fitted = estimation(points, proxy.language_models(points))
+    assert fitted is not None
+    return fitted
 
 
 def test_an_interval_from_two_models_says_so(artefact):
@@ -76,11 +76,11 @@ def test_an_interval_from_two_models_says_so(artefact):
 
 
 def test_coefficients_come_from_the_package(artefact):
-    fit, found = content(artefact)["fits"][0], capella()
-    assert fit["fits"] == {name: {"a": each.a, "c": each.c} for name, each in found.fits.items()}
-    assert fit["factor"] == found.factor
+    fit, expected = content(artefact)["fits"][0], capella()
+    assert fit["fits"] == {name: {"a": each.a, "c": each.c} for name, each in expected.fits.items()}
+    assert fit["factor"] == expected.factor
     script = (STATIC / "calculator.js").read_text(encoding="utf-8")
-    assert not any(f"{each.a:.2g}" in script for each in found.fits.values())
+    assert not any(f"{each.a:.2g}" in script for each in expected.fits.values())
 
 
 @pytest.mark.parametrize(
@@ -88,54 +88,54 @@ def test_coefficients_come_from_the_package(artefact):
     [(4, 20.5, proxy.RELATIVE), (1, 600, proxy.RELATIVE), (2, 2500, proxy.APPROXIMATION)],
 )
 def test_energy_and_interval_are_those_of_the_package(opened, gpus, duration_s, estimator):
-    said = ask(opened, "calculator-energy", fit=0, gpus=gpus, duration=duration_s)
-    found = capella()
-    wh = (found.fits[estimator].a + found.fits[estimator].c * gpus) * duration_s
+    output = fill(opened, "calculator-energy", fit=0, gpus=gpus, duration=duration_s)
+    fitted = capella()
+    wh = (fitted.fits[estimator].a + fitted.fits[estimator].c * gpus) * duration_s
     grams = wh / 1000 * GERMANY.gco2e_per_kwh
-    assert units.energy(wh, 3) in said
-    assert f": {units.energy(wh / found.factor, 3)} to {units.energy(wh * found.factor, 3)}." in said
-    assert f"{units.significant(grams, 2)}{units.THIN}g" in said
-    assert f"The paper's Eq. 2 gives {units.energy((0.1 + 0.09 * gpus) * duration_s, 3)}." in said
-    assert ESTIMATORS[estimator] in said
+    assert units.energy(wh, 3) in output
+    assert f": {units.energy(wh / fitted.factor, 3)} to {units.energy(wh * fitted.factor, 3)}." in output
+    assert f"{units.significant(grams, 2)}{units.THIN}g" in output
+    assert f"The paper's Eq. 2 gives {units.energy((0.1 + 0.09 * gpus) * duration_s, 3)}." in output
+    assert ESTIMATORS[estimator] in output
 
 
-def test_where_nothing_is_known_nothing_is_estimated(opened):
-    said = ask(opened, "calculator-energy", fit=0, gpus=1, duration=2.99)
-    assert said.startswith("Nothing is known below 3")
-    assert "Wh" not in said
-    assert "W" in ask(opened, "calculator-energy", fit=0, gpus=1, duration=3)
+def test_below_the_shortest_run_nothing_is_estimated(opened):
+    output = fill(opened, "calculator-energy", fit=0, gpus=1, duration=2.99)
+    assert output.startswith("Nothing is known below 3")
+    assert "Wh" not in output
+    assert "W" in fill(opened, "calculator-energy", fit=0, gpus=1, duration=3)
 
 
 @pytest.mark.parametrize("duration_s", [10, 19.7, 6793, 100000])
-def test_extrapolation_is_said_and_has_no_interval(opened, duration_s):
-    said = ask(opened, "calculator-energy", fit=0, gpus=1, duration=duration_s)
-    assert "Extrapolated" in said
-    assert "interval" not in said
+def test_extrapolation_is_marked_and_has_no_interval(opened, duration_s):
+    output = fill(opened, "calculator-energy", fit=0, gpus=1, duration=duration_s)
+    assert "Extrapolated" in output
+    assert "interval" not in output
 
 
 @pytest.mark.parametrize("duration_s", [19.8, 100, 6792])
 def test_within_the_runs_there_is_an_interval(opened, duration_s):
-    said = ask(opened, "calculator-energy", fit=0, gpus=1, duration=duration_s)
-    assert "Extrapolated" not in said
-    assert "95\u202f% prediction interval" in said
+    output = fill(opened, "calculator-energy", fit=0, gpus=1, duration=duration_s)
+    assert "Extrapolated" not in output
+    assert "95\u202f% prediction interval" in output
 
 
-def test_two_nodes_are_said_in_pairs_and_not_as_a_fact(opened):
-    said = ask(opened, "calculator-energy", fit=0, gpus=2, duration=600)
-    told = "+13 W (DS Llama 70B), +38 W (Llama 3.1 70B), +53 W (Qwen 2.5 72B) and +145 W (Jamba Mini 1.5)"
-    assert told in said
+def test_two_nodes_are_compared_in_pairs_and_are_no_term_of_the_fit(opened):
+    output = fill(opened, "calculator-energy", fit=0, gpus=2, duration=600)
+    pairs = "+13 W (DS Llama 70B), +38 W (Llama 3.1 70B), +53 W (Qwen 2.5 72B) and +145 W (Jamba Mini 1.5)"
+    assert pairs in output
 
 
 def test_every_machine_is_offered_and_says_what_it_rests_on(opened, artefact):
     fits = content(artefact)["fits"]
     assert [fit["title"].split(",")[0] for fit in fits[:3]] == ["Capella", "Paula", "Clara"]
-    for place, fit in enumerate(fits):
+    for number, fit in enumerate(fits):
         middle = (fit["shortest_s"] * fit["longest_s"]) ** 0.5
-        said = ask(opened, "calculator-energy", fit=place, duration=middle)
-        assert fit["accounting_title"] in said
-        assert f"It rests on {fit['runs']} runs of {fit['models']} " in said
+        output = fill(opened, "calculator-energy", fit=number, duration=middle)
+        assert fit["accounting_title"] in output
+        assert f"It rests on {fit['runs']} runs of {fit['models']} " in output
         inferred = fit["title"].startswith(("Paula", "Clara"))
-        assert ("inferred" in said) == inferred
+        assert ("inferred" in output) == inferred
         counts = opened.execute_script(
             "return [...document.querySelector('#calculator-energy [name=gpus]').options].map(o => Number(o.value))"
         )
@@ -153,37 +153,37 @@ def energies(text: str) -> list[float]:
 def test_from_a_hundredth_of_a_second_to_a_million_no_sentence_contradicts_another(opened, artefact):
     durations = sorted({*np.geomspace(0.01, 1e6, 41), 2.99, 3, 15, 19.73, 99.9, 100, 999, 1000, 6792.54})
     estimates = 0
-    for place, fit in enumerate(content(artefact)["fits"]):
+    for number, fit in enumerate(content(artefact)["fits"]):
         for gpus in fit["gpus"]:
             before = 0.0
             for duration in durations:
-                said = ask(opened, "calculator-energy", fit=place, gpus=gpus, duration=float(duration))
-                lines = said.strip().splitlines()
-                found = energies(said)
-                assert all(wh > 0 for wh in found), said
-                assert "NaN" not in said
-                assert "null" not in said
-                assert ("Nothing is known" in said) == (duration < fit["known_from_s"]), said
-                if not found:
+                output = fill(opened, "calculator-energy", fit=number, gpus=gpus, duration=float(duration))
+                lines = output.strip().splitlines()
+                quantities = energies(output)
+                assert all(wh > 0 for wh in quantities), output
+                assert "NaN" not in output
+                assert "null" not in output
+                assert ("Nothing is known" in output) == (duration < fit["known_from_s"]), output
+                if not quantities:
                     continue
                 estimates += 1
                 (estimate,) = energies(lines[0])
-                assert estimate >= before, said  # a longer run takes more, after rounding at least as much
+                assert estimate >= before, output  # a longer run takes more, after rounding at least as much
                 before = estimate
-                watts = re.search(r"Mean power ([0-9.]+)\u202fW", said)
+                watts = re.search(r"Mean power ([0-9.]+)\u202fW", output)
                 assert watts is not None
                 assert float(watts[1]) == pytest.approx(3600 * estimate / duration, rel=0.02)
                 interval = [line for line in lines if "prediction interval" in line]
                 within = fit["shortest_s"] <= duration <= fit["longest_s"]
-                assert ("Extrapolated" in said) == (not within), said
-                assert len(interval) == (within and fit["factor"] is not None), said
+                assert ("Extrapolated" in output) == (not within), output
+                assert len(interval) == (within and fit["factor"] is not None), output
                 for low, high in map(energies, interval):
-                    assert low < estimate < high, said
+                    assert low < estimate < high, output
     assert estimates > 300
 
 
 def test_models_that_qualify_are_those_of_the_results_table_least_energy_first(opened):
-    said = ask(opened, "calculator-models", dataset="fktg", accuracy=0.45, texts=1000)
+    output = fill(opened, "calculator-models", dataset="fktg", accuracy=0.45, texts=1000)
     rows = TABLES.results[(TABLES.results["dataset"] == "fktg") & (TABLES.results["source"] == "published")]
     rows = rows[rows["accuracy"] >= 0.45].sort_values("energy_wh")
     expected = [units.energy(energy / 189 * 1000, 3) for energy in rows["energy_wh"]]
@@ -191,21 +191,21 @@ def test_models_that_qualify_are_those_of_the_results_table_least_energy_first(o
         "return [...document.querySelectorAll('#calculator-models tbody tr')].map(r => [...r.cells].map(c => c.innerText))"
     )
     assert [row[3] for row in shown] == expected
-    assert said.startswith(f"{len(rows)} of 17 rows")
+    assert output.startswith(f"{len(rows)} of 17 rows")
     assert [row[0] for row in shown] == [model_title(model) for model in rows["model"]]
 
 
-def test_a_floor_that_nobody_reaches_and_bad_input_are_told(opened):
-    assert "the best has 0.57" in ask(opened, "calculator-models", dataset="fktg", accuracy=0.99)
-    assert "between 0 and 1" in ask(opened, "calculator-models", accuracy="")
-    assert "number of texts" in ask(opened, "calculator-models", accuracy=0.1, texts="")
-    assert "duration in seconds" in ask(opened, "calculator-energy", duration="")
+def test_an_accuracy_that_no_model_reaches_and_bad_input_have_a_message(opened):
+    assert "the best has 0.57" in fill(opened, "calculator-models", dataset="fktg", accuracy=0.99)
+    assert "between 0 and 1" in fill(opened, "calculator-models", accuracy="")
+    assert "number of texts" in fill(opened, "calculator-models", accuracy=0.1, texts="")
+    assert "duration in seconds" in fill(opened, "calculator-energy", duration="")
 
 
 def test_limits_of_energy_stay_limits(opened):
     limits = TABLES.results[TABLES.results["energy_wh"].isna() & TABLES.results["energy_wh_below"].notna()]
     dataset = str(limits.iloc[0]["dataset"])
-    assert "below " in ask(opened, "calculator-models", dataset=dataset, accuracy=0, texts=1000)
+    assert "below " in fill(opened, "calculator-models", dataset=dataset, accuracy=0, texts=1000)
 
 
 def test_without_javascript_the_page_says_what_to_do(browser_without_javascript, page):

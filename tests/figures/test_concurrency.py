@@ -49,8 +49,8 @@ def sweep(model, concurrencies=(1, 8, 64), **settings):
     return [Invented(model, concurrency=c, seconds=40 / c**0.5, **settings) for c in concurrencies]
 
 
-def panel(artefact, name):
-    return next(item for item in artefact.panels if item.name == name)
+def panel(figure, name):
+    return next(item for item in figure.panels if item.name == name)
 
 
 # What is published
@@ -84,10 +84,10 @@ def test_the_numbers_follow_the_published_values(published):
 
 
 def test_a_sentence_stands_where_no_campaign_varies_concurrency(published):
-    artefact = concurrency(published)
-    assert NO_SWEEP in artefact.body
-    assert NO_SWEEP in artefact.finding
-    assert [item.name for item in artefact.panels] == ["published-energy", "published-speed"]
+    figure = concurrency(published)
+    assert NO_SWEEP in figure.body
+    assert NO_SWEEP in figure.finding
+    assert [item.name for item in figure.panels] == ["published-energy", "published-speed"]
 
 
 def test_reasoning_models_have_no_bound_since_their_tokens_are_not_printed(published):
@@ -102,15 +102,15 @@ def test_no_published_run_is_better_than_its_bound(published):
     assert (data["wh_per_text"] > data["bound_wh_per_text"]).all()
 
 
-# The floor
+# The lower bound
 
 
-def test_the_floor_of_a_7b_model_is_that_of_a_calculation_by_hand():
+def test_the_bound_of_a_7b_model_is_that_of_a_calculation_by_hand():
     work = roofline.Work(texts=189, parameters=7.6e9, active_parameters=7.6e9, tokens_in=600, tokens_out=22)
-    found = roofline.together(work, H100, 1)
-    assert found.duration_s == pytest.approx(2 * 7.6e9 * 189 * 621 / 989.4e12)
-    assert found.energy_wh == pytest.approx(found.duration_s * 700 / 3600)
-    assert found.texts_per_s == pytest.approx(189 / found.duration_s)
+    bound = roofline.together(work, H100, 1)
+    assert bound.duration_s == pytest.approx(2 * 7.6e9 * 189 * 621 / 989.4e12)
+    assert bound.energy_wh == pytest.approx(bound.duration_s * 700 / 3600)
+    assert bound.texts_per_s == pytest.approx(189 / bound.duration_s)
     alone = roofline.one_by_one(work, H100, 1)
     assert alone.duration_s == pytest.approx(189 * (2 * 7.6e9 * 600 / 989.4e12 + 21 * 2 * 7.6e9 / 3.35e12))
 
@@ -128,9 +128,11 @@ def test_a_few_texts_with_long_answers_are_bound_by_reading_the_weights():
     tokens_out=st.integers(1, 5_000),
     count=st.integers(1, 16),
 )
-def test_together_is_never_slower_than_one_by_one(texts, parameters, share, tokens_in, tokens_out, count):
+def test_all_texts_together_are_never_slower_than_sequential_ones(
+    texts, parameters, share, tokens_in, tokens_out, count
+):
     work = roofline.Work(texts, parameters, share * parameters, tokens_in, tokens_out)
-    together, alone = (least(work, H100, count) for least in (roofline.together, roofline.one_by_one))
+    together, alone = (bound(work, H100, count) for bound in (roofline.together, roofline.one_by_one))
     if share == 1 or texts >= 1 / share:  # a token of a mixture may read less than all experts
         assert together.duration_s <= alone.duration_s * (1 + 1e-9)
     assert together.energy_wh == pytest.approx(together.duration_s * 700 * count / 3600)
@@ -144,7 +146,7 @@ def test_more_gpus_take_less_time_and_the_same_energy(count):
     assert several.energy_wh == pytest.approx(one.energy_wh)
 
 
-def test_a_gpu_is_found_by_its_name_and_an_unknown_one_has_no_floor():
+def test_a_gpu_is_matched_by_its_name_and_an_unlisted_one_has_no_limits():
     assert roofline.limits_of("NVIDIA H100 80GB HBM3") == H100
     assert roofline.limits_of("NVIDIA H200") == roofline.gpus()["H200"]
     assert roofline.limits_of("NVIDIA GeForce RTX 3090 Ti") is None
@@ -161,14 +163,14 @@ def test_a_mistake_in_the_file_of_gpus_is_one_line(tmp_path):
 
 
 def test_a_campaign_that_varies_concurrency_gets_three_panels_and_a_table(measured):
-    artefact = concurrency(measured(*sweep("qwen-2.5-7b")))
-    assert [item.name for item in artefact.panels[2:]] == ["news-energy", "news-speed", "news-accuracy"]
-    line = panel(artefact, "news-speed").figure.data[0]
+    figure = concurrency(measured(*sweep("qwen-2.5-7b")))
+    assert [item.name for item in figure.panels[2:]] == ["news-energy", "news-speed", "news-accuracy"]
+    line = panel(figure, "news-speed").figure.data[0]
     assert list(line.x) == [1, 8, 64]
     assert list(line.y) == sorted(line.y)
-    assert NO_SWEEP not in artefact.body
-    assert "8.0 times as many texts per second" in artefact.finding
-    assert "accuracy of" in artefact.finding
+    assert NO_SWEEP not in figure.body
+    assert "8.0 times as many texts per second" in figure.finding
+    assert "accuracy of" in figure.finding
 
 
 def test_runs_that_differ_in_more_than_concurrency_are_no_series(measured):
@@ -179,7 +181,7 @@ def test_runs_that_differ_in_more_than_concurrency_are_no_series(measured):
     assert NO_SWEEP in concurrency(tables).body
 
 
-def test_each_series_is_named_by_what_tells_it_from_the_others(measured):
+def test_each_series_is_named_by_what_distinguishes_it_from_the_others(measured):
     tables = measured(
         *sweep("qwen-2.5-7b"),
         *sweep("qwen-2.5-7b", gpus=2),
@@ -196,32 +198,32 @@ def test_each_series_is_named_by_what_tells_it_from_the_others(measured):
 
 
 def test_dummy_weights_have_energy_and_speed_but_no_accuracy(measured):
-    artefact = concurrency(measured(*sweep("qwen-2.5-7b", dummy=True)))
-    assert len(panel(artefact, "news-energy").figure.data) == 2  # the line and its label
-    assert len(panel(artefact, "news-accuracy").figure.data) == 0
-    assert "dummy weights" in panel(artefact, "news-accuracy").note
-    assert "accuracy of" not in artefact.finding
+    figure = concurrency(measured(*sweep("qwen-2.5-7b", dummy=True)))
+    assert len(panel(figure, "news-energy").figure.data) == 2  # the line and its label
+    assert len(panel(figure, "news-accuracy").figure.data) == 0
+    assert "dummy weights" in panel(figure, "news-accuracy").note
+    assert "accuracy of" not in figure.finding
 
 
 def test_runs_without_energy_are_named_and_have_their_speed(measured):
-    artefact = concurrency(measured(*sweep("qwen-2.5-7b", energy="none", gpus=0)))
-    assert "No energy, so not drawn: Qwen 2.5 7B" in panel(artefact, "news-energy").note
-    assert len(panel(artefact, "news-speed").figure.data) == 2
-    assert "of the energy" not in artefact.finding
+    figure = concurrency(measured(*sweep("qwen-2.5-7b", energy="none", gpus=0)))
+    assert "No energy, so not drawn: Qwen 2.5 7B" in panel(figure, "news-energy").note
+    assert len(panel(figure, "news-speed").figure.data) == 2
+    assert "of the energy" not in figure.finding
 
 
 def test_a_series_that_does_not_start_with_one_text_is_shown_and_not_compared(measured):
-    artefact = concurrency(measured(*sweep("qwen-2.5-7b", (8, 64))))
-    assert "None of our series starts with one text at a time" in artefact.finding
-    assert list(panel(artefact, "news-speed").figure.data[0].x) == [8, 64]
+    figure = concurrency(measured(*sweep("qwen-2.5-7b", (8, 64))))
+    assert "None of our series starts with one text at a time" in figure.finding
+    assert list(panel(figure, "news-speed").figure.data[0].x) == [8, 64]
 
 
 def test_labels_of_lines_that_end_together_stand_apart():
-    places = concurrency_panels._spread([0.5, 0.5, 0.51, 0.9], concurrency_panels.ACCURACY, (0.0, 1.0))
-    ordered = sorted(places)
+    heights = concurrency_panels._spread([0.5, 0.5, 0.51, 0.9], concurrency_panels.ACCURACY, (0.0, 1.0))
+    ordered = sorted(heights)
     gap = concurrency_panels._LABEL_PX / concurrency_panels._HEIGHT_PX
     assert min(b - a for a, b in itertools.pairwise(ordered)) >= gap - 1e-9
-    assert max(places) <= 1.0
+    assert max(heights) <= 1.0
 
 
 # The other pages
@@ -236,14 +238,14 @@ def test_other_figures_show_one_text_at_a_time_in_the_papers_way_only(measured):
         Invented("linear-bow", gpus=0),
     )
     kept = select_sequential(tables.results)
-    ours = kept[kept["source"] != "published"]
-    assert sorted(ours["model"]) == ["linear-bow", "qwen-2.5-7b"]
+    own = kept[kept["source"] != "published"]
+    assert sorted(own["model"]) == ["linear-bow", "qwen-2.5-7b"]
     assert (kept["source"] == "published").sum() == (tables.results["source"] == "published").sum()
     data = figure_1(tables).data
     assert sorted(data[data["source"] == "invented"]["model"]) == ["linear-bow", "qwen-2.5-7b"]
 
 
-def test_the_hover_of_a_language_model_tells_tokens_and_parse_failures(measured):
+def test_the_hover_of_a_language_model_has_tokens_and_parse_failures(measured):
     tables = measured(Invented("qwen-2.5-7b", "fktg", "capella", failures=(("off-list", 12),)))
     hover = " ".join(
         text for trace in figure_1(tables).panels[0].figure.data for text in trace.hovertext or ()
@@ -259,8 +261,8 @@ def test_the_list_of_runs_shows_what_only_language_models_have(measured):
         Invented(DEEPSEEK[0], dummy=True),
         Invented("linear-bow", gpus=0),
     )
-    artefact = runs(tables)
-    data = artefact.data.set_index("model")
+    figure = runs(tables)
+    data = figure.data.set_index("model")
     assert data.loc["qwen-2.5-7b", ["family", "gpus", "nodes", "parse_failures"]].to_list() == [
         "Other LLM",
         4,
@@ -269,15 +271,15 @@ def test_the_list_of_runs_shows_what_only_language_models_have(measured):
     ]
     assert data.loc[DEEPSEEK[0], "weights"] == "dummy"
     assert pd.isna(data.loc[DEEPSEEK[0], "parse_failures"])
-    assert "off-list 30, truncated 10" in artefact.body  # over ten splits
-    assert "vllm 0.32.0" in artefact.body
-    assert "dummy: answers mean nothing" in artefact.body
-    assert "2 of them of language models" in artefact.finding
+    assert "off-list 30, truncated 10" in figure.body  # over ten splits
+    assert "vllm 0.32.0" in figure.body
+    assert "dummy: answers mean nothing" in figure.body
+    assert "2 of them of language models" in figure.finding
 
 
-def test_the_list_of_runs_says_where_no_language_model_was_measured(measured):
+def test_the_list_of_runs_says_that_no_language_model_was_measured(measured):
     assert llm_runs.NONE in runs(measured(Invented("linear-bow", gpus=0))).body
 
 
-def test_every_language_model_of_the_catalogue_has_a_floor():
+def test_every_language_model_of_the_catalogue_has_a_lower_bound():
     assert {roofline.of(study().models[name], 189).tokens_in for name in LLMS} == {roofline.TOKENS_IN}

@@ -27,16 +27,20 @@ def accuracy_differences(tables: Tables) -> Figure:
     the texts that ten overlapping test sets stand for, unpaired (`accuracy_noise.effective_texts`). Our runs are
     compared over the same splits: paired t that allows for the overlap of the test sets, Holm, and a mixed model.
     """
-    published = _published(tables.results)
-    measured = _measured(tables.split_results)
-    told = published["verdict"].value_counts()
+    runs = rows(tables.results)
+    return draw(runs, published_gaps(runs), measured_gaps(tables.split_results), tables)
+
+
+def draw(runs: pd.DataFrame, published: pd.DataFrame, measured: pd.DataFrame, tables: Tables) -> Figure:
+    """Draw the `published_gaps` of `rows` and the `measured_gaps`; `tables` has the accuracies of our runs by split."""
+    verdicts = published["verdict"].value_counts()
     return Figure(
         name="accuracy_differences",
         label="Accuracy gaps and their noise",
         finding=(
-            f"Of {len(published)} published gaps to the best model of a dataset, {told.get(gaps.CLEAR, 0)} are larger than "
-            f"the noise of the test texts, {told.get(gaps.NOISE, 0)} are within it, and {told.get(gaps.ROUNDING, 0)} hang on "
-            "rounding."
+            f"Of {len(published)} published gaps to the best model of a dataset, {verdicts.get(gaps.CLEAR, 0)} are larger than "
+            f"the noise of the test texts, {verdicts.get(gaps.NOISE, 0)} are within it, and "
+            f"{verdicts.get(gaps.ROUNDING, 0)} hang on rounding."
         ),
         note=(
             "Accuracy below the best model of the dataset. Hollow: published; thick whisker 95 % noise of a difference of two "
@@ -56,8 +60,8 @@ def accuracy_differences(tables: Tables) -> Figure:
             if name in {*published["dataset"], *measured["dataset"]}
         ],
         body=(
-            accuracy_tables.named(tables.results)
-            + accuracy_tables.noise(tables.results, published)
+            accuracy_tables.named(runs)
+            + accuracy_tables.noise(runs, published)
             + accuracy_tables.paired(tables.split_results, measured)
         ),
         inputs=parts.inputs(published["origin"], _records(tables.split_results)),
@@ -69,7 +73,7 @@ def _larger_pool(published: pd.DataFrame) -> str:
     assumed = published[published["dataset"].map(lambda name: study().datasets[name].texts is None)]
     least = assumed["std_error"] * (assumed["effective_texts"] / assumed["effective_texts_at_most"]) ** 0.5
     values = zip(assumed["gap"], assumed["rounding"], least, strict=True)
-    moved = sum(gaps.verdict(*item) != found for item, found in zip(values, assumed["verdict"], strict=True))
+    moved = sum(gaps.verdict(*item) != now for item, now in zip(values, assumed["verdict"], strict=True))
     return (
         "A larger part would make the noise smaller: what is larger than the noise stays so, and at most "
         f"{moved} of {len(assumed)} verdicts would change."
@@ -87,16 +91,24 @@ def _records(split_results: pd.DataFrame) -> list[str]:
     return [] if split_results.empty else sorted(set(split_results["origin"]))
 
 
-def _published(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the gaps to the best model of each dataset, a row for each other model."""
-    found = []
-    for dataset in study().datasets:
-        rows = gaps.published_accuracies(results, dataset)
-        found += [gaps.gap_between(rows.iloc[0], rows.iloc[i]) for i in range(1, len(rows))]
-    return pd.DataFrame([asdict(gap) for gap in found], columns=list(gaps.Gap.__annotations__))
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the published rows of `results` that have an accuracy, by dataset; the best model of each first."""
+    return pd.concat(
+        [gaps.published_accuracies(results, dataset) for dataset in study().datasets], ignore_index=True
+    )
 
 
-def _measured(split_results: pd.DataFrame) -> pd.DataFrame:
+def published_gaps(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the gaps to the best model of each dataset in `rows`, a row for each other model (`gaps.Gap`)."""
+    to_best = [
+        gaps.gap_between(group.iloc[0], row)
+        for dataset, group in runs.groupby("dataset", sort=False)
+        for _, row in group.iloc[1:].iterrows()
+    ]
+    return pd.DataFrame([asdict(gap) for gap in to_best], columns=list(gaps.Gap.__annotations__))
+
+
+def measured_gaps(split_results: pd.DataFrame) -> pd.DataFrame:
     """Return all pairs of models of each campaign and dataset, with `source`, `dataset`, `overlap` and `origin`."""
     parts = []
     for source, dataset in accuracy_tables.sets(split_results):
@@ -121,37 +133,37 @@ def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Pan
     ].drop_duplicates(["source", "worse"])
     shown = {*published["better"], *published["worse"], *to_best["better"], *to_best["worse"]}
     models = [name for name in study().models if name in shown]
-    place = {name: i for i, name in enumerate(models[::-1])}
+    lines = {name: i for i, name in enumerate(models[::-1])}
     figure = go.Figure()
     style.layout(figure, height=110 + 27 * len(models))
     if len(published):
         noise = Z * published["std_error"]
         whiskers = (noise + published["rounding"], noise)
-        _add(figure, published, whiskers, place, _OFFSET if len(to_best) else 0.0, True)
+        _add(figure, published, whiskers, lines, _OFFSET if len(to_best) else 0.0, True)
     for i, (_, rows) in enumerate(to_best.groupby("source", sort=False)):
         half = rows["high"] - rows["gap"]
-        _add(figure, rows, (half, half), place, -_OFFSET * (1 + i), False)
+        _add(figure, rows, (half, half), lines, -_OFFSET * (1 + i), False)
     best = [(str(name), _OFFSET if len(to_best) else 0.0, True) for name in published["better"].unique()]
     best += [(name, -_OFFSET * (1 + i), False) for i, name in enumerate(_best_measured(to_best))]
     for name, offset, is_published in best:
         label = "best" if abs(offset) <= _OFFSET else ""  # once for campaigns that lie on each other
-        _add_best(figure, name, place[name] + offset, is_published, label)
+        _add_best(figure, name, lines[name] + offset, is_published, label)
     figure.add_vline(x=0, line={"color": "#8a9099", "width": 1, "dash": "dot"})
     figure.update_yaxes(
-        tickvals=list(place.values()),
-        ticktext=[model_title(name) for name in place],
+        tickvals=list(lines.values()),
+        ticktext=[model_title(name) for name in lines],
         range=[-0.7, len(models) - 0.3],
     )
     figure.update_xaxes(title="Below the best", zeroline=False)
     figure.update_layout(showlegend=dataset == _WIDE)
     entry = study().datasets[dataset]
-    said = _said(published, "Published", "better") + _said(to_best, "Our runs", "better")
+    counts = _counts(published, "Published") + _counts(to_best, "Our runs")
     return Panel(
         name=dataset,
         title=entry.title,
-        note=said + ("" if len(measured) else " Not measured on this machine."),
+        note=counts + ("" if len(measured) else " Not measured on this machine."),
         figure=figure,
-        alt=f"{entry.title}, accuracy below the best model. {said}",
+        alt=f"{entry.title}, accuracy below the best model. {counts}",
         wide=dataset == _WIDE,
         marked=entry.synthetic,
     )
@@ -161,14 +173,14 @@ def _best_measured(measured: pd.DataFrame) -> list[str]:
     return list(measured.groupby("source", sort=False)["better"].first())
 
 
-def _said(rows: pd.DataFrame, who: str, best: str) -> str:
+def _counts(rows: pd.DataFrame, runs: str) -> str:
     if rows.empty:
         return ""
-    told = rows["verdict"].value_counts()
-    names = ", ".join(dict.fromkeys(model_title(name) for name in rows[best]))
+    verdicts = rows["verdict"].value_counts()
+    names = ", ".join(dict.fromkeys(model_title(name) for name in rows["better"]))
     return (
-        f"{who}: best {names}; {told.get(gaps.CLEAR, 0)} gaps larger than the noise, {told.get(gaps.NOISE, 0)} within it"
-        f"{f', {rounding} hanging on rounding' if (rounding := told.get(gaps.ROUNDING, 0)) else ''}. "
+        f"{runs}: best {names}; {verdicts.get(gaps.CLEAR, 0)} gaps larger than the noise, {verdicts.get(gaps.NOISE, 0)} within it"
+        f"{f', {rounding} hanging on rounding' if (rounding := verdicts.get(gaps.ROUNDING, 0)) else ''}. "
     )
 
 
@@ -176,7 +188,7 @@ def _add(
     figure: go.Figure,
     rows: pd.DataFrame,
     whiskers: tuple[pd.Series, pd.Series],
-    place: dict[str, int],
+    lines: dict[str, int],
     offset: float,
     published: bool,
 ) -> None:
@@ -191,7 +203,7 @@ def _add(
                 figure.add_trace(
                     go.Scatter(
                         x=part["gap"],
-                        y=part["worse"].map(place) + offset,
+                        y=part["worse"].map(lines) + offset,
                         mode="markers",
                         name=title,
                         showlegend=thick
@@ -240,13 +252,13 @@ def _marker(look: style.FamilyStyle, published: bool) -> dict[str, object]:
 
 def _hover(rows: pd.DataFrame, published: bool, whiskers: tuple[pd.Series, pd.Series]) -> Sequence[str]:
     with_rounding, noise = (half[rows.index] for half in whiskers)
-    who = ["published"] * len(rows) if published else list(rows["source"])
+    sources = ["published"] * len(rows) if published else list(rows["source"])
     return [
         f"<b>{model_title(worse)}</b> ({source})<br>{gap:.3f} below {model_title(better)}<br>"
-        f"95 %: ± {own:.3f}{f', with rounding ± {wide:.3f}' if published else ''}<br>{said}"
-        for worse, source, gap, better, own, wide, said in zip(
+        f"95 %: ± {own:.3f}{f', with rounding ± {wide:.3f}' if published else ''}<br>{verdict}"
+        for worse, source, gap, better, own, wide, verdict in zip(
             rows["worse"],
-            who,
+            sources,
             rows["gap"],
             rows["better"],
             noise,

@@ -20,7 +20,7 @@ NAMED = (
     ("emotion", "ds-llama-70b", "phi-3.5-moe", "5.1: slightly surpasses"),
     ("emotion", "ds-llama-70b", "linear-embedding", "5.1: among the top"),
 )
-"""Comparisons of the paper: dataset, the model it sees ahead or on top, the other one, place and word."""
+"""Comparisons of the paper: dataset, the model it sees ahead or on top, the other one, section and word."""
 
 
 def sets(split_results: pd.DataFrame) -> list[tuple[str, str]]:
@@ -31,16 +31,15 @@ def sets(split_results: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(pairs["source"], pairs["dataset"], strict=True))
 
 
-def named(results: pd.DataFrame) -> str:
-    """Return the table of the paper's own comparisons."""
+def named(published: pd.DataFrame) -> str:
+    """Return the table of the paper's own comparisons; `published` are accuracies, the best of a dataset first."""
     rows = []
-    for dataset, named_better, worse, place in NAMED:
-        rows_of = {
-            str(row["model"]): row for _, row in gaps.published_accuracies(results, dataset).iterrows()
-        }
-        better = next(iter(rows_of), BEST) if named_better == BEST else named_better
-        if {better, worse} <= set(rows_of):
-            gap = gaps.gap_between(rows_of[better], rows_of[worse])
+    for dataset, named_better, worse, section in NAMED:
+        of_dataset = published[published["dataset"] == dataset]
+        by_model = {str(row["model"]): row for _, row in of_dataset.iterrows()}
+        better = next(iter(by_model), BEST) if named_better == BEST else named_better
+        if {better, worse} <= set(by_model):
+            gap = gaps.gap_between(by_model[better], by_model[worse])
             rows.append(
                 {
                     "Dataset": study().datasets[dataset].title,
@@ -49,7 +48,7 @@ def named(results: pd.DataFrame) -> str:
                     "Noise (95 %)": f"{Z * gap.std_error:.3f}",
                     "Gap by standard error": f"{gap.gap / gap.std_error:.1f}",
                     "The gap is": gap.verdict,
-                    "Section": place,
+                    "Section": section,
                 }
             )
     caption = (
@@ -58,13 +57,13 @@ def named(results: pd.DataFrame) -> str:
     return html_table(pd.DataFrame(rows), caption, ("Gap", "Noise (95 %)", "Gap by standard error"))
 
 
-def noise(results: pd.DataFrame, published: pd.DataFrame) -> str:
-    """Return the table of what noise hides on each dataset; `published` are the gaps to the best."""
+def noise(published: pd.DataFrame, to_best: pd.DataFrame) -> str:
+    """Return the table of what noise hides on each dataset; `published` as in `named`, `to_best` their gaps."""
     rows = []
-    for dataset, of_set in published.groupby("dataset", sort=False):
-        best = gaps.published_accuracies(results, str(dataset)).iloc[0]
+    for dataset, group in to_best.groupby("dataset", sort=False):
+        best = published[published["dataset"] == dataset].iloc[0]
         entry = study().datasets[str(dataset)]
-        effective = float(of_set["effective_texts"].iloc[0])
+        effective = float(group["effective_texts"].iloc[0])
         rows.append(
             {
                 "Dataset": entry.title,
@@ -72,16 +71,16 @@ def noise(results: pd.DataFrame, published: pd.DataFrame) -> str:
                 "Texts that count": f"{effective:,.0f}",
                 "Best": f"{model_title(best['model'])} ({best['accuracy']:.2f})",
                 "Smallest gap to tell": f"{smallest_gap(best['accuracy'], effective):.3f}",
-                "Within the noise of the best": _names(of_set, gaps.NOISE),
-                "Hanging on rounding": _names(of_set, gaps.ROUNDING),
+                "Within the noise of the best": _names(group, gaps.NOISE),
+                "Hanging on rounding": _names(group, gaps.ROUNDING),
             }
         )
     caption = "Which models are as good as the best? The mean over ten test sets tells as much as so many independent texts"
     return html_table(pd.DataFrame(rows), caption, ("Drawn from", "Texts that count", "Smallest gap to tell"))
 
 
-def _names(rows: pd.DataFrame, said: str) -> str:
-    return ", ".join(model_title(name) for name in rows.loc[rows["verdict"] == said, "worse"]) or "none"
+def _names(rows: pd.DataFrame, verdict: str) -> str:
+    return ", ".join(model_title(name) for name in rows.loc[rows["verdict"] == verdict, "worse"]) or "none"
 
 
 def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
@@ -94,7 +93,7 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
         wide = gaps.by_split(split_results, source, dataset)
         if pairs.empty:
             continue
-        told = pairs["verdict"].value_counts()
+        verdicts = pairs["verdict"].value_counts()
         overlap = float(pairs["overlap"].iloc[0])
         mixed = (
             gaps.mixed_model(wide, str(pairs["better"].iloc[0]), overlap)
@@ -109,8 +108,8 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
                 "Splits": len(wide),
                 "Pairs": len(pairs),
                 "Texts that two test sets share": f"{overlap:.1%}",
-                "Larger than the noise": told.get(gaps.CLEAR, 0),
-                "Within the noise": told.get(gaps.NOISE, 0),
+                "Larger than the noise": verdicts.get(gaps.CLEAR, 0),
+                "Within the noise": verdicts.get(gaps.NOISE, 0),
                 "Variance over splits by that of test texts": _variance_ratio(wide, dataset, overlap),
                 "Standard error of a gap, mixed model": None
                 if mixed is None

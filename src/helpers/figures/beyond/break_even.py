@@ -19,7 +19,7 @@ from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
 
 RIVALS = {"least energy": "star-triangle-up", "most accurate": "hexagram"}
 """The language models of a dataset to compare with, and their markers."""
-_PLACES = {"least energy": "middle right", "most accurate": "middle left"}
+_LABEL_SIDES = {"least energy": "middle right", "most accurate": "middle left"}
 """Sides of the labels: the LLM with the least energy never lies left of another."""
 _OFFSET = 0.2
 
@@ -31,7 +31,13 @@ def break_even(tables: Tables) -> Figure:
     published (Capella) less that of the run on its own machine; the intervals are one standard deviation over
     splits of the run and the rounding of the printed energy.
     """
-    data = _comparisons(tables.results)
+    llms = language_models(tables.results)
+    return draw(comparisons(rows(tables.results), llms), llms)
+
+
+def draw(data: pd.DataFrame, llms: pd.DataFrame) -> Figure:
+    """Draw `comparisons`, with a panel for each dataset that has one of `llms`, the published `language_models`."""
+    datasets = [name for name in study().datasets if name in set(llms["dataset"])]
     return Figure(
         name="break_even",
         label="Break-even of training",
@@ -44,71 +50,61 @@ def break_even(tables: Tables) -> Figure:
         ),
         data=data,
         function="helpers.figures.beyond.break_even.break_even",
-        panels=[
-            _panel(name, data[data["dataset"] == name], _range(data)) for name in _datasets(tables.results)
-        ],
+        panels=[_panel(name, data[data["dataset"] == name], _range(data)) for name in datasets],
         body=_table(data),
         inputs=parts.inputs(data["origin"], data["llm_origin"]) or ["table_b1"],
     )
 
 
-def _datasets(results: pd.DataFrame) -> list[str]:
-    """Return the datasets with published language models, in the study's order."""
-    known = set(results.loc[_rivals(results), "dataset"])
-    return [name for name in study().datasets if name in known]
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return our runs of traditional models whose energies of training and of inference were measured."""
+    trained = (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
+    return in_the_studys_order(results[trained])
 
 
-def _rivals(results: pd.DataFrame) -> pd.Series:
-    """Say which rows are published language models on one node with energy and accuracy."""
-    return (
+def language_models(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the published LLMs to compare with: for each dataset a row for each of `RIVALS`, named in column `rival`.
+
+    Only runs on one node with an energy and an accuracy are chosen from.
+    """
+    llms = results[
         (results["source"] == "published")
         & (results["family"] != "Traditional")
         & (results["nodes"] == 1)
         & results["energy_wh"].notna()
         & results["accuracy"].notna()
-    )
+    ]
+    chosen = [
+        choose(group)
+        for _, group in llms.groupby("dataset")
+        for choose in (selection.least_energy, selection.most_accurate)
+    ]
+    rivals = [*RIVALS] * (len(chosen) // len(RIVALS))
+    return pd.DataFrame(chosen, columns=results.columns).assign(rival=rivals)
 
 
 _COLUMNS = [
-    "dataset",
-    "source",
-    "machine",
-    "model",
-    "checkpoint",
-    "rival",
-    "llm",
-    "family",
-    "energy_kind",
-    "train_wh",
-    "own_wh_per_text",
-    "llm_wh_per_text",
-    "texts",
-    "texts_low",
-    "texts_high",
-    "accuracy",
-    "llm_accuracy",
-    "origin",
-    "llm_origin",
+    *("dataset", "source", "machine", "model", "checkpoint", "rival", "llm", "family", "energy_kind"),
+    *("train_wh", "own_wh_per_text", "llm_wh_per_text", "texts", "texts_low", "texts_high"),
+    *("accuracy", "llm_accuracy", "origin", "llm_origin"),
 ]
 
 
-def _comparisons(results: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per measured traditional model with a training energy and rival; `texts` is null for never."""
-    trained = results[
-        (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
+def comparisons(runs: pd.DataFrame, llms: pd.DataFrame) -> pd.DataFrame:
+    """Return the texts after which training has paid, for each of `rows` against each of `language_models`.
+
+    Columns: `_COLUMNS`; energies in Wh. `texts`, with the interval `texts_low` to `texts_high`, is null where
+    training never pays.
+    """
+    compared = [
+        _compare(run, llm)
+        for _, run in runs.iterrows()
+        for _, llm in llms[llms["dataset"] == run["dataset"]].iterrows()
     ]
-    chosen = {
-        dataset: [selection.least_energy(llms), selection.most_accurate(llms)]
-        for dataset, llms in results[_rivals(results)].groupby("dataset")
-    }
-    rows = []
-    for _, run in in_the_studys_order(trained).iterrows():
-        against = chosen.get(run["dataset"], [])
-        rows += [_compare(run, llm, name) for name, llm in zip(RIVALS, against, strict=False)]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(compared, columns=_COLUMNS)
 
 
-def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]", rival: str) -> dict[str, object]:
+def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]") -> dict[str, object]:
     own = Interval.around(run["energy_wh"] / run["texts"], run["energy_sd_wh"] / run["texts"])
     other = Interval.around(llm["energy_wh"] / llm["texts"], llm["energy_uncertainty_wh"] / llm["texts"])
     training = Interval.around(run["train_wh"])
@@ -117,7 +113,7 @@ def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]", rival: str) -> dict[s
     return {
         **{name: run[name] for name in ("dataset", "source", "machine", "model", "checkpoint", "train_wh")},
         **{name: run[name] for name in ("accuracy", "energy_kind", "origin")},
-        "rival": rival,
+        "rival": llm["rival"],
         "llm": llm["model"],
         "family": llm["family"],
         "own_wh_per_text": (own.low + own.high) / 2,
@@ -172,18 +168,18 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
     entry = study().datasets[dataset]
     figure = go.Figure()
     models = [name for name in study().models if name in set(rows["model"])]
-    place = {name: i for i, name in enumerate(models[::-1])}
+    lines = {name: i for i, name in enumerate(models[::-1])}
     style.layout(figure, height=130 + 46 * max(len(models), 3))
     figure.update_layout(margin={"r": 40})  # room for the labels of the last points
-    for i, (_, of_source) in enumerate(rows.groupby("source", sort=False)):
+    for i, (_, runs) in enumerate(rows.groupby("source", sort=False)):
         for rival in RIVALS:
-            part = of_source[of_source["rival"] == rival].dropna(subset=["texts"])
+            part = runs[runs["rival"] == rival].dropna(subset=["texts"])
             if len(part):
-                figure.add_trace(_trace(part, rival, place, _OFFSET * (1 - 2 * i)))
+                figure.add_trace(_trace(part, rival, lines, _OFFSET * (1 - 2 * i)))
     if rows["texts"].notna().any():
         figure.update_yaxes(
-            tickvals=list(place.values()),
-            ticktext=[model_title(name) for name in place],
+            tickvals=list(lines.values()),
+            ticktext=[model_title(name) for name in lines],
             range=[-0.6, len(models) - 0.4],
         )
         exponents = [e for e in range(math.ceil(decades[0]), math.floor(decades[1]) + 1) if e % 2 == 0]
@@ -198,17 +194,17 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
         figure.add_vline(x=1, line={"color": "#8a9099", "width": 1, "dash": "dot"})
     else:
         style.not_measured(figure)
-    said = _said(rows)
+    note = _note(rows)
     return Panel(
         name=dataset,
         title=entry.title,
-        note=said,
+        note=note,
         figure=figure,
-        alt=f"{entry.title}, texts until training has paid: {_span(rows)}. {said}",
+        alt=f"{entry.title}, texts until training has paid: {_span(rows)}. {note}",
     )
 
 
-def _said(rows: pd.DataFrame) -> str:
+def _note(rows: pd.DataFrame) -> str:
     if rows.empty:
         return f"{style.NOT_MEASURED.capitalize()}."
     llms = rows.drop_duplicates("rival")
@@ -232,18 +228,17 @@ def _said(rows: pd.DataFrame) -> str:
     )
 
 
-def _trace(rows: pd.DataFrame, rival: str, place: dict[str, int], offset: float) -> go.Scatter:
+def _trace(rows: pd.DataFrame, rival: str, lines: dict[str, int], offset: float) -> go.Scatter:
     look = style.FAMILIES[str(rows["family"].iloc[0])]
     ahead = rows["llm_accuracy"] - rows["accuracy"]
-    labels = pd.DataFrame({"text": [f"{gap:+.2f}" for gap in ahead], "place": _PLACES[rival]})
     return go.Scatter(
         x=rows["texts"],
-        y=rows["model"].map(place) + offset,
+        y=rows["model"].map(lines) + offset,
         mode="markers+text",
         name=f"against the LLM: {rival}",
         showlegend=False,
-        text=labels["text"],
-        textposition=_PLACES[rival],
+        text=[f"{gap:+.2f}" for gap in ahead],
+        textposition=_LABEL_SIDES[rival],
         textfont={"color": look.light, "size": style.FONT_SIZE - 3},
         marker={
             "symbol": f"{RIVALS[rival]}-open",

@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,9 +25,12 @@ _FEW_MODELS = 2
 
 def calculator(tables: Tables) -> Figure:
     """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
-    results = select_sequential(tables.results)
-    fits = list(_fits(results, tables.printed))
-    models = _models(results)
+    estimations = fits(tables.results, tables.printed)
+    return draw(rows(tables.results), estimations, coefficients(estimations))
+
+
+def draw(models: pd.DataFrame, fits: Sequence[dict[str, Any]], coefficients: pd.DataFrame) -> Figure:
+    """Put both calculators on a page: the models of `rows`, the `fits`, and the table of their `coefficients`."""
     content = {
         "fits": [{key: value for key, value in fit.items() if key != "origins"} for fit in fits],
         "grids": [{"title": grid.title, "gco2e_per_kwh": grid.gco2e_per_kwh} for grid in grids().values()],
@@ -48,12 +51,12 @@ def calculator(tables: Tables) -> Figure:
         body=_BODY.format(
             fits=_options(fit["title"] for fit in fits),
             grids=_options(f"{grid.title}, {grid.gco2e_per_kwh:.0f} g/kWh" for grid in grids().values()),
-            datasets=_options_of(
+            datasets=_named_options(
                 {name: study().datasets[name].title for name in dict.fromkeys(models["dataset"])}
             ),
             data=_json(content),
         )
-        + _coefficients(fits),
+        + _table(coefficients),
         inputs=[
             *sorted({str(origin) for fit in fits for origin in fit["origins"]} | set(models["origin"])),
             "table_3_regression_fktg",
@@ -62,28 +65,38 @@ def calculator(tables: Tables) -> Figure:
     )
 
 
-def _fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
-    """What the page knows of each kind of model on each machine; published runs too short to be measured are left out."""
+def fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Return the estimation for each source, machine and kind of model, with the words that the page says of it.
+
+    Published runs too short to be measured are left out. `fits` holds the coefficients `a` and `c` of Eq. 1
+    (Wh/s, and Wh/s per GPU) by estimator, `choices` the estimator of each decade of durations with its errors.
+    `printed` are the paper's tables of coefficients.
+    """
+    results = select_sequential(results)
     real = results[~results["synthetic"].astype(bool)]
+    estimations = []
     for source, machine in real[["source", "machine"]].drop_duplicates().itertuples(index=False):
         published = source == "published"
         mode = "total_as_published" if published else "measured_only"
         points = regression.points(real, source, machine, None, mode)
-        known = points[points["duration_s"] >= MEASURED_FROM_S] if published else points
-        for kind, runs in _kinds(known):
-            found = estimation(points, runs)
-            if found is None:
+        measurable = points[points["duration_s"] >= MEASURED_FROM_S] if published else points
+        for kind, runs in _kinds(measurable):
+            fitted = estimation(points, runs)
+            if fitted is None:
                 continue
-            yield {
-                **_estimation(found),
-                "title": f"{_machine_title(machine)}, {source}, {kind}",
-                "accounting_title": ACCOUNTING[mode],
-                "known_from_s": MEASURED_FROM_S if published else found.shortest_s,
-                "unknown": _unknown(published, found),
-                "remarks": _remarks(runs, kind) + ([] if not published else [_nodes(points)]),
-                "paper": _paper(machine, printed) if published else None,
-                "origins": sorted(set(points["origin"])),
-            }
+            estimations.append(
+                {
+                    **_estimation(fitted),
+                    "title": f"{_machine_title(machine)}, {source}, {kind}",
+                    "accounting_title": ACCOUNTING[mode],
+                    "known_from_s": MEASURED_FROM_S if published else fitted.shortest_s,
+                    "unknown": _unknown(published, fitted),
+                    "remarks": _remarks(runs, kind) + ([] if not published else [_nodes(points)]),
+                    "paper": _paper(machine, printed) if published else None,
+                    "origins": sorted(set(points["origin"])),
+                }
+            )
+    return estimations
 
 
 def _kinds(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -93,22 +106,22 @@ def _kinds(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _machine_title(machine: str) -> str:
-    known = study().machines.get(machine)
-    return known.title if known else machine
+    entry = study().machines.get(machine)
+    return entry.title if entry else machine
 
 
-def _estimation(found: Estimation) -> dict[str, Any]:
+def _estimation(fitted: Estimation) -> dict[str, Any]:
     return {
-        **asdict(found),
+        **asdict(fitted),
         "choices": [
             {
                 **asdict(choice),
                 "title": ESTIMATORS[choice.estimator],
                 "error": _error(choice),
             }
-            for choice in found.choices
+            for choice in fitted.choices
         ],
-        "range": _range(found.shortest_s, found.longest_s),
+        "range": _range(fitted.shortest_s, fitted.longest_s),
     }
 
 
@@ -128,32 +141,32 @@ def _error(choice: Choice) -> str:
     )
 
 
-def _unknown(published: bool, found: Estimation) -> str:
+def _unknown(published: bool, fitted: Estimation) -> str:
     """Say below which duration nothing is known, and why."""
     if published:
         return (
             f"Nothing is known below {MEASURED_FROM_S:.0f}{units.THIN}s: the meter read every 15{units.THIN}s, and durations are "
             "printed to 0.01\u202fs. Published runs as short as that were not really measured."
         )
-    return f"Nothing is known below {units.duration(found.shortest_s, 3)}: no shorter run was measured."
+    return f"Nothing is known below {units.duration(fitted.shortest_s, 3)}: no shorter run was measured."
 
 
 def _remarks(runs: pd.DataFrame, kind: str) -> list[str]:
     inferred = (runs["gpus_origin"] == "inferred").any()
-    known = f"It rests on {units.counted(len(runs), 'run')} of {runs['model'].nunique()} {kind}"
+    basis = f"It rests on {units.counted(len(runs), 'run')} of {runs['model'].nunique()} {kind}"
     return [
-        f"{known}; the paper does not print their numbers of GPUs, which are inferred."
+        f"{basis}; the paper does not print their numbers of GPUs, which are inferred."
         if inferred
-        else f"{known}."
+        else f"{basis}."
     ]
 
 
 def _nodes(points: pd.DataFrame) -> str:
     """Say what two nodes do to the power, in pairs only, and how to count their GPUs."""
-    found = pairs(points)
-    if found.empty:
+    node_pairs = pairs(points)
+    if node_pairs.empty:
         return "All runs are on one node."
-    return f"GPUs count over all nodes. {node_power(found)} The estimate does not tell nodes apart."
+    return f"GPUs count over all nodes. {node_power(node_pairs)} The estimate does not tell nodes apart."
 
 
 def _paper(machine: str, printed: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -163,7 +176,9 @@ def _paper(machine: str, printed: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     return {"title": title, **asdict(equation)}
 
 
-def _models(results: pd.DataFrame) -> pd.DataFrame:
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs to choose a model from, by dataset: on one node, with an accuracy, and an energy or its limit."""
+    results = select_sequential(results)
     rows = results[results["accuracy"].notna() & (results["nodes"] == 1) & ~results["synthetic"].astype(bool)]
     rows = rows[rows["energy_wh"].notna() | rows["energy_wh_below"].notna()]
     table = pd.DataFrame(
@@ -180,19 +195,19 @@ def _models(results: pd.DataFrame) -> pd.DataFrame:
             "origin": rows["origin"],
         }
     ).astype({"energy_wh_per_text": float, "energy_wh_per_text_below": float})
-    order = {name: place for place, name in enumerate(study().datasets)}
-    table = table.sort_values("dataset", key=lambda column: column.map(order), kind="stable")
+    order = list(study().datasets)
+    table = table.sort_values("dataset", key=lambda column: column.map(order.index), kind="stable")
     return table.astype(object).where(table.notna(), None)
 
 
 def _options(titles: Iterable[str]) -> str:
+    return _named_options(dict(enumerate(titles)))
+
+
+def _named_options(titles: Mapping[Any, str]) -> str:
     return "".join(
-        f'<option value="{place}">{html.escape(title)}</option>' for place, title in enumerate(titles)
+        f'<option value="{value}">{html.escape(title)}</option>' for value, title in titles.items()
     )
-
-
-def _options_of(titles: dict[str, str]) -> str:
-    return "".join(f'<option value="{name}">{html.escape(title)}</option>' for name, title in titles.items())
 
 
 def _json(content: dict[str, Any]) -> str:
@@ -200,7 +215,8 @@ def _json(content: dict[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
-def _coefficients(fits: list[dict[str, Any]]) -> str:
+def coefficients(fits: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return the table of what the calculator takes, a row for each of `fits` and each decade of durations."""
     rows = [
         {
             "Runs of": fit["title"],
@@ -218,12 +234,15 @@ def _coefficients(fits: list[dict[str, Any]]) -> str:
         for fit in fits
         for choice in fit["choices"]
     ]
-    table = pd.DataFrame(rows)
+    return pd.DataFrame(rows)
+
+
+def _table(coefficients: pd.DataFrame) -> str:
     caption = (
         "What the calculator takes: energy per second (G: GPUs), errors for a model left out of the fit. The interval is that of "
         "the estimators as chosen by decade, so it differs from that of any one of them (Is duration a good proxy?)"
     )
-    return html_table(table, caption, table.columns[3:-1])
+    return html_table(coefficients, caption, coefficients.columns[3:-1])
 
 
 def _few(models: int) -> str:

@@ -26,16 +26,19 @@ def carbon(tables: Tables) -> Figure:
     FKTG as published (Table B1, energies below 1 Wh from Figure 1), and every measured run. Operation only:
     no cooling, no production of the hardware, no training.
     """
-    data = _rows(select_sequential(tables.results))
-    known = grids()
+    return draw(emissions(rows(tables.results)))
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Draw `emissions`: a panel for the published runs, and one for each dataset of ours."""
     published = data[data["source"] == "published"]
     measured = data[data["source"] != "published"]
     return Figure(
         name="carbon",
         label="CO2e per 1000 texts",
-        finding=_finding(published, known),
+        finding=_finding(published),
         note=(
-            f"Energy per text x carbon intensity of the grid, for {TEXTS} texts. Marks: {known[HOME].title}; whiskers: from "
+            f"Energy per text x carbon intensity of the grid, for {TEXTS} texts. Marks: {grids()[HOME].title}; whiskers: from "
             "the cleanest to the dirtiest of the grids below. CPU, GPU and memory as the meter adds them up; without cooling, "
             f"making the hardware, and training. {scatter.INFERRED} {scatter.MARKS}"
         ),
@@ -58,9 +61,15 @@ def carbon(tables: Tables) -> Figure:
             _table(measured, "Our runs, g CO2e per 1000 texts")
             or parts.paragraph("Our runs: not measured on this machine.")
         )
-        + _sources(known),
+        + _sources(),
         inputs=parts.inputs(data["origin"], [relative(GRIDS)]),
     )
+
+
+def emissions(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add a column `GRID_gco2e_per_1000` for each grid, in g CO2e per 1000 texts; `origin` stays the last column."""
+    columns = {f"{name}_gco2e_per_1000": per_1000_texts(runs, grid) for name, grid in grids().items()}
+    return runs.drop(columns="origin").assign(**columns, origin=runs["origin"])
 
 
 def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
@@ -69,32 +78,23 @@ def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
     return energy.map(lambda wh: co2e_g(wh, grid))
 
 
-def _rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the published runs of Table B1 and all measured ones, with a column of g CO2e for each grid."""
+_COLUMNS = [
+    *("source", "dataset", "synthetic", "machine", "model", "family", "energy_kind", "energy_wh", "texts"),
+    "origin",
+]
+
+
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the published runs of Table B1 and all measured ones that took one text at a time."""
+    results = select_sequential(results)
     published = (results["source"] == "published") & results["origin"].str.contains("table_b1")
-    rows = scatter.in_the_studys_order(results[published | (results["source"] != "published")])
-    columns = [
-        "source",
-        "dataset",
-        "synthetic",
-        "machine",
-        "model",
-        "family",
-        "energy_kind",
-        "energy_wh",
-        "texts",
-    ]
-    return rows[columns].assign(
-        **{f"{name}_gco2e_per_1000": per_1000_texts(rows, grid) for name, grid in grids().items()},
-        origin=rows["origin"],
-    )
+    return scatter.in_the_studys_order(results[published | (results["source"] != "published")])[_COLUMNS]
 
 
-def _finding(published: pd.DataFrame, known: dict[str, Grid]) -> str:
+def _finding(published: pd.DataFrame) -> str:
     energy = published["energy_wh"].dropna()
-    grams = [grid.gco2e_per_kwh for grid in known.values()]
-    clean, dirty = (pick(known.values(), key=lambda grid: grid.gco2e_per_kwh) for pick in (min, max))
-    factor = max(grams) / min(grams)
+    clean, dirty = (pick(grids().values(), key=lambda grid: grid.gco2e_per_kwh) for pick in (min, max))
+    factor = dirty.gco2e_per_kwh / clean.gco2e_per_kwh
     grid = f"{parts.times(factor)} times ({clean.title} to {dirty.title})"
     if energy.empty:
         return f"The grid changes the emissions {grid}."
@@ -221,17 +221,18 @@ def _table(rows: pd.DataFrame, caption: str) -> str:
     return html_table(shown, f"{caption}; in brackets g CO2e per kWh", names)
 
 
-def _sources(known: dict[str, Grid]) -> str:
+def _sources() -> str:
+    listed = list(grids().values())
     frame = pd.DataFrame(
         {
-            "Grid": [grid.title for grid in known.values()],
-            "g CO2e/kWh": [grid.gco2e_per_kwh for grid in known.values()],
-            "Year": [str(grid.year) if grid.year else "not given" for grid in known.values()],
+            "Grid": [grid.title for grid in listed],
+            "g CO2e/kWh": [grid.gco2e_per_kwh for grid in listed],
+            "Year": [str(grid.year) if grid.year else "not given" for grid in listed],
             "Source": [
                 f"{g.source.package} {g.source.version}, {g.source.file}: {g.source.entry or ''} {g.source.field}"
-                for g in known.values()
+                for g in listed
             ],
-            "Remark": [grid.note or "" for grid in known.values()],
+            "Remark": [grid.note or "" for grid in listed],
         }
     )
     return html_table(frame, "The grids: yearly averages, taken as they are from the meter's own data")

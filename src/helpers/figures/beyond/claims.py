@@ -3,7 +3,7 @@
 import html
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -44,8 +44,14 @@ _KINDS: dict[Kind, str] = {"number": "", "at_least": "≥ ", "at_most": "≤ ", 
 
 def claims(tables: Tables) -> Figure:
     """Show the ledger for the published values, and for each campaign what can be tested with it."""
-    ledger, campaigns = evaluate(tables), evaluate_campaigns(tables)
-    everything = [*ledger, *(item for found in campaigns.values() for item in found)]
+    return draw(evaluate(tables), evaluate_campaigns(tables), tables)
+
+
+def draw(
+    ledger: Sequence[Assessment], campaigns: Mapping[str, Sequence[Assessment]], tables: Tables
+) -> Figure:
+    """Show the ledger of the published values and those of `campaigns`, by name, all computed from `tables`."""
+    everything = [*ledger, *(item for assessments in campaigns.values() for item in assessments)]
     origins = {use.origin for item in everything for use in item.uses}
     return Figure(
         name="claims",
@@ -61,9 +67,9 @@ def claims(tables: Tables) -> Figure:
             "ours: the paper does not say them, they have no verdict and are in no count. Versions: v1 is the arXiv "
             "text, v2 the abstract of the published article."
         ),
-        data=_data(everything),
+        data=rows(everything),
         function="helpers.figures.beyond.claims.claims",
-        body=_ledger(ledger) + "".join(_campaign(source, found) for source, found in campaigns.items()),
+        body=_ledger(ledger) + "".join(_campaign(*campaign) for campaign in campaigns.items()),
         inputs=[relative(CLAIMS), *sorted(origins)],
     )
 
@@ -100,26 +106,26 @@ def _ledger(ledger: Sequence[Assessment]) -> str:
 
 
 def _campaign(source: str, ledger: Sequence[Assessment]) -> str:
-    found = counts.statements(ledger)
-    tested = [item for item in found if item.verdict != OPEN]
-    missing = Counter(item.reason for item in found if item.verdict == OPEN)
-    title = f"Tested with the campaign {source}: {len(tested)} of {len(found)}"
+    statements = counts.statements(ledger)
+    tested = [item for item in statements if item.verdict != OPEN]
+    missing = Counter(item.reason for item in statements if item.verdict == OPEN)
+    title = f"Tested with the campaign {source}: {len(tested)} of {len(statements)}"
     reasons = "".join(
         f"<li>{html.escape(reason)} ({count})</li>"
-        for reason, count in sorted(missing.items(), key=_most_first)
+        for reason, count in sorted(missing.items(), key=_by_count_descending)
     )
-    table = html_table(_shown(tested, links=False), title) if tested else _nothing(title)
+    table = html_table(_shown(tested, links=False), title) if tested else _title(title)
     return (
         f'<div class="claims-campaign">{table}<details><summary>Why {missing.total()} statements cannot be tested '
         f"with it</summary><ul>{reasons}</ul></details></div>"
     )
 
 
-def _nothing(title: str) -> str:
+def _title(title: str) -> str:
     return f'<p class="table-title">{html.escape(title)}</p>'
 
 
-def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+def _by_count_descending(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
 
 
@@ -145,33 +151,29 @@ def verdict_html(word: str) -> Markup:
 
 def readings_html(item: Assessment) -> str:
     """Return the readings of a claim in words, numbered where there are several."""
-    said = [html.escape(found.criterion.says) for found in item.readings if found.criterion.says]
-    if len(said) < 2:
-        return "".join(f' <span class="reading">{text}</span>' for text in said)
-    return f'<ol class="readings">{"".join(f"<li>{text}</li>" for text in said)}</ol>'
+    texts = [html.escape(reading.criterion.says) for reading in item.readings if reading.criterion.says]
+    if len(texts) < 2:
+        return "".join(f' <span class="reading">{text}</span>' for text in texts)
+    return _numbered(texts)
 
 
 def reasons_html(item: Assessment) -> str:
     """Return the reasons of a verdict; of several readings, each with its result, numbered as the readings."""
     if len(item.readings) == 1 or item.recomputed is None:
         return html.escape(item.reason)
-    each = "".join(
-        f"<li><strong>{SIGNS[found.word]} {found.word}.</strong> {html.escape(found.reason)}</li>"
-        for found in item.readings
+    return _numbered(
+        f"<strong>{SIGNS[reading.word]} {reading.word}.</strong> {html.escape(reading.reason)}"
+        for reading in item.readings
     )
-    return f'<ol class="readings">{each}</ol>'
 
 
 def places(item: Assessment) -> str:
     """Return where the paper says it, `Section 4.2, v1; abstract, v2`, or that it does not."""
     if item.claim.nature == "inference":
         return f"Our inference, about {item.claim.place}, {item.claim.version}"
-    found = [
-        (item.claim.place, item.claim.version),
-        *((more.place, more.version) for more in item.claim.also),
-    ]
-    told = "; ".join(f"{place}, {version}" for place, version in found)
-    return told[:1].upper() + told[1:]
+    repeated = "".join(f"; {passage.place}, {passage.version}" for passage in item.claim.also)
+    text = f"{item.claim.place}, {item.claim.version}{repeated}"
+    return text[:1].upper() + text[1:]
 
 
 def _statement(item: Assessment, with_id: bool) -> Markup:
@@ -185,36 +187,34 @@ def _statement(item: Assessment, with_id: bool) -> Markup:
         '<span class="reading">Rests on an inference of ours; see the reason.</span>' if item.inferred else ""
     )
     code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
-    place = f' <span class="place">{html.escape(places(item))}</span>'
-    return Markup(f"{html.escape(item.claim.says)}{readings_html(item)}{text_only}{inferred}{place}{code}")
+    source = f' <span class="place">{html.escape(places(item))}</span>'
+    return Markup(f"{html.escape(item.claim.says)}{readings_html(item)}{text_only}{inferred}{source}{code}")
 
 
-def _each(item: Assessment, shown: Callable[[ReadingResult], str]) -> Markup | None:
+def _each(item: Assessment, cell: Callable[[ReadingResult], str]) -> Markup | None:
     """Return what each reading asks or finds: one value, or a numbered list where there are several."""
-    found = [shown(reading) for reading in item.readings]
-    if not any(found):
+    cells = [cell(reading) for reading in item.readings]
+    if not any(cells):
         return None
-    if len(found) == 1:
-        return Markup(found[0])
-    return Markup(f'<ol class="readings">{_items(found)}</ol>')
+    return Markup(cells[0] if len(cells) == 1 else _numbered(text or "-" for text in cells))
 
 
-def _items(found: Sequence[str]) -> str:
-    return "".join(f"<li>{text or '-'}</li>" for text in found)
+def _numbered(items: Iterable[str]) -> str:
+    return f'<ol class="readings">{"".join(f"<li>{text}</li>" for text in items)}</ol>'
 
 
-def _published(found: ReadingResult) -> str:
-    asked = found.criterion
-    tolerance = f" ± {plain(asked.tolerance)}" if asked.tolerance else ""
-    return html.escape(f"{_KINDS[asked.kind]}{plain(asked.published)}{tolerance} {asked.unit}")
+def _published(reading: ReadingResult) -> str:
+    criterion = reading.criterion
+    tolerance = f" ± {plain(criterion.tolerance)}" if criterion.tolerance else ""
+    return html.escape(f"{_KINDS[criterion.kind]}{plain(criterion.published)}{tolerance} {criterion.unit}")
 
 
-def _recomputed(found: ReadingResult) -> str:
-    if found.recomputed is None or found.low is None or found.high is None:
+def _recomputed(reading: ReadingResult) -> str:
+    if reading.recomputed is None or reading.low is None or reading.high is None:
         return ""
-    low, high = (plain(end) for end in (found.low, found.high))
+    low, high = (plain(end) for end in (reading.low, reading.high))
     interval = f' <span class="interval">{low} to {high}</span>' if low != high else ""
-    return f"{plain(found.recomputed)}{interval}"
+    return f"{plain(reading.recomputed)}{interval}"
 
 
 def _why(item: Assessment, with_link: bool) -> Markup:
@@ -238,12 +238,14 @@ def plain(value: float, digits: int = 3) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _data(everything: Sequence[Assessment]) -> pd.DataFrame:
-    rows = as_json(everything)
-    for row, item in zip(rows, everything, strict=True):
-        row["uses"] = " ".join(sorted({use.origin for use in item.uses}))
-        row["also"] = "; ".join(f"{place.place}, {place.version}" for place in item.claim.also)
-        row["readings"] = " ".join(
-            f"({place}) {found['result']}: {found['says']}" for place, found in enumerate(row["readings"], 1)
+def rows(assessments: Sequence[Assessment]) -> pd.DataFrame:
+    """Return one row per claim and source, with the columns of `as_json`; lists are joined to text."""
+    entries = as_json(assessments)
+    for entry, item in zip(entries, assessments, strict=True):
+        entry["uses"] = " ".join(sorted({use.origin for use in item.uses}))
+        entry["also"] = "; ".join(f"{passage.place}, {passage.version}" for passage in item.claim.also)
+        entry["readings"] = " ".join(
+            f"({number}) {reading['result']}: {reading['says']}"
+            for number, reading in enumerate(entry["readings"], 1)
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(entries)

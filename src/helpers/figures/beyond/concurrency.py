@@ -9,7 +9,7 @@ import pandas as pd
 from helpers.core import units
 from helpers.figures.beyond import concurrency_panels, concurrency_tables
 from helpers.figures.beyond.concurrency_panels import ACCURACY, ENERGY, SPEED, Series
-from helpers.figures.beyond.sequential_settings import SETTINGS, said
+from helpers.figures.beyond.sequential_settings import SETTINGS, unlike_default
 from helpers.figures.display import Figure
 from helpers.figures.plots import bars, scatter
 from helpers.figures.plots import tables as parts
@@ -22,28 +22,10 @@ SERIES = ["source", "machine", "dataset", "model", "gpus", "nodes", *SETTINGS]
 NO_SWEEP = "No campaign has asked a language model with different numbers of texts at a time yet."
 """What stands where nothing was measured."""
 _COLUMNS = (
-    *(
-        "source",
-        "dataset",
-        "synthetic",
-        "model",
-        "family",
-        "machine",
-        "gpu_model",
-        "gpus",
-        "nodes",
-        *SETTINGS,
-    ),
-    *(
-        "concurrency",
-        "texts",
-        "duration_s",
-        "texts_per_s",
-        "energy_wh",
-        "wh_per_text",
-        "energy_kind",
-        "gpu_wh",
-    ),
+    *("source", "dataset", "synthetic", "model", "family", "machine", "gpu_model", "gpus", "nodes"),
+    *SETTINGS,
+    *("concurrency", "texts", "duration_s", "texts_per_s", "energy_wh", "wh_per_text", "energy_kind"),
+    "gpu_wh",
     *("accuracy", "accuracy_sd", "tokens_in", "tokens_out", "parse_failures"),
     *("bound_texts_per_s", "bound_wh_per_text", "checks_failed", "origin"),
 )
@@ -55,8 +37,12 @@ def concurrency(tables: Tables) -> Figure:
     The paper prints no concurrency; its runs stand beside what the hardware allows at best with all texts together.
     Runs of ours are drawn where a campaign asked the same model with several concurrencies.
     """
-    rows = with_rates(tables.results[tables.results["family"] != "Traditional"])
-    published, swept = published_rows(rows), swept_rows(rows)
+    runs = rows(tables.results)
+    return draw(published_rows(runs), swept_rows(runs))
+
+
+def draw(published: pd.DataFrame, swept: pd.DataFrame) -> Figure:
+    """Draw `published_rows` beside their bounds, and a line for each of the `series` in `swept_rows`."""
     finding = _finding(published, swept)
     return Figure(
         name="concurrency",
@@ -76,6 +62,11 @@ def concurrency(tables: Tables) -> Figure:
         body=concurrency_tables.published(published)
         + (concurrency_tables.measured(series(swept)) if len(swept) else parts.paragraph(NO_SWEEP)),
     )
+
+
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of language models with their rates and bounds (`with_rates`)."""
+    return with_rates(results[results["family"] != "Traditional"])
 
 
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:
@@ -114,11 +105,11 @@ def swept_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 def series(rows: pd.DataFrame) -> Series:
     """Return the runs of each line of a panel with its name: the model, and what tells it from other lines."""
-    found = [group for _, group in rows.groupby(SERIES, dropna=False, sort=False)]
+    groups = [group for _, group in rows.groupby(SERIES, dropna=False, sort=False)]
     telling = [
         name for name in ("source", "machine", "gpus", "nodes") if rows[name].nunique(dropna=False) > 1
     ]
-    return [(_name(group.iloc[0], telling), group.sort_values("concurrency")) for group in found]
+    return [(_name(group.iloc[0], telling), group.sort_values("concurrency")) for group in groups]
 
 
 def _name(row: "pd.Series[Any]", telling: Sequence[str]) -> str:
@@ -128,7 +119,7 @@ def _name(row: "pd.Series[Any]", telling: Sequence[str]) -> str:
         "gpus": bars.several(row["gpus"], "GPU") if row["gpus"] else "CPU",
         "nodes": bars.several(row["nodes"], "node"),
     }
-    return ", ".join([model_title(row["model"]), *(names[name] for name in telling), *said(row)])
+    return ", ".join([model_title(row["model"]), *(names[name] for name in telling), *unlike_default(row)])
 
 
 def _bound(row: "pd.Series[Any]") -> roofline.LowerBound | None:
@@ -139,17 +130,19 @@ def _bound(row: "pd.Series[Any]") -> roofline.LowerBound | None:
         return None  # fewer bytes to read, or fewer tokens to compute, than the bound counts
     if not isinstance(model, LanguageModel) or limits is None or pd.isna(row["gpus"]) or not row["gpus"]:
         return None
-    known = pd.notna(row["tokens_in"]) and pd.notna(row["tokens_out"])
-    if not known and row["family"] == "Deepseek":
+    counted = pd.notna(row["tokens_in"]) and pd.notna(row["tokens_out"])
+    if not counted and row["family"] == "Deepseek":
         return None
-    tokens = [float(row[name]) / float(row["texts"]) for name in ("tokens_in", "tokens_out")] if known else []
+    tokens = (
+        [float(row[name]) / float(row["texts"]) for name in ("tokens_in", "tokens_out")] if counted else []
+    )
     work = roofline.of(model, int(row["texts"]), *tokens)
     return roofline.together(work, limits, int(row["gpus"]))
 
 
 def _finding(published: pd.DataFrame, swept: pd.DataFrame) -> str:
     fastest = published.sort_values("texts_per_s").iloc[-1]
-    told = (
+    lead = (
         "One text after the other fits the paper's durations on Capella: its fastest LLM there, "
         f"{model_title(fastest['model'])}, classifies "
         f"{units.significant(fastest['texts_per_s'], 2)} texts per second on {bars.several(fastest['gpus'], 'GPU')} "
@@ -157,29 +150,29 @@ def _finding(published: pd.DataFrame, swept: pd.DataFrame) -> str:
     )
     if pd.notna(fastest["bound_texts_per_s"]):
         gain = fastest["bound_texts_per_s"] / fastest["texts_per_s"]
-        told += f", where the hardware allows up to {parts.times(gain)} times as many texts per second"
-    return f"{told}. {_gain(swept)}"
+        lead += f", where the hardware allows up to {parts.times(gain)} times as many texts per second"
+    return f"{lead}. {_gain(swept)}"
 
 
 def _gain(swept: pd.DataFrame) -> str:
     """Say what asking for many texts at a time gained most in our runs, against one at a time."""
-    found = []
+    gains = []
     for name, rows in series(swept) if len(swept) else []:
         alone = rows[rows["concurrency"] == 1]
         if len(alone):
             best = rows.sort_values("texts_per_s").iloc[-1]
-            found.append((best["texts_per_s"] / alone["texts_per_s"].iloc[0], name, alone.iloc[0], best))
-    if not found:
+            gains.append((best["texts_per_s"] / alone["texts_per_s"].iloc[0], name, alone.iloc[0], best))
+    if not gains:
         return NO_SWEEP if swept.empty else "None of our series starts with one text at a time."
-    speedup, name, single, best = max(found, key=lambda item: float(item[0]))
-    told = [f"{parts.times(speedup)} times as many texts per second"]
+    speedup, name, single, best = max(gains, key=lambda item: float(item[0]))
+    changes = [f"{parts.times(speedup)} times as many texts per second"]
     if pd.notna(best["wh_per_text"]) and pd.notna(single["wh_per_text"]):
-        told.append(f"{100 * best['wh_per_text'] / single['wh_per_text']:.0f} % of the energy")
+        changes.append(f"{100 * best['wh_per_text'] / single['wh_per_text']:.0f} % of the energy")
     if pd.notna(best["accuracy"]) and pd.notna(single["accuracy"]):
-        told.append(f"an accuracy of {best['accuracy']:.3f} instead of {single['accuracy']:.3f}")
+        changes.append(f"an accuracy of {best['accuracy']:.3f} instead of {single['accuracy']:.3f}")
     return (
-        f"In our runs {best['concurrency']} texts at a time give {parts.listed(told)}, against one at a time ({name}): "
-        f"the most that a series gained, of {len(found)} that start there."
+        f"In our runs {best['concurrency']} texts at a time give {parts.listed(changes)}, against one at a time ({name}): "
+        f"the most that a series gained, of {len(gains)} that start there."
     )
 
 

@@ -49,11 +49,11 @@ def published(rows: pd.DataFrame, quantity: Quantity, alt: str) -> Panel:
     """Draw the published runs, a row per model, and the bound with all texts together where it is known."""
     figure = go.Figure()
     style.layout(figure, height=430)
-    known = rows[rows[quantity.column].notna()]
-    bounded = known[known[f"bound_{quantity.column}"].notna()]
-    dots.model_axis(figure, set(known["model"]))
+    drawn = rows[rows[quantity.column].notna()]
+    bounded = drawn[drawn[f"bound_{quantity.column}"].notna()]
+    dots.model_axis(figure, set(drawn["model"]))
     for family, look in style.FAMILIES.items():
-        part = known[known["family"] == family]
+        part = drawn[drawn["family"] == family]
         if len(part):
             figure.add_trace(
                 _marks(part, quantity.column, f"{look.symbol}-open", look, f"{look.title}, published")
@@ -63,14 +63,14 @@ def published(rows: pd.DataFrame, quantity: Quantity, alt: str) -> Panel:
         figure.add_trace(
             _marks(bounded, bound, f"{_BOUND.symbol}-open", _BOUND, _BOUND.title).update(marker_size=14)
         )
-    values = pd.concat([known[quantity.column], bounded[f"bound_{quantity.column}"]])
+    values = pd.concat([drawn[quantity.column], bounded[f"bound_{quantity.column}"]])
     _value_axis(figure, quantity, values, "x")
     return Panel(
         name=f"published-{quantity.name}",
         title=f"{quantity.axis}: published, and the {quantity.bound} bound",
         note=f"FKTG on one Capella node. The {quantity.bound} bound has all texts together.",
         figure=figure,
-        alt=f"{quantity.axis} of {len(known)} published runs and the {quantity.bound} bound of {len(bounded)}. {alt}",
+        alt=f"{quantity.axis} of {len(drawn)} published runs and the {quantity.bound} bound of {len(bounded)}. {alt}",
         wide=True,
     )
 
@@ -96,7 +96,7 @@ def measured(series: Series, dataset: str, quantity: Quantity) -> Panel:
         + (f" No {quantity.name}, so not drawn: {'; '.join(lacking)}." if lacking else ""),
         figure=figure,
         alt=f"{entry.title}, {quantity.axis.lower()} against concurrency: "
-        + ("; ".join(_said(name, rows, quantity) for name, rows in lines) or style.NOT_MEASURED)
+        + ("; ".join(_range(name, rows, quantity) for name, rows in lines) or style.NOT_MEASURED)
         + ".",
         wide=True,
         marked=entry.synthetic,
@@ -110,7 +110,7 @@ def text_of(quantity: Quantity, value: float) -> str:
     return f"{value:.3f}" if quantity is ACCURACY else units.significant(value, 2)
 
 
-def _said(name: str, rows: pd.DataFrame, quantity: Quantity) -> str:
+def _range(name: str, rows: pd.DataFrame, quantity: Quantity) -> str:
     first, last = rows.iloc[0], rows.iloc[-1]
     return (
         f"{name}, {text_of(quantity, first[quantity.column])} at {first['concurrency']} and "
@@ -184,10 +184,10 @@ def _line(rows: pd.DataFrame, quantity: Quantity, look: style.FamilyStyle, dash:
 
 def _label(name: str, rows: pd.DataFrame, height: float, look: style.FamilyStyle) -> go.Scatter:
     """Return the name of a line behind its last point; on a phone there is room for the model alone."""
-    place = "middle right"
+    side = "middle right"
     short = model_title(str(rows["model"].iloc[0]))
     broad, narrow = (
-        pd.DataFrame({"text": [f"\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{text}"], "place": [place]})
+        pd.DataFrame({"text": [f"\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{text}"], "place": [side]})
         for text in (name, short)
     )
     return go.Scatter(
@@ -195,7 +195,7 @@ def _label(name: str, rows: pd.DataFrame, height: float, look: style.FamilyStyle
         y=[height],
         mode="text",
         text=broad["text"],
-        textposition=[place],
+        textposition=[side],
         textfont={"color": look.light, "size": style.FONT_SIZE - 1},
         cliponaxis=False,
         showlegend=False,
@@ -208,12 +208,12 @@ def _spread(values: list[float], quantity: Quantity, ends: tuple[float, float]) 
     """Return where labels of these values stand: as near as there is room, from the lowest up."""
     low, high = ends
     gap = _LABEL_PX / _HEIGHT_PX * (high - low)
-    places = [math.log10(value) if quantity.logarithmic else value for value in values]
-    order = sorted(range(len(places)), key=places.__getitem__)
+    heights = [math.log10(value) if quantity.logarithmic else value for value in values]
+    order = sorted(range(len(heights)), key=heights.__getitem__)
     for before, after in pairwise(order):
-        places[after] = max(places[after], places[before] + gap)
-    beyond = max(0.0, max(places) - high)
-    return [10 ** (place - beyond) if quantity.logarithmic else place - beyond for place in places]
+        heights[after] = max(heights[after], heights[before] + gap)
+    beyond = max(0.0, max(heights) - high)
+    return [10 ** (height - beyond) if quantity.logarithmic else height - beyond for height in heights]
 
 
 def _value_axis(figure: go.Figure, quantity: Quantity, values: pd.Series, axis: str) -> tuple[float, float]:

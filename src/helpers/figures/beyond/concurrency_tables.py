@@ -34,7 +34,7 @@ def published(rows: pd.DataFrame) -> str:
 def measured(series: Series) -> str:
     """Return a table of our runs, each series from the lowest concurrency on."""
     return html_table(
-        pd.concat([_of_series(name, rows) for name, rows in series], ignore_index=True),
+        pd.concat([_series_table(name, rows) for name, rows in series], ignore_index=True),
         "Our runs with several texts at a time; energy and counts of one pass",
         _NUMBERS,
     )
@@ -54,7 +54,7 @@ _NUMBERS = (
 )
 
 
-def _of_series(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+def _series_table(name: str, rows: pd.DataFrame) -> pd.DataFrame:
     lowest = rows.iloc[0]
     return pd.DataFrame(
         {

@@ -1,6 +1,7 @@
 """Is duration a good proxy for energy? Three estimators side by side, and the diagnostics that the paper does not have."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -35,26 +36,68 @@ def duration_proxy(tables: Tables) -> Figure:
 
     The same for each campaign and machine with enough runs whose energy was measured.
     """
-    points = regression.points(tables.results, "published", "capella", "fktg")
-    published = _case("published", "Capella, published", points, EQUATION_2)
-    measured, few = _measured(select_sequential(tables.results))
-    cases = [published, *measured]
+    campaigns = campaign_points(tables.results)
+    cases = [published_case(rows(tables.results)), *measured_cases(campaigns)]
+    return draw(cases, errors_by_run(cases), campaigns, tables)
+
+
+def draw(
+    cases: Sequence[Case],
+    data: pd.DataFrame,
+    campaigns: Mapping[tuple[str, str], pd.DataFrame],
+    tables: Tables,
+) -> Figure:
+    """Draw panels and tables for each case, the published one first; `data` are their `errors_by_run`.
+
+    `campaigns` are the `campaign_points`: the note names those that are too few for a case.
+    """
+    published = cases[0]
     return Figure(
         name="duration_proxy",
         label="Diagnostics",
         finding=verdict(published.errors),
         note=(
-            f"FKTG on Capella, {len(points)} published runs on one and two nodes, energy as published. Left out: each model is "
-            "estimated from the runs of all other models. Grey: the 95 % prediction interval for language models, from the "
-            "errors of models left out, on the log scale. Our runs, where enough of them have measured energy, have panels of "
-            f"their own{few}. Circle: traditional; square: LLM; diamond: reasoning LLM."
+            f"FKTG on Capella, {len(published.fitted.points)} published runs on one and two nodes, energy as published. "
+            "Left out: each model is estimated from the runs of all other models. Grey: the 95 % prediction interval for "
+            "language models, from the errors of models left out, on the log scale. Our runs, where enough of them "
+            f"have measured energy, have panels of their own{_absent(campaigns)}. Circle: traditional; square: LLM; "
+            "diamond: reasoning LLM."
         ),
-        data=pd.concat(_data(case) for case in cases),
+        data=data,
         function="helpers.figures.beyond.duration_proxy.duration_proxy",
         panels=[panel for case in cases for panel in _panels(case)],
         body="".join(f"{estimators(case)}{robustness(case.fitted)}" for case in cases)
         + negative(published.fitted, tables),
     )
+
+
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the published runs of FKTG on Capella with the duration, GPUs and energy that the paper gives."""
+    return regression.points(results, "published", "capella", "fktg")
+
+
+def published_case(points: pd.DataFrame) -> Case:
+    """Fit the estimators to `rows`; Eq. 1 has the coefficients that the paper prints (Eq. 2)."""
+    return _case("published", "Capella, published", points, EQUATION_2)
+
+
+def campaign_points(results: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Return the runs whose energy was measured, by campaign and machine."""
+    results = select_sequential(results)
+    runs = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
+    return {
+        (source, machine): regression.points(results, source, machine, None, "measured_only")
+        for source, machine in runs[["source", "machine"]].drop_duplicates().itertuples(index=False)
+    }
+
+
+def measured_cases(campaigns: Mapping[tuple[str, str], pd.DataFrame]) -> list[Case]:
+    """Fit the estimators to each of `campaign_points` that has enough runs."""
+    return [
+        _case(f"{source}-{machine}".replace(" ", "-"), f"{source}, {machine}", points)
+        for (source, machine), points in campaigns.items()
+        if regression.enough(points)
+    ]
 
 
 def _case(name: str, title: str, points: pd.DataFrame, printed: Proportional | None = None) -> Case:
@@ -64,21 +107,26 @@ def _case(name: str, title: str, points: pd.DataFrame, printed: Proportional | N
     return Case(name, title, fitted, diagnostics.influence(fitted), about, errors, printed)
 
 
-def _measured(results: pd.DataFrame) -> tuple[list[Case], str]:
-    """Return a case for each campaign and machine that allows one, and what is said of the others."""
-    rows = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
-    cases, few = [], []
-    for source, machine in rows[["source", "machine"]].drop_duplicates().itertuples(index=False):
-        points = regression.points(results, source, machine, None, "measured_only")
-        if regression.enough(points):
-            cases.append(_case(f"{source}-{machine}".replace(" ", "-"), f"{source}, {machine}", points))
-        else:
-            few.append(f"{source} on {machine} has {len(points)}")
-    said = f" ({'; '.join(few)})" if few else "" if cases else f": {style.NOT_MEASURED}"
-    return cases, said
+def _absent(campaigns: Mapping[tuple[str, str], pd.DataFrame]) -> str:
+    """Return the campaigns with too few runs for a case in brackets, or that nothing was measured."""
+    few = [
+        f"{source} on {machine} has {len(points)}"
+        for (source, machine), points in campaigns.items()
+        if not regression.enough(points)
+    ]
+    return f" ({'; '.join(few)})" if few else "" if campaigns else f": {style.NOT_MEASURED}"
 
 
-def _data(case: Case) -> pd.DataFrame:
+def errors_by_run(cases: Sequence[Case]) -> pd.DataFrame:
+    """Return a row for each run of the cases: the fit of the line, its influence, and the error of each estimator.
+
+    Columns `in_sample_error_percent_NAME` and `left_out_error_percent_NAME` for the names in `proxy.ESTIMATORS`,
+    in percent of the energy.
+    """
+    return pd.concat(_errors(case) for case in cases)
+
+
+def _errors(case: Case) -> pd.DataFrame:
     errors = {
         f"{str(sample).replace(' ', '_')}_error_percent_{name}": rows["error_percent"]
         for (name, sample), rows in case.errors.groupby(["estimator", "sample"])
@@ -142,8 +190,8 @@ def _size(percent: float) -> str:
     return f"{percent:.0f} %" if percent < 1000 else f"{units.significant(percent / 100, 2)} times the energy"
 
 
-def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool, told: str) -> list[go.Scatter]:
-    """Return marks by family; `told` is what the hover says of `x` and `y`, as a format."""
+def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool, hover: str) -> list[go.Scatter]:
+    """Return marks by family; `hover` is the format of the text on `x` and `y`."""
     traces = []
     for family, look in style.FAMILIES.items():
         part = rows[rows["family"] == family]
@@ -162,7 +210,7 @@ def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool, told: str) -> 
                         "line": {"width": 1.5, "color": look.light},
                     },
                     hovertext=[
-                        f"<b>{row['name']}</b><br>{told.format(x=row[x], y=row[y])}"
+                        f"<b>{row['name']}</b><br>{hover.format(x=row[x], y=row[y])}"
                         for _, row in part.iterrows()
                     ],
                     hoverinfo="text",
@@ -174,11 +222,11 @@ def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool, told: str) -> 
 
 def _ratios(case: Case, estimator: str) -> Panel:
     rows = case.errors[(case.errors["estimator"] == estimator) & (case.errors["sample"] == LEFT_OUT)]
-    known = rows.dropna(subset=["log_error"])
-    known = known.assign(ratio=known["estimate_wh"] / known["energy_wh"])
+    drawn = rows.dropna(subset=["log_error"])
+    drawn = drawn.assign(ratio=drawn["estimate_wh"] / drawn["energy_wh"])
     figure = go.Figure(
         _scatter(
-            known, "duration_s", "ratio", case.published, "duration {x:.4g} s<br>estimate {y:.3g} x energy"
+            drawn, "duration_s", "ratio", case.published, "duration {x:.4g} s<br>estimate {y:.3g} x energy"
         )
     )
     style.layout(figure, height=360)
@@ -194,7 +242,7 @@ def _ratios(case: Case, estimator: str) -> Panel:
     )
     figure.add_hline(y=1, line={"color": _GREY[0], "width": 1})
     factor = proxy.factors(case.errors[case.errors.index.isin(case.about.index)])[estimator]
-    if factor and len(known):
+    if factor and len(drawn):
         figure.add_shape(
             type="rect",
             x0=case.about["duration_s"].min(),
@@ -206,9 +254,9 @@ def _ratios(case: Case, estimator: str) -> Panel:
         )
     outside = int((rows["estimate_wh"] <= 0).sum())
     size = rows["error_percent"].abs()
-    said = (
+    median = (
         f"Median error {units.significant(size[rows.index.isin(case.about.index)].median(), 2)} % for {case.kind}."
-        if len(known)
+        if len(drawn)
         else "No estimate: without any one model, the other runs do not determine the fit."
     )
     interval = f" 95 % interval: the estimate divided and multiplied by {factor:.2f}." if factor else ""
@@ -216,9 +264,9 @@ def _ratios(case: Case, estimator: str) -> Panel:
     return Panel(
         name=estimator,
         title=f"{ESTIMATORS[estimator]}, model left out",
-        note=f"{said}{interval}{absent}",
+        note=f"{median}{interval}{absent}",
         figure=figure,
-        alt=f"Estimated by measured energy against duration, {len(rows)} runs. {said}{interval}{absent}",
+        alt=f"Estimated by measured energy against duration, {len(rows)} runs. {median}{interval}{absent}",
     )
 
 

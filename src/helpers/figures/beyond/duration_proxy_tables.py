@@ -175,12 +175,12 @@ def robustness(fitted: Fit) -> str:
 
 def _nodes(points: pd.DataFrame) -> str:
     """Compare the mean power of pairs of runs; a factor of the regression would rest on its longest run."""
-    found, leverage = pairs(points), highest_nodes_leverage(points)
-    if found.empty or leverage is None:
+    node_pairs, leverage = pairs(points), highest_nodes_leverage(points)
+    if node_pairs.empty or leverage is None:
         return ""
     return (
-        f"<p>{html.escape(node_power(found))} With the nodes as a factor of the regression, {html.escape(leverage[0])} would "
-        f"have a leverage of {leverage[1]:.3f}: one run would decide the factor, so it is not tested.</p>"
+        f"<p>{html.escape(node_power(node_pairs))} With the nodes as a factor of the regression, {html.escape(leverage[0])} "
+        f"would have a leverage of {leverage[1]:.3f}: one run would decide the factor, so it is not tested.</p>"
     )
 
 

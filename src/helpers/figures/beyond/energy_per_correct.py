@@ -37,7 +37,11 @@ def energy_per_correct(tables: Tables) -> Figure:
     Published values have the interval that rounding and reading leave; measured ones a percentile bootstrap
     interval over their splits, for the sum as published and for the measured components alone.
     """
-    data = _with_costs(comparable(tables), tables.split_results)[_COLUMNS]
+    return draw(costs(rows(tables), tables.split_results))
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Draw `costs`, with a panel and tables for each dataset."""
     datasets = [name for name in study().datasets if name in set(data["dataset"])]
     return Figure(
         name="energy_per_correct",
@@ -59,8 +63,19 @@ def energy_per_correct(tables: Tables) -> Figure:
     )
 
 
-def _with_costs(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
-    rows = rows.copy()
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the runs that are drawn, as `comparable` does: published ones have bounds of accuracy and energy."""
+    return comparable(tables)
+
+
+def costs(runs: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
+    """Return the energy of each of `rows` per text and per correct answer, in Wh, with its interval.
+
+    Added columns: `wh_per_text`; `wh_per_correct` with `low_wh_per_correct` and `high_wh_per_correct`, and what the
+    interval is (`interval_is`: `rounding`, or `bootstrap over splits`); `measured_wh_per_correct` with
+    `measured_low_wh` and `measured_high_wh`, of the measured components alone. Absent without an energy.
+    """
+    rows = runs.copy()
     texts, published = rows["texts"].astype(float), rows["source"] == "published"
     energy = rows["energy_wh"].astype(float)
     rows["wh_per_text"] = energy / texts
@@ -78,7 +93,7 @@ def _with_costs(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame
     rows["measured_wh_per_correct"] = _column(part, "estimate", rows)
     rows["measured_low_wh"] = _column(part, "low", rows)
     rows["measured_high_wh"] = _column(part, "high", rows)
-    return rows
+    return rows[_COLUMNS]
 
 
 def _intervals(split_results: pd.DataFrame, mode: str) -> dict[str, Interval]:
@@ -118,8 +133,8 @@ def _reordered(rows: pd.DataFrame) -> tuple[int, int]:
     """Count the pairs of models of one dataset that change places, and all pairs."""
     swapped = pairs = 0
     for _, group in rows[rows["wh_per_correct"].notna()].groupby("dataset"):
-        costs = list(zip(group["wh_per_text"], group["wh_per_correct"], strict=True))
-        for one, other in combinations(costs, 2):
+        pairs_of_costs = zip(group["wh_per_text"], group["wh_per_correct"], strict=True)
+        for one, other in combinations(pairs_of_costs, 2):
             pairs += 1
             swapped += (one[0] - other[0]) * (one[1] - other[1]) < 0
     return swapped, pairs
@@ -127,8 +142,8 @@ def _reordered(rows: pd.DataFrame) -> tuple[int, int]:
 
 def _decades(data: pd.DataFrame) -> tuple[int, int]:
     """Return the decades of all axes: a reader compares down the page."""
-    costs = data["wh_per_correct"].dropna()
-    return math.floor(math.log10(costs.min())), math.ceil(math.log10(costs.max()))
+    energy = data["wh_per_correct"].dropna()
+    return math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
 
 
 def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
@@ -141,25 +156,25 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     for (family, published), part in rows.groupby(["family", rows["source"] == "published"], sort=False):
         figure.add_trace(_trace(part, style.FAMILIES[str(family)], bool(published)))
     measured = rows[rows["source"] != "published"]
-    ours = (
+    sources = (
         f"Measured: {', '.join(sorted(set(measured['source'])))}."
         if len(measured)
         else f"Published values; {style.NOT_MEASURED}."
     )
     invented = "Invented texts, not a result of the paper's kind. " if entry.synthetic else ""
-    known = rows[rows["wh_per_correct"].notna()].sort_values("wh_per_correct")
-    said = (
-        f" From {units.energy(known['wh_per_correct'].iloc[0])} ({model_title(known['model'].iloc[0])}) to "
-        f"{units.energy(known['wh_per_correct'].iloc[-1])} ({model_title(known['model'].iloc[-1])})."
-        if len(known)
+    ranked = rows[rows["wh_per_correct"].notna()].sort_values("wh_per_correct")
+    span = (
+        f" From {units.energy(ranked['wh_per_correct'].iloc[0])} ({model_title(ranked['model'].iloc[0])}) to "
+        f"{units.energy(ranked['wh_per_correct'].iloc[-1])} ({model_title(ranked['model'].iloc[-1])})."
+        if len(ranked)
         else ""
     )
     return Panel(
         name=dataset,
         title=entry.title,
-        note=invented + ours,
+        note=invented + sources,
         figure=figure,
-        alt=f"{entry.title}: energy per correct answer of {len(rows)} runs, one row per model.{said}",
+        alt=f"{entry.title}: energy per correct answer of {len(rows)} runs, one row per model.{span}",
         marked=entry.synthetic,
     )
 
@@ -208,10 +223,10 @@ def _cost(row: "pd.Series[Any]") -> str:
 
 def _tables(rows: pd.DataFrame, dataset: str) -> str:
     title = study().datasets[dataset].title
-    published, ours = rows[rows["source"] == "published"], rows[rows["source"] != "published"]
+    published, measured = rows[rows["source"] == "published"], rows[rows["source"] != "published"]
     body = _published_table(published, f"{title}, published") if len(published) else ""
-    if len(ours):
-        body += _measured_table(ours, f"{title}, measured")
+    if len(measured):
+        body += _measured_table(measured, f"{title}, measured")
     else:
         body += parts.paragraph(f"{title}: {style.NOT_MEASURED}.")
     return body if dataset == "fktg" else folded(f"Table: {title}", body)

@@ -36,8 +36,12 @@ def frontier(tables: Tables) -> Figure:
     Membership of published runs is `certain` or `possible`, after rounding and limits; that of measured ones
     is the share of bootstrap resamples of the splits in which a run is on the frontier.
     """
-    rows = _judged(_as_read(comparable(tables)), tables.split_results)
-    published, measured = (rows[(rows["source"] == "published") == flag] for flag in (True, False))
+    return draw(memberships(rows(tables), tables.split_results))
+
+
+def draw(runs: pd.DataFrame) -> Figure:
+    """Draw runs with their `memberships`: panels per dataset, for published and for measured runs."""
+    published, measured = (runs[(runs["source"] == "published") == flag] for flag in (True, False))
     return Figure(
         name="frontier",
         label="Accuracy-energy frontier",
@@ -53,7 +57,7 @@ def frontier(tables: Tables) -> Figure:
             f"{scatter.INFERRED} {scatter.MARKS} For measured runs the share says in how many of "
             f"{bootstrap.DRAWS:,} resamples of the splits a run is on the frontier. {scatter.ACCOUNTING}"
         ),
-        data=rows[
+        data=runs[
             [
                 *scatter.DATA_COLUMNS[:-1],
                 *("accuracy_read", "accuracy_low", "accuracy_high", "energy_low_wh", "energy_high_wh"),
@@ -71,14 +75,18 @@ def frontier(tables: Tables) -> Figure:
     )
 
 
-def _as_read(rows: pd.DataFrame) -> pd.DataFrame:
-    """Take the bounds that print and readings of an accuracy leave together, which decide more than the print alone."""
-    return rows.assign(accuracy_low=rows["read_low"], accuracy_high=rows["read_high"])
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the runs that may stand side by side (`comparable`), with the bounds in which accuracy and energy lie.
+
+    `accuracy_low` and `accuracy_high` are what print and readings leave together, which decides more than the print.
+    """
+    runs = comparable(tables)
+    return runs.assign(accuracy_low=runs["read_low"], accuracy_high=runs["read_high"])
 
 
-def _judged(rows: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
-    """Add `on_frontier` and, for measured runs, `share_of_resamples`."""
-    rows = rows.copy()
+def memberships(runs: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
+    """Add `on_frontier` (`certain`, `possible` or `off`) and, for measured runs, `share_of_resamples` (0 to 1)."""
+    rows = runs.copy()
     rows["on_frontier"], rows["share_of_resamples"] = OFF, math.nan
     for _, group in rows.groupby(_GROUP, sort=False):
         rows.loc[group.index, "on_frontier"] = membership(group)
@@ -106,11 +114,11 @@ def _finding(published: pd.DataFrame) -> str:
     most = int(per_model.max())
     everywhere = [name for name in study().models if per_model.get(name) == most]
     reasoning = list(dict.fromkeys(certain[certain["family"] == "Deepseek"]["dataset"]))
-    where = parts.listed([study().datasets[name].title for name in reasoning])
+    titles = parts.listed([study().datasets[name].title for name in reasoning])
     open_ones = int((published["on_frontier"] == POSSIBLE).sum())
     return (
         f"{parts.titles(everywhere)} {'lies' if len(everywhere) == 1 else 'lie'} on the frontier of {most} of {datasets} "
-        f"datasets, a reasoning model on that of {len(reasoning) or 'none'}{f' ({where})' if reasoning else ''}; "
+        f"datasets, a reasoning model on that of {len(reasoning) or 'none'}{f' ({titles})' if reasoning else ''}; "
         f"{len(certain)} of {len(published)} published runs are on a frontier for certain, {open_ones} possibly."
     )
 
@@ -123,8 +131,8 @@ def _decades(rows: pd.DataFrame) -> tuple[int, int]:
 def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:
     """Draw a panel per dataset; those of the published runs take the whole width, for their labels."""
     decades = _decades(rows) if len(rows) else (0, 0)
-    found = [name for name in study().datasets if name in set(rows["dataset"])]
-    return [_panel(rows[rows["dataset"] == name], name, kind, decades) for name in found]
+    datasets = [name for name in study().datasets if name in set(rows["dataset"])]
+    return [_panel(rows[rows["dataset"] == name], name, kind, decades) for name in datasets]
 
 
 def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]) -> Panel:
@@ -144,7 +152,7 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
         legend=published and dataset == "fktg",
     )
     title = f"{study().datasets[dataset].title}, {kind}"
-    panel = scatter.panel(rows, dataset, axes, plot, f"{title}. {_said(members)}")
+    panel = scatter.panel(rows, dataset, axes, plot, f"{title}. {_members(members)}")
     broad = _labels(rows, members.index if published else ends, axes, plot.broad_px)
     narrow = _labels(rows, ends, axes, plot.narrow_px)
     for family, look in style.FAMILIES.items():
@@ -157,28 +165,28 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
 def _labels(
     rows: pd.DataFrame, labelled: Collection[object], axes: scatter.Axes, sizes: Sequence[style.Size]
 ) -> pd.DataFrame:
-    """Return text and place of the labels, which keep clear of the points and of the lines."""
+    """Return text and position of the labels, which keep clear of the points and of the lines."""
     text = [
         model_title(name) if index in labelled else ""
         for index, name in zip(rows.index, rows["model"], strict=True)
     ]
     points = scatter.pixels(rows, axes, sizes[0])
     line = [
-        place
+        point
         for _, group in rows.groupby(["source", "machine"], sort=False)
-        for place in _along(scatter.pixels(_corners(group), axes, sizes[0]))
-        if all(math.dist(place, point) > _CLEAR_PX for point in points)
+        for point in _along(scatter.pixels(_corners(group), axes, sizes[0]))
+        if all(math.dist(point, mark) > _CLEAR_PX for mark in points)
     ]
     return style.labels(pd.Series(text, index=rows.index), points, *sizes, lines=line)
 
 
 def _along(corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return points every few pixels along the steps between the corners: up first, then to the right."""
-    found = []
+    points: list[tuple[float, float]] = []
     for (x, y), (right, up) in pairwise(corners):
-        found += [(x, height) for height in np.arange(up, y, _CLEAR_PX)]
-        found += [(width, up) for width in np.arange(x, right, _CLEAR_PX)]
-    return found
+        points += [(x, height) for height in np.arange(up, y, _CLEAR_PX)]
+        points += [(width, up) for width in np.arange(x, right, _CLEAR_PX)]
+    return points
 
 
 def _mark(
@@ -196,7 +204,7 @@ def _mark(
         }
 
 
-def _said(members: pd.DataFrame) -> str:
+def _members(members: pd.DataFrame) -> str:
     groups = [
         ("" if source == "published" else f"{source} on {machine}: ")
         + parts.titles(group.sort_values("energy_high_wh")["model"])
@@ -228,13 +236,13 @@ def _steps(rows: pd.DataFrame, dash: str) -> go.Scatter:
 
 def _note(rows: pd.DataFrame, published: bool) -> str:
     counts = rows["on_frontier"].value_counts()
-    said = f"On the frontier for certain: {counts.get(CERTAIN, 0)} of {len(rows)} runs"
+    certain = f"On the frontier for certain: {counts.get(CERTAIN, 0)} of {len(rows)} runs"
     if published:
-        return f"{said}; possibly: {counts.get(POSSIBLE, 0)}."
+        return f"{certain}; possibly: {counts.get(POSSIBLE, 0)}."
     lines = [
         f"{source} on {machine}"
         for source, machine in dict.fromkeys(zip(rows["source"], rows["machine"], strict=True))
     ]
     drawn = [f"{_DASHES[number % len(_DASHES)][1]}: {line}" for number, line in enumerate(lines)]
     invented = "Invented texts, not a result of the paper's kind. " if rows["synthetic"].any() else ""
-    return f"{invented}{said}. Lines: {'; '.join(drawn)}."
+    return f"{invented}{certain}. Lines: {'; '.join(drawn)}."

@@ -13,7 +13,7 @@ def published(rows: pd.DataFrame) -> str:
     """Return a table of the published runs on a frontier for certain, and a sentence per dataset on those that may be."""
     certain = rows[rows["on_frontier"] == CERTAIN].sort_values(
         ["dataset", "energy_high_wh"],
-        key=lambda column: column.map(_place) if column.name == "dataset" else column,
+        key=lambda column: column.map(_rank) if column.name == "dataset" else column,
     )
     maybe = rows[rows["on_frontier"] == POSSIBLE]
     shown = pd.DataFrame(
@@ -63,7 +63,7 @@ def measured(rows: pd.DataFrame) -> str:
     )
 
 
-def _place(dataset: str) -> int:
+def _rank(dataset: str) -> int:
     return list(study().datasets).index(dataset)
 
 

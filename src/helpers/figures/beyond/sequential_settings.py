@@ -21,7 +21,7 @@ SETTINGS = [
 """Columns of `results`; runs that are compared agree in them, and published rows have none."""
 
 
-def said(row: "pd.Series[Any]") -> Iterator[str]:
+def unlike_default(row: "pd.Series[Any]") -> Iterator[str]:
     """Yield what is unlike the default in the settings of a run, for its label."""
     if row["weights"] == "dummy":
         yield "dummy weights"
