@@ -157,7 +157,7 @@ def _ratios(cells: pd.DataFrame) -> str | None:
 def _largest_overhead(costs: pd.DataFrame) -> str:
     if costs.empty:
         return ""
-    worst = costs.loc[costs["median_percent"].idxmax()]
+    worst = costs.nlargest(1, "median_percent").iloc[0]
     return (
         f"; measuring by {worst['what']} changes the measured duration by {worst['median_percent']:+.1f}{units.THIN}% "
         f"({worst['low_percent']:+.1f} to {worst['high_percent']:+.1f}{units.THIN}%)"
