@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.claims.evidence import Evidence
+from helpers.claims.registry import function as recompute
+from helpers.claims.source import source_of
 from helpers.figures.beyond import power_claims
 from helpers.figures.beyond.power import power_decomposition
 from helpers.figures.beyond.power_tables import falling
@@ -26,13 +29,13 @@ def tables():
 
 
 @pytest.fixture(scope="module")
-def constant_powers(tables):
+def constants(tables):
     return power.constants(tables.observations, tables.results)
 
 
 @pytest.fixture(scope="module")
-def runs(tables, constant_powers):
-    return power.under_rules(tables.results, constant_powers, NODE_GB)
+def runs(tables, constants):
+    return power.under_rules(tables.results, constants, NODE_GB)
 
 
 # Weighted mean
@@ -93,31 +96,29 @@ def test_neither_units_nor_the_order_of_rows_change_what_a_weighted_mean_says(pa
 # Figure 2
 
 
-def test_figure_2_gives_the_constants_that_its_file_gives_with_numpy(tables, constant_powers):
+def test_figure_2_gives_the_constants_that_its_file_gives_with_numpy(tables, constants):
     frame = tables.printed["figure_2"]
     rows = frame[(frame["component"] == "CPU") & (frame["source"] == "digitised")]
     durations = tables.printed["table_b1"].set_index("model")["duration_s"]
     hours = rows["model"].map(durations) / 3600
     watts, sigma = rows["energy_wh"] / hours, rows["energy_wh_uncertainty"] / hours / 2
     mean = np.average(watts, weights=sigma**-2)
-    assert constant_powers.cpu.mean_w == pytest.approx(
+    assert constants.cpu.mean_w == pytest.approx(
         mean, rel=1e-3
     )  # the durations' rounding, which ours counts, is left out
-    assert constant_powers.cpu.dof == len(rows) - 1 == 12
-    assert constant_powers.cpu.chi2 == pytest.approx((((watts - mean) / sigma) ** 2).sum(), rel=0.01)
+    assert constants.cpu.dof == len(rows) - 1 == 12
+    assert constants.cpu.chi2 == pytest.approx((((watts - mean) / sigma) ** 2).sum(), rel=0.01)
 
 
-def test_cpu_and_memory_are_codecarbons_fallback_and_requested_memory(constant_powers):
-    assert abs(constant_powers.cpu.mean_w - power.CPU_FALLBACK_W) < constant_powers.cpu.bound_w
-    assert abs(power.implied_gb(constant_powers.ram_llm.mean_w) - 300) < power.implied_gb(
-        constant_powers.ram_llm.bound_w
+def test_cpu_and_memory_are_codecarbons_fallback_and_requested_memory(constants):
+    assert abs(constants.cpu.mean_w - power.CPU_FALLBACK_W) < constants.cpu.bound_w
+    assert abs(power.implied_gb(constants.ram_llm.mean_w) - 300) < power.implied_gb(constants.ram_llm.bound_w)
+    assert abs(power.implied_gb(constants.ram_traditional.mean_w) - 200) < power.implied_gb(
+        constants.ram_traditional.bound_w
     )
-    assert abs(power.implied_gb(constant_powers.ram_traditional.mean_w) - 200) < power.implied_gb(
-        constant_powers.ram_traditional.bound_w
-    )
-    assert constant_powers.cpu.chi2 / constant_powers.cpu.dof < 1.5
-    together = constant_powers.besides_gpu("Deepseek")
-    assert together.mean_w == constant_powers.cpu.mean_w + constant_powers.ram_llm.mean_w
+    assert constants.cpu.chi2 / constants.cpu.dof < 1.5
+    together = constants.besides_gpu("Deepseek")
+    assert together.mean_w == constants.cpu.mean_w + constants.ram_llm.mean_w
 
 
 def test_a_different_power_in_one_bar_breaks_the_constant_and_the_sentence(tables):
@@ -133,15 +134,11 @@ def test_a_different_power_in_one_bar_breaks_the_constant_and_the_sentence(table
     assert "is not one constant" not in power_decomposition(tables).finding
 
 
-def test_power_per_gpu_and_the_constants_add_up_to_the_average_power(tables, constant_powers):
-    per_gpu = power.gpu_power(tables.results, constant_powers).set_index(["model", "gpus"])
+def test_power_per_gpu_and_the_constants_add_up_to_the_average_power(tables, constants):
+    per_gpu = power.gpu_power(tables.results, constants).set_index(["model", "gpus"])
     table = tables.printed["table_b1"].set_index("model")
     for model, gpus in (("qwen-2.5-7b", 1), ("llama-3.1-70b", 2), ("ds-llama-70b", 2)):
-        total = (
-            per_gpu.loc[(model, gpus), "power_w"] * gpus
-            + constant_powers.cpu.mean_w
-            + constant_powers.ram_llm.mean_w
-        )
+        total = per_gpu.loc[(model, gpus), "power_w"] * gpus + constants.cpu.mean_w + constants.ram_llm.mean_w
         assert total == pytest.approx(table.loc[model, "average_power_w"], rel=2e-3)
     assert set(per_gpu.index.get_level_values("gpus")) == {1, 2, 4}
     assert not {"linear-bow", "xgboost-tfidf"} & set(per_gpu.index.get_level_values("model"))
@@ -189,16 +186,12 @@ def test_under_the_dimm_rule_more_memory_can_mean_less_power():
     assert power.codecarbon_3_ram_w(300) < power.codecarbon_3_ram_w(200)
 
 
-def test_changing_the_memory_rule_changes_only_the_memorys_share(runs, constant_powers):
+def test_changing_the_memory_rule_changes_only_the_memorys_share(runs, constants):
     row = runs[(runs["model"] == "ds-llama-8b") & (runs["gpus"] == 1)].iloc[0]
     hours = 517.83 / 3600
-    assert row["total"] - row["codecarbon_3_node"] == pytest.approx(
-        (constant_powers.ram_llm.mean_w - 54.0) * hours
-    )
-    assert row["total"] - row["codecarbon_3_job"] == pytest.approx(
-        (constant_powers.ram_llm.mean_w - 46.0) * hours
-    )
-    expected = row["total"] - (constant_powers.cpu.mean_w + constant_powers.ram_llm.mean_w) * hours
+    assert row["total"] - row["codecarbon_3_node"] == pytest.approx((constants.ram_llm.mean_w - 54.0) * hours)
+    assert row["total"] - row["codecarbon_3_job"] == pytest.approx((constants.ram_llm.mean_w - 46.0) * hours)
+    expected = row["total"] - (constants.cpu.mean_w + constants.ram_llm.mean_w) * hours
     assert row["gpu_inferred"] == pytest.approx(expected)
 
 
@@ -290,7 +283,7 @@ def test_steps_to_more_gpus_save_energy_twice_in_total_and_never_on_the_gpus_alo
 
 
 def test_a_claim_about_more_gpus_changes_its_verdict_on_the_gpus_alone_and_links_to_the_ledger(tables, runs):
-    table = power_claims.claims(tables, runs)
+    table = power_claims.table(power_claims.compare(tables, runs))
     row = next(part for part in table.split("<tr>") if "more-gpus-do-not-reduce-energy" in part)
     assert "GPU only" in row
     assert row.index("depends on the reading (2, 1, 0, 0)") < row.index("would agree (0, 0, 0, 0)")
@@ -299,7 +292,7 @@ def test_a_claim_about_more_gpus_changes_its_verdict_on_the_gpus_alone_and_links
 
 def test_rules_that_the_paper_never_used_give_no_verdict_and_leave_its_own_coefficients_alone(tables, runs):
     """A line drawn through totals is not refuted by a fit to the GPU alone."""
-    table = power_claims.claims(tables, runs)
+    table = power_claims.table(power_claims.compare(tables, runs))
     head, *rows = table.split("<tr>")[1:]
     assert "Would be, by this rule" in head
     assert rows
@@ -312,7 +305,36 @@ def test_rules_that_the_paper_never_used_give_no_verdict_and_leave_its_own_coeff
 
 def test_a_rule_that_changes_nothing_changes_no_claim(tables, runs):
     same = runs.assign(**{rule: runs["total"].where(runs[rule].notna()) for rule in power_claims.RULES})
-    assert power_claims.claims(tables, same).startswith('<p class="absent">No claim would come out otherwise')
+    table = power_claims.table(power_claims.compare(tables, same))
+    assert table.startswith('<p class="absent">No claim would come out otherwise')
+
+
+def test_a_reading_that_counts_the_gpus_alone_subtracts_the_constants_once_by_every_rule(tables):
+    """The energy falls, also on the GPUs alone, but by less than the constants of the time that is saved."""
+    results = tables.results.copy()
+    run = (results["source"] == "published") & (results["dataset"] == "fktg")
+    run &= (results["machine"] == "capella") & (results["nodes"] == 1) & (results["model"] == "llama-3.1-70b")
+    duration_s = results[run].set_index("gpus")["duration_s"]
+    other = power.constants(tables.observations, results)
+    saved_wh = other.besides_gpu("Other LLM").mean_w * (duration_s[2] - duration_s[4]) / 3600
+    results.loc[run, "energy_wh"] = results.loc[run, "gpus"].map({2: 50.0, 4: 50.0 - 1.5 * saved_wh})
+    changed = replace(tables, results=results)
+    runs = power.under_rules(results, other, NODE_GB)
+    source = source_of(changed, "published")
+    for rule in ("total", *power_claims.RULES):
+        ledger = {item.claim.id: item for item in power_claims.evaluate_by_rule(source, runs, rule)}
+        total, *_, gpus = ledger["more-gpus-do-not-reduce-energy"].readings
+        assert "energy falls in 1 of 17 steps" in gpus.reason, rule
+        assert "Llama 3.1 70B from 2 to 4" in total.reason
+
+
+def test_a_source_counted_by_its_gpus_alone_has_the_same_reading_of_the_gpus(tables):
+    name = "more-gpus-do-not-reduce-energy-of-gpus"
+    readings = [
+        recompute(name)(Evidence(source_of(tables, "published", mode)))
+        for mode in ("total_as_published", "gpu_only")
+    ]
+    assert readings[0] == readings[1]
 
 
 # The page

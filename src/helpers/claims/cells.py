@@ -18,7 +18,7 @@ _QUANTITIES = {
     "ram_wh": "the memory's energy",
     "tokens_out": "the number of generated tokens",
 }
-_POSITIVE = ("duration_s", "energy")
+_POSITIVE = ("duration_s", "energy", "energy_wh")
 """A zero here is a meter that saw nothing."""
 
 
@@ -116,6 +116,10 @@ class Run:
         if self.row["energy_kind"] == "inferred":
             self.log.notes.add(f"energy of {self.title} inferred from the limits of a panel")
         return energy
+
+    def total_energy(self) -> Value:
+        """Return the energy of CPU, GPU and memory together in Wh, whatever the accounting of the source."""
+        return self._cell("energy_wh", "energy_wh")
 
     def component(self, name: str) -> Value:
         """Return the energy of a component (`cpu`, `gpu`, `ram`) in Wh; the paper's is Figure 2's."""

@@ -106,7 +106,7 @@ def more_gpus_energy_gpus(evidence: Evidence) -> Recomputed:
         return _falls(evidence, pairs, [few.component("gpu") - many.component("gpu") for few, many in pairs])
     besides = evidence.source.constants.besides_gpu(OTHER).mean_w
     steps = _steps(evidence)
-    own = [[run.energy() - run.duration() * (besides / 3600) for run in pair] for pair in steps]
+    own = [[run.total_energy() - run.duration() * (besides / 3600) for run in pair] for pair in steps]
     margins = [few - many for few, many in own]
     falls = positive(margins)
     return recomputed(

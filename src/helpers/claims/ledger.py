@@ -130,8 +130,12 @@ def evaluate(
     values and the measured components for a campaign. A source without rows leaves every claim untested.
     `claims` are the project's unless given.
     """
-    rows = source_of(tables, source, mode)
-    return [_assess(item, rows) for item in (project_claims() if claims is None else claims)]
+    return evaluate_source(source_of(tables, source, mode), claims)
+
+
+def evaluate_source(source: Source, claims: Sequence[Claim] | None = None) -> list[Assessment]:
+    """Recompute every claim from rows that are indexed already; `claims` are the project's unless given."""
+    return [_assess(item, source) for item in (project_claims() if claims is None else claims)]
 
 
 def evaluate_campaigns(tables: Tables) -> dict[str, list[Assessment]]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -26,12 +27,8 @@ def body(rows: pd.DataFrame, records: Sequence[Record]) -> str:
     ]
     if not chosen:
         return parts.paragraph(NONE)
-    found = pd.DataFrame([row for row, _ in chosen])
-    asked = [record for _, record in chosen]
-    settings = pd.DataFrame([_settings(record) for record in asked])
-    outcome = pd.DataFrame([_outcome(record) for record in asked])
-    outcome.insert(1, "Energy (Wh)", _significant(found["energy_wh"]))
-    outcome.insert(2, "Duration (s)", _significant(found["duration_s"]))
+    settings = pd.DataFrame([_settings(record) for _, record in chosen])
+    outcome = pd.DataFrame([_outcome(row, record) for row, record in chosen])
     return html_table(settings, "Language models: how they were served and asked", _COUNTS) + html_table(
         outcome,
         "Language models: one pass, mean over the splits; failures over all splits",
@@ -69,21 +66,23 @@ def _protocol(asked: Asked) -> str:
     return f"{asked.protocol}, cache on" if asked.dspy_cache else asked.protocol
 
 
-def _outcome(record: Record) -> dict[str, object]:
+def _outcome(row: "pd.Series[Any]", record: Record) -> dict[str, object]:
     splits = record.splits
     accuracy = _mean([item.accuracy for item in splits])
     return {
         "Run": record.run.run_id,
+        "Energy (Wh)": _text(row["energy_wh"]),
+        "Duration (s)": _text(row["duration_s"]),
         "Accuracy": None if accuracy is None else f"{accuracy:.3f}",
         "Tokens in": _text(_mean([item.tokens_in for item in splits])),
         "out": _text(_mean([item.tokens_out for item in splits])),
-        "of these thinking": _text(_of_replies(splits, "tokens_thinking")),
-        "Latency, median (s)": _text(_of_replies(splits, "latency_p50_s")),
-        "95 % (s)": _text(_of_replies(splits, "latency_p95_s")),
-        "First token (s)": _text(_of_replies(splits, "ttft_s")),
+        "of these thinking": _text(_mean_of_replies(splits, "tokens_thinking")),
+        "Latency, median (s)": _text(_mean_of_replies(splits, "latency_p50_s")),
+        "95 % (s)": _text(_mean_of_replies(splits, "latency_p95_s")),
+        "First token (s)": _text(_mean_of_replies(splits, "ttft_s")),
         "Requests sent": _text(_mean([item.requests_sent for item in splits])),
         "from the cache": _text(_mean([item.requests_cached for item in splits])),
-        "Passes agree": _share(_of_replies(splits, "agreement")),
+        "Passes agree": _share(_mean_of_replies(splits, "agreement")),
         "Parse failures": None
         if any(item.parse_failures is None for item in splits)
         else sum(item.parse_failures or 0 for item in splits),
@@ -92,30 +91,26 @@ def _outcome(record: Record) -> dict[str, object]:
 
 
 def _kinds(splits: Sequence[SplitResult]) -> str | None:
-    """Return the texts without a category by kind, failures of the server among them; None where none is known."""
-    known = [item.replies.failures for item in splits if item.replies is not None]
+    """Return the texts without a category by kind, failures of the server among them; None where no split has counts."""
+    counts = [item.replies.failures for item in splits if item.replies is not None]
     total: Counter[str] = Counter()
-    for failures in known:
+    for failures in counts:
         total.update(failures)
-    return ", ".join(f"{kind} {count}" for kind, count in total.most_common()) or ("none" if known else None)
+    return ", ".join(f"{kind} {count}" for kind, count in total.most_common()) or ("none" if counts else None)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present and len(present) == len(values) else None
 
 
-def _of_replies(splits: Sequence[SplitResult], name: str) -> float | None:
+def _mean_of_replies(splits: Sequence[SplitResult], name: str) -> float | None:
     """Return the mean of a number that only language models have; None where one split lacks it."""
     return _mean([None if item.replies is None else getattr(item.replies, name) for item in splits])
 
 
-def _significant(values: "pd.Series[float]") -> list[str | None]:
-    return [_text(None if pd.isna(value) else float(value)) for value in values]
-
-
 def _text(value: float | None) -> str | None:
-    return None if value is None else units.significant(value, 3)
+    return None if pd.isna(value) else units.significant(value, 3)
 
 
 def _share(value: float | None) -> str | None:

@@ -5,6 +5,7 @@ machine's speed differs from run to run, which is in the first and not in the se
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -19,6 +20,7 @@ from helpers.results.overhead import (
     GpuBench,
     MeterBench,
     Overhead,
+    Tool,
     cell_table,
     gpu_table,
     load_sentence,
@@ -26,7 +28,7 @@ from helpers.results.overhead import (
     tool_table,
 )
 
-OURS, NAIVE = "ours", ("codecarbon-15", "codecarbon-1")
+WINDOWS, NAIVE = "ours", ("codecarbon-15", "codecarbon-1")
 _LOOKS = {
     "ours": ("#009E73", "#2CC39A", "circle"),
     "codecarbon-15": ("#D55E00", "#FF9354", "square"),
@@ -44,23 +46,53 @@ _APART = 0.045
 _NONE = "No bench of the meter has been run yet: make bench-meter."
 
 
-def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str, GpuBench]] = ()) -> Figure:
-    """Show the benches of the meter (`helpers.results.overhead`), each with the path of its file.
+_COLUMNS = (
+    *("machine", "tool", "length_s", "passes", "repeats", "duration_s", "long_duration_s", "duration_ratio"),
+    *("energy_wh", "long_energy_wh", "energy_ratio", "power_ratio", "load_by_others_percent", "origin"),
+)
+_RATIOS = ("energy_ratio", "power_ratio", "power_ratio_low", "power_ratio_high")
 
-    What each tool reports of a pass, by the length of the task, relative to the long run of the same task by
-    the same tool: energy of a pass in the table, mean power (energy per second of work) in table and figure.
+
+def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str, GpuBench]] = ()) -> Figure:
+    """Show the benches of the meter (`helpers.results.overhead`), each with the path of its file."""
+    return draw(rows(meters), overheads(meters), meters, gpus)
+
+
+def rows(meters: Sequence[tuple[str, MeterBench]]) -> pd.DataFrame:
+    """Return what each tool reports of a pass, by the length of the task, relative to the long run of the same task.
+
+    `energy_ratio` is that of the energy of a pass, `power_ratio` that of the mean power, which is energy per second of
+    work; `power_ratio_low` and `power_ratio_high` are the lowest and highest of the repeats. Absent is null.
     """
-    data = pd.DataFrame(
-        [_row(file, bench, cell) for file, bench in meters for cell in bench.cells], columns=list(_COLUMNS)
+    cells = [_row(file, bench, cell) for file, bench in meters for cell in bench.cells]
+    table = pd.DataFrame(cells, columns=[*_COLUMNS, "power_ratio_low", "power_ratio_high"])
+    return table.astype(dict.fromkeys(_RATIOS, float))
+
+
+def overheads(meters: Sequence[tuple[str, MeterBench]]) -> pd.DataFrame:
+    """Return by how many percent measuring lengthens what is measured: medians with their 95 % intervals."""
+    columns = ["what", "pairs", "block_s", "median_percent", "low_percent", "high_percent"]
+    return pd.DataFrame(
+        [item.model_dump() for _, bench in meters for item in bench.overheads], columns=columns
     )
+
+
+def draw(
+    cells: pd.DataFrame,
+    costs: pd.DataFrame,
+    meters: Sequence[tuple[str, MeterBench]],
+    gpus: Sequence[tuple[str, GpuBench]],
+) -> Figure:
+    """Draw the mean powers among the `rows`; tables have the rest of the benches, and the `overheads` (`costs`)."""
     body = "".join(_tables(bench) for _, bench in meters) or parts.paragraph(_NONE)
     body += "".join(_gpu(bench) for _, bench in gpus) or parts.paragraph(
         "Counter, power time line and CodeCarbon on a GPU have not been compared yet: make bench-gpu-meter."
     )
+    drawn = cells[cells["power_ratio"].notna()]
     return Figure(
         name="protocol",
         label="Benches of the meter",
-        finding=_finding([bench for _, bench in meters]),
+        finding=_finding(cells, costs),
         note=(
             "One is right. Each tool measured each task in a process of its own and was then given the same task repeated "
             "for long; its mean power, the energy of a pass per second of work, is divided by that of the long run, so that "
@@ -68,33 +100,20 @@ def protocol(meters: Sequence[tuple[str, MeterBench]], gpus: Sequence[tuple[str,
             "energy of a pass, which the speed of the machine changes, stand in the table. Bars: lowest and highest of the "
             "repeats."
         ),
-        data=data,
+        data=cells[list(_COLUMNS)],
         function="helpers.figures.beyond.metering_overhead.protocol",
-        panels=[_panel(bench) for _, bench in meters if any(cell.power_ratio for cell in bench.cells)],
+        panels=[
+            _panel(bench, drawn[drawn["origin"] == file])
+            for file, bench in meters
+            if file in set(drawn["origin"])
+        ],
         body=body,
         inputs=[file for file, _ in (*meters, *gpus)],
     )
 
 
-_COLUMNS = (
-    "machine",
-    "tool",
-    "length_s",
-    "passes",
-    "repeats",
-    "duration_s",
-    "long_duration_s",
-    "duration_ratio",
-    "energy_wh",
-    "long_energy_wh",
-    "energy_ratio",
-    "power_ratio",
-    "load_by_others_percent",
-    "origin",
-)
-
-
 def _row(file: str, bench: MeterBench, cell: Cell) -> dict[str, object]:
+    low, high = cell.power_range
     return {
         "machine": bench.where.machine,
         "tool": cell.tool,
@@ -108,61 +127,55 @@ def _row(file: str, bench: MeterBench, cell: Cell) -> dict[str, object]:
         "long_energy_wh": cell.long_energy_wh,
         "energy_ratio": cell.energy_ratio,
         "power_ratio": cell.power_ratio,
+        "power_ratio_low": low,
+        "power_ratio_high": high,
         "load_by_others_percent": cell.others_percent,
         "origin": file,
     }
 
 
-def _finding(benches: Sequence[MeterBench]) -> str:
-    cells = [cell for bench in benches for cell in bench.cells]
-    ours = _ratios([cell for cell in cells if cell.tool == OURS])
-    if ours is None:
+def _finding(cells: pd.DataFrame, costs: pd.DataFrame) -> str:
+    windows = _ratios(cells[cells["tool"] == WINDOWS])
+    if windows is None:
         return _NONE
-    naive = _ratios([cell for cell in cells if cell.tool in NAIVE])
-    lengths = [cell.length_s for cell in cells]
+    naive = _ratios(cells[cells["tool"].isin(NAIVE)])
+    lengths = cells["length_s"]
     span = (
-        f"Of tasks from {units.duration(min(lengths))} to {units.duration(max(lengths))}, windows give {ours} of the same "
-        "work in a long run"
+        f"Of tasks from {units.duration(lengths.min())} to {units.duration(lengths.max())}, windows give {windows} of the "
+        "same work in a long run"
     )
-    theirs = "" if naive is None else f"; CodeCarbon's start and stop, {naive}"
-    return f"{span}{theirs}{_overhead_words(benches)}."
+    start_and_stop = "" if naive is None else f"; CodeCarbon's start and stop, {naive}"
+    return f"{span}{start_and_stop}{_largest_overhead(costs)}."
 
 
-def _ratios(cells: Sequence[Cell]) -> str | None:
+def _ratios(cells: pd.DataFrame) -> str | None:
     """Name both ratios of a tool's tasks; None where it gave no energy."""
-    power, energy = _span([cell.power_ratio for cell in cells]), _span([cell.energy_ratio for cell in cells])
+    power, energy = _span(cells["power_ratio"]), _span(cells["energy_ratio"])
     return power and energy and f"{power} times the mean power and {energy} times the energy"
 
 
-def _overhead_words(benches: Sequence[MeterBench]) -> str:
-    costs = [item for bench in benches for item in bench.overheads]
-    if not costs:
+def _largest_overhead(costs: pd.DataFrame) -> str:
+    if costs.empty:
         return ""
-    worst = max(costs, key=lambda item: item.median_percent)
+    worst = costs.nlargest(1, "median_percent").iloc[0]
     return (
-        f"; measuring by {worst.what} changes the measured duration by {worst.median_percent:+.1f}{units.THIN}% "
-        f"({worst.low_percent:+.1f} to {worst.high_percent:+.1f}{units.THIN}%)"
+        f"; measuring by {worst['what']} changes the measured duration by {worst['median_percent']:+.1f}{units.THIN}% "
+        f"({worst['low_percent']:+.1f} to {worst['high_percent']:+.1f}{units.THIN}%)"
     )
 
 
-def _span(ratios: Sequence[float | None]) -> str | None:
-    known = [ratio for ratio in ratios if ratio is not None]
-    if not known:
-        return None
-    return f"{units.significant(min(known), 3)} to {units.significant(max(known), 3)}"
+def _span(ratios: pd.Series) -> str | None:
+    low, high = ratios.min(), ratios.max()
+    return None if pd.isna(low) else f"{units.significant(low, 3)} to {units.significant(high, 3)}"
 
 
-def _panel(bench: MeterBench) -> Panel:
+def _panel(bench: MeterBench, cells: pd.DataFrame) -> Panel:
     figure = go.Figure()
     style.layout(figure, height=360)
-    known = {
-        tool: [cell for cell in bench.cells if cell.tool == tool.name and cell.power_ratio is not None]
-        for tool in bench.tools
-    }
-    shown = [tool for tool in bench.tools if known[tool]]
-    for place, tool in enumerate(shown):
-        beside = 10 ** (_APART * (place - (len(shown) - 1) / 2))
-        figure.add_trace(_trace(tool.name, tool.title, known[tool], beside))
+    tools = [tool for tool in bench.tools if tool.name in set(cells["tool"])]
+    for number, tool in enumerate(tools):
+        beside = 10 ** (_APART * (number - (len(tools) - 1) / 2))
+        figure.add_trace(_trace(tool, cells[cells["tool"] == tool.name], beside))
     lengths = sorted({cell.length_s for cell in bench.cells})
     figure.update_xaxes(
         type="log",
@@ -173,59 +186,49 @@ def _panel(bench: MeterBench) -> Panel:
     )
     figure.update_yaxes(title="Mean power, relative to a long run", range=[0, _TOP * 1.03])
     figure.add_hline(y=1, line={"color": "#8a9099", "width": 1, "dash": "dot"}, layer="below")
+    spans = [f"{tool.title}: {_span(cells.loc[cells['tool'] == tool.name, 'power_ratio'])}" for tool in tools]
     return Panel(
         name=bench.where.machine,
         title=bench.where.machine,
         note=load_sentence(bench),
         figure=figure,
-        alt=f"Mean power by length of the task, relative to a long run, on {bench.where.machine}. "
-        + "; ".join(
-            f"{tool.title}: {span}"
-            for tool in bench.tools
-            if (span := _span([cell.power_ratio for cell in bench.cells if cell.tool == tool.name]))
-        ),
+        alt=f"Mean power by length of the task, relative to a long run, on {bench.where.machine}. {'; '.join(spans)}",
         wide=True,
     )
 
 
-def _times(ratio: float | None) -> str:
-    return "unknown" if ratio is None else units.significant(ratio, 3)
-
-
-def _trace(name: str, title: str, cells: Sequence[Cell], beside: float) -> go.Scatter:
-    light, dark, symbol = _LOOKS[name]
-    rows = pd.DataFrame(
-        {
-            "x": cell.length_s * beside,
-            "y": cell.power_ratio,
-            "low": cell.power_range[0],
-            "high": cell.power_range[1],
-            "hover": f"{title}<br>task of {units.duration(cell.length_s)}, {cell.passes} passes<br>"
-            f"mean power {_times(cell.power_ratio)} and energy {_times(cell.energy_ratio)} times the long run's<br>"
-            f"{units.energy(cell.energy_wh, 3)} per pass, long run {units.energy(cell.long_energy_wh, 3)}",
-        }
-        for cell in sorted(cells, key=lambda cell: cell.length_s)
-    )
-    shown = rows[["y", "low", "high"]].clip(upper=_TOP)
+def _trace(tool: Tool, cells: pd.DataFrame, beside: float) -> go.Scatter:
+    light, dark, symbol = _LOOKS[tool.name]
+    cells = cells.sort_values("length_s", kind="stable")
+    drawn = cells[["power_ratio", "power_ratio_low", "power_ratio_high"]].clip(upper=_TOP)
     return go.Scatter(
-        x=rows["x"],
-        y=shown["y"],
+        x=cells["length_s"] * beside,
+        y=drawn["power_ratio"],
         mode="lines+markers",
-        name=title,
-        hovertext=rows["hover"],
+        name=tool.title,
+        hovertext=[_hover(tool, cell) for _, cell in cells.iterrows()],
         hoverinfo="text",
         line={"color": light, "width": 1.5},
         marker={"symbol": symbol, "size": 9, "color": light, "line": {"width": 1, "color": style.PAPER}},
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": shown["high"] - shown["y"],
-            "arrayminus": shown["y"] - shown["low"],
+            "array": drawn["power_ratio_high"] - drawn["power_ratio"],
+            "arrayminus": drawn["power_ratio"] - drawn["power_ratio_low"],
             "thickness": 1.5,
             "width": 0,
             "color": light,
         },
         meta=style.themed(light, dark),
+    )
+
+
+def _hover(tool: Tool, cell: "pd.Series[Any]") -> str:
+    power, energy = (units.significant(cell[name], 3) for name in ("power_ratio", "energy_ratio"))
+    return (
+        f"{tool.title}<br>task of {units.duration(cell['length_s'])}, {cell['passes']} passes<br>"
+        f"mean power {power} and energy {energy} times the long run's<br>"
+        f"{units.energy(cell['energy_wh'], 3)} per pass, long run {units.energy(cell['long_energy_wh'], 3)}"
     )
 
 

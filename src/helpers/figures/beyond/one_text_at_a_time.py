@@ -40,8 +40,23 @@ def one_text_at_a_time(tables: Tables) -> Figure:
     `helpers.statistics.bandwidth_bound` has the bound and its source; the runs are those of Tables B1 to B3 and of
     Figures 3 and 6. A table shows the runs that leave too little room under each number of GPUs.
     """
-    runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(tables.results))
-    lacking = runs[runs["verdict"] != POSSIBLE]
+    runs = bandwidth_bound.bounds(rows(tables.results))
+    return draw(runs, bandwidth_bound.by_gpus(too_short(runs)))
+
+
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `results` that are bounded: published runs of language models that have a duration."""
+    return bandwidth_bound.published_runs(results)
+
+
+def too_short(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of `bounds` whose durations leave no time for a full answer, one text at a time."""
+    return runs[runs["verdict"] != POSSIBLE]
+
+
+def draw(runs: pd.DataFrame, alternatives: pd.DataFrame) -> Figure:
+    """Draw the rows of `bounds`; `alternatives` are the `too_short` ones under each number of cards (`by_gpus`)."""
+    lacking = too_short(runs)
     finding = _finding(runs)
     return Figure(
         name="one_text_at_a_time",
@@ -51,7 +66,9 @@ def one_text_at_a_time(tables: Tables) -> Figure:
         data=runs[list(_COLUMNS)],
         function="helpers.figures.beyond.one_text_at_a_time.one_text_at_a_time",
         panels=[one_text_panel.panel(runs, _alt(runs, finding))],
-        body=_compared(runs, lacking) + _by_gpus(lacking) + one_text_reasons.explained(runs, lacking)
+        body=_compared(runs, lacking)
+        + _by_gpus(lacking, alternatives)
+        + one_text_reasons.explained(runs, lacking)
         if len(lacking)
         else "",
         inputs=[*runs["origin"], *_INPUTS],
@@ -60,22 +77,22 @@ def one_text_at_a_time(tables: Tables) -> Figure:
 
 def _finding(runs: pd.DataFrame) -> str:
     """Say for which machines all runs leave room for one text at a time, and where one does not."""
-    lacking = runs[runs["verdict"] != POSSIBLE]
+    lacking = too_short(runs)
     full: list[tuple[str, str]] = []
     short: list[tuple[str, str]] = []
     for name, machine in paper_machines().items():
         (short if name in set(lacking["machine"]) else full).append((name, machine.title))
     of_full, of_short = (runs[runs["machine"].isin([name for name, _ in part])] for part in (full, short))
-    said = "One text at a time fits"
+    fits = "One text at a time fits"
     if full:
-        said += f" {bars.share(len(of_full), len(of_full))} published durations on {bars.listed([title for _, title in full])}"
+        fits += f" {bars.share(len(of_full), len(of_full))} published durations on {bars.listed([title for _, title in full])}"
     if not short:
-        return f"{said}."
+        return f"{fits}."
     first = lacking.sort_values(["most_tokens", "model"]).iloc[0]
     inferred = " (inferred)" if first["gpus_origin"] == "inferred" else ""
     unread = int((lacking["verdict"] == IMPOSSIBLE).sum())
     return (
-        f"{said}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])} "
+        f"{fits}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])} "
         f"for a full answer, with the numbers of cards that we infer; {unread or 'none'} of these {len(lacking)} leave no time "
         f"for any answer that DSPy reads. {model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most "
         f"{first['most_tokens']} tokens a text; the shortest answer in DSPy's template takes {first['complete_tokens']}, and "
@@ -109,8 +126,8 @@ def _note(runs: pd.DataFrame) -> str:
 
 def _alt(runs: pd.DataFrame, finding: str) -> str:
     least = runs.groupby("gpu_model", sort=False)["most_tokens"].min()
-    told = parts.listed([f"{count} on the {card}" for card, count in least.items()])
-    return f"{finding} The fewest tokens that fit, by card: {told}."
+    by_card = parts.listed([f"{count} on the {card}" for card, count in least.items()])
+    return f"{finding} The fewest tokens that fit, by card: {by_card}."
 
 
 def _compared(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
@@ -138,7 +155,7 @@ def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
     """Return what stands below that table: the bound with a prompt, and the runs that are not in it."""
     rest = runs[runs["verdict"] == POSSIBLE]
     nearest = rest.iloc[(rest["most_tokens"] / rest["complete_tokens"]).argmin()]
-    told = [
+    longer = [
         f"{model_title(row['model'])} {bound_s:.1f} s"
         for _, row in lacking[lacking["machine"] == "paula"].iterrows()
         if (bound_s := _with_prompt_s(row)) is not None
@@ -147,7 +164,7 @@ def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
         "Needed: tokens of the shortest answer in full, with the one that ends it. Only without its end: DSPy would read an "
         "answer that lacks the closing marker. At least: the lower bound of the pass with the tokens needed. "
         f"With {roofline.TOKENS_IN} tokens of prompt and {roofline.TOKENS_OUT} of answer, as assumed for Many texts at a "
-        f"time, the lower bounds on an A30 are {parts.listed(told)}. The other {len(rest)} runs all have time: nearest to its "
+        f"time, the lower bounds on an A30 are {parts.listed(longer)}. The other {len(rest)} runs all have time: nearest to its "
         f"shortest answer is {model_title(str(nearest['model']))} on {_cards(nearest)}, with {nearest['most_tokens']} tokens "
         f"where {nearest['complete_tokens']} are needed. The data below the figure have all of them."
     )
@@ -161,11 +178,11 @@ def _with_prompt_s(row: "pd.Series[Any]") -> float | None:
     return roofline.one_by_one(work, limits, int(row["gpus"])).duration_s
 
 
-def _by_gpus(lacking: pd.DataFrame) -> str:
+def _by_gpus(lacking: pd.DataFrame, alternatives: pd.DataFrame) -> str:
     """Return the table of the runs without room under each number of cards that they may have had."""
-    found = bandwidth_bound.by_gpus(lacking)
-    tokens = found.pivot(index="run", columns="gpus", values="most_tokens").reindex(lacking.index)
-    enough = found[found["verdict"] == POSSIBLE].groupby("run")["gpus"].min().reindex(lacking.index)
+    tokens = alternatives.pivot(index="run", columns="gpus", values="most_tokens").reindex(lacking.index)
+    possible = alternatives[alternatives["verdict"] == POSSIBLE]
+    enough = possible.groupby("run")["gpus"].min().reindex(lacking.index)
     shown = pd.DataFrame({"Model": lacking["model"].map(model_title), "Card": lacking["gpu_model"]})
     for count in tokens.columns:
         shown[bars.several(int(count), "card")] = tokens[count].astype("Int64")

@@ -59,13 +59,13 @@ def _needed(models: pd.DataFrame) -> Iterator[go.Scatter]:
     x, y, hover = [], [], []
     for _, row in models.iterrows():
         title = model_title(str(row["model"]))
-        told = (
+        text = (
             f"<b>{title}</b><br>shortest answer: {row['readable_tokens']} tokens without the closing marker, "
             f"{row['complete_tokens']} with it"
         )
         x += [row["readable_tokens"], row["complete_tokens"], None]
         y += [title, title, None]
-        hover += [told, told, ""]
+        hover += [text, text, ""]
     yield go.Scatter(
         x=x,
         y=y,

@@ -66,10 +66,10 @@ def _shorter(lacking: pd.DataFrame) -> str:
 
 def _named(lacking: pd.DataFrame, verdict: str) -> str:
     rows = lacking[lacking["verdict"] == verdict]
-    found = [
+    by_card = [
         f"{parts.titles(part['model'])} on the {card}" for card, part in rows.groupby("gpu_model", sort=False)
     ]
-    return parts.listed(found) if found else "none"
+    return parts.listed(by_card) if by_card else "none"
 
 
 def _several(lacking: pd.DataFrame) -> str:
@@ -89,17 +89,17 @@ def _cache(lacking: pd.DataFrame) -> str:
 
 
 def _more_cards(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
-    told = []
+    powers = []
     for card in lacking["gpu_model"].drop_duplicates():
         same = runs[(runs["gpu_model"] == card) & (runs["gpus_origin"] == "inferred")]
         own = same.index.isin(lacking.index)
         others = [f"{_watts(group['power_w'])} with {count}" for count, group in same[~own].groupby("gpus")]
-        told.append(
+        powers.append(
             f"on the {card} {_watts(same[own]['power_w'])}, where the other runs take {parts.listed(others)}"
         )
     return (
         "The table above has the tokens. The mean power of the runs speaks for one card, if the numbers inferred for the others "
-        f"are right: {'; '.join(told)}."
+        f"are right: {'; '.join(powers)}."
     )
 
 
@@ -111,9 +111,9 @@ def _watts(power_w: pd.Series) -> str:
 def _other_card(lacking: pd.DataFrame) -> str:
     clara = lacking[lacking["gpu_model"] == "V100"]
     most = bandwidth_bound.most_on_card(clara, _V100S)
-    told = [f"{count} for {model_title(model)}" for model, count in zip(clara["model"], most, strict=True)]
+    tokens = [f"{count} for {model_title(model)}" for model, count in zip(clara["model"], most, strict=True)]
     rate = roofline.gpus()[_V100S].bandwidth_tb_per_s
-    return f"A {_V100S} has {rate:g} TB/s and time for more tokens: {parts.listed(told)}." if told else ""
+    return f"A {_V100S} has {rate:g} TB/s and time for more tokens: {parts.listed(tokens)}." if tokens else ""
 
 
 def _two_nodes(runs: pd.DataFrame) -> str:
@@ -125,13 +125,13 @@ def _two_nodes(runs: pd.DataFrame) -> str:
     pairs = dense[dense["nodes"] == 2].merge(
         dense[dense["nodes"] == 1], on=["model", "gpus"], suffixes=("", "_one")
     )
-    told = [
+    compared = [
         f"{row['most_tokens']} tokens against {row['most_tokens_one']} ({model_title(row['model'])})"
         for _, row in pairs.iterrows()
     ]
     return (
         "On Capella more speaks for one text at a time. Two nodes work on a text one after the other, and their longer "
-        f"durations have time for about as many tokens as those of one node with as many cards: {parts.listed(told)}."
+        f"durations have time for about as many tokens as those of one node with as many cards: {parts.listed(compared)}."
     )
 
 
@@ -143,7 +143,7 @@ def caveat(results: pd.DataFrame) -> str:
         return ""
     cards = parts.listed(list(lacking["gpu_model"].drop_duplicates()))
     unread, shortened = (int((lacking["verdict"] == verdict).sum()) for verdict in (IMPOSSIBLE, SHORTENED))
-    told = " and ".join(
+    counts = " and ".join(
         [
             *([f"{unread} leave no time for any answer that DSPy reads"] if unread else []),
             *(
@@ -156,7 +156,7 @@ def caveat(results: pd.DataFrame) -> str:
     return (
         "Whether the cards did the same work is open for short answers. Of the runs of "
         f"{parts.titles(lacking['model'].unique())} on {cards}, with the numbers of cards that we infer and one text at a time, "
-        f"{told} (Could these durations be one text at a time?). "
+        f"{counts} (Could these durations be one text at a time?). "
     )
 
 

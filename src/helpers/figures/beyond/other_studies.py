@@ -29,14 +29,23 @@ _ROW_PX = 21
 
 
 def other_studies(tables: Tables) -> Figure:
-    """Show Wh per 1000 texts of the paper's runs, of ours and of other studies on one axis.
+    """Show Wh per 1000 texts of the paper's runs, of ours and of other studies on one axis."""
+    figures = load_other_studies().figures
+    return draw(with_studies(per_1000_texts(rows(tables)), figures), figures)
+
+
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the `comparable` runs, published and measured, without those on invented texts."""
+    runs = comparable(tables)
+    return runs[~runs["synthetic"].astype(bool)]
+
+
+def draw(data: pd.DataFrame, figures: Sequence[StudyEnergy]) -> Figure:
+    """Draw the rows of `with_studies`; a table has the `figures` of other studies as they were taken.
 
     Each mark says what is counted: CPU, GPU and memory, or the GPU only; the GPU alone is shown for
     published runs where Figure 2 gives it and for measured ones where it was measured.
     """
-    figures = load_other_studies().figures
-    ours = _runs(comparable(tables))
-    data = pd.concat([ours, _others(figures)], ignore_index=True)
     finding = _finding(data)
     return Figure(
         name="other_studies",
@@ -56,9 +65,12 @@ def other_studies(tables: Tables) -> Figure:
     )
 
 
-def _runs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return comparable runs, once with the sum as published and once with the GPU alone where it is known."""
-    rows = rows[~rows["synthetic"].astype(bool)]
+def per_1000_texts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the energy of `rows` for 1000 texts, with the sum as published and again with the GPU alone where it is known.
+
+    Columns: `wh_per_1000_texts`, or `below_wh` where only a limit is printed, `accounting` (a key of `ACCOUNTING`),
+    `block` (the headline on the axis), `what` (the model's title), `gpu_share`, and what tells the run from others.
+    """
     per_1000 = 1000 / rows["texts"].astype(float)
     published = rows["source"] == "published"
     common = pd.DataFrame(
@@ -84,8 +96,9 @@ def _runs(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([total, gpu[gpu["wh_per_1000_texts"].notna()]], ignore_index=True)
 
 
-def _others(figures: Sequence[StudyEnergy]) -> pd.DataFrame:
-    return pd.DataFrame(
+def with_studies(runs: pd.DataFrame, figures: Sequence[StudyEnergy]) -> pd.DataFrame:
+    """Return the rows of `per_1000_texts` and below them the figures of other studies, which have no `family`."""
+    studies = pd.DataFrame(
         [
             {
                 "block": item.study,
@@ -104,6 +117,7 @@ def _others(figures: Sequence[StudyEnergy]) -> pd.DataFrame:
             for item in figures
         ]
     )
+    return pd.concat([runs, studies], ignore_index=True)
 
 
 def _finding(data: pd.DataFrame) -> str:
@@ -125,7 +139,7 @@ def _span(values: pd.Series) -> str:
 
 
 def _panel(data: pd.DataFrame, finding: str) -> Panel:
-    placed, labels = _places(data)
+    placed, labels = _axis_rows(data)
     figure = go.Figure()
     style.layout(figure, height=_ROW_PX * len(labels) + 120)
     figure.update_layout(legend={"traceorder": "normal"}, margin={"r": 40})  # room for the last label
@@ -136,14 +150,14 @@ def _panel(data: pd.DataFrame, finding: str) -> Panel:
     figure.update_yaxes(
         tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.3, -0.7], showgrid=False
     )
-    for header in (place for place, label in enumerate(labels) if label.startswith("<b>")):
-        figure.add_hline(y=header - 0.5, line={"width": 1, "color": "rgba(128, 128, 128, 0.35)"})
+    for row in (row for row, label in enumerate(labels) if label.startswith("<b>")):
+        figure.add_hline(y=row - 0.5, line={"width": 1, "color": "rgba(128, 128, 128, 0.35)"})
     for family, look in style.FAMILIES.items():
-        of_family = placed[placed["family"] == family]
+        runs = placed[placed["family"] == family]
         for published in (True, False):
-            rows = of_family[(of_family["block"] == PAPER) == published]
-            if len(rows):
-                figure.add_trace(_trace(rows, look, published))
+            part = runs[(runs["block"] == PAPER) == published]
+            if len(part):
+                figure.add_trace(_trace(part, look, published))
     grey = style.FamilyStyle("Other studies", *_GREY, "hexagon")
     figure.add_trace(_trace(placed[placed["family"].isna()], grey, published=True))
     return Panel(
@@ -160,19 +174,19 @@ _EVERY = 3
 """Decades between two labels of the energy axis."""
 
 
-def _places(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _axis_rows(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Give every block a headline and each of its models a row; return the rows' labels, from the top."""
     order = list(study().models)
     labels: list[str] = []
-    rows: dict[tuple[str, str], int] = {}
+    row_numbers: dict[tuple[str, str], int] = {}
     for block, group in data.groupby("block", sort=False):
         labels.append(f"<b>{html.escape(str(block))}</b>")
         ordered = group.sort_values("model", key=lambda column: column.map(order.index, na_action="ignore"))
         for what in dict.fromkeys(ordered["what"]):
-            rows[str(block), what] = len(labels)
+            row_numbers[str(block), what] = len(labels)
             labels.append(html.escape(what))
-    place = [rows[block, what] for block, what in zip(data["block"], data["what"], strict=True)]
-    return data.assign(place=place), labels
+    numbers = [row_numbers[block, what] for block, what in zip(data["block"], data["what"], strict=True)]
+    return data.assign(axis_row=numbers), labels
 
 
 def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.Scatter:
@@ -186,37 +200,33 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
         else f"{look.symbol}{end}"
         for below, counted, end in zip(limit, rows["accounting"], ending, strict=True)
     ]
-    ours = f"{look.title}, {'published' if published else 'measured'}"
+    name = f"{look.title}, {'published' if published else 'measured'}"
     return dots.dots(
         x=rows["wh_per_1000_texts"].fillna(rows["below_wh"]),
-        y=rows["place"],
+        y=rows["axis_row"],
         symbols=symbols,
         look=look,
         hover=[_hover(row) for _, row in rows.iterrows()],
         filled=not published,
-        name=look.title if rows["family"].isna().all() else ours,
+        name=look.title if rows["family"].isna().all() else name,
     )
 
 
 def _hover(row: "pd.Series[Any]") -> str:
     value = row["wh_per_1000_texts"]
-    said = f"below {units.energy(row['below_wh'])}" if pd.isna(value) else units.energy(value, 3)
+    energy = f"below {units.energy(row['below_wh'])}" if pd.isna(value) else units.energy(value, 3)
     details = [
         row[name]
         for name in ("dataset", "task", "hardware", "basis", "derivation", "note")
-        if _known(row[name])
+        if isinstance(row[name], str)
     ]
     lines = [
         f"<b>{row['what']}</b> ({row['block']})",
-        f"{said} per 1000 texts, {ACCOUNTING[row['accounting']]}",
+        f"{energy} per 1000 texts, {ACCOUNTING[row['accounting']]}",
         *details,
-        f"source: {row['source_url'] if _known(row['source_url']) else row['origin']}",
+        f"source: {row['source_url'] if isinstance(row['source_url'], str) else row['origin']}",
     ]
     return "<br>".join(lines)
-
-
-def _known(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _table(figures: Sequence[StudyEnergy]) -> str:

@@ -28,23 +28,53 @@ def power_decomposition(tables: Tables) -> Figure:
     CPU and memory: energy of Figure 2 over duration of Table B1. GPUs: what the constants leave of the average
     power, in all single-node runs on Capella. Rules: CodeCarbon 3's memory rule, and the GPU alone.
     """
-    found = power.constants(tables.observations, tables.results)
-    read = pd.concat(
+    constants = power.constants(tables.observations, tables.results)
+    runs = power.under_rules(tables.results, constants, study().machines["capella"].ram_gb)
+    return draw(
+        rows(tables),
+        constants,
+        power.gpu_power(tables.results, constants),
+        runs,
+        power_claims.compare(tables, runs),
+        tables,
+    )
+
+
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the powers of CPU and memory behind Figure 2, in W, one row per model and component.
+
+    Columns: those of `helpers.statistics.power.component_power`, and `quantity`, which is `cpu_w` or `ram_w`.
+    """
+    return pd.concat(
         [
             power.component_power(tables.observations, tables.results, name).assign(quantity=f"{name}_w")
             for name in ("cpu", "ram")
         ]
     )
-    per_gpu = power.gpu_power(tables.results, found)
-    runs = power.under_rules(tables.results, found, study().machines["capella"].ram_gb)
+
+
+def draw(
+    read: pd.DataFrame,
+    constants: Constants,
+    per_gpu: pd.DataFrame,
+    runs: pd.DataFrame,
+    compared: pd.DataFrame,
+    tables: Tables,
+) -> Figure:
+    """Draw the powers, and our runs beside them, with tables of what other rules of accounting change.
+
+    `read` are `rows`; `constants`, `per_gpu` and `runs` come from `constants`, `gpu_power` and `under_rules` of
+    `helpers.statistics.power`, and `compared` from `power_claims.compare`.
+    """
     minimal = runs.sort_values("gpus", kind="stable").drop_duplicates("model").set_index("model")
     change = power.rank_change(minimal["total"], minimal["gpu_inferred"])
-    measured = power.measured_under_rules(select_sequential(tables.results))
+    comparable = select_sequential(tables.results)
+    measured = power.measured_under_rules(comparable)
     data = _data(read, per_gpu, runs, measured)
     return Figure(
         name="power_decomposition",
         label="Power behind Figure 2",
-        finding=_finding(found, change, runs),
+        finding=_finding(constants, change, runs),
         note=(
             "Our reading of Figure 2, not a statement of the paper. A power that is the same whatever runs is a "
             "constant of the software, most likely an estimate; where it is one, only the GPU's part was measured. What follows "
@@ -54,15 +84,15 @@ def power_decomposition(tables: Tables) -> Figure:
         data=data,
         function="helpers.figures.beyond.power.power_decomposition",
         panels=[
-            _constants_panel(read, found),
+            _constants_panel(read, constants),
             _gpu_panel(per_gpu),
             *(
-                _measured_panel(rows)
-                for _, rows in select_sequential(tables.results).groupby("source")
-                if _is_measured(rows)
+                _measured_panel(campaign)
+                for source, campaign in comparable.groupby("source")
+                if source != "published"
             ),
         ],
-        body=power_tables.body(found, runs, minimal, measured) + power_claims.claims(tables, runs),
+        body=power_tables.body(constants, runs, minimal, measured) + power_claims.table(compared),
         inputs=parts.inputs(data["origin"], [paths.relative(OTHER_STUDIES)]),
     )
 
@@ -86,12 +116,12 @@ def _data(
     )
 
 
-def _finding(found: Constants, change: RankChange, runs: pd.DataFrame) -> str:
-    chi2 = f"chi2/dof {found.cpu.chi2 / found.cpu.dof:.1f}"
-    one = (found.cpu.p_value or 0) >= CONSTANT_P
-    cpu = (
-        f"Figure 2 gives the CPU the same {found.cpu.mean_w:.1f} W under every model ({chi2}), as a fixed estimate would"
-        if one
+def _finding(constants: Constants, change: RankChange, runs: pd.DataFrame) -> str:
+    cpu = constants.cpu
+    chi2 = f"chi2/dof {cpu.chi2 / cpu.dof:.1f}"
+    powers = (
+        f"Figure 2 gives the CPU the same {cpu.mean_w:.1f} W under every model ({chi2}), as a fixed estimate would"
+        if (cpu.p_value or 0) >= CONSTANT_P
         else f"Figure 2's CPU power is not one constant ({chi2})"
     )
     falls = [len(power_tables.falling(runs, rule)) for rule in ("total", "gpu_inferred")]
@@ -102,11 +132,7 @@ def _finding(found: Constants, change: RankChange, runs: pd.DataFrame) -> str:
         if change.swapped
         else "no model changes its rank"
     )
-    return f"{cpu}; counting the GPU alone, {ranks} and {steps}."
-
-
-def _is_measured(rows: pd.DataFrame) -> bool:
-    return bool((rows["source"] != "published").all())
+    return f"{powers}; counting the GPU alone, {ranks} and {steps}."
 
 
 def _canvas(models: Sequence[str], title: str) -> go.Figure:
@@ -119,16 +145,17 @@ def _canvas(models: Sequence[str], title: str) -> go.Figure:
     return figure
 
 
-def _constants_panel(read: pd.DataFrame, found: Constants) -> Panel:
+def _constants_panel(read: pd.DataFrame, constants: Constants) -> Panel:
     figure = _canvas(list(read["model"]), "Power (W)")
+    ram_llm_w, ram_traditional_w = constants.ram_llm.mean_w, constants.ram_traditional.mean_w
     is_llm = dict(zip(read["model"], read["family"] != "Traditional", strict=True))
     models = [name for name in study().models if name in is_llm]
     traditional = [model_title(name) for name in models if not is_llm[name]]
     llms = [model_title(name) for name in models if is_llm[name]]
     spans = [
-        ("cpu", found.cpu.mean_w, [*traditional, *llms]),
-        ("ram", found.ram_traditional.mean_w, traditional),
-        ("ram", found.ram_llm.mean_w, llms),
+        ("cpu", constants.cpu.mean_w, [*traditional, *llms]),
+        ("ram", ram_traditional_w, traditional),
+        ("ram", ram_llm_w, llms),
     ]
     for component, watts, titles in spans:
         figure.add_trace(_line(component, watts, titles))
@@ -143,14 +170,14 @@ def _constants_panel(read: pd.DataFrame, found: Constants) -> Panel:
         title="CPU and memory: lines are the weighted means",
         note=(
             f"FKTG, one Capella node. CodeCarbon's value for a CPU it does not know is {power.CPU_FALLBACK_W:g} W; "
-            f"{found.ram_llm.mean_w:.1f} W and {found.ram_traditional.mean_w:.1f} W of memory are "
-            f"{power.implied_gb(found.ram_llm.mean_w):.0f} GB and {power.implied_gb(found.ram_traditional.mean_w):.0f} GB at "
+            f"{ram_llm_w:.1f} W and {ram_traditional_w:.1f} W of memory are "
+            f"{power.implied_gb(ram_llm_w):.0f} GB and {power.implied_gb(ram_traditional_w):.0f} GB at "
             "0.375 W/GB. Models without embeddings have no visible bar."
         ),
         figure=figure,
         alt=(
-            f"CPU power of {len(llms) + len(traditional)} models around {found.cpu.mean_w:.1f} W; memory power around "
-            f"{found.ram_llm.mean_w:.0f} W for LLMs and {found.ram_traditional.mean_w:.0f} W for embedding models."
+            f"CPU power of {len(llms) + len(traditional)} models around {constants.cpu.mean_w:.1f} W; memory power around "
+            f"{ram_llm_w:.0f} W for LLMs and {ram_traditional_w:.0f} W for embedding models."
         ),
         wide=True,
     )
@@ -234,17 +261,17 @@ def _gpu_panel(per_gpu: pd.DataFrame) -> Panel:
             )
     steps = per_gpu.sort_values("gpus").groupby("model")["power_w"].diff().dropna()
     most = study().machines["capella"].gpu_max_power_w
-    said = f"Each GPU draws less in {(steps < 0).sum()} of {len(steps)} steps to more GPUs"
+    trend = f"Each GPU draws less in {(steps < 0).sum()} of {len(steps)} steps to more GPUs"
     return Panel(
         name="gpus",
-        title=said,
+        title=trend,
         note=(
             "FKTG, one Capella node; the larger the mark, the more GPUs (1, 2 or 4). Average power less the constants, "
             f"divided by the GPUs; an H100 may draw {most:.0f} W. Assumed: the same memory in the runs on 4 GPUs, which "
             "Figure 2 does not show."
         ),
         figure=figure,
-        alt=f"{said}; power per H100 from {per_gpu['power_w'].min():.0f} W to {per_gpu['power_w'].max():.0f} W.",
+        alt=f"{trend}; power per H100 from {per_gpu['power_w'].min():.0f} W to {per_gpu['power_w'].max():.0f} W.",
         wide=True,
     )
 
@@ -255,25 +282,24 @@ _MEASURED = {"cpu": "circle", "gpu": "diamond", "ram": "square"}
 def _measured_panel(rows: pd.DataFrame) -> Panel:
     source = str(rows["source"].iloc[0])
     figure = _canvas(list(rows["model"]), "Power (W)")
-    said, drawn = [], []
+    methods, drawn = [], []
     for component, symbol in _MEASURED.items():
-        known = rows[rows[f"{component}_wh"].notna()]
+        measured = rows[rows[f"{component}_wh"].notna()]
         look = style.COMPONENTS[component]
-        methods = sorted(set(rows[f"{component}_method"]))
-        said.append(f"{look.title} {', '.join(methods)}")
-        if known.empty:
+        methods.append(f"{look.title} {', '.join(sorted(set(rows[f'{component}_method'])))}")
+        if measured.empty:
             continue
-        watts = 3600 * known[f"{component}_wh"] / known["duration_s"]
+        watts = 3600 * measured[f"{component}_wh"] / measured["duration_s"]
         drawn.append(f"{look.title} {watts.min():.3g} to {watts.max():.3g} W")
-        estimated = known[f"{component}_method"].str.startswith("estimated")
+        estimated = measured[f"{component}_method"].str.startswith("estimated")
         symbols = [f"{symbol}-x" if by_rule else symbol for by_rule in estimated]
-        figure.add_trace(_points(known, watts, 0 * watts, look, symbols, look.title))
+        figure.add_trace(_points(measured, watts, 0 * watts, look, symbols, look.title))
     return Panel(
         name=f"measured-{re.sub('[^a-z0-9]+', '-', source)}",
         title=f"Our runs: {source}",
-        note=f"{rows['machine'].iloc[0]}, one mark per dataset; a cross where the power is estimated. {'; '.join(said)}.",
+        note=f"{rows['machine'].iloc[0]}, one mark per dataset; a cross where the power is estimated. {'; '.join(methods)}.",
         figure=figure,
-        alt=f"Power in the runs of {source}: {'; '.join(drawn)}. Methods: {'; '.join(said)}.",
+        alt=f"Power in the runs of {source}: {'; '.join(drawn)}. Methods: {'; '.join(methods)}.",
         wide=True,
         marked=bool(rows["synthetic"].all()),
     )

@@ -1,11 +1,13 @@
 """Which claims of the ledger would come out otherwise if the energies were counted by another rule than the paper's."""
 
+import math
 from dataclasses import replace
 
 import pandas as pd
 
 from helpers.claims import ledger
 from helpers.claims.ledger import Assessment
+from helpers.claims.source import PUBLISHED, Source, run_key, source_of
 from helpers.claims.verdicts import AGREES, DEPENDS, DIFFERS, FAILS, HOLDS, OPEN, ROUNDED, UNKNOWN
 from helpers.figures.display import html_table
 from helpers.figures.html import page_link
@@ -26,44 +28,81 @@ _WOULD = {
     DIFFERS: "would not agree",
 }
 """No verdicts: the paper never counted by these rules."""
+_COLUMNS = ("rule", "claim", "by_the_paper", "by_the_rule", "reason", "changes")
 
 
-def claims(tables: Tables, runs: pd.DataFrame) -> str:
-    """Return the table of claims that another rule would change; `runs` comes from `helpers.statistics.power.under_rules`.
+def compare(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
+    """Evaluate the ledger by each of `RULES`; `runs` comes from `helpers.statistics.power.under_rules`.
 
     Both sides are evaluated on the same runs: those that have a value under every rule. All other energies
     are absent, and claims that need them are not compared. Nor are those about coefficients that the paper draws or
     prints: they are its rule's, and no other rule could meet them.
+
+    Columns: `rule`, `claim`, `by_the_paper` and `by_the_rule` (word and numbers of each reading), `reason` (by the rule),
+    and `changes`, whether the words differ. One row per rule and claim.
     """
+    source = source_of(tables, PUBLISHED)
     comparable = runs[runs[list(RULES)].notna().all(axis="columns")]
-    before = _evaluated(tables, comparable, "total")
-    rows = []
-    tested = 0
-    for rule in RULES:
-        after = _evaluated(tables, comparable, rule)
-        tested = sum(uses_energy(item) and not has_coefficients(item) for item in after)
-        rows += [
-            {
-                "Rule": power.RULES[rule],
-                "Claim": page_link("claims", first.claim.id),
-                "By the paper's rule": f"{first.word} ({_numbers(first)})",
-                "Would be, by this rule": f"{_WOULD[second.word]} ({_numbers(second)})",
-                "Numbers by this rule": _reason(second),
-            }
-            for first, second in zip(before, after, strict=True)
-            if {first.word, second.word}.isdisjoint({OPEN, UNKNOWN})
-            and first.word != second.word
-            and not has_coefficients(first)
-        ]
+    before = evaluate_by_rule(source, comparable, "total")
+    compared = [
+        _compared(rule, first, second)
+        for rule in RULES
+        for first, second in zip(before, evaluate_by_rule(source, comparable, rule), strict=True)
+        if uses_energy(second) and not has_coefficients(second)
+    ]
+    return pd.DataFrame(compared, columns=list(_COLUMNS))
+
+
+def evaluate_by_rule(source: Source, runs: pd.DataFrame, rule: str) -> list[Assessment]:
+    """Evaluate the ledger with the energies of a rule; published runs that are not in `runs` have none.
+
+    Only what counts as energy is replaced: a reading that counts the GPUs alone does so by every rule.
+    """
+    keys = runs.assign(nodes=1)[["model", "dataset", "machine", "gpus", "nodes"]]  # as `run_key` has them
+    energy_wh = dict(zip(keys.itertuples(index=False, name=None), runs[rule], strict=True))
+    rows = [
+        {**row, "energy": energy_wh.get(run_key(row), math.nan), "energy_wh_below": None}
+        for row in source.rows
+    ]
+    return ledger.evaluate_source(replace(source, rows=rows))
+
+
+def table(compared: pd.DataFrame) -> str:
+    """Return the claims that another rule would change, of those that `compare` returns, as HTML."""
+    tested = compared["claim"].nunique()
+    changed = compared[compared["changes"]]
+    if changed.empty:
+        return parts.paragraph(
+            f"No claim would come out otherwise by another rule, of {tested} that can be compared."
+        )
+    shown = pd.DataFrame(
+        {
+            "Rule": changed["rule"].map(power.RULES),
+            "Claim": pd.Series(
+                [page_link("claims", name) for name in changed["claim"]], changed.index, object
+            ),
+            "By the paper's rule": changed["by_the_paper"],
+            "Would be, by this rule": changed["by_the_rule"],
+            "Numbers by this rule": changed["reason"],
+        }
+    )
     caption = (
         f"Claims that another rule would change, of {tested} that need only energies of FKTG on one Capella node. The paper "
         "never used these rules, so nothing is said of its statements; those about its own coefficients are left out"
     )
-    if not rows:
-        return parts.paragraph(
-            f"No claim would come out otherwise by another rule, of {tested} that can be compared."
-        )
-    return html_table(pd.DataFrame(rows, dtype=object), caption)  # text would lose its links
+    return html_table(shown, caption)
+
+
+def _compared(rule: str, before: Assessment, after: Assessment) -> dict[str, object]:
+    tested = {before.word, after.word}.isdisjoint({OPEN, UNKNOWN})
+    return {
+        "rule": rule,
+        "claim": after.claim.id,
+        "by_the_paper": f"{before.word} ({_numbers(before)})",
+        "by_the_rule": f"{_WOULD.get(after.word, after.word)} ({_numbers(after)})",
+        "reason": _reason(after),
+        "changes": tested and before.word != after.word,
+    }
 
 
 def _numbers(item: Assessment) -> str:
@@ -77,7 +116,7 @@ def _reason(item: Assessment) -> str:
     """Return the reason of each reading, without its verdict."""
     if len(item.readings) == 1:
         return item.readings[0].reason
-    return " ".join(f"({place}) {reading.reason}" for place, reading in enumerate(item.readings, 1))
+    return " ".join(f"({number}) {reading.reason}" for number, reading in enumerate(item.readings, 1))
 
 
 def has_coefficients(item: Assessment) -> bool:
@@ -89,16 +128,3 @@ def has_coefficients(item: Assessment) -> bool:
 def uses_energy(item: Assessment) -> bool:
     """Say whether a claim was recomputed from an energy."""
     return any(use.quantity == "energy_wh" for use in item.uses)
-
-
-def _evaluated(tables: Tables, runs: pd.DataFrame, rule: str) -> list[Assessment]:
-    """Evaluate the ledger with the energies of a rule; published runs that are not in `runs` have none."""
-    key = ["source", "dataset", "machine", "model", "gpus", "nodes"]
-    counted = runs.assign(nodes=1)[[*key, rule]].astype({"nodes": "Int64"})
-    results = tables.results.merge(counted, on=key, how="left", suffixes=("", "_rule"))
-    published = results["source"] == "published"
-    results = results.assign(
-        energy_wh=results["energy_wh"].where(~published, results[rule]),
-        energy_wh_below=results["energy_wh_below"].where(~published),
-    )
-    return ledger.evaluate(replace(tables, results=results.drop(columns=rule)))

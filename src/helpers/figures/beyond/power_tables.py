@@ -23,13 +23,17 @@ RATIOS = (
 """Models with more and with less energy in the comparisons that the paper makes, or that its figures invite."""
 
 
-def body(found: Constants, runs: pd.DataFrame, minimal: pd.DataFrame, measured: pd.DataFrame) -> str:
+def body(constants: Constants, runs: pd.DataFrame, minimal: pd.DataFrame, measured: pd.DataFrame) -> str:
     """Return the tables as HTML; arguments as `helpers.statistics.power` returns them, `minimal` by model."""
     return "".join(
         (
-            _constants(found),
+            html_table(
+                constants_table(constants),
+                "One constant per component? Half of a reading's bound counts as its standard error",
+                ("Weighted mean (W)", "chi2/dof", "p"),
+            ),
             _elsewhere(load_other_studies().constants),
-            _memory_rules(found),
+            _memory_rules(constants),
             _energies(minimal),
             _ranks(minimal),
             _steps(runs),
@@ -49,13 +53,14 @@ def falling(runs: pd.DataFrame, rule: str) -> list[str]:
     ]
 
 
-def _constants(found: Constants) -> str:
+def constants_table(constants: Constants) -> pd.DataFrame:
+    """Return each constant with how well the models agree on it, and what would make it, as text."""
     rows = [
-        ("CPU, all models", found.cpu, f"{power.CPU_FALLBACK_W:g} W: CodeCarbon, unknown CPU"),
-        ("Memory, LLMs", found.ram_llm, _memory(found.ram_llm)),
-        ("Memory, embedding models", found.ram_traditional, _memory(found.ram_traditional)),
+        ("CPU, all models", constants.cpu, f"{power.CPU_FALLBACK_W:g} W: CodeCarbon, unknown CPU"),
+        ("Memory, LLMs", constants.ram_llm, _memory(constants.ram_llm)),
+        ("Memory, embedding models", constants.ram_traditional, _memory(constants.ram_traditional)),
     ]
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "Component": [name for name, _, _ in rows],
             "Models": [c.dof + 1 for _, c, _ in rows],
@@ -65,8 +70,6 @@ def _constants(found: Constants) -> str:
             "Equals": [text for _, _, text in rows],
         }
     )
-    caption = "One constant per component? Half of a reading's bound counts as its standard error"
-    return html_table(frame, caption, ("Weighted mean (W)", "chi2/dof", "p"))
 
 
 def _elsewhere(constants: Sequence[MeterConstants]) -> str:
@@ -94,12 +97,12 @@ def _memory(ram: Constant) -> str:
     return f"{power.implied_gb(ram.mean_w):.0f} ± {power.implied_gb(ram.bound_w):.0f} GB at 0.375 W/GB"
 
 
-def _memory_rules(found: Constants) -> str:
+def _memory_rules(constants: Constants) -> str:
     amounts = [
-        ("Capella, job of an LLM (inferred)", round(power.implied_gb(found.ram_llm.mean_w), -1)),
+        ("Capella, job of an LLM (inferred)", round(power.implied_gb(constants.ram_llm.mean_w), -1)),
         (
             "Capella, job of an embedding model (inferred)",
-            round(power.implied_gb(found.ram_traditional.mean_w), -1),
+            round(power.implied_gb(constants.ram_traditional.mean_w), -1),
         ),
         *((f"{machine.title}, node (Table 2)", machine.ram_gb) for machine in paper_machines().values()),
     ]
@@ -165,10 +168,10 @@ def _steps(runs: pd.DataFrame) -> str:
 
 def _ratios(minimal: pd.DataFrame) -> str:
     rows = []
-    for dear, cheap in RATIOS:
-        if {dear, cheap} <= set(minimal.index):
-            values = minimal.loc[dear, list(power.RULES)] / minimal.loc[cheap, list(power.RULES)]
-            rows.append((f"{model_title(dear)} / {model_title(cheap)}", *(f"{v:.3g}" for v in values)))
+    for more, less in RATIOS:
+        if {more, less} <= set(minimal.index):
+            values = minimal.loc[more, list(power.RULES)] / minimal.loc[less, list(power.RULES)]
+            rows.append((f"{model_title(more)} / {model_title(less)}", *(f"{v:.3g}" for v in values)))
     frame = pd.DataFrame(rows, columns=["Energy ratio", *power.RULES.values()])
     return html_table(frame, "Ratios of energies under each rule", tuple(power.RULES.values()))
 
@@ -177,9 +180,9 @@ def _measured(measured: pd.DataFrame) -> str:
     if measured.empty:
         return '<p class="absent">Our runs: not measured on this machine.</p>'
     rows = []
-    for source, of_source in measured.groupby("source", sort=False):
+    for source, campaign in measured.groupby("source", sort=False):
         for rule in [name for name in power.MEASURED_RULES if name != "total"]:
-            rows.append((str(source), power.MEASURED_RULES[rule], *_moved(of_source, rule)))
+            rows.append((str(source), power.MEASURED_RULES[rule], *_swaps(campaign, rule)))
     names = ["Campaign", "Rule", "Runs with a value", "Pairs that swap"]
     caption = (
         "Our runs: rankings within a dataset against the total; what has no counter is missing, not zero"
@@ -187,15 +190,17 @@ def _measured(measured: pd.DataFrame) -> str:
     return html_table(pd.DataFrame(rows, columns=names), caption, ("Runs with a value",))
 
 
-def _moved(runs: pd.DataFrame, rule: str) -> tuple[str, str | None]:
+def _swaps(runs: pd.DataFrame, rule: str) -> tuple[str, str | None]:
     """Say how many runs have an energy under the rule, and which pairs swap in which dataset."""
-    known = int(runs[rule].notna().sum())
+    counted = int(runs[rule].notna().sum())
     swaps = []
-    for dataset, of_set in runs.groupby("dataset", sort=False):
-        by_model = of_set.drop_duplicates("model").set_index("model")
+    for dataset, rows in runs.groupby("dataset", sort=False):
+        by_model = rows.drop_duplicates("model").set_index("model")
         pairs = power.rank_change(by_model["total"], by_model[rule]).swapped
         swaps += [f"{dataset}: {model_title(a)} / {model_title(b)}" for a, b in pairs]
-    return f"{known} of {len(runs)}" if known else "missing", (", ".join(swaps) or "none") if known else None
+    if not counted:
+        return "missing", None
+    return f"{counted} of {len(runs)}", ", ".join(swaps) or "none"
 
 
 def _tau(tau: float | None) -> str | None:

@@ -1,15 +1,15 @@
-"""Durations of Tables B4 and B5, which the paper does not print, recovered from Table B6."""
+"""Durations of Tables B4 and B5, which the paper does not print, recovered from Table B6.
 
-from collections.abc import Mapping
-from typing import Any
+Everything here is inferred, from printed energies, Table B6 and the minimal GPU counts of Table B1.
+"""
+
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from helpers.core import units
-from helpers.figures import style
-from helpers.figures.display import Figure, Panel, html_table
-from helpers.figures.plots import dots
+from helpers.figures.beyond import recovered_panels
+from helpers.figures.display import Figure, html_table
 from helpers.results.tables import Tables
 from helpers.statistics import inverse_regression, regression
 from helpers.statistics.inverse_regression import Recovered
@@ -18,76 +18,88 @@ from helpers.study.catalogue import model_title, study
 
 CHECK = "fktg"
 """The dataset whose durations are printed (Table B1), to try the method on."""
-_LOG_S = (0, 4)
-"""Decades of the duration axes, in s."""
 
 
 def recovered_durations(tables: Tables) -> Figure:
-    """Recover the durations of the LLM runs of Tables B4 and B5, and try the same on FKTG, where they are printed.
+    """Recover the durations of the LLM runs of Tables B4 and B5, and try the same on FKTG, where they are printed."""
+    runs = rows(tables)
+    recovered = recover(runs, tables.printed)
+    return draw(
+        durations(runs, recovered), check(tables), recovered, gpu_counts(runs, recovered, tables.printed)
+    )
 
-    Everything here is inferred, from printed energies, Table B6 and the minimal GPU counts of Table B1.
+
+def rows(tables: Tables) -> pd.DataFrame:
+    """Return the published runs of the datasets of Table B6 on one node, with the GPUs of Table B1.
+
+    An energy that is printed as a limit counts by half of it.
     """
-    found = {name: _published(tables, str(name)) for name in _datasets(tables)}
-    asked = {name: _arguments(tables, runs, name) for name, runs in found.items()}
-    recovered = {name: inverse_regression.recover(*given) for name, given in asked.items()}
-    next_best = min(inverse_regression.next_best_mismatch(*given) for given in asked.values())
-    check, tried = _check(tables)
-    data = pd.concat(
-        [*(_tidy(found[name], recovered[name], name) for name in found), _tidy(check, tried, CHECK)],
-        ignore_index=True,
-    )
-    inferred = data[data["dataset"] != CHECK]
-    llms = inferred[inferred["family"] != "Traditional"]
-    checked = data[(data["dataset"] == CHECK) & (data["family"] != "Traditional")]
-    finding = _finding(inferred, llms)
-    return Figure(
-        name="recovered_durations",
-        label="Recovered durations",
-        finding=finding,
-        note=_note(recovered, data, next_best),
-        data=data,
-        function="helpers.figures.beyond.recovered_durations.recovered_durations",
-        panels=[
-            *(_panel(llms[llms["dataset"] == name], name) for name in found),
-            _check_panel(checked),
-        ],
-        body=_table(llms, list(found)) + _scatter_table(recovered),
+    published = tables.results[(tables.results["source"] == "published") & (tables.results["nodes"] == 1)]
+    gpus = published[published["origin"].str.contains("table_b1")].set_index("model")["gpus"]
+    datasets = tables.printed["table_b6_regression"]["dataset"].unique()
+    runs: pd.DataFrame = pd.concat([published[published["dataset"] == name] for name in datasets])
+    half = runs["energy_wh_below"].astype(float) / 2
+    return runs.assign(
+        gpus=runs["model"].map(gpus).astype(float),
+        energy_wh=runs["energy_wh"].astype(float).fillna(half),
+        energy_uncertainty_wh=runs["energy_uncertainty_wh"].astype(float).fillna(half),
     )
 
 
-def _datasets(tables: Tables) -> list[str]:
-    return list(dict.fromkeys(tables.printed["table_b6_regression"]["dataset"]))
+def recover(runs: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> dict[str, Recovered]:
+    """Recover the durations of `rows` by dataset, with the coefficients of `printed` Table B6."""
+    return {
+        dataset: inverse_regression.recover(*arguments) for dataset, arguments in _arguments(runs, printed)
+    }
 
 
-def _published(tables: Tables, dataset: str) -> pd.DataFrame:
-    """Return the published runs of a dataset on one node, with the GPUs of Table B1; a limit counts by half."""
-    rows = tables.results
-    rows = rows[(rows["source"] == "published") & (rows["nodes"] == 1)]
-    printed = rows[rows["origin"].str.contains("table_b1")].set_index("model")["gpus"]
-    rows = rows[rows["dataset"] == dataset]
-    half = rows["energy_wh_below"].astype(float) / 2
-    return rows.assign(
-        gpus=rows["model"].map(printed).astype(float),
-        energy_wh=rows["energy_wh"].astype(float).fillna(half),
-        energy_uncertainty_wh=rows["energy_uncertainty_wh"].astype(float).fillna(half),
+def gpu_counts(
+    runs: pd.DataFrame, recovered: Mapping[str, Recovered], printed: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Return how well the assumed numbers of GPUs go with the printed standard errors, by dataset.
+
+    `mismatch` is by what share two terms imply a different scatter, `next_best` the smallest such share with another
+    number of GPUs for one of the runs (`helpers.statistics.inverse_regression`).
+    """
+    return pd.DataFrame(
+        [
+            {
+                "dataset": dataset,
+                "mismatch": recovered[dataset].mismatch,
+                "next_best": inverse_regression.next_best_mismatch(*arguments),
+            }
+            for dataset, arguments in _arguments(runs, printed)
+        ]
     )
 
 
 def _arguments(
-    tables: Tables, runs: pd.DataFrame, dataset: str
-) -> tuple[PrintedFit, pd.Series, pd.Series, pd.Series]:
-    printed = regression.printed_fit(tables.printed, dataset=dataset)
-    return printed, runs["energy_wh"], runs["energy_uncertainty_wh"], runs["gpus"]
+    runs: pd.DataFrame, printed: Mapping[str, pd.DataFrame]
+) -> Iterator[tuple[str, tuple[PrintedFit, pd.Series, pd.Series, pd.Series]]]:
+    for name, part in runs.groupby("dataset", sort=False):
+        fit = regression.printed_fit(printed, dataset=str(name))
+        yield str(name), (fit, part["energy_wh"], part["energy_uncertainty_wh"], part["gpus"])
 
 
-def _check(tables: Tables) -> tuple[pd.DataFrame, Recovered]:
-    """Fit the runs of Table B1 ourselves, round as Table B6 does, and recover the printed durations."""
+def durations(runs: pd.DataFrame, recovered: Mapping[str, Recovered]) -> pd.DataFrame:
+    """Return `recovered` durations in s with their 95 % intervals, one row per run, in the study's order of models.
+
+    An upper limit has `high_s` alone, and a run of the kind `none` has neither; `on_the_line_s` is what the line gives.
+    """
+    return pd.concat(
+        [_tidy(runs[runs["dataset"] == dataset], item, dataset) for dataset, item in recovered.items()],
+        ignore_index=True,
+    )
+
+
+def check(tables: Tables) -> pd.DataFrame:
+    """Return the same of the runs of Table B1, recovered from a fit of ours that is rounded as Table B6 is."""
     points = regression.points(tables.results, "published", "capella", CHECK)
     points = points[points["origin"].str.contains("table_b1") & (points["nodes"] == 1)]
     fit = inverse_regression.as_printed(regression.fit(points))
-    return points, inverse_regression.recover(
-        fit, points["energy_wh"], points["energy_uncertainty_wh"].astype(float), points["gpus"]
-    )
+    uncertainty_wh = points["energy_uncertainty_wh"].astype(float)
+    recovered = inverse_regression.recover(fit, points["energy_wh"], uncertainty_wh, points["gpus"])
+    return _tidy(points, recovered, CHECK)
 
 
 def _tidy(runs: pd.DataFrame, recovered: Recovered, dataset: str) -> pd.DataFrame:
@@ -120,6 +132,26 @@ def _tidy(runs: pd.DataFrame, recovered: Recovered, dataset: str) -> pd.DataFram
     ).sort_values("model", key=lambda column: column.map(list(study().models).index))
 
 
+def draw(
+    inferred: pd.DataFrame, tried: pd.DataFrame, recovered: Mapping[str, Recovered], counts: pd.DataFrame
+) -> Figure:
+    """Draw the `durations` of LLMs and those of the `check` (`tried`); `counts` are `gpu_counts`."""
+    llms = inferred[inferred["family"] != "Traditional"]
+    return Figure(
+        name="recovered_durations",
+        label="Recovered durations",
+        finding=_finding(inferred, llms),
+        note=_note(inferred, tried, counts),
+        data=pd.concat([inferred, tried], ignore_index=True),
+        function="helpers.figures.beyond.recovered_durations.recovered_durations",
+        panels=[
+            *(recovered_panels.panel(llms[llms["dataset"] == name], name) for name in recovered),
+            recovered_panels.check_panel(tried[tried["family"] != "Traditional"]),
+        ],
+        body=_table(llms, list(recovered)) + _scatter_table(recovered),
+    )
+
+
 def _finding(inferred: pd.DataFrame, llms: pd.DataFrame) -> str:
     narrow = llms[llms["kind"] == "narrow"]
     reasoning = llms[llms["family"] == "Deepseek"]
@@ -139,18 +171,18 @@ def _finding(inferred: pd.DataFrame, llms: pd.DataFrame) -> str:
     )
 
 
-def _note(recovered: Mapping[str, Recovered], data: pd.DataFrame, next_best: float) -> str:
-    nothing = data[(data["dataset"] != CHECK) & (data["kind"] == "none")]
-    known = data[(data["dataset"] == CHECK) & data["model"].isin(nothing["model"])]["duration_printed_s"]
+def _note(inferred: pd.DataFrame, tried: pd.DataFrame, counts: pd.DataFrame) -> str:
+    nothing = inferred[inferred["kind"] == "none"]
+    printed_s = tried.loc[tried["model"].isin(nothing["model"]), "duration_printed_s"]
     why = (
         " Where the energy is below the scatter of the fit, the constant alone would make the duration "
         f"({units.duration(nothing['on_the_line_s'].min())} to {units.duration(nothing['on_the_line_s'].max())}; "
-        f"on FKTG the same models take {units.duration(known.min())} to {units.duration(known.max())}), so none is "
+        f"on FKTG the same models take {units.duration(printed_s.min())} to {units.duration(printed_s.max())}), so none is "
         "given."
         if len(nothing)
         else ""
     )
-    agree = max(item.mismatch for item in recovered.values())
+    agree, next_best = counts["mismatch"].max(), counts["next_best"].min()
     speaks = "supports" if agree < next_best else "does not support"
     return (
         "Inferred, not printed: duration = (energy - d - b x GPUs) / (a + c x GPUs) with the coefficients of Table "
@@ -163,133 +195,20 @@ def _note(recovered: Mapping[str, Recovered], data: pd.DataFrame, next_best: flo
     )
 
 
-def _panel(rows: pd.DataFrame, dataset: str) -> Panel:
-    figure = _axes(rows, height=340)
-    for family, look in style.FAMILIES.items():
-        part = rows[rows["family"] == family]
-        if len(part):
-            figure.add_trace(_trace(part, look))
-    title = study().datasets[dataset].title
-    counts = rows["kind"].value_counts()
-    parts = ", ".join(f"{counts[kind]} {kind}" for kind in inverse_regression.KINDS if kind in counts)
-    return Panel(
-        name=dataset,
-        title=f"{title}, inferred",
-        note=f"Dotted marks: inferred. A bar that begins at the left edge reaches down to zero. {parts.capitalize()}.",
-        figure=figure,
-        alt=f"{title}: {_recovered(rows)}, of {len(rows)} LLM runs with 95 % intervals; {parts}.",
-    )
-
-
-def _recovered(rows: pd.DataFrame) -> str:
-    """Say between which models the durations lie that are known to within a narrow interval."""
-    narrow = rows[rows["kind"] == "narrow"].sort_values("duration_s")
-    if narrow.empty:
-        return "no duration can be recovered narrowly"
-    ends = [f"{model_title(row['model'])} with {_said(row)}" for _, row in narrow.iloc[[0, -1]].iterrows()]
-    return f"narrowly recovered durations from {' to '.join(ends)}"
-
-
-def _check_panel(rows: pd.DataFrame) -> Panel:
-    figure = _axes(rows, height=360)
-    for family, look in style.FAMILIES.items():
-        part = rows[rows["family"] == family]
-        if len(part):
-            figure.add_trace(_trace(part, look))
-            figure.add_trace(_printed_trace(part, look))
-    low, high = rows["low_s"].fillna(0), rows["high_s"]
-    inside = int(rows["duration_printed_s"].between(low, high).sum())
-    worst = (rows["on_the_line_s"] - rows["duration_printed_s"]).abs().max()
-    said = (
-        f"The same models on FKTG, fitted by us and rounded as in Table B6: {inside} of {len(rows)} printed "
-        f"durations (hollow) lie in the interval of the recovered one (dotted); the largest error is {worst:.0f} s."
-    )
-    return Panel(
-        name="check",
-        title="Check on FKTG, where durations are printed",
-        note=said,
-        figure=figure,
-        alt=said,
-        wide=True,
-    )
-
-
-def _axes(rows: pd.DataFrame, height: int) -> go.Figure:
-    figure = go.Figure()
-    style.layout(figure, height=height)
-    decades = range(_LOG_S[0], _LOG_S[1] + 1)
-    figure.update_xaxes(
-        type="log",
-        range=[_LOG_S[0], _LOG_S[1]],
-        tickvals=[10.0**exponent for exponent in decades],
-        ticktext=[units.duration(10.0**exponent, 1) for exponent in decades],
-        title="Duration of one pass",
-        minor={"ticks": ""},
-    )
-    dots.model_axis(figure, set(rows["model"]))
-    return figure
-
-
-def _trace(rows: pd.DataFrame, look: style.FamilyStyle) -> go.Scatter:
-    """Draw the point on the line and its interval; an upper limit is a triangle at its upper end."""
-    limit = rows["kind"] == "upper limit"
-    floor = 10.0 ** _LOG_S[0]  # a logarithmic axis has no zero
-    return dots.dots(
-        x=rows["duration_s"].where(~limit, rows["high_s"]),
-        y=rows["model"].map(model_title),
-        symbols=["triangle-left-open-dot" if item else f"{look.symbol}-open-dot" for item in limit],
-        look=look,
-        hover=[_hover(row) for _, row in rows.iterrows()],
-        bar=(rows["low_s"].fillna(0).clip(lower=floor), rows["high_s"]),
-        size=10,
-    )
-
-
-def _printed_trace(rows: pd.DataFrame, look: style.FamilyStyle) -> go.Scatter:
-    return dots.dots(
-        x=rows["duration_printed_s"],
-        y=rows["model"].map(model_title),
-        symbols=[f"{look.symbol}-open"] * len(rows),
-        look=look,
-        hover=[
-            f"<b>{model_title(row['model'])}</b><br>duration {row['duration_printed_s']:.2f} s<br>source: table_b1"
-            for _, row in rows.iterrows()
-        ],
-        size=14,
-    )
-
-
-def _hover(row: "pd.Series[Any]") -> str:
-    lines = [
-        f"<b>{model_title(row['model'])}</b> (inferred)",
-        f"duration {_said(row)}",
-        f"scatter about the line ±{row['scatter_s']:.0f} s, rounding ±{row['rounding_s']:.1f} s",
-        f"energy {units.energy(row['energy_wh'], 3)}, GPUs: {row['gpus']} ({row['gpus_are']})",
-        f"source: {row['origin']}",
-    ]
-    return "<br>".join(lines)
-
-
-def _said(row: "pd.Series[Any]") -> str:
-    if row["kind"] == "none":
-        return "not recoverable"
-    if row["kind"] == "upper limit":
-        return f"< {row['high_s']:.0f} s"
-    return f"{row['duration_s']:.0f} s ({row['low_s']:.0f} to {row['high_s']:.0f})"
-
-
 def _table(llms: pd.DataFrame, datasets: list[str]) -> str:
     models = [name for name in study().models if name in set(llms["model"])]
     cells = {
-        dataset: llms[llms["dataset"] == dataset].set_index("model").apply(_said, axis="columns")
+        dataset: llms[llms["dataset"] == dataset]
+        .set_index("model")
+        .apply(recovered_panels.interval, axis="columns")
         for dataset in datasets
     }
     gpus = llms.groupby("model")["gpus"].first()
     shown = pd.DataFrame(
         {"Model": [model_title(name) for name in models], "GPUs (assumed)": gpus[models].to_list()}
     )
-    for dataset, said in cells.items():
-        shown[study().datasets[dataset].title] = said.reindex(models).to_list()
+    for dataset, texts in cells.items():
+        shown[study().datasets[dataset].title] = texts.reindex(models).to_list()
     caption = "Inferred durations of one pass over a test set, with 95 % intervals"
     return html_table(shown, caption, list(shown.columns[2:]))
 

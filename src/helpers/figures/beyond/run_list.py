@@ -14,35 +14,6 @@ from helpers.metering.record_versions import check_counts, checks_in_words, is_o
 from helpers.records.storage import Environment, Record, read_record
 from helpers.results.tables import Tables
 
-
-def runs(tables: Tables) -> Figure:
-    """List all measured runs with commit, machine and failed checks, and all records that were refused.
-
-    Runs of language models follow with what only they have: how they were served and asked, tokens, failures.
-    """
-    rows = tables.results[tables.results["source"] != "published"]
-    records = [read_record(paths.ROOT / str(origin)) for origin in rows["origin"]]
-    found = [_row(row, record) for (_, row), record in zip(rows.iterrows(), records, strict=True)]
-    data = pd.DataFrame(found, columns=list(_COLUMNS))
-    failed = int((data["checks_failed"] != "").sum())
-    asked = int((data["family"] != "Traditional").sum())
-    return Figure(
-        name="runs",
-        label="List of runs",
-        finding=(
-            f"{len(data)} measured runs stand behind this book, {asked or 'none'} of them of language models; "
-            f"{failed} of them failed a check{_of_how_many(records)}."
-        ),
-        note=(
-            "A failed check does not remove a run; it is shown wherever the run is. Checks: how many the run's version of the "
-            "meter made, of how many the present one makes of such a run."
-        ),
-        data=data,
-        function="helpers.figures.beyond.run_list.runs",
-        body=_body(data) + llm_runs.body(rows, records) + _refused(tables.refused),
-    )
-
-
 _COLUMNS = (
     *(
         "run",
@@ -56,36 +27,75 @@ _COLUMNS = (
         "nodes",
         "concurrency",
     ),
-    *(
-        "schema_version",
-        "checks",
-        "weights",
-        "tokens_in",
-        "tokens_out",
-        "parse_failures",
-        "commit",
-        "checks_failed",
-        "messages",
-        "origin",
-    ),
+    *("schema_version", "checks", "weights", "tokens_in", "tokens_out", "parse_failures", "commit"),
+    *("checks_failed", "messages", "origin"),
 )
-_METER = ("schema_version", "checks")
-"""Of the version of the meter: schema of the record, and how many checks it made of how many."""
+
+
+def runs(tables: Tables) -> Figure:
+    """List all measured runs with commit, machine and failed checks, and all records that were refused.
+
+    Runs of language models follow with what only they have: how they were served and asked, tokens, failures.
+    """
+    measured = rows(tables.results)
+    records = read_records(measured)
+    return draw(describe(measured, records), measured, records, tables.refused)
+
+
+def rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `results` that are listed: the measured ones."""
+    return results[results["source"] != "published"]
+
+
+def read_records(measured: pd.DataFrame) -> list[Record]:
+    """Read the record of each row, in their order.
+
+    Raises:
+        UserError: one line with the file and the fault.
+    """
+    return [read_record(paths.ROOT / str(origin)) for origin in measured["origin"]]
+
+
+def describe(measured: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
+    """Return what the list has of each of the `rows`, with its record.
+
+    `checks` are those that were made, of those that the present meter makes; `checks_failed` names the failed ones, and
+    is empty where there is none; `messages` say what they found.
+    """
+    described = [_row(row, record) for (_, row), record in zip(measured.iterrows(), records, strict=True)]
+    return pd.DataFrame(described, columns=list(_COLUMNS))
+
+
+def draw(
+    described: pd.DataFrame, measured: pd.DataFrame, records: Sequence[Record], refused: Sequence[str]
+) -> Figure:
+    """Show the runs as `describe` returns them, those of language models with their records, and what was refused."""
+    failed = int((described["checks_failed"] != "").sum())
+    llms = int((described["family"] != "Traditional").sum())
+    return Figure(
+        name="runs",
+        label="List of runs",
+        finding=(
+            f"{len(described)} measured runs stand behind this book, {llms or 'none'} of them of language models; "
+            f"{failed} of them failed a check{_earlier_checks(records)}."
+        ),
+        note=(
+            "A failed check does not remove a run; it is shown wherever the run is. Checks: how many the run's version of the "
+            "meter made, of how many the present one makes of such a run."
+        ),
+        data=described,
+        function="helpers.figures.beyond.run_list.runs",
+        body=_body(described) + llm_runs.body(measured, records) + _refused(refused),
+    )
+
+
 _SHOWN = (
-    "run",
-    "synthetic",
-    "campaign",
-    "created",
-    "machine",
-    "gpus",
-    "nodes",
-    "commit",
-    *_METER,
-    "checks_failed",
+    *("run", "synthetic", "campaign", "created", "machine", "gpus", "nodes", "commit"),
+    *("schema_version", "checks", "checks_failed"),
 )
 
 
-def _of_how_many(records: Sequence[Record]) -> str:
+def _earlier_checks(records: Sequence[Record]) -> str:
     """Say how many checks the runs of an earlier version of the meter had."""
     older = [record for record in records if is_older(record)]
     if not older:
@@ -130,7 +140,7 @@ def _body(data: pd.DataFrame) -> str:
     return html_table(shown, "Measured runs; each name leads to its page")
 
 
-def _refused(refused: list[str]) -> str:
+def _refused(refused: Sequence[str]) -> str:
     if not refused:
         return ""
     return html_table(pd.DataFrame({"Refused": refused}), "Records that were refused and stand nowhere else")
