@@ -279,11 +279,14 @@ def _beside(run: GpuRun, bench: GpuLlmBench, paper: Paper) -> list[dict[str, obj
     ]
     model = study().models[run.model]
     names = dict.fromkeys([*(gpu.model for gpu in bench.where.gpus[:1]), paper.gpu_model])
-    for limits in dict.fromkeys(roofline.limits_of(name) for name in names):
+    for limits in dict.fromkeys(roofline.find_limits(name) for name in names):
         if limits is None or not isinstance(model, LanguageModel):
             continue
-        work = roofline.of(model, run.texts, run.tokens_in, run.tokens_out)
-        for least, at_a_time in ((roofline.one_by_one, "1"), (roofline.together, str(run.texts))):
+        work = roofline.work_for(model, run.texts, run.tokens_in, run.tokens_out)
+        for least, at_a_time in (
+            (roofline.sequential_bound, "1"),
+            (roofline.concurrent_bound, str(run.texts)),
+        ):
             found = least(work, limits, 1)
             rows.append(
                 {

@@ -194,7 +194,7 @@ def test_the_ledger_has_more_than_forty_statements_of_all_parts_and_both_version
         (lambda one: one["readings"][0].pop("says"), "says"),
     ],
 )
-def test_a_fault_in_an_entry_is_told_in_one_line(change, expected, tmp_path):
+def test_a_fault_in_an_entry_is_reported_in_one_line(change, expected, tmp_path):
     document = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
     change(document["claims"][0])
     file = tmp_path / "claims.yaml"
@@ -202,7 +202,7 @@ def test_a_fault_in_an_entry_is_told_in_one_line(change, expected, tmp_path):
     assert expected in refusal(load_claims, file)
 
 
-def test_a_missing_and_a_repeated_entry_are_told(tmp_path):
+def test_a_missing_and_a_repeated_entry_are_reported(tmp_path):
     document = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
     file = tmp_path / "claims.yaml"
     first = document["claims"].pop(0)
@@ -781,7 +781,7 @@ def at(rows, model, dataset="fktg", gpus=None, nodes=1, machine="capella"):
     return selected if gpus is None else selected & (rows["gpus"] == gpus)
 
 
-def test_a_meter_that_saw_nothing_is_told_and_divides_nothing(all_tables, tables):
+def test_a_meter_that_saw_nothing_is_reported_and_divides_nothing(all_tables, tables):
     splits = all_tables.split_results.copy()
     one = splits.index[(splits["source"] == "reference-gpu") & (splits["model"] == "linear-embedding")][0]
     splits.loc[one, "gpu_wh"] = 0.0
@@ -802,7 +802,9 @@ def test_a_meter_that_saw_nothing_is_told_and_divides_nothing(all_tables, tables
     assert again["qwen-7b-accuracy-gap"].verdict != OPEN
 
 
-def test_runs_with_several_texts_at_a_time_are_no_evidence_and_where_there_are_only_such_it_is_told(tables):
+def test_runs_with_several_texts_at_a_time_are_no_evidence_and_where_there_are_only_such_it_is_reported(
+    tables,
+):
     def edit(rows):
         rows["concurrency"] = 8
         rows["energy_wh"] *= 0.01
@@ -828,7 +830,7 @@ def test_runs_with_several_texts_at_a_time_are_no_evidence_and_where_there_are_o
             assert (assessment.reason, assessment.uses) == (expected.reason, expected.uses)
 
 
-def test_machines_are_compared_with_as_many_gpus_and_those_that_are_inferred_are_told(tables, paper):
+def test_machines_are_compared_with_as_many_gpus_and_those_that_are_inferred_are_reported(tables, paper):
     hardware = paper["abstract-energy-depends-on-hardware"]
     assert "factor of 1.21 at the least (DS Qwen 32B, 4 GPUs); the rows of A30" in hardware.reason
     assert "(some GPU counts inferred)" in hardware.readings[0].reason
@@ -948,7 +950,7 @@ def test_the_noise_of_ten_test_sets_is_that_of_the_texts_they_stand_for(name, wo
     assert words in paper[name].reason
 
 
-def test_an_energy_that_is_too_small_for_an_embedding_is_told_where_a_claim_rests_on_it(
+def test_an_energy_that_is_too_small_for_an_embedding_is_reported_where_a_claim_rests_on_it(
     paper, tmp_path, nowhere
 ):
     wh = cell("figure_7", "energy_wh", model="linear-embedding", dataset="emotion")

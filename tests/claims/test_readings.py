@@ -395,7 +395,7 @@ def test_room_for_tokens_is_that_of_the_page_and_leaves_the_answers_open(paper, 
     assert "holds only for one text at a time, which is doubtful on these cards" in reason
 
 
-def test_a_gap_of_means_is_told_with_its_noise(paper):
+def test_a_gap_of_means_is_reported_with_its_noise(paper):
     reasoning = ("ds-llama-8b", "ds-llama-70b", "ds-qwen-14b", "ds-qwen-32b")
     effective = effective_texts(189, 10, 0.5)
     variance = 0.0
@@ -457,7 +457,7 @@ def test_a_reason_says_what_its_number_hangs_on(name, part, paper):
     assert part in paper[name].reason
 
 
-def test_where_printed_energies_decide_no_inferred_number_of_gpus_is_told(paper):
+def test_where_printed_energies_decide_no_inferred_number_of_gpus_is_reported(paper):
     h100 = {row["model"]: row["energy_wh"] for row in values("table_b3") if row["machine"] == "capella"}
     one_card = paper["h100-gains-only-for-deepseek"].readings[1]
     assert f"Capella {h100['phi-3.5-moe']}{units.THIN}Wh" in one_card.reason

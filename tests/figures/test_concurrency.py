@@ -107,17 +107,17 @@ def test_no_published_run_is_better_than_its_bound(published):
 
 def test_the_bound_of_a_7b_model_is_that_of_a_calculation_by_hand():
     work = roofline.Work(texts=189, parameters=7.6e9, active_parameters=7.6e9, tokens_in=600, tokens_out=22)
-    bound = roofline.together(work, H100, 1)
+    bound = roofline.concurrent_bound(work, H100, 1)
     assert bound.duration_s == pytest.approx(2 * 7.6e9 * 189 * 621 / 989.4e12)
     assert bound.energy_wh == pytest.approx(bound.duration_s * 700 / 3600)
     assert bound.texts_per_s == pytest.approx(189 / bound.duration_s)
-    alone = roofline.one_by_one(work, H100, 1)
+    alone = roofline.sequential_bound(work, H100, 1)
     assert alone.duration_s == pytest.approx(189 * (2 * 7.6e9 * 600 / 989.4e12 + 21 * 2 * 7.6e9 / 3.35e12))
 
 
 def test_a_few_texts_with_long_answers_are_bound_by_reading_the_weights():
     work = roofline.Work(texts=2, parameters=7.6e9, active_parameters=7.6e9, tokens_in=10, tokens_out=1000)
-    assert roofline.together(work, H100, 1).duration_s == pytest.approx(1000 * 2 * 7.6e9 / 3.35e12)
+    assert roofline.concurrent_bound(work, H100, 1).duration_s == pytest.approx(1000 * 2 * 7.6e9 / 3.35e12)
 
 
 @given(
@@ -132,7 +132,9 @@ def test_all_texts_together_are_never_slower_than_sequential_ones(
     texts, parameters, share, tokens_in, tokens_out, count
 ):
     work = roofline.Work(texts, parameters, share * parameters, tokens_in, tokens_out)
-    together, alone = (bound(work, H100, count) for bound in (roofline.together, roofline.one_by_one))
+    together, alone = (
+        bound(work, H100, count) for bound in (roofline.concurrent_bound, roofline.sequential_bound)
+    )
     if share == 1 or texts >= 1 / share:  # a token of a mixture may read less than all experts
         assert together.duration_s <= alone.duration_s * (1 + 1e-9)
     assert together.energy_wh == pytest.approx(together.duration_s * 700 * count / 3600)
@@ -141,16 +143,16 @@ def test_all_texts_together_are_never_slower_than_sequential_ones(
 @given(count=st.integers(1, 8))
 def test_more_gpus_take_less_time_and_the_same_energy(count):
     work = roofline.Work(texts=189, parameters=7e9, active_parameters=7e9)
-    one, several = roofline.together(work, H100, 1), roofline.together(work, H100, count)
+    one, several = roofline.concurrent_bound(work, H100, 1), roofline.concurrent_bound(work, H100, count)
     assert several.duration_s == pytest.approx(one.duration_s / count)
     assert several.energy_wh == pytest.approx(one.energy_wh)
 
 
 def test_a_gpu_is_matched_by_its_name_and_an_unlisted_one_has_no_limits():
-    assert roofline.limits_of("NVIDIA H100 80GB HBM3") == H100
-    assert roofline.limits_of("NVIDIA H200") == roofline.gpus()["H200"]
-    assert roofline.limits_of("NVIDIA GeForce RTX 3090 Ti") is None
-    assert roofline.limits_of(None) is None
+    assert roofline.find_limits("NVIDIA H100 80GB HBM3") == H100
+    assert roofline.find_limits("NVIDIA H200") == roofline.gpus()["H200"]
+    assert roofline.find_limits("NVIDIA GeForce RTX 3090 Ti") is None
+    assert roofline.find_limits(None) is None
 
 
 def test_a_mistake_in_the_file_of_gpus_is_one_line(tmp_path):
@@ -282,4 +284,4 @@ def test_the_list_of_runs_says_that_no_language_model_was_measured(measured):
 
 
 def test_every_language_model_of_the_catalogue_has_a_lower_bound():
-    assert {roofline.of(study().models[name], 189).tokens_in for name in LLMS} == {roofline.TOKENS_IN}
+    assert {roofline.work_for(study().models[name], 189).tokens_in for name in LLMS} == {roofline.TOKENS_IN}

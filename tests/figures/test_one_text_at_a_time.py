@@ -158,9 +158,9 @@ def test_16_gb_of_weights_take_17_ms_on_an_a30(runs):
 def test_lower_bounds_on_an_a30_with_the_assumed_tokens_and_with_the_shortest_answer(
     runs, model, bound_s, shortest_s
 ):
-    work = roofline.of(study().models[model], 189)
+    work = roofline.work_for(study().models[model], 189)
     assert (work.tokens_in, work.tokens_out) == (600, 22)
-    assert roofline.one_by_one(work, A30, 1).duration_s == pytest.approx(bound_s, abs=0.05)
+    assert roofline.sequential_bound(work, A30, 1).duration_s == pytest.approx(bound_s, abs=0.05)
     assert of(runs, model, "A30")["least_duration_s"] == pytest.approx(shortest_s, abs=0.05)
     assert of(runs, model, "A30")["duration_s"] < shortest_s < bound_s
 
@@ -268,10 +268,10 @@ def test_the_bound_grows_with_the_tokens_and_the_verdict_never_falls_with_them(t
     gpus=st.integers(1, 8),
 )
 def test_it_is_never_stricter_than_the_bound_that_counts_the_prompt(model, tokens_in, tokens_out, gpus):
-    work = roofline.of(study().models[model], 189, tokens_in, tokens_out)
+    work = roofline.work_for(study().models[model], 189, tokens_in, tokens_out)
     each_s = bandwidth_bound.token_s(model, A30, gpus)
     generous_s = bandwidth_bound.least_duration_s(189, tokens_out, each_s)
-    assert generous_s <= roofline.one_by_one(work, A30, gpus).duration_s * (1 + 1e-9)
+    assert generous_s <= roofline.sequential_bound(work, A30, gpus).duration_s * (1 + 1e-9)
 
 
 def test_a_traditional_model_and_an_unknown_card_are_refused(runs):

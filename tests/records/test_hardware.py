@@ -68,7 +68,7 @@ def test_a_card_whose_name_contains_another_is_taken_for_no_machine_of_the_paper
     assert Place("node", True, here, None, None).like is None
     with pytest.raises(UserError, match="it has GPUs of the model A30, found NVIDIA RTX A3000"):
         resolve("paula", here)
-    assert roofline.limits_of("NVIDIA GH200 480GB") is None
+    assert roofline.find_limits("NVIDIA GH200 480GB") is None
 
 
 def put(file, text):

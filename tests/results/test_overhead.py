@@ -154,7 +154,7 @@ def test_a_tool_measures_a_task_once_and_then_for_long_in_one_process(tmp_path):
     assert "ram" in answer["counts"]
 
 
-def test_a_tool_that_cannot_be_imported_or_started_is_told_and_costs_nothing_else(tmp_path, scripts):
+def test_a_tool_that_cannot_be_imported_or_started_is_reported_and_costs_nothing_else(tmp_path, scripts):
     broken = tmp_path / "peers"
     chosen = scripts.meter.Settings((0.001,), ("zeus",), 1.0, 1.0, 15, 0.1, broken)
     tool, cells = scripts.meter._tool("zeus", chosen, 1e6)

@@ -150,11 +150,11 @@ DIFFERENCES = st.lists(st.floats(-0.3, 0.3).map(lambda x: round(x, 3)), min_size
 
 @given(DIFFERENCES)
 def test_without_a_shared_text_it_is_scipys_paired_t_test(values):
-    interval = gaps.paired_t(values, 0.0)
-    theirs = stats.ttest_1samp(values, 0.0)
-    interval = theirs.confidence_interval(0.95)
-    assert interval.p_value == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-12)
-    assert (interval.low, interval.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    paired = gaps.paired_t(values, 0.0)
+    reference = stats.ttest_1samp(values, 0.0)
+    interval = reference.confidence_interval(0.95)
+    assert paired.p_value == pytest.approx(reference.pvalue, rel=1e-6, abs=1e-12)
+    assert (paired.low, paired.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
 
 
 @given(DIFFERENCES, st.integers(1, 99), st.integers(1, 99))

@@ -287,7 +287,7 @@ def test_fit_of_a_campaign_takes_what_was_measured(capsys):
         (["--machine", "amd-epyc-2c", "--source", "reference-cpu"], "too few or too alike"),
     ],
 )
-def test_what_cannot_be_fitted_is_told_in_one_line(arguments, message, capsys):
+def test_what_cannot_be_fitted_is_reported_in_one_line(arguments, message, capsys):
     assert cli.main(["fit", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error

@@ -181,7 +181,7 @@ def test_an_empty_parameter_and_an_empty_variable_are_none(monkeypatch, empty):
 
 def test_a_folder_that_lacks_the_dataset_does_not_hide_the_hub(tmp_path):
     write_gz(tmp_path, "yelp", [("a", "1 star")])
-    assert "could not be had from the hub" in refusal("news", tmp_path)
+    assert "could not be downloaded from the hub" in refusal("news", tmp_path)
 
 
 def test_texts_of_a_folder_are_read_as_they_are(tmp_path):
@@ -341,13 +341,13 @@ def test_a_compressed_file_that_the_entry_names_has_the_columns_of_the_entry(tmp
 @pytest.mark.parametrize("line", ["Ticket about invoice, number 0,billing", "a,billing,more"])
 def test_a_comma_in_a_text_without_quotes_loses_nothing_silently(tmp_path, line):
     (tmp_path / "fktg.csv").write_text("\n".join(["Beitrag,Themenkomplex", *[line] * 20]), encoding="utf-8")
-    line = refusal("fktg", tmp_path)
-    assert line.startswith(
+    message = refusal("fktg", tmp_path)
+    assert message.startswith(
         f"{tmp_path / 'fktg.csv'}: its lines have more fields than its head; expected UTF-8"
     )
 
 
-def test_a_line_that_lacks_its_label_is_told(tmp_path):
+def test_a_line_that_lacks_its_label_is_reported(tmp_path):
     write_gz(tmp_path, "news", news_rows())
     rows = as_csv(news_rows()) + b"a text alone\r\n"
     (tmp_path / "news.csv.gz").write_bytes(gzip.compress(rows))

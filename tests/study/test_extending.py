@@ -238,7 +238,7 @@ def test_a_campaign_on_a_dataset_is_planned_with_and_without_its_texts(extended:
 @pytest.mark.parametrize(
     ("language", "sentence"), [("en", "Classify the text as one of"), ("de", "Ordne den Text einer der")]
 )
-def test_a_language_model_is_told_the_categories_of_a_dataset_in_its_language(
+def test_a_language_model_is_reported_the_categories_of_a_dataset_in_its_language(
     folder, use, language, sentence
 ):
     append(folder, "datasets.yaml", changed(DATASET, "language", language))

@@ -173,7 +173,7 @@ def test_a_slip_in_a_part_is_one_line_with_its_file(runs_of, part, expected):
         ({"published_in": ["table_b9"]}, "published_in: unknown file 'table_b9'"),
         ({"published_in": "table_b1"}, "published_in: Input should be a valid list"),
         ({"reconstruction": "so"}, "reconstruction: String should have at least 20 characters"),
-        ({"gpus": [1, 2, 1]}, "gpus: 1 stands in the list twice; remove one"),
+        ({"gpus": [1, 2, 1]}, "gpus: 1 is in the list twice; remove one"),
         ({"notebook": "lm"}, "notebook: unknown value 'lm' (nearest: 'llm'"),
         (
             {"published_in": ["table_b1"], "reconstruction": "because it has to be there"},

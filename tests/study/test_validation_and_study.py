@@ -423,7 +423,7 @@ def test_every_block_of_a_grid_is_multiplied_out(plans_of):
         ({"device": "gpu"}, "device: unknown value 'gpu'"),
         ({"campaign": "other"}, "'campaign' and 'output' are set by the campaign itself"),
         ({"output": "there"}, "'campaign' and 'output' are set by the campaign itself"),
-        ({"model": ["linear-bow", "linear-bow"]}, "model: 'linear-bow' stands in the list twice; remove one"),
+        ({"model": ["linear-bow", "linear-bow"]}, "model: 'linear-bow' is in the list twice; remove one"),
         ({"model": "xgboost-bow", "cool_down_s": 3.0}, "stands in the grid twice; remove it here or there"),
         ({"data_dir": "x/" * 2500}, "data_dir: 'x/x/"),
         ({"data_dir": "x/" * 2500}, "is no folder: a path of 5000 characters is too long; correct it"),

@@ -84,11 +84,11 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
     `mode` says otherwise (design, section 4).
     """
     chosen = mode or ("total_as_published" if name == PUBLISHED else "measured_only")
-    every = _of(tables.results, name)
+    every = _select_source(tables.results, name)
     alone = select_sequential(every)
     rows, batched = _records(alone, chosen), _records(every.drop(alone.index), chosen)
     observed: dict[Key, list[Observed]] = {}
-    for row in _records(_of(tables.observations, name), None):
+    for row in _records(_select_source(tables.observations, name), None):
         value = number(row["value"])
         if value is not None:
             item = Observed(value, number(row["uncertainty"]), str(row["origin"]), row["kind"] != "printed")
@@ -98,7 +98,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
         mode=chosen,
         rows=rows,
         batched=batched,
-        splits=_records(select_sequential(_of(tables.split_results, name)), chosen),
+        splits=_records(select_sequential(_select_source(tables.split_results, name)), chosen),
         printed={key: _records(frame, None) for key, frame in tables.printed.items()}
         if name == PUBLISHED
         else {},
@@ -132,7 +132,7 @@ def _absent(value: object) -> bool:
     return value is None or value is pd.NA or value != value  # noqa: PLR0124  (NaN)
 
 
-def _of(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def _select_source(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table[table["source"] == name] if len(table) else table
 
 

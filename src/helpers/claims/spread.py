@@ -141,14 +141,14 @@ def _sampling(evidence: Evidence) -> str:
     if not evidence.source.is_the_paper:
         return ""
     runs = evidence.models("fktg")
-    variance = max(_of_test_texts(run) for run in runs)
+    variance = max(_test_text_variance(run) for run in runs)
     return (
         f"; the choice of {int(runs[0].row['texts'])} of {study().datasets['fktg'].pool} texts alone gives a variance of up to "
         f"{number(variance, 2)}, a standard deviation of {number(math.sqrt(variance), 2)}, so the number can only be a variance"
     )
 
 
-def _of_test_texts(run: Run) -> float:
+def _test_text_variance(run: Run) -> float:
     """Return the variance over splits that the choice of the test texts gives, which share many of them."""
     texts = int(run.row["texts"])
     overlap = overlap_of_run(str(run.row["origin"]), str(run.row["dataset"]))

@@ -102,7 +102,7 @@ def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
         "source": source,
         "origin": paths.relative(file),
         **{name: getattr(run, name) for name in _FROM_RUN},
-        **_of_asking(run),
+        **_serving_columns(run),
         "gpu_model": record.environment.gpus[0].model if record.environment.gpus else None,
         "gpus_origin": "measured",
         "texts": record.splits[0].texts,
@@ -125,7 +125,7 @@ def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
         "net_wh": _mean([item.net_wh for item in record.splits]) if complete else None,
         **_training(record),
         **{name: _mean([getattr(item, name) for item in record.splits]) for name in _COUNTED},
-        **{name: _mean([_of_replies(item, name) for item in record.splits]) for name in _REPLIES},
+        **{name: _mean([_response_value(item, name) for item in record.splits]) for name in _REPLIES},
         "checks_failed": " ".join(check.name for check in record.checks if not check.passed),
     }
 
@@ -178,8 +178,8 @@ _REPLIES = (
 )
 
 
-def _of_asking(run: Run) -> dict[str, Any]:
-    """Return how a language model was served and asked; nothing of other models."""
+def _serving_columns(run: Run) -> dict[str, Any]:
+    """Return the columns on the engine and the requests of a language model; null for other models."""
     served, asked = run.served, run.asked
     return {
         "engine": served and served.engine,
@@ -194,7 +194,7 @@ def _of_asking(run: Run) -> dict[str, Any]:
     }
 
 
-def _of_replies(item: SplitResult, name: str) -> float | None:
+def _response_value(item: SplitResult, name: str) -> float | None:
     value: float | None = None if item.replies is None else getattr(item.replies, name)
     return value
 
@@ -226,14 +226,14 @@ def split_rows(source: str, file: Path, record: Record) -> Iterator[dict[str, An
         "source": source,
         "origin": paths.relative(file),
         **{name: getattr(record.run, name) for name in _FROM_RUN if name != "splits"},
-        **_of_asking(record.run),
+        **_serving_columns(record.run),
     }
     for item in record.splits:
         failures = item.replies.failures if item.replies is not None else None
         yield {
             **of_run,
             **item.model_dump(exclude={"energy", "idle_energy", "sources", "replies"}),
-            **{name: _of_replies(item, name) for name in _REPLIES},
+            **{name: _response_value(item, name) for name in _REPLIES},
             "failures": None
             if failures is None
             else " ".join(f"{kind}:{count}" for kind, count in sorted(failures.items())),

@@ -227,7 +227,7 @@ def _text_s(row: "pd.Series[Any]") -> float:
 
 
 def _limits(row: "pd.Series[Any]") -> GpuLimits:
-    limits = roofline.limits_of(str(row["gpu_model"]))
+    limits = roofline.find_limits(str(row["gpu_model"]))
     if limits is None:
         raise KeyError(f"data/study/gpus.yaml has no {row['gpu_model']}")
     return limits

@@ -92,15 +92,15 @@ def points(
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
     """
-    rows = select_sequential(_of(select(results, source), "machine", machine))
+    rows = select_sequential(_select_value(select(results, source), "machine", machine))
     real = rows[~rows["synthetic"].astype(bool)]
-    rows = real if dataset is None else _of(rows, "dataset", dataset)
+    rows = real if dataset is None else _select_value(rows, "dataset", dataset)
     rows = rows.assign(energy_wh=energies(rows, mode))
     complete = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
     return rows[complete].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})
 
 
-def _of(rows: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+def _select_value(rows: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     values = sorted(set(rows[column]))
     if value not in values:
         raise UserError(f"--{column} {value}: no run there ({nearest(value, values)})")

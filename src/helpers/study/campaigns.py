@@ -88,7 +88,7 @@ def grid_runs(name: str, catalogue: Study) -> Iterator[GridRun]:
             )
         for key, choices in values.items():
             if isinstance(choices, list) and (again := _again(choices)) is not None:
-                raise UserError(f"{location}: {key}: {short(again)} stands in the list twice; remove one")
+                raise UserError(f"{location}: {key}: {short(again)} is in the list twice; remove one")
         options = {key: value if isinstance(value, list) else [value] for key, value in values.items()}
         count = math.prod(map(len, options.values()))
         if not count:

@@ -151,7 +151,7 @@ def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
     except Exception as error:
         reason = textwrap.shorten(str(error), 160, placeholder=" ...")
         raise UserError(
-            f"{name}: not in a folder, and {hub.repository}@{hub.revision[:8]} could not be had from the hub "
+            f"{name}: not in a folder, and {hub.repository}@{hub.revision[:8]} could not be downloaded from the hub "
             f"({type(error).__name__}: {reason}); set {FOLDER_VARIABLE} to a folder with {name}.csv.gz, "
             "or try again with network"
         ) from None

@@ -1,4 +1,4 @@
-"""The least time and energy that language models can take for a set of texts: what the hardware allows at best.
+"""Lower bounds of time and energy of language models for a set of texts, by the limits of the hardware (roofline).
 
 Every token costs 2 floating-point operations per parameter that it uses, and every step that makes a token reads all
 weights from the GPU's memory once, for as many texts as are in work at that moment. One text at a time, the weights are
@@ -69,7 +69,7 @@ class LowerBound:
 
 
 def load_gpus(file: Path = GPUS) -> dict[str, GpuLimits]:
-    """Read and check what GPUs can do.
+    """Read and check the limits of GPUs.
 
     Raises:
         UserError: one line with file and key of the first fault.
@@ -80,19 +80,19 @@ def load_gpus(file: Path = GPUS) -> dict[str, GpuLimits]:
 
 @cache
 def gpus() -> Mapping[str, GpuLimits]:
-    """Return what the GPUs of this repository can do, read once per process."""
+    """Return the limits of the GPUs of this repository, read once per process."""
     return load_gpus()
 
 
-def limits_of(gpu_model: str | None) -> GpuLimits | None:
-    """Return what a GPU can do, by its name as the driver or the paper gives it; None where we do not know."""
+def find_limits(gpu_model: str | None) -> GpuLimits | None:
+    """Return the limits of a GPU by its name as the driver or the paper gives it; None where they are unknown."""
     return next((gpu for name, gpu in gpus().items() if gpu_model and is_card(name, gpu_model)), None)
 
 
-def of(
+def work_for(
     model: LanguageModel, texts: int, tokens_in: float | None = None, tokens_out: float | None = None
 ) -> Work:
-    """Return the work of a model of the catalogue; tokens per text that are not known are those assumed."""
+    """Return the work of a model of the catalogue; tokens per text that are unknown are those assumed."""
     return Work(
         texts=texts,
         parameters=1e9 * model.parameters_b,
@@ -102,8 +102,8 @@ def of(
     )
 
 
-def one_by_one(work: Work, gpu: GpuLimits, count: int) -> LowerBound:
-    """Return the lower bound where a text is asked when the one before it is answered, on `count` GPUs.
+def sequential_bound(work: Work, gpu: GpuLimits, count: int) -> LowerBound:
+    """Return the lower bound of sequential requests (concurrency 1) on `count` GPUs.
 
     The first token comes with the prompt. A prompt uses all experts of a mixture, a token some of them.
     """
@@ -112,8 +112,8 @@ def one_by_one(work: Work, gpu: GpuLimits, count: int) -> LowerBound:
     return _lower_bound(work, work.texts * (prompt_s + (work.tokens_out - 1) * token_s), gpu, count)
 
 
-def together(work: Work, gpu: GpuLimits, count: int) -> LowerBound:
-    """Return the lower bound where all texts are asked at once, on `count` GPUs.
+def concurrent_bound(work: Work, gpu: GpuLimits, count: int) -> LowerBound:
+    """Return the lower bound of concurrent requests, all texts at once, on `count` GPUs.
 
     Reading and computing may overlap: the longer of both counts.
     """

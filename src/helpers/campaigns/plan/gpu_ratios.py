@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from helpers.campaigns.plan.target import Place, of_catalogue
 from helpers.models.llm.engine_checks import BFLOAT16
 from helpers.study.catalogue import paper_machines
-from helpers.study.roofline import limits_of
+from helpers.study.roofline import find_limits
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ def other_card(place: Place) -> OtherCard | None:
     rough at best, and worse far away: in the paper a model of 7 billion parameters takes no longer on the A30 than on the
     H100, whose memory is 3.6 times as fast.
     """
-    there = limits_of(place.hardware.gpus[0].model) if place.hardware.gpus else None
+    there = find_limits(place.hardware.gpus[0].model) if place.hardware.gpus else None
     if place.like is not None or there is None:
         return None
     papers = [
         (name, machine.gpu_model, limits)
         for name, machine in paper_machines().items()
-        if (limits := limits_of(machine.gpu_model)) is not None
+        if (limits := find_limits(machine.gpu_model)) is not None
         and (of_catalogue(name).capability or (0, 0)) >= BFLOAT16
     ]
     machine, card, like = min(

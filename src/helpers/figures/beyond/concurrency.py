@@ -125,7 +125,7 @@ def _name(row: "pd.Series[Any]", telling: Sequence[str]) -> str:
 def _bound(row: "pd.Series[Any]") -> roofline.LowerBound | None:
     """Return the bound of a row with all texts together; of a reasoning model only where its tokens are known."""
     model = study().models[str(row["model"])]
-    limits = roofline.limits_of(None if pd.isna(row["gpu_model"]) else str(row["gpu_model"]))
+    limits = roofline.find_limits(None if pd.isna(row["gpu_model"]) else str(row["gpu_model"]))
     if pd.notna(row["quantisation"]) or row["prefix_caching"] is True:
         return None  # fewer bytes to read, or fewer tokens to compute, than the bound counts
     if not isinstance(model, LanguageModel) or limits is None or pd.isna(row["gpus"]) or not row["gpus"]:
@@ -136,8 +136,8 @@ def _bound(row: "pd.Series[Any]") -> roofline.LowerBound | None:
     tokens = (
         [float(row[name]) / float(row["texts"]) for name in ("tokens_in", "tokens_out")] if counted else []
     )
-    work = roofline.of(model, int(row["texts"]), *tokens)
-    return roofline.together(work, limits, int(row["gpus"]))
+    work = roofline.work_for(model, int(row["texts"]), *tokens)
+    return roofline.concurrent_bound(work, limits, int(row["gpus"]))
 
 
 def _finding(published: pd.DataFrame, swept: pd.DataFrame) -> str:
@@ -177,7 +177,7 @@ def _gain(swept: pd.DataFrame) -> str:
 
 
 def _note(published: pd.DataFrame) -> str:
-    gpu = roofline.limits_of(str(published["gpu_model"].iloc[0]))
+    gpu = roofline.find_limits(str(published["gpu_model"].iloc[0]))
     return (
         "Hollow: published runs on one Capella node (Table B1), whose durations fit one text at a time. Filled: our runs. "
         f"{scatter.ACCOUNTING} "

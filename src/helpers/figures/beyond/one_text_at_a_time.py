@@ -108,7 +108,7 @@ def _note(runs: pd.DataFrame) -> str:
     cards = [
         f"{limits.bandwidth_tb_per_s:g} TB/s ({limits.title})"
         for card in runs["gpu_model"].drop_duplicates()
-        if (limits := roofline.limits_of(card)) is not None
+        if (limits := roofline.find_limits(card)) is not None
     ]
     capella = runs[runs["machine"] == "capella"]
     enough = math.ceil(10 * bandwidth_bound.least_bandwidth_tb_per_s(capella)) / 10  # up: less would not do
@@ -171,11 +171,11 @@ def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
 
 
 def _with_prompt_s(row: "pd.Series[Any]") -> float | None:
-    limits = roofline.limits_of(str(row["gpu_model"]))
+    limits = roofline.find_limits(str(row["gpu_model"]))
     if limits is None:
         return None
-    work = roofline.of(bandwidth_bound.language_model(str(row["model"])), int(row["texts"]))
-    return roofline.one_by_one(work, limits, int(row["gpus"])).duration_s
+    work = roofline.work_for(bandwidth_bound.language_model(str(row["model"])), int(row["texts"]))
+    return roofline.sequential_bound(work, limits, int(row["gpus"])).duration_s
 
 
 def _by_gpus(lacking: pd.DataFrame, alternatives: pd.DataFrame) -> str:
