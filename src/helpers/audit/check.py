@@ -106,7 +106,7 @@ def _check_manifest(html: Path, read: dict[str, built_files.Page], report: Repor
     try:
         written = manifest.read(html)
     except UserError as error:
-        report.add("files of the book", 1, [Finding.of_error(error)])
+        report.add("files of the book", 1, [Finding.from_error(error)])
         return
     before = len(report.findings)
     _note(report, "files of the book", lambda: integrity.check_files(html, written))
@@ -122,7 +122,7 @@ def _read_shown(html: Path, names: list[str], report: Report) -> dict[str, Execu
         try:
             shown[name] = rebuild.read_executed(html / manifest.EXECUTED / f"{name}.ipynb")
         except UserError as error:
-            report.add("executed analyses", 0, [Finding.of_error(error, rebuild.REBUILD)])
+            report.add("executed analyses", 0, [Finding.from_error(error, rebuild.REBUILD)])
     report.add("executed analyses", len(names), _other_cells(html, shown))
     return shown
 
@@ -155,7 +155,7 @@ def _note(report: Report, kind: str, check: Check) -> None:
     try:
         report.add(kind, *check())
     except UserError as error:
-        report.add(kind, 1, [Finding.of_error(error)])
+        report.add(kind, 1, [Finding.from_error(error)])
 
 
 def _only(files: set[str], findings: list[Finding]) -> tuple[int, list[Finding]]:

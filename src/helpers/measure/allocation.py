@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from helpers.core import paths
-from helpers.core.errors import PassingError, UserError
+from helpers.core.errors import TransientError, UserError
 from helpers.core.slurm import ask
 from helpers.measure.parameters import LlmPlan, Plan
 from helpers.models.llm import watchdog
@@ -52,7 +52,7 @@ def nodes_of_job(plan: Plan) -> Iterator[None]:
     Does nothing for a run on one node, outside of a job, and where `RAY_ADDRESS` names a cluster that is there.
 
     Raises:
-        PassingError: one line with the last lines of the logs where a node does not come up.
+        TransientError: one line with the last lines of the logs where a node does not come up.
         UserError: one line where the job has other nodes than the run needs.
     """
     job = os.environ.get("SLURM_JOB_ID")
@@ -90,15 +90,17 @@ def address_of(node: str) -> str:
         UserError: one line where the interface that is asked for is not there.
     """
     if interface := os.environ.get(INTERFACE_VARIABLE):
-        known = psutil.net_if_addrs()
-        found = [item.address for item in known.get(interface, []) if item.family == socket.AF_INET]
-        if not found:
+        interfaces = psutil.net_if_addrs()
+        addresses = [item.address for item in interfaces.get(interface, []) if item.family == socket.AF_INET]
+        if not addresses:
             raise UserError(
-                f"interface {interface}: no IPv4 address on node {node}; known: {', '.join(known)}; correct it in the site"
+                f"interface {interface}: no IPv4 address on node {node}; known: {', '.join(interfaces)}; correct it in the site"
             )
-        return found[0]
-    told = ask("scontrol", "--oneliner", "show", "node", node)
-    name = next((word.partition("=")[2] for word in told.split() if word.startswith("NodeAddr=")), node)
+        return addresses[0]
+    description = ask("scontrol", "--oneliner", "show", "node", node)
+    name = next(
+        (word.partition("=")[2] for word in description.split() if word.startswith("NodeAddr=")), node
+    )
     return socket.gethostbyname(name)
 
 
@@ -190,13 +192,13 @@ def _wait(plan: LlmPlan, nodes: Sequence[_Node]) -> None:
             check_nodes(plan.served, engine_python())
         except UserError as error:
             if ended := [node for node in nodes if node.process.poll() is not None]:
-                raise PassingError(
+                raise TransientError(
                     f"Ray ended on node {ended[0].name} before the run: {_last_line(ended[0].log)}"
                 ) from None
             if time.monotonic() > deadline:
-                said = " | ".join(_last_line(node.log) for node in nodes)
-                raise PassingError(
-                    f"Ray did not come up on all {plan.nodes} nodes within {READY_S:g} s ({error}); its logs end: {said}"
+                log_lines = " | ".join(_last_line(node.log) for node in nodes)
+                raise TransientError(
+                    f"Ray did not come up on all {plan.nodes} nodes within {READY_S:g} s ({error}); its logs end: {log_lines}"
                 ) from None
         else:
             return

@@ -29,7 +29,7 @@ def measure(plan: Plan) -> Record:
     A run that is there already is not repeated: its record is returned, if it is of the same data.
 
     Raises:
-        PassingError: one line; the next try may succeed.
+        TransientError: one line; the next attempt may succeed.
         UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
     """
     _check_input(plan)

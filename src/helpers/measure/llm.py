@@ -14,7 +14,7 @@ from helpers.measure import llm_checks, preflight, response_stats
 from helpers.measure import run as measurement
 from helpers.measure.llm_checks import Counted
 from helpers.measure.parameters import LlmPlan
-from helpers.measure.run import Answers, MeasuredSplit, Subject
+from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
 from helpers.measure.settings import WARM_UP_TEXTS
 from helpers.metering.multi_node import RunMeter
 from helpers.models.llm import prompts
@@ -76,7 +76,7 @@ def measure(plan: LlmPlan, dataset: Dataset) -> Record:
     """
 
     @contextmanager
-    def load() -> Iterator[Subject]:
+    def load() -> Iterator[SystemUnderTest]:
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "server.log"
             with serve(plan.served, log, plan.parameters.start_timeout_s) as server:
@@ -139,7 +139,7 @@ class _Loaded:
         measured = MeasuredSplit(
             split, None, warm_up, window, self._answers(split, [first, *passes[1:]], counted)
         )
-        measurement.tell(measured)
+        measurement.report(measured)
         return measured
 
     def run(self) -> Run:
@@ -175,15 +175,15 @@ class _Loaded:
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
         """Say what was expected of asking: no cache, counts that agree, answers to all, the same in every pass."""
-        found = [item.answers.replies for item in measured if item.answers.replies is not None]
+        replies = [item.answers.replies for item in measured if item.answers.replies is not None]
         failed = Counter[str]()
-        for item in found:
+        for item in replies:
             failed.update({kind: n for kind, n in item.failures.items() if kind in REQUEST_FAILURES})
         return [
             llm_checks.no_cache(self._counted, self._plan.parameters.prefix_caching),
             llm_checks.engine_counts_agree(self._counted),
             llm_checks.every_text_answered(failed, sum(item.answers.texts for item in measured)),
-            llm_checks.passes_agree([item.agreement for item in found if item.agreement is not None]),
+            llm_checks.passes_agree([item.agreement for item in replies if item.agreement is not None]),
             llm_checks.engine_here(
                 self._plan.parameters.engine, self._plan.gpus, len(self._plan.hardware.gpus)
             ),
@@ -234,11 +234,11 @@ class _Loaded:
 
     def _dtype(self) -> str | None:
         """Return what the engine computes in: as asked for, or as it says itself; None where it does not say."""
-        if (asked := self._plan.parameters.dtype) != "auto":
-            return asked
+        if (dtype := self._plan.parameters.dtype) != "auto":
+            return dtype
         log = self._server.log
-        said = None if log is None else _DTYPE.search(log.read_text(encoding="utf-8", errors="replace"))
-        return said[1] if said else None
+        match = None if log is None else _DTYPE.search(log.read_text(encoding="utf-8", errors="replace"))
+        return match[1] if match else None
 
     def _served(self) -> Served:
         settings, server = self._plan.served, self._server

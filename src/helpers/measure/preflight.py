@@ -20,7 +20,7 @@ def check_target(plan: Plan) -> None:
     if (plan.folder / RECORD).exists():
         raise UserError(
             f"{paths.relative(plan.folder)} holds a run already; delete the folder to measure it again, "
-            "or file the run under another campaign=NAME"
+            "or store the run under another campaign=NAME"
         )
     check_writable(plan.folder.parent)
 
@@ -38,7 +38,7 @@ def check_data(plan: Plan, dataset: Dataset) -> None:
         if sha256 != dataset.sha256:
             raise UserError(
                 f"{dataset.name}: found data with sha256 {dataset.sha256}, expected {sha256} as in "
-                f"{paths.relative(file)}; put the data back, delete the runs on it, or file this one under "
+                f"{paths.relative(file)}; put the data back, delete the runs on it, or store this one under "
                 "another campaign=NAME"
             )
 
@@ -46,8 +46,8 @@ def check_data(plan: Plan, dataset: Dataset) -> None:
 def data_of_runs(folder: Path, dataset: str) -> Iterator[tuple[Path, str]]:
     """Yield the records of a dataset in the folder of a campaign, each with the hash of its data."""
     for file in sorted(folder.glob(f"{dataset}-*/{RECORD}")):
-        found, sha256 = _data_of(file)
-        if found == dataset:  # another one's name may begin alike
+        name, sha256 = _data_of(file)
+        if name == dataset:  # another one's name may begin alike
             yield file, str(sha256)
 
 

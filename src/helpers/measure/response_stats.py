@@ -49,7 +49,7 @@ def summary(passes: Sequence[Sequence[Reply]], counted: Counted) -> Replies:
         prefix_hit_rate=engine.prefix_hits / engine.prefix_queries
         if engine and engine.prefix_queries
         else None,
-        agreement=sum(len(found) == 1 for found in outcomes) / len(first) if len(passes) > 1 else None,
+        agreement=sum(len(kinds) == 1 for kinds in outcomes) / len(first) if len(passes) > 1 else None,
         client=counted.client,
         engine=None
         if engine is None
@@ -79,14 +79,14 @@ def raw_answers(split: Split, replies: Sequence[Reply]) -> pd.DataFrame:
 
 def _thinking(replies: Sequence[Reply]) -> int | None:
     """Return the tokens of thinking; a text without any has none. None where no thinking, or not all, is known."""
-    known = [
+    counts = [
         0 if reply.tokens_thinking is None and reply.thinking is None else reply.tokens_thinking
         for reply in replies
     ]
     thought = any(reply.thinking is not None or reply.tokens_thinking is not None for reply in replies)
-    return _total(known) if thought else None
+    return _total(counts) if thought else None
 
 
 def _total(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known and len(known) == len(counts) else None
+    present = [count for count in counts if count is not None]
+    return sum(present) if present and len(present) == len(counts) else None

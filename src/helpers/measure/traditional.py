@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.measure import preflight
 from helpers.measure import run as measurement
 from helpers.measure.parameters import TraditionalPlan
-from helpers.measure.run import Answers, MeasuredSplit, Subject
+from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
 from helpers.metering.checks import metered_the_right_gpu
 from helpers.metering.multi_node import RunMeter
 from helpers.models import traditional
@@ -48,7 +48,7 @@ def measure(plan: TraditionalPlan, dataset: Dataset) -> Record:
     """
 
     @contextmanager
-    def load() -> Iterator[Subject]:
+    def load() -> Iterator[SystemUnderTest]:
         embedding = None
         if plan.checkpoint is not None:
             embedding = traditional.load_embedding(plan.checkpoint, plan.parameters.device)
@@ -80,7 +80,7 @@ class _Loaded:
         answers, warm_up = meter.measure(lambda: classifier.predict(test_texts))
         window = meter.window(lambda: classifier.predict(test_texts), self._plan.parameters.window_s)
         measured = MeasuredSplit(split, train, warm_up, window, self._answers(split, answers))
-        measurement.tell(measured)
+        measurement.report(measured)
         return measured
 
     def run(self) -> Run:

@@ -116,5 +116,5 @@ def this_machine() -> Iterator[NodeMeter]:
 
 def machine_id() -> str:
     """Return what all processes on this machine share, those in containers included, and no others."""
-    known = _BOOT.read_text() if _BOOT.is_file() else socket.gethostname()
-    return hashlib.sha256(known.encode()).hexdigest()[:16]
+    boot_id = _BOOT.read_text() if _BOOT.is_file() else socket.gethostname()
+    return hashlib.sha256(boot_id.encode()).hexdigest()[:16]

@@ -146,11 +146,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _listen(seconds: float, parent: int) -> Order:
     """Wait, and hear what the parent says meanwhile."""
     end = time.perf_counter() + seconds
-    said, _, _ = select.select([0], [], [], max(0.0, seconds))
+    readable, _, _ = select.select([0], [], [], max(0.0, seconds))
     # Another child of the parent may hold the pipe open; the parent's id tells, too.
-    if os.getppid() != parent or (said and not os.read(0, len(STOP))):
+    if os.getppid() != parent or (readable and not os.read(0, len(STOP))):
         return "gone"
-    if not said:
+    if not readable:
         return "go on"
     time.sleep(max(0.0, end - time.perf_counter()))
     return "stop"

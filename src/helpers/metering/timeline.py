@@ -144,8 +144,8 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]", errors: bytes) -> str:
-    said = errors.decode(errors="replace").strip().splitlines()
-    return ", ".join([f"its process ended with status {process.returncode}", *said[-1:]])
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return ", ".join([f"its process ended with status {process.returncode}", *lines[-1:]])
 
 
 # What was written
@@ -219,8 +219,8 @@ def integral_wh(
         raise ValueError(f"no integral of {column} from {start_s} to {end_s} s")
     if column not in frame:
         return None
-    known = frame.loc[frame[column].notna(), ["time_s", column]]
-    times, power_w = known["time_s"].to_numpy(float), known[column].to_numpy(float)
+    rows = frame.loc[frame[column].notna(), ["time_s", column]]
+    times, power_w = rows["time_s"].to_numpy(float), rows[column].to_numpy(float)
     if len(times) < 2 or start_s < times[0] or end_s > times[-1]:
         return None
     # Each stretch between two rows, cut to the window; a straight line has its mean in the middle.
@@ -245,8 +245,8 @@ def throttled(frame: "pd.DataFrame", start_s: float, end_s: float) -> set[str] |
     values = _values(frame, start_s, end_s, ":throttle_reasons")
     if not values:
         return None
-    found = {int(bits) for column in values for bits in column}
-    return {name for bit, name in _THROTTLING.items() if any(bits & bit for bits in found)}
+    bit_masks = {int(bits) for column in values for bits in column}
+    return {name for bit, name in _THROTTLING.items() if any(bits & bit for bits in bit_masks)}
 
 
 def temperature_drift_c(frame: "pd.DataFrame", start_s: float, end_s: float) -> float | None:

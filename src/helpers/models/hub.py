@@ -64,8 +64,8 @@ def listing(item: HubItem) -> dict[str, HubFile] | None:
         if document["format_version"] != _LISTING_FORMAT:
             return None
         return {
-            name: HubFile(found.get("lfs_size", found["size"]), found.get("lfs_sha256", found["blob_id"]))
-            for name, found in document["files"].items()
+            name: HubFile(entry.get("lfs_size", entry["size"]), entry.get("lfs_sha256", entry["blob_id"]))
+            for name, entry in document["files"].items()
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
@@ -94,13 +94,13 @@ def complete(item: HubItem) -> bool:
     try:
         find_checkpoint(str(folder), None, "checkpoint" if item.weights else "dummy")
         # A sentence embedding keeps its tokeniser and weights in the same places.
-        wanted = [] if listed is None else wanted_files(item, listed)
+        required = [] if listed is None else wanted_files(item, listed)
     except UserError:
         return False
     if item.kind == "model":
         # Other clients get fewer files; but without the list of its parts a part of the weights would be taken for all.
-        wanted = [name for name in wanted if name.endswith(".safetensors.index.json")]
-    return all((folder / name).is_file() for name in wanted)
+        required = [name for name in required if name.endswith(".safetensors.index.json")]
+    return all((folder / name).is_file() for name in required)
 
 
 def has_dataset(item: Hub) -> bool:
@@ -111,9 +111,9 @@ def has_dataset(item: Hub) -> bool:
 def free_bytes() -> int | None:
     """Return the free space where the cache is, or will be; None where that cannot be told."""
     folder = cache_folder()
-    for place in (folder, *folder.parents):
+    for ancestor in (folder, *folder.parents):
         try:
-            return shutil.disk_usage(place).free
+            return shutil.disk_usage(ancestor).free
         except OSError:
             continue
     return None

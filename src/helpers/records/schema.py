@@ -61,8 +61,8 @@ class Energy(Strict):
     @property
     def total_wh(self) -> float | None:
         """Sum of CPU, GPU and RAM in Wh as the paper adds them up; None where nothing is known."""
-        known = [part.energy_wh for part in (self.cpu, self.gpu, self.ram) if part.energy_wh is not None]
-        return sum(known) if known else None
+        parts_wh = [part.energy_wh for part in (self.cpu, self.gpu, self.ram) if part.energy_wh is not None]
+        return sum(parts_wh) if parts_wh else None
 
 
 class Source(Strict):

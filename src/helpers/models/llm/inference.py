@@ -241,5 +241,5 @@ def _unsent(problem: str | None, latency_s: float) -> Reply:
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
-    known = list(counts)
-    return None if None in known else sum(count for count in known if count is not None)
+    numbers = list(counts)
+    return None if None in numbers else sum(count for count in numbers if count is not None)
