@@ -24,7 +24,7 @@ import psutil
 from helpers.core import paths
 from helpers.core.errors import TransientError, UserError
 from helpers.core.slurm import ask
-from helpers.measure.parameters import LlmPlan, Plan
+from helpers.measure.plan import LlmPlan, Plan
 from helpers.models.llm import watchdog
 from helpers.models.llm.engine import engine_python
 from helpers.models.llm.ray_cluster import check_nodes

@@ -8,7 +8,7 @@ from helpers.core.lock import MACHINE_LOCK, holding, is_held, run_lock
 from helpers.measure import llm as llm_measurement
 from helpers.measure import traditional
 from helpers.measure.notebook import execute_notebook
-from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
+from helpers.measure.plan import LlmPlan, Plan, TraditionalPlan
 from helpers.records.environment import sha256_of
 from helpers.records.storage import (
     RAW_ANSWERS,

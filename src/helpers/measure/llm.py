@@ -13,7 +13,7 @@ from helpers.core.errors import UserError
 from helpers.measure import llm_checks, preflight, response_stats
 from helpers.measure import run as measurement
 from helpers.measure.llm_checks import Counted
-from helpers.measure.parameters import LlmPlan
+from helpers.measure.plan import LlmPlan
 from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
 from helpers.measure.settings import WARM_UP_TEXTS
 from helpers.metering.multi_node import RunMeter
@@ -27,16 +27,16 @@ from helpers.models.llm.inference import InferenceClient, Reply, open_inference_
 from helpers.models.llm.server import Server, serve
 from helpers.models.llm.server_metrics import EngineCounters
 from helpers.records.environment import sha256_of_weights
-from helpers.records.storage import Asked, Check, Record, Run, Served
+from helpers.records.storage import Check, Generation, Record, Run, Serving
 from helpers.study.catalogue import study
-from helpers.study.datasets import Dataset, Split, load_dataset, pick, splits
+from helpers.study.datasets import Dataset, Split, pick, splits
 
 _DTYPE = re.compile(r"\bdtype=(?:torch\.)?(\w+)")
 """In the line with which vLLM says how it was configured."""
 
 
 def check_ready(plan: LlmPlan) -> Dataset:
-    """Check the input, that the run is not there yet and that it can be filed; returns the dataset.
+    """Check the input, that the run does not exist yet and that it can be stored; returns the dataset.
 
     Raises:
         UserError: one line that says what is missing and what to do.
@@ -51,8 +51,7 @@ def check_input(plan: LlmPlan) -> Dataset:
     Raises:
         UserError: one line that says what is missing and what to do.
     """
-    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
-    preflight.check_data(plan, dataset)
+    dataset = preflight.load_run_dataset(plan)
     training = len(splits(dataset)[0].train)
     if plan.parameters.shots > training:
         raise UserError(
@@ -169,8 +168,8 @@ class _Loaded:
             concurrency=chosen.concurrency,
             splits=chosen.splits,
             window_s=chosen.window_s,
-            served=self._served(),
-            asked=self._how_asked(),
+            served=self._serving(),
+            asked=self._generation(),
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
@@ -240,9 +239,9 @@ class _Loaded:
         match = None if log is None else _DTYPE.search(log.read_text(encoding="utf-8", errors="replace"))
         return match[1] if match else None
 
-    def _served(self) -> Served:
+    def _serving(self) -> Serving:
         settings, server = self._plan.served, self._server
-        return Served(
+        return Serving(
             engine=settings.engine,
             engine_version=server.version,
             command=list(server.command),
@@ -252,9 +251,9 @@ class _Loaded:
             trust_remote_code=settings.trust_remote_code,
         )
 
-    def _how_asked(self) -> Asked:
+    def _generation(self) -> Generation:
         config = self._plan.generation
-        return Asked(
+        return Generation(
             language=self._plan.language,
             prompt_sha256=prompts.prompt_sha256(self._instruction, self._shown),
             shots=self._plan.parameters.shots,

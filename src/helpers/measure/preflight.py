@@ -6,13 +6,13 @@ from pathlib import Path
 
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.measure.parameters import Plan
+from helpers.measure.plan import Plan
 from helpers.records.storage import RECORD, check_writable
-from helpers.study.datasets import Dataset
+from helpers.study.datasets import Dataset, load_dataset
 
 
 def check_target(plan: Plan) -> None:
-    """Check that the run is not there yet, and that it can be filed.
+    """Check that the run does not exist yet, and that it can be stored.
 
     Raises:
         UserError: one line that says what to do.
@@ -25,11 +25,22 @@ def check_target(plan: Plan) -> None:
     check_writable(plan.folder.parent)
 
 
+def load_run_dataset(plan: Plan) -> Dataset:
+    """Load the dataset of a run, and check it with `check_data`.
+
+    Raises:
+        UserError: one line where the data is missing or not valid, or other data than that of the runs beside this one.
+    """
+    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
+    check_data(plan, dataset)
+    return dataset
+
+
 def check_data(plan: Plan, dataset: Dataset) -> None:
     """Check that the runs beside this one are on the same data: others would be compared unawares.
 
-    A committed campaign is measured again on whatever data there are: it stands as a source of its own beside them. Only
-    what names a run's data is read: a record that is not valid is told elsewhere.
+    A committed campaign is measured again on whatever data exist: it stands as a source of its own beside them. Only
+    what names a run's data is read: a record that is not valid is reported elsewhere.
 
     Raises:
         UserError: one line with both hashes.

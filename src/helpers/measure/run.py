@@ -16,7 +16,7 @@ from typing import Protocol
 import pandas as pd
 
 from helpers.core.lock import holding_machine
-from helpers.measure.parameters import Plan
+from helpers.measure.plan import Plan
 from helpers.metering import checks, plausibility
 from helpers.metering.clocks import moment, moved
 from helpers.metering.meter import Reading, SourceReading, Window, add, scale, sources_of_run

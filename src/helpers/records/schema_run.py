@@ -11,7 +11,7 @@ from helpers.study.protocols import Protocol
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Served(Strict):
+class Serving(Strict):
     """How a language model was served."""
 
     engine: str
@@ -30,7 +30,7 @@ class Served(Strict):
     """Whether code from the checkpoint's repository ran."""
 
 
-class Asked(Strict):
+class Generation(Strict):
     """How a language model was asked."""
 
     language: Literal["de", "en"]
@@ -108,9 +108,9 @@ class Run(Strict):
     """Train/test splits that were measured, from the first."""
     window_s: PositiveQuantity
     """Passes repeat until this many seconds are over."""
-    served: Served | None = None
+    served: Serving | None = None
     """How a language model was served; null for the other models."""
-    asked: Asked | None = None
+    asked: Generation | None = None
     """How it was asked."""
 
 

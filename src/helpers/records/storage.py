@@ -26,7 +26,7 @@ from helpers.records.schema import (
     Source,
     SplitResult,
 )
-from helpers.records.schema_run import Asked, Environment, GpuInfo, Run, Served
+from helpers.records.schema_run import Environment, Generation, GpuInfo, Run, Serving
 
 __all__ = [
     "PREDICTIONS",
@@ -34,19 +34,19 @@ __all__ = [
     "READABLE",
     "RECORD",
     "SCHEMA_VERSION",
-    "Asked",
     "Check",
     "Component",
     "Counts",
     "Energy",
     "Environment",
+    "Generation",
     "GpuInfo",
     "Method",
     "Phase",
     "Record",
     "Replies",
     "Run",
-    "Served",
+    "Serving",
     "Source",
     "SplitResult",
     "check_writable",
