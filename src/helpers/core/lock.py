@@ -99,7 +99,7 @@ def _open_known(file: Path) -> int:
     """Open a lock for writing, which NFS asks for; another user's for reading, which is enough on a machine.
 
     Raises:
-        UserError: one line where a link stands there: anybody may put one into /tmp, to a file of ours.
+        UserError: one line where the lock is a link: anybody may put one into /tmp, to a file of another user.
     """
     try:
         with suppress(PermissionError):

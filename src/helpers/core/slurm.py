@@ -11,7 +11,7 @@ def ask(*command: str) -> str:
     """Run a program of SLURM and return what it prints.
 
     Raises:
-        TransientError: one line where it is not there, does not answer, or refuses.
+        TransientError: one line where the program is missing, does not answer, or refuses.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_S)

@@ -16,7 +16,7 @@ _MAX = 2**53
 Count = Annotated[int, Field(ge=0, le=_MAX)]
 """A number of things."""
 PositiveCount = Annotated[int, Field(ge=1, le=_MAX)]
-"""A number of things that are there."""
+"""A number of things, at least one."""
 Quantity = Annotated[float, Field(ge=0, le=_MAX)]
 """A duration, an energy or a power."""
 PositiveQuantity = Annotated[float, Field(gt=0, le=_MAX)]

@@ -1,7 +1,7 @@
 """A Ray cluster over the nodes of a SLURM job: brought up before a run over several nodes, and gone after it.
 
 Ray listens on the address by which SLURM knows a node, or on that of a named interface, and answers only to who has the
-token of this job. It ends with the process that started it, however that ends: a guard waits for it on this node, and
+token of this job. It ends with the process that started it, however that ends: a watchdog waits for it on this node, and
 SLURM ends the steps on the others.
 """
 
@@ -49,7 +49,7 @@ _HEAD = ("--head", "--include-dashboard=false", "--port")
 def nodes_of_job(plan: Plan) -> Iterator[None]:
     """Bring Ray up on all nodes of the SLURM job that this process is in, and end it with the block.
 
-    Does nothing for a run on one node, outside of a job, and where `RAY_ADDRESS` names a cluster that is there.
+    Does nothing for a run on one node, outside of a job, and where `RAY_ADDRESS` names a running cluster.
 
     Raises:
         TransientError: one line with the last lines of the logs where a node does not come up.
@@ -73,10 +73,10 @@ def nodes_of_job(plan: Plan) -> Iterator[None]:
         started.enter_context(_environment(cluster, address, folder))
         nodes = []
         for name in names:
-            # Ray's files go with the guard of this node, too, where this process cannot remove them any more.
+            # Ray's files go with the watchdog of this node, too, where this process cannot remove them any more.
             own = folder if name == here else tempfile.mkdtemp(dir=folder)
             log = LOGS / f"ray-{job}-{name}.log"
-            nodes.append(started.enter_context(_guarded(_command(name, here, cluster, job), name, log, own)))
+            nodes.append(started.enter_context(_watched(_command(name, here, cluster, job), name, log, own)))
         _wait(plan, nodes)
         yield
     for node in nodes:
@@ -87,7 +87,7 @@ def address_of(node: str) -> str:
     """Return the IPv4 address on which Ray listens on this node, whose name in SLURM is given.
 
     Raises:
-        UserError: one line where the interface that is asked for is not there.
+        UserError: one line where the named interface does not exist.
     """
     if interface := os.environ.get(INTERFACE_VARIABLE):
         interfaces = psutil.net_if_addrs()
@@ -105,7 +105,7 @@ def address_of(node: str) -> str:
 
 
 def join(cluster: str) -> int:
-    """Be a node of the cluster until it ends, or this process is told to; returns Ray's exit status.
+    """Be a node of the cluster until it ends, or this process is asked to end; returns Ray's exit status.
 
     Started on each other node by `srun`. Ray's files lie in the same place on all nodes.
     """
@@ -168,7 +168,7 @@ class _Node:
 
 
 @contextmanager
-def _guarded(command: Sequence[str], name: str, log: Path, folder: str) -> Iterator[_Node]:
+def _watched(command: Sequence[str], name: str, log: Path, folder: str) -> Iterator[_Node]:
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = {variable: value for variable, value in os.environ.items() if variable != "RAY_ADDRESS"}
     process = subprocess.Popen(
@@ -181,7 +181,7 @@ def _guarded(command: Sequence[str], name: str, log: Path, folder: str) -> Itera
         yield _Node(name, process, log)
     finally:
         if process.stdin is not None:
-            process.stdin.close()  # what the guard waits for
+            process.stdin.close()  # what the watchdog waits for
         process.wait(ENDED_S)
 
 

@@ -1,6 +1,6 @@
 """`python -m helpers doctor`: what this machine can measure and what not, why, and what to do about it.
 
-It tries the sources themselves, with the code that a run uses: a counter that is there and does not move is
+It tries the sources themselves, with the code that a run uses: a counter that exists and does not move is
 no measurement. A paper-grade measurement is possible where all CPU packages or all GPUs are measured.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from helpers.core.files import read_text
 from helpers.core.lock import MACHINE_LOCK
-from helpers.measure.system_checks import Finding, State, surroundings
+from helpers.measure.system_checks import Finding, State, check_system
 from helpers.metering.codecarbon import Tracked, open_tracker
 from helpers.metering.counters import Absent, Counter
 from helpers.metering.edge_interpolation import Line, lines_before
@@ -71,8 +71,8 @@ def diagnose(
         _codecarbon(tracked, version("codecarbon")),
         _timeline(sensors, version("pyarrow")),
         _gpu_clocks(sensors, uuids, clock()),
-        _neighbours(uuids, pynvml),
-        *surroundings(root, lock, sleep, version),
+        _other_processes(uuids, pynvml),
+        *check_system(root, lock, sleep, version),
     ]
 
 
@@ -180,12 +180,12 @@ def _dram(sources: Sources, moved: dict[str, Line | str]) -> list[Finding]:
 
 
 def _memory(root: Path, tracked: Tracked | str) -> Finding:
-    """Say what memory counts: it has no counter everywhere, so two rules stand for it."""
+    """Report how memory is counted: it has no counter everywhere, so two rules stand for it."""
     total = _total_bytes(root)
     limits = list(ram_limits_bytes(root / "proc/self/cgroup", root / "sys/fs/cgroup"))
     sizes = [value for value in (total, *limits) if value is not None]
     if not sizes:
-        return Finding("memory", "missing", f"{root / 'proc/meminfo'} does not tell its size", None)
+        return Finding("memory", "missing", f"{root / 'proc/meminfo'} does not give its size", None)
     by_slurm = slurm_memory_bytes(os.environ)
     smallest = min(sizes)
     limit = (
@@ -260,7 +260,7 @@ def _timeline(sensors: Sensors, pyarrow: str | None) -> Finding:
 
 
 def _gpu_clocks(sensors: Sensors, uuids: Sequence[str], now_s: float) -> Finding:
-    import pandas as pd  # noqa: PLC0415  (only where there is something to tell)
+    import pandas as pd  # noqa: PLC0415  (only where there is something to report)
 
     what = "GPU clocks"
     columns = [gpu_column(uuid, "throttle_reasons") for uuid in uuids]
@@ -281,7 +281,7 @@ def _gpu_clocks(sensors: Sensors, uuids: Sequence[str], now_s: float) -> Finding
     return Finding(what, "disturbed", f"throttled: {', '.join(sorted(reasons))}", remedy)
 
 
-def _neighbours(uuids: Sequence[str], pynvml: Any | None) -> Finding:
+def _other_processes(uuids: Sequence[str], pynvml: Any | None) -> Finding:
     what = "other processes on the GPUs"
     if not uuids:
         return Finding(what, "missing", "no GPU", None)

@@ -26,7 +26,7 @@ NOTEBOOK = "notebook.ipynb"
 def measure(plan: Plan) -> Record:
     """Run the measurement notebook for `plan` and publish record and executed notebook together.
 
-    A run that is there already is not repeated: its record is returned, if it is of the same data.
+    A run that has a record is not repeated: its record is returned, if it is of the same data.
 
     Raises:
         TransientError: one line; the next attempt may succeed.

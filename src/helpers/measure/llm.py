@@ -85,7 +85,7 @@ def measure(plan: LlmPlan, dataset: Dataset) -> Record:
 
 
 def reply_table(record: Record) -> pd.DataFrame:
-    """Return what came back per split, one row each, for the notebook to show."""
+    """Return the responses per split, one row each, for the notebook to show."""
     return pd.DataFrame(
         {
             "split": item.split,
@@ -142,7 +142,7 @@ class _Loaded:
         return measured
 
     def run(self) -> Run:
-        """Say what was run."""
+        """Describe the run."""
         plan, chosen, dataset = self._plan, self._plan.parameters, self._dataset
         folder = Path(plan.served.checkpoint) if is_local(plan.served.checkpoint) else None
         weights = folder if folder is not None and folder.is_dir() and chosen.weights == "real" else None
@@ -173,7 +173,7 @@ class _Loaded:
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Say what was expected of asking: no cache, counts that agree, answers to all, the same in every pass."""
+        """Check the requests: no cache, counts that agree, an answer to each, the same in every pass."""
         replies = [item.answers.replies for item in measured if item.answers.replies is not None]
         failed = Counter[str]()
         for item in replies:

@@ -57,7 +57,7 @@ def engine_counts_agree(windows: Sequence[Counted]) -> Check:
         if window.engine is None:
             return _unknown("engine_counts_agree")
         if window.client is None:
-            apart.append(f"split {number}: the server did not tell the tokens of every answer")
+            apart.append(f"split {number}: the server did not report the tokens of every answer")
             continue
         for name in Counts.model_fields:
             client_count, engine_count = getattr(window.client, name), getattr(window.engine, name)
@@ -113,7 +113,7 @@ def engine_here(engine: str, gpus: int, gpus_there: int) -> Check:
 
 
 def _unknown(name: str) -> Check:
-    return _check(name, False, "the engine does not tell what it counted, so it cannot be shown", "warning")
+    return _check(name, False, "the engine does not report its counts, so it cannot be shown", "warning")
 
 
 def _check(name: str, passed: bool, message: str, severity: Literal["error", "warning"] = "error") -> Check:

@@ -15,7 +15,7 @@ from helpers.study.datasets import Split
 
 
 def client_counts(replies: Sequence[Reply]) -> Counts | None:
-    """Return the requests that were answered and their tokens; None where the server did not tell all of them."""
+    """Return the requests that were answered and their tokens; None where the server did not report all of them."""
     prompt, generated = tokens(replies, "tokens_in"), tokens(replies, "tokens_out")
     if prompt is None or generated is None:
         return None
@@ -62,7 +62,7 @@ def summary(passes: Sequence[Sequence[Reply]], counted: Counted) -> Replies:
 
 
 def predictions(split: Split, labels: Sequence[str], replies: Sequence[Reply]) -> pd.DataFrame:
-    """Return what came for each test text, without any text: of the answer its hash."""
+    """Return the outcome of each test text, without any text: of the answer its hash."""
     names = ("category", "kind", "tokens_in", "tokens_out", "tokens_thinking", "latency_s", "answer_sha256")
     columns = {name: [getattr(reply, name) for reply in replies] for name in names}
     table = pd.DataFrame({"id": split.test, "label": labels, **columns})

@@ -48,13 +48,13 @@ IDLE_S = 2.0
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said about the test texts of a split, as the record has it; see `helpers.records.schema.SplitResult`."""
+    """The answers of a model to the test texts of a split, as the record has them; see `helpers.records.schema.SplitResult`."""
 
     texts: int
     correct: int | None
     parse_failures: int | None
     predictions: pd.DataFrame
-    """A row per text: its id in the dataset, its label and what came; no text."""
+    """A row per text: its id in the dataset, its label and the answer; no text."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     requests_sent: int | None = None
@@ -83,10 +83,10 @@ class SystemUnderTest(Protocol):
         """Prepare, warm up and measure one split."""
 
     def run(self) -> Run:
-        """Say what was run, once all splits are measured."""
+        """Describe the run, once all splits are measured."""
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Say what was expected of this kind of model beside what is expected of every run."""
+        """Return the checks of this kind of model, beside those of every run."""
 
 
 def measure(
@@ -135,7 +135,7 @@ def measure(
             phases=_phases(load_reading, idle, measured, idle_after),
             splits=[_split_result(item, both_idle) for item in measured],
             checks=[
-                *plausibility.checks_for_windows(windows, both_idle, meter.least_window_s),
+                *plausibility.checks_for_windows(windows, both_idle, meter.min_window_s),
                 *plausibility.checks_for_run(windows, dataset.warnings, meter.gpus, plan.gpus * plan.nodes),
                 checks.clocks_steady([*(window.reading.moved for window in windows), moved(begun, moment())]),
                 checks.machine_quiet(others_percent, plan.hardware.cpu_cores),

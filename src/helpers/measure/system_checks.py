@@ -38,10 +38,10 @@ class Finding:
     remedy: str | None
 
 
-def surroundings(
+def check_system(
     root: Path, lock: Path, sleep: Callable[[float], None], version: Callable[[str], str | None]
 ) -> list[Finding]:
-    """Look at everything that is not an energy source.
+    """Check everything that is not an energy source.
 
     Args:
         root: folder that holds `proc`, `sys` and `run` of the machine.
@@ -97,7 +97,7 @@ def _load(root: Path, sleep: Callable[[float], None]) -> Finding:
     sleep(LOOK_S)
     after = _cpu_times(root)
     if before is None or after is None or after[1] <= before[1]:
-        return Finding(what, "missing", f"{root / 'proc/stat'} does not tell the load", None)
+        return Finding(what, "missing", f"{root / 'proc/stat'} does not give the load", None)
     busy = 100 * (after[0] - before[0]) / (after[1] - before[1])
     why = f"the CPU is {busy:.0f} % busy without a run, at most {BUSY_PERCENT:g} % are expected"
     if busy <= BUSY_PERCENT:

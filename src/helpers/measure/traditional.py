@@ -83,7 +83,7 @@ class _Loaded:
         return measured
 
     def run(self) -> Run:
-        """Say what was run."""
+        """Describe the run."""
         plan, chosen, embedding, dataset = self._plan, self._plan.parameters, self._embedding, self._dataset
         return Run(
             run_id=plan.run_id,
@@ -110,7 +110,7 @@ class _Loaded:
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Judge whether the GPU that computed is the one whose energy was counted."""
+        """Check whether the GPU that computed is the one whose energy was counted."""
         if not self._plan.gpus:
             return []
         return [metered_the_right_gpu(traditional.gpu_uuid(), [item.window.reading for item in measured])]

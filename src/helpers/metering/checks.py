@@ -50,18 +50,18 @@ def clocks_steady(moves: Sequence[Moved | None]) -> Check:
     )
 
 
-def window_long_enough(windows: Sequence[Window], least_s: float) -> Check:
+def window_long_enough(windows: Sequence[Window], min_s: float) -> Check:
     """Windows of at least five seconds and twenty updates of the slowest counter."""
     shortest = min(item.reading.duration_s for item in windows)
     return _check(
         "window_long_enough",
-        shortest >= least_s,
-        f"shortest window {shortest:.2f} s, expected at least {least_s:g} s",
+        shortest >= min_s,
+        f"shortest window {shortest:.2f} s, expected at least {min_s:g} s",
     )
 
 
 def counters_moved(readings: Sequence[Reading]) -> Check:
-    """No counter that is there was lost, stood still or gave an energy with a problem; without any, the methods tell."""
+    """No existing counter was lost, stood still or gave an energy with a problem; without any, the methods show it."""
     counters = [item for item in _counters(readings) if ":" in item.source]
     absent = sorted(
         {f"{item.source}: {item.problem}" for item in _counters(readings) if ":" not in item.source}
@@ -151,12 +151,12 @@ def idle_stable(before: Reading, after: Reading) -> Check:
 def repeats_agree(durations_s: Sequence[float]) -> Check:
     """Passes per split are as long as each other: the relative standard deviation of the durations over splits."""
     if len(durations_s) < 2:
-        return _check("repeats_agree", False, "one split only, so there is no scatter to judge")
+        return _check("repeats_agree", False, "one split only, so there is no dispersion to check")
     apart = statistics.stdev(durations_s) / statistics.fmean(durations_s)
     return _check(
         "repeats_agree",
         apart <= REPEATS_APART,
-        f"durations of the splits scatter by {apart:.1%} (other texts in each), expected {REPEATS_APART:.0%}",
+        f"durations of the splits have a dispersion of {apart:.1%} (other texts in each), expected {REPEATS_APART:.0%}",
     )
 
 
@@ -178,7 +178,7 @@ def one_tracker(others: Sequence[str]) -> Check:
 
 
 def clocks_not_throttled(reasons: set[str] | None, gpus: int) -> Check:
-    """No GPU of the run was slowed down; None where none could tell."""
+    """No GPU of the run was slowed down; None where none reports it."""
     if reasons is None:
         return _check("clocks_not_throttled", gpus == 0, _unknown(gpus, "whether it was slowed down"))
     message = ", ".join(sorted(reasons)) or "no GPU was slowed down"

@@ -15,7 +15,7 @@ _LUMP_S = 0.2
 
 @dataclass(frozen=True)
 class Absent:
-    """A source that is not there, or not allowed, or no measure of this run; `remedy` is None where none helps."""
+    """A source that does not exist, or is not allowed, or no measure of this run; `remedy` is None where none helps."""
 
     component: CounterComponent
     source: str
@@ -56,7 +56,7 @@ class Counter(Protocol):
 
 
 class RegisterCounter:
-    """A counter made from a hardware register: unwrapped, with resets told from wraps. Thread-safe."""
+    """A counter made from a hardware register: unwrapped, with resets distinguished from wraps. Thread-safe."""
 
     def __init__(
         self,

@@ -85,7 +85,7 @@ class Meter:
         return self._sources.absent
 
     @property
-    def least_window_s(self) -> float:
+    def min_window_s(self) -> float:
         """Seconds that a window takes at least: `PERIODS` updates of the slowest counter."""
         return PERIODS * max((counter.update_period_s for counter in self._sources.counters), default=0.0)
 
@@ -130,7 +130,7 @@ class Meter:
 
     def window(self, work: Callable[[], object], window_s: float) -> Window:
         """Repeat `work` until at least `window_s` seconds are over, and enough updates of every counter."""
-        shortest_s = max(window_s, self.least_window_s)
+        shortest_s = max(window_s, self.min_window_s)
         return repeat(self.measure, work, shortest_s, self._clock)
 
     def checks(self) -> list[Check]:
@@ -194,7 +194,7 @@ def sources_of_run(
 ) -> Sources:
     """Open the counters of a run that computes on so many GPUs of this machine: the first that CUDA shows to it.
 
-    Where they cannot be told from others, or are not all there, no GPU is metered and `absent` says why.
+    Where they cannot be distinguished from others, or are not all visible, no GPU is metered and `absent` says why.
     """
     if gpus == 0:
         return find_sources([], pynvml, powercap, clock)

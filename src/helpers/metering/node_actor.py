@@ -37,7 +37,7 @@ class NodeActor:
         self._meter: NodeMeter | None = None
 
     def open(self, make_meter: MakeMeter) -> str:
-        """Open the meter; not in `__init__`, whose errors Ray tells as the death of the actor."""
+        """Open the meter; not in `__init__`, whose errors Ray reports as the death of the actor."""
         self._meter = self._exit.enter_context(make_meter())
         return machine_id()
 

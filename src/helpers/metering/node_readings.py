@@ -95,7 +95,7 @@ def sum_energies(energies: Sequence[Energy]) -> Energy:
 
 
 def node_checks(reading: NodesReading, nodes: int) -> list[Check]:
-    """Say what of a measurement of `nodes` nodes is as it should be."""
+    """Check a measurement of `nodes` nodes."""
     machines = len({node.machine_id for node in reading.per_node})
     apart_s = max(reading.start_spread_s, reading.stop_spread_s)
     furthest_s = max(abs(node.reading.duration_s - reading.work_duration_s) for node in reading.per_node)

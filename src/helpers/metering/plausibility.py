@@ -19,11 +19,11 @@ WINDOW_S = 5.0
 
 
 def checks_for_windows(
-    windows: Sequence[Window], idle: Sequence[Reading], least_window_s: float
+    windows: Sequence[Window], idle: Sequence[Reading], min_window_s: float
 ) -> Iterator[Check]:
     """Judge the windows of all splits and the idle phases before and after them."""
     readings = [window.reading for window in windows]
-    yield checks.window_long_enough(windows, max(WINDOW_S, least_window_s))
+    yield checks.window_long_enough(windows, max(WINDOW_S, min_window_s))
     yield checks.clocks_agree(readings)
     yield checks.counters_moved(readings)
     yield checks.sources_agree(readings)

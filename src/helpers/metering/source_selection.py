@@ -32,7 +32,7 @@ def choose(
     """Return a component's energy, and what is wrong with CodeCarbon's.
 
     CodeCarbon's number where it measured and its counter agrees; the counter's where CodeCarbon estimates or
-    does not agree; nothing where a counter was lost, or where only some of the counters are there.
+    does not agree; nothing where a counter was lost, or where only some of the counters can be read.
     """
     counted = [reading for reading in readings if reading.component == component]
     gaps = [f"{item.source}: {item.reason}" for item in absent if item.component == component]

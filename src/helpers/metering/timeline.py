@@ -48,7 +48,7 @@ _THROTTLING = {
 
 
 class TimelineLost(UserError):  # noqa: N818  (no fault of the code: there is no time line)
-    """The process that samples did not start, or ended before it was told to; the message says how."""
+    """The process that samples did not start, or ended before it was asked to; the message says how."""
 
 
 class Timeline:
@@ -95,7 +95,7 @@ class Timeline:
 
 
 def start_timeline(folder: Path, gpus: Sequence[str], period_s: float = PERIOD_S) -> Timeline:
-    """Start to take the time line of this machine; returns once its first row is there.
+    """Start to take the time line of this machine; returns once its first row is written.
 
     Args:
         folder: where `Timeline.stop` shall write `power.parquet`.
@@ -240,7 +240,7 @@ def throttled(frame: "pd.DataFrame", start_s: float, end_s: float) -> set[str] |
     """Return why the clocks of any GPU were lowered within a window, by NVML's names.
 
     Returns:
-        None where no row of the window tells, which is not the same as an empty set.
+        None where no row of the window has a value, which is not the same as an empty set.
     """
     values = _values(frame, start_s, end_s, ":throttle_reasons")
     if not values:
@@ -252,7 +252,7 @@ def throttled(frame: "pd.DataFrame", start_s: float, end_s: float) -> set[str] |
 def temperature_drift_c(frame: "pd.DataFrame", start_s: float, end_s: float) -> float | None:
     """Return by how much the GPUs got warmer from the first to the last third of a window, in kelvin.
 
-    It is the largest change of any GPU, negative where it cooled down; None where too few rows tell.
+    It is the largest change of any GPU, negative where it cooled down; None where too few rows have a value.
     """
     drifts = []
     for column in _values(frame, start_s, end_s, ":temperature_c"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.core.errors import UserError
-from helpers.models.hub_files import HubItem, wanted_files
+from helpers.models.hub_files import HubItem, required_files
 from helpers.models.llm.checkpoint import find_checkpoint
 from helpers.study.catalogue import Hub
 
@@ -84,7 +84,7 @@ def linked(item: HubItem) -> dict[str, HubFile]:
 
 
 def complete(item: HubItem) -> bool:
-    """Say whether all that is wanted of a repository is in the cache, so that a run finds it without a network."""
+    """Say whether all required files of a repository are in the cache, so that a run finds them without a network."""
     folder = snapshot_folder(item)
     if not folder.is_dir():
         return False
@@ -94,7 +94,7 @@ def complete(item: HubItem) -> bool:
     try:
         find_checkpoint(str(folder), None, "checkpoint" if item.weights else "dummy")
         # A sentence embedding keeps its tokeniser and weights in the same places.
-        required = [] if listed is None else wanted_files(item, listed)
+        required = [] if listed is None else required_files(item, listed)
     except UserError:
         return False
     if item.kind == "model":
@@ -109,7 +109,7 @@ def has_dataset(item: Hub) -> bool:
 
 
 def free_bytes() -> int | None:
-    """Return the free space where the cache is, or will be; None where that cannot be told."""
+    """Return the free space where the cache is, or will be; None where that cannot be determined."""
     folder = cache_folder()
     for ancestor in (folder, *folder.parents):
         try:
@@ -131,5 +131,5 @@ def _home() -> Path:
 
 
 def _expanded(folder: str) -> Path:
-    """Return a folder as the client reads it: the `~` of a user that is not there stands for itself."""
+    """Return a folder as the client reads it: the `~` of an unknown user stands for itself."""
     return Path(os.path.expanduser(os.path.expandvars(folder)))  # noqa: PTH111  (Path's own raises there)

@@ -70,7 +70,7 @@ def check_embedding(checkpoint: str, device: str) -> None:
     """Check what `load_embedding` will need, without loading it.
 
     Raises:
-        UserError: one line where the checkpoint or the device is not there.
+        UserError: one line where the checkpoint or the device is missing.
     """
     if is_folder(checkpoint):
         if not Path(checkpoint).is_dir():
@@ -80,7 +80,7 @@ def check_embedding(checkpoint: str, device: str) -> None:
     elif package := _catalogue_entry(checkpoint).package:
         _package_folder(checkpoint, package)
     if device == "cuda":
-        import torch  # noqa: PLC0415  (seconds; only asked where a GPU is wanted)
+        import torch  # noqa: PLC0415  (seconds; only for a GPU)
 
         if not torch.cuda.is_available():
             raise UserError(

@@ -17,13 +17,13 @@ class Serving(Strict):
     engine: str
     """Name in `data/study/engines.yaml`, or the address of an endpoint that ran already."""
     engine_version: str | None
-    """As the engine says; null where it does not tell."""
+    """As the engine reports; null where it does not."""
     command: list[str]
     """What was started, without key and paths of the machine; empty for an endpoint that ran already."""
     quantisation: str | None
     """Null: none, or what the checkpoint itself says."""
     prefix_caching: bool | None
-    """Null where an endpoint that ran already does not tell."""
+    """Null where an endpoint that ran already does not report it."""
     max_model_len: PositiveCount | None
     """Tokens of prompt and answer together; null: what the checkpoint allows."""
     trust_remote_code: bool

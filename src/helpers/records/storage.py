@@ -61,7 +61,7 @@ READABLE = (1, 2, 3, SCHEMA_VERSION)
 """What an older record lacks is absent; `helpers.metering.record_versions` says what that is.
 
 Version 1 had no sources, no second idle phase, no thread counts and no power time line; version 2 had no
-language models; version 3 had one protocol of asking them, the companion's, and no cache.
+language models; version 3 had one protocol of classification with them, the companion's, and no cache.
 """
 RECORD = "record.json"
 PREDICTIONS = "predictions.parquet"

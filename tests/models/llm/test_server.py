@@ -115,7 +115,7 @@ def server(real: EngineSettings, tmp_path_factory: pytest.TempPathFactory) -> It
         yield running
         started = [process for process in processes() if process not in before]
         folders, memory = scratch_folders(started), shared_memory(started)
-    assert len(started) >= 4  # guard, server, engine, worker
+    assert len(started) >= 4  # watchdog, server, engine, worker
     assert not any(map(alive, started))
     assert folders
     assert not any(path.exists() for path in folders | memory)
@@ -411,7 +411,7 @@ def test_an_exception_in_the_block_leaves_nothing_even_of_stubborn_processes(fak
 
     with pytest.raises(ValueError, match="in the block"):
         fail()
-    assert len(started) == 3  # guard, engine, the stubborn one
+    assert len(started) == 3  # watchdog, engine, the stubborn one
     assert not any(map(alive, started))
 
 
@@ -430,7 +430,7 @@ def test_a_server_killed_in_mid_run_is_told_with_its_log_and_its_orphans_end(fak
             running.counters()
 
 
-def test_a_guard_that_is_killed_takes_the_engine_with_it(fake, tmp_path):
+def test_a_watchdog_that_is_killed_takes_the_engine_with_it(fake, tmp_path):
     before = set(processes())
     with serve(fake("answer()"), tmp_path / "log", 20) as running:
         started = [process for process in processes() if process not in before]

@@ -3,7 +3,7 @@
 Stock `dspy.LM` with its own client (lm15, in threads) is fast enough: 1.9 to 3.0 ms of CPU per request against 1.4 to
 2.8 of a bare httpx client (stub with 200 ms, 2 cores). It could not be used as it is:
 
-- its pool holds 100 connections: of concurrency 189, a stub saw 100 requests at the same time, and nobody is told;
+- its pool holds 100 connections: of concurrency 189, a stub saw 100 requests at the same time, without a warning;
 - vLLM's own fields (`structured_outputs`, `ignore_eos`) move a call to LiteLLM: 4.4 to 7.5 ms of CPU per request;
 - why an answer ended, its tokens and the kind of a failure are lost where parsing or the request fails;
 - it asks the network for prices, and a proxy of the environment even for a server on this machine.

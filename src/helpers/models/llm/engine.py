@@ -134,7 +134,7 @@ def engine_python() -> Path:
     """Return the Python that has the engine.
 
     Raises:
-        UserError: one line where it is not there.
+        UserError: one line where it does not exist.
     """
     file = Path(os.environ.get(PYTHON_VARIABLE, paths.ROOT / ".venv-llm" / "bin" / "python"))
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""What a language model is told (paper, Appendix A)."""
+"""The prompts of a language model (paper, Appendix A)."""
 
 from __future__ import annotations
 

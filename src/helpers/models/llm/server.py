@@ -49,7 +49,7 @@ class Server:
 
     endpoint: Endpoint
     version: str | None
-    """Version of the engine; None where an endpoint that runs already does not tell it."""
+    """Version of the engine; None where an endpoint that runs already does not report it."""
     command: tuple[str, ...]
     """What was started, without the key and paths of this machine; empty for an endpoint that ran already."""
     ready_s: float
@@ -58,7 +58,7 @@ class Server:
     counts: bool
     """Whether `/metrics` has vLLM's counters."""
     watchdog_process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
-    """The process that guards the engine."""
+    """The watchdog, which ends the engine with this process."""
 
     def alive(self) -> bool:
         """Say whether the server still answers."""
@@ -71,7 +71,7 @@ class Server:
             return False
 
     def check_alive(self) -> None:
-        """Find out whether the server still answers.
+        """Check that the server still answers.
 
         Raises:
             UserError: one line with the server's last log lines where it does not.
@@ -171,7 +171,7 @@ def serve(
         )
     finally:
         _end(watchdog_process)
-        shutil.rmtree(scratch, ignore_errors=True)  # only a guard that was killed has left it
+        shutil.rmtree(scratch, ignore_errors=True)  # only a watchdog that was killed has left it
 
 
 def _running(settings: EngineSettings, timeout_s: float) -> Server:
@@ -275,5 +275,5 @@ def _wait_until_ready(
 
 def _end(watchdog_process: "subprocess.Popen[bytes]") -> None:
     if watchdog_process.stdin is not None:
-        watchdog_process.stdin.close()  # what the guard waits for
+        watchdog_process.stdin.close()  # what the watchdog waits for
     watchdog_process.wait(ENDED_S)

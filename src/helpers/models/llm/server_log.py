@@ -29,7 +29,7 @@ def fault(problem: str, log: Path | None) -> UserError:
 
 
 def exit_reason(status: int) -> str:
-    """Say how a guarded engine ended."""
+    """Say how an engine under the watchdog ended."""
     if status <= watchdog.BY_SIGNAL:
         return f"with status {status}"
     name = signal.Signals(status - watchdog.BY_SIGNAL).name

@@ -66,7 +66,7 @@ def build_tiny(folder: Path, seed: int = 0) -> Tiny:
     The same seed gives the same weights on the same machine: one thread computes.
 
     Args:
-        folder: made if it is not there; files of an earlier model in it are replaced.
+        folder: made if it does not exist; files of an earlier model in it are replaced.
         seed: of the weights at the start and of the order of the texts.
     """
     return _build(folder, seed, short_steps=_SHORT_STEPS, full_steps=_FULL_STEPS)
