@@ -23,6 +23,7 @@ import psutil
 
 from helpers.core import paths
 from helpers.core.errors import TransientError, UserError
+from helpers.core.files import last_line, read_text
 from helpers.core.slurm import ask
 from helpers.measure.plan import LlmPlan, Plan
 from helpers.models.llm import watchdog
@@ -193,10 +194,10 @@ def _wait(plan: LlmPlan, nodes: Sequence[_Node]) -> None:
         except UserError as error:
             if ended := [node for node in nodes if node.process.poll() is not None]:
                 raise TransientError(
-                    f"Ray ended on node {ended[0].name} before the run: {_last_line(ended[0].log)}"
+                    f"Ray ended on node {ended[0].name} before the run: {_log_end(ended[0].log)}"
                 ) from None
             if time.monotonic() > deadline:
-                log_lines = " | ".join(_last_line(node.log) for node in nodes)
+                log_lines = " | ".join(_log_end(node.log) for node in nodes)
                 raise TransientError(
                     f"Ray did not come up on all {plan.nodes} nodes within {READY_S:g} s ({error}); its logs end: {log_lines}"
                 ) from None
@@ -204,9 +205,8 @@ def _wait(plan: LlmPlan, nodes: Sequence[_Node]) -> None:
             return
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(empty)")
+def _log_end(log: Path) -> str:
+    return last_line(read_text(log))[:200] or "(empty)"
 
 
 def _free_port(address: str) -> int:

@@ -16,6 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from helpers.core import paths
 from helpers.core.errors import TransientError, UserError, is_out_of_memory
+from helpers.core.files import last_line
 from helpers.records.storage import writing
 
 
@@ -100,9 +101,8 @@ def _killed_for_memory(counters: Path = Path("/proc/vmstat")) -> int:
 
 def _last_error_line(kernel_errors: IO[bytes]) -> str:
     kernel_errors.seek(0)
-    lines = kernel_errors.read().decode(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f", its last line: {last}" if last else ""
+    line = last_line(kernel_errors.read().decode(errors="replace"))
+    return f", its last line: {line}" if line else ""
 
 
 def _fault(source: str, name: str, message: str) -> UserError:

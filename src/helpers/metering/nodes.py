@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from helpers.core.errors import TransientError, UserError
+from helpers.core.files import last_line
 from helpers.metering.node_actor import MakeMeter, NodeActor, this_machine
 from helpers.metering.node_readings import NodeReading, NodesReading, combine
 
@@ -248,7 +249,7 @@ def _fault(ray: Any, call: str, error: Exception) -> str:
         cause_text = str(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {cause}"
         return f"its meter failed to {call}: {cause_text}"
     if getattr(error, "actor_init_failed", False):  # not of the meter, which is made later: of an import
-        return f"its meter cannot be made there, the node needs the same environment: {_last_line(error)}"
+        return f"its meter cannot be made there, the node needs the same environment: {last_line(str(error))}"
     if isinstance(error, ray.exceptions.ActorUnavailableError):
         return "its meter cannot be reached"
     because = re.search(r"because (?:of )?(.*?)(?:\. |\.?\n|\.?$)", str(error))
@@ -260,7 +261,3 @@ def _passes(error: Exception) -> bool:
     cause = getattr(error, "cause", None)
     wrong = isinstance(cause, UserError) and not isinstance(cause, TransientError)
     return not (wrong or getattr(error, "actor_init_failed", False))
-
-
-def _last_line(error: Exception) -> str:
-    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "")
