@@ -28,7 +28,7 @@ from helpers.models.llm.prompts import instruction, messages
 from helpers.statistics.bootstrap import resamples
 from helpers.study.catalogue import study
 from httpx_connections import HttpxConnections
-from results_llm import LEAST_RATIO, MOST_CPU_MS, Transport
+from results_llm import MAX_CPU_MS, MIN_RATIO, Transport
 
 sys.path.append(str(paths.ROOT))
 from tests.support.stub_server import stub_process
@@ -62,13 +62,13 @@ class Pairs:
     texts: int
     """Of each pass."""
     transport: Transport
-    ours: list[Pass]
+    own: list[Pass]
     bare: list[Pass]
 
     @property
     def ratios(self) -> list[float]:
         """Texts per second of ours over those of the bare client, pair by pair."""
-        return [ours.texts_per_s / bare.texts_per_s for ours, bare in zip(self.ours, self.bare, strict=True)]
+        return [own.texts_per_s / bare.texts_per_s for own, bare in zip(self.own, self.bare, strict=True)]
 
     @property
     def ratio(self) -> tuple[float, float, float]:
@@ -80,7 +80,7 @@ class Pairs:
     @property
     def cpu_ms(self) -> float:
         """CPU time of our client per request, as a median over the passes."""
-        return statistics.median(item.cpu_ms for item in self.ours)
+        return statistics.median(item.cpu_ms for item in self.own)
 
     @property
     def bare_cpu_ms(self) -> float:
@@ -90,7 +90,7 @@ class Pairs:
     @property
     def reached(self) -> bool:
         """Whether both goals are reached."""
-        return self.ratio[0] >= LEAST_RATIO and self.cpu_ms < MOST_CPU_MS
+        return self.ratio[0] >= MIN_RATIO and self.cpu_ms < MAX_CPU_MS
 
 
 def sample_texts(number: int = TEXTS) -> list[str]:
@@ -125,13 +125,13 @@ def compare(
             for text in texts
         ]
 
-        def ours() -> int:
+        def ask_all() -> int:
             return sum(reply.kind not in REQUEST_FAILURES for reply in client.ask(texts))
 
         def bare() -> int:
             return post(payloads)
 
-        both = {"ours": (ours, [_timed(ours, len(texts))]), "bare": (bare, [_timed(bare, len(texts))])}
+        both = {"ours": (ask_all, [_timed(ask_all, len(texts))]), "bare": (bare, [_timed(bare, len(texts))])}
         for pair in range(pairs):
             # Each goes first in every other pair, so that a drift of the machine favours neither.
             for name in ("ours", "bare") if pair % 2 else ("bare", "ours"):
@@ -186,17 +186,17 @@ def stub_pairs(
                 yield compare(endpoint, concurrency, texts, pairs, transport=transport)
 
 
-def line(found: Pairs) -> str:
+def line(pairs: Pairs) -> str:
     """Return a result as a line for people."""
-    median, low, high = found.ratio
-    ours, bare = (
-        statistics.median(item.texts_per_s for item in passes) for passes in (found.ours, found.bare)
+    median, low, high = pairs.ratio
+    client_rate, bare = (
+        statistics.median(item.texts_per_s for item in passes) for passes in (pairs.own, pairs.bare)
     )
     return (
-        f"{found.transport}, concurrency {found.concurrency:>3}: ratio {median:.2f} (median of {len(found.ratios)} "
-        f"pairs, 95 % interval {low:.2f} to {high:.2f}); {ours:.1f} against {bare:.1f} texts/s; client CPU "
-        f"{found.cpu_ms:.2f} against {found.bare_cpu_ms:.2f} ms per request; "
-        f"{'goals reached' if found.reached else 'GOAL MISSED'}"
+        f"{pairs.transport}, concurrency {pairs.concurrency:>3}: ratio {median:.2f} (median of {len(pairs.ratios)} "
+        f"pairs, 95 % interval {low:.2f} to {high:.2f}); {client_rate:.1f} against {bare:.1f} texts/s; client CPU "
+        f"{pairs.cpu_ms:.2f} against {pairs.bare_cpu_ms:.2f} ms per request; "
+        f"{'goals reached' if pairs.reached else 'GOAL MISSED'}"
     )
 
 
@@ -220,11 +220,11 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--delay-s", type=float, default=DELAY_S)
     given = parser.parse_args()
-    print(f"Goals: ratio at least {LEAST_RATIO:g}, client CPU under {MOST_CPU_MS:g} ms per request.")
+    print(f"Goals: ratio at least {MIN_RATIO:g}, client CPU under {MAX_CPU_MS:g} ms per request.")
     reached = []
-    for found in stub_pairs(delay_s=given.delay_s, pairs=given.pairs):
-        print(line(found), flush=True)
-        reached.append(found.reached or found.transport == "httpx")
+    for pairs in stub_pairs(delay_s=given.delay_s, pairs=given.pairs):
+        print(line(pairs), flush=True)
+        reached.append(pairs.reached or pairs.transport == "httpx")
     return 0 if all(reached) else 1
 
 

@@ -32,7 +32,7 @@ _VOCABULARIES = (262, 1286)
 
 
 def write_dummy(config: Path, folder: Path) -> float:
-    """Write configuration and tokeniser into `folder`, made anew; returns the mean tokens of a prompt."""
+    """Write configuration and tokeniser into an empty `folder`; returns the mean tokens of a prompt."""
     asked = _prompts(load_dataset(DATASET))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -64,8 +64,8 @@ def _prompts(dataset: Dataset) -> list[str]:
 
 
 def _rendered(messages: Sequence[dict[str, str]]) -> str:
-    said = "".join(f"<|{item['role']}|>{item['content']}{_END}" for item in messages)
-    return f"{_START}{said}<|assistant|>"
+    messages_text = "".join(f"<|{item['role']}|>{item['content']}{_END}" for item in messages)
+    return f"{_START}{messages_text}<|assistant|>"
 
 
 def _trained(asked: Sequence[str], vocabulary: int) -> Any:

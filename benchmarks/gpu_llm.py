@@ -75,12 +75,12 @@ def _runs(model: str, chosen: Settings) -> list[GpuRun]:
     folder = BUILD / "dummies" / model  # always the same: a run's name depends on it
     tokens = write_dummy(chosen.configs / f"{model}.json", folder)
     print(f"{model}: dummy weights, {tokens:.0f} tokens in, {TOKENS_OUT} out", flush=True)
-    found = []
+    runs = []
     for concurrency in chosen.concurrencies:
         record = execute.measure(plan(_parameters(model, folder, concurrency, chosen), "bench", "llm"))
-        found.append(run_of(record, chosen.output))
-        print(f"{model}, {concurrency} at a time: {found[-1].duration_s:.3g} s a pass", flush=True)
-    return found
+        runs.append(run_of(record, chosen.output))
+        print(f"{model}, {concurrency} at a time: {runs[-1].duration_s:.3g} s a pass", flush=True)
+    return runs
 
 
 def _parameters(model: str, folder: Path, concurrency: int, chosen: Settings) -> dict[str, Any]:
@@ -142,11 +142,11 @@ def main() -> int:
     given = parser.parse_args()
     try:
         require_gpu(find_sources())
-        found = bench(Settings(given.models, given.concurrency, given.engine, window_s=given.window))
+        result = bench(Settings(given.models, given.concurrency, given.engine, window_s=given.window))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    file = write(found, given.out)
+    file = write(result, given.out)
     print(file.with_suffix(".md").read_text(encoding="utf-8"))
     print(f"{relative(file)} and {file.with_suffix('.md').name}")
     return 0

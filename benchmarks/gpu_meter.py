@@ -79,8 +79,8 @@ def bench(checkpoint: str, window_s: float, windows: int) -> GpuBench:
 
 def cell(item: Measured, uuid: str, frame: Any) -> GpuCell:
     """Return what every source says of a window, per pass."""
-    said = {source.source: source for source in item.reading.sources if source.component == "gpu"}
-    problems = [f"{source.source}: {source.problem}" for source in said.values() if source.problem]
+    sources = {source.source: source for source in item.reading.sources if source.component == "gpu"}
+    problems = [f"{source.source}: {source.problem}" for source in sources.values() if source.problem]
     slowed = throttled(frame, item.start_s, item.end_s)
     if slowed:
         problems.append(f"throttled: {', '.join(sorted(slowed))}")
@@ -91,8 +91,8 @@ def cell(item: Measured, uuid: str, frame: Any) -> GpuCell:
     def integral(quantity: str) -> float | None:
         return per_pass(integral_wh(frame, item.start_s, item.end_s, gpu_column(uuid, quantity)))
 
-    counter = said.get(f"nvml:{uuid}")
-    codecarbon = next((source for name, source in said.items() if name.startswith("codecarbon:")), None)
+    counter = sources.get(f"nvml:{uuid}")
+    codecarbon = next((source for name, source in sources.items() if name.startswith("codecarbon:")), None)
     return GpuCell(
         task=item.task,
         passes=item.passes,

@@ -48,7 +48,7 @@ def bench(concurrencies: Sequence[int], pairs: int, engine: str | None) -> LlmBe
     """Compare the clients; prints a line per concurrency. An engine that does not start costs only its rows."""
     hardware = detect()
     with holding(MACHINE_LOCK, "another measurement runs on this machine"):
-        rounds = [_round("stub", _told(found)) for found in stub_pairs(concurrencies, DELAY_S, pairs)]
+        rounds = [_round("stub", _reported(pair)) for pair in stub_pairs(concurrencies, DELAY_S, pairs)]
         version, problem = None, None
         try:
             if engine is not None:
@@ -98,10 +98,12 @@ def peer_rate(endpoint: Endpoint, folder: Path, asked: Sequence[str], concurrenc
         if done.returncode or not result.is_file():
             last = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
             raise UserError(f"vllm bench serve: ended with status {done.returncode}: {last}")
-        found = json.loads(result.read_text(encoding="utf-8"))
-    if found["completed"] != len(asked):
-        raise UserError(f"vllm bench serve: {found['completed']} of {len(asked)} requests were answered")
-    return Rate(texts_per_s=found["request_throughput"], cpu_ms=None)
+        result_json = json.loads(result.read_text(encoding="utf-8"))
+    if result_json["completed"] != len(asked):
+        raise UserError(
+            f"vllm bench serve: {result_json['completed']} of {len(asked)} requests were answered"
+        )
+    return Rate(texts_per_s=result_json["request_throughput"], cpu_ms=None)
 
 
 def _engine_rounds(engine: str, pairs: int) -> tuple[str, list[Round]]:
@@ -111,14 +113,14 @@ def _engine_rounds(engine: str, pairs: int) -> tuple[str, list[Round]]:
     check_engine(settings, detect())
     texts = list(_texts())
     asked = _rendered(built.folder, texts)
-    found = []
+    rounds = []
     with serve(settings, BUILD / "bench-llm.log") as server:
         version = f"{engine} {server.version}"
         print(f"{version}, tiny model on the CPU, ready after {server.ready_s:.0f} s", flush=True)
         for concurrency in ENGINE_CONCURRENCIES:
-            both = _told(compare(server.endpoint, concurrency, texts, pairs, TOKENS_OUT))
-            found.append(_round("engine", both, *_peer(server.endpoint, built.folder, asked, concurrency)))
-    return version, found
+            both = _reported(compare(server.endpoint, concurrency, texts, pairs, TOKENS_OUT))
+            rounds.append(_round("engine", both, *_peer(server.endpoint, built.folder, asked, concurrency)))
+    return version, rounds
 
 
 def _texts() -> Iterator[str]:
@@ -132,9 +134,9 @@ def _rendered(folder: Path, texts: Sequence[str]) -> list[str]:
     from transformers import AutoTokenizer  # noqa: PLC0415  (takes seconds)
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    told = instruction(study().datasets[DATASET])
+    task = instruction(study().datasets[DATASET])
     return [
-        tokenizer.apply_chat_template(messages(told, text), tokenize=False, add_generation_prompt=True)
+        tokenizer.apply_chat_template(messages(task, text), tokenize=False, add_generation_prompt=True)
         for text in texts
     ]
 
@@ -157,22 +159,22 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
     return {**kept, "OPENAI_API_KEY": endpoint.api_key, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
-def _told(found: Pairs) -> Pairs:
-    print(line(found), flush=True)
-    return found
+def _reported(pairs: Pairs) -> Pairs:
+    print(line(pairs), flush=True)
+    return pairs
 
 
-def _round(server: str, found: Pairs, peer: Rate | None = None, problem: str | None = None) -> Round:
-    median, low, high = found.ratio
+def _round(server: str, pairs: Pairs, peer: Rate | None = None, problem: str | None = None) -> Round:
+    median, low, high = pairs.ratio
     return Round.model_validate(
         {
             "server": server,
-            "transport": found.transport,
-            "concurrency": found.concurrency,
-            "texts": found.texts,
-            "pairs": len(found.ratios),
-            "ours": _rate(found.ours),
-            "bare": _rate(found.bare),
+            "transport": pairs.transport,
+            "concurrency": pairs.concurrency,
+            "texts": pairs.texts,
+            "pairs": len(pairs.ratios),
+            "ours": _rate(pairs.own),
+            "bare": _rate(pairs.bare),
             "ratio": median,
             "ratio_low": low,
             "ratio_high": high,
@@ -201,14 +203,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=BENCHES, help="folder of the result")
     given = parser.parse_args()
     try:
-        found = bench(given.concurrency, given.pairs, None if given.no_engine else given.engine)
-        file = write(found, given.out)
+        result = bench(given.concurrency, given.pairs, None if given.no_engine else given.engine)
+        file = write(result, given.out)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(file.with_suffix(".md").read_text(encoding="utf-8"))
     print(f"{relative(file)} and {file.with_suffix('.md').name}")
-    return 0 if goals_reached(found) else 1
+    return 0 if goals_reached(result) else 1
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def bench(chosen: Settings, wait_s: float) -> MeterBench:
     loops_per_s = _loops_per_s()
     before = _wait_until_quiet(wait_s)
     with holding(MACHINE_LOCK, "another measurement runs on this machine"):
-        found = [_tool(name, chosen, loops_per_s) for name in chosen.tools]
+        measured_tools = [_tool(name, chosen, loops_per_s) for name in chosen.tools]
         gpus = [gpu.uuid for gpu in find_sources().gpus]
         with open_meter(hardware.ram_gb, gpus) as meter:
             block = task(max(1, round(chosen.block_s * loops_per_s)))
@@ -66,8 +66,8 @@ def bench(chosen: Settings, wait_s: float) -> MeterBench:
         where=here(hardware),
         load_before_percent=before,
         window_s=chosen.window_s,
-        tools=[tool for tool, _ in found],
-        cells=[cell for _, cells in found for cell in cells],
+        tools=[tool for tool, _ in measured_tools],
+        cells=[cell for _, cells in measured_tools for cell in cells],
         overheads=costs,
         edge_s=edge,
     )
@@ -81,10 +81,10 @@ def _tool(name: str, chosen: Settings, loops_per_s: float) -> tuple[Tool, list[C
         answers.append(answer)
         if "shots" in answer:
             cells.append(_cell(name, length_s, answer, others_percent))
-            told = f"ratio of power {cells[-1].power_ratio}, of duration {cells[-1].duration_ratio}"
+            summary = f"ratio of power {cells[-1].power_ratio}, of duration {cells[-1].duration_ratio}"
         else:
-            told = answer["problem"]
-        print(f"{title}, task of {length_s:g} s: {told}", flush=True)
+            summary = answer["problem"]
+        print(f"{title}, task of {length_s:g} s: {summary}", flush=True)
         if "shots" not in answer:
             break  # what does not run here does not run with a longer task
     problems = [answer["problem"] for answer in answers if answer["problem"]]
@@ -111,7 +111,7 @@ def _ask(name: str, length_s: float, chosen: Settings, loops_per_s: float) -> tu
     environment = dict(os.environ)
     if name in PEERS:
         environment.pop("PYTHONPATH", None)
-    start, busy, mine = time.perf_counter(), _busy_s(), _children_s()
+    start, busy, own_s = time.perf_counter(), _busy_s(), _children_s()
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(
@@ -126,15 +126,15 @@ def _ask(name: str, length_s: float, chosen: Settings, loops_per_s: float) -> tu
         except (OSError, subprocess.TimeoutExpired) as error:
             return {"version": None, "problem": _line(error)}, 0.0
     cores_s = (time.perf_counter() - start) * (psutil.cpu_count() or 1)
-    others = 100 * max(0.0, (_busy_s() - busy) - (_children_s() - mine)) / cores_s
-    said = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
-    if not said:
+    others = 100 * max(0.0, (_busy_s() - busy) - (_children_s() - own_s)) / cores_s
+    answer_lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    if not answer_lines:
         last = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
         return {
             "version": None,
             "problem": f"its process ended with status {done.returncode}: {last}",
         }, others
-    return json.loads(said[-1].removeprefix("ANSWER ")), others
+    return json.loads(answer_lines[-1].removeprefix("ANSWER ")), others
 
 
 def _line(error: Exception) -> str:
@@ -151,7 +151,7 @@ def _cell(name: str, length_s: float, answer: dict[str, Any], others_percent: fl
 
     durations = [per_pass(shot, "duration_s") for shot in shots]
     energies = [value for shot in shots if (value := per_pass(shot, "energy_wh")) is not None]
-    known = len(energies) == len(shots)
+    complete = len(energies) == len(shots)
     return Cell(
         tool=name,
         length_s=length_s,
@@ -162,9 +162,9 @@ def _cell(name: str, length_s: float, answer: dict[str, Any], others_percent: fl
         long_energy_wh=per_pass(long, "energy_wh"),
         clock_s=statistics.median(shot["clock_s"] / shot["passes"] for shot in shots),
         duration_s=None if None in durations else statistics.median(durations),
-        energy_wh=statistics.median(energies) if known else None,
-        energy_lowest_wh=min(energies) if known else None,
-        energy_highest_wh=max(energies) if known else None,
+        energy_wh=statistics.median(energies) if complete else None,
+        energy_lowest_wh=min(energies) if complete else None,
+        energy_highest_wh=max(energies) if complete else None,
         others_percent=others_percent,
     )
 
@@ -175,7 +175,7 @@ def _repeats(length_s: float) -> int:
 
 
 def _loops_per_s() -> float:
-    """Return how fast the task runs here: the best of some tries, since others can only slow it down."""
+    """Return how fast the task runs here: the best of several attempts, since others can only slow it down."""
     loops = 20_000
     work = task(loops)
     return max(loops * passes / seconds for passes, seconds in (repeated(work, 0.1) for _ in range(5)))

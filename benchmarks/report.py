@@ -60,7 +60,7 @@ def meter_markdown(bench: MeterBench) -> str:
     """Return the tables of a bench of the meter."""
     parts = [
         f"# Bench of the meter on {bench.where.machine}",
-        f"{_where(bench.where)} {load_sentence(bench)}",
+        f"{_machine(bench.where)} {load_sentence(bench)}",
         "Values are per pass. Ratios are to the long run of the same task by the same tool in the same process: its "
         "duration by a monotonic clock, its energy as the tool itself reports it. The power ratio is the energy ratio at equal "
         "speed: the machine may have been slower in one of both. Its range is that of the repeats.",
@@ -77,7 +77,7 @@ def gpu_markdown(bench: GpuBench) -> str:
     """Return the table of a bench on a GPU."""
     parts = [
         f"# Bench of the GPU meter on {bench.where.machine}",
-        f"{_where(bench.where)} Driver {bench.driver}, torch {bench.torch}. Windows of at least {bench.window_s:g} s, a row "
+        f"{_machine(bench.where)} Driver {bench.driver}, torch {bench.torch}. Windows of at least {bench.window_s:g} s, a row "
         f"of the time line every {bench.period_s:g} s.",
         "Energy of the GPU per pass by its counter; the integrals of its power and CodeCarbon's energy as a ratio to it.",
         _table(gpu_table(bench)),
@@ -90,7 +90,7 @@ def llm_markdown(bench: LlmBench) -> str:
     problem = f" The engine was not asked: {bench.engine_problem}." if bench.engine_problem else ""
     parts = [
         f"# Bench of the client on {bench.where.machine}",
-        f"{_where(bench.where)} Our client: {bench.client}.{problem}",
+        f"{_machine(bench.where)} Our client: {bench.client}.{problem}",
         "Texts per second are medians. The ratio is that of our client to a bare asynchronous one (httpx), each pair of "
         "rounds in turn: the median and its 95 % bootstrap interval. `vllm bench serve` is vLLM's own client on the same "
         "prompts; it streams the answers and parses none.",
@@ -106,7 +106,7 @@ def gpu_llm_markdown(bench: GpuLlmBench) -> str:
     papers = {model: published(results, model) for model in dict.fromkeys(run.model for run in bench.runs)}
     parts = [
         f"# Many texts at a time on {bench.where.machine}",
-        f"{_where(bench.where)} Driver {bench.driver}, engine {bench.engine}.",
+        f"{_machine(bench.where)} Driver {bench.driver}, engine {bench.engine}.",
         "Architectures of two of the paper's models with dummy weights: they cost what the real ones cost and answer "
         "nothing. One pass over 189 texts; tokens per text. The GPU's energy is by NVML's counter where the records say so, "
         "the other adds up CPU, GPU and memory as the paper does. The bound is arithmetic (`helpers.study.roofline`), not a "
@@ -121,7 +121,7 @@ def campaign_markdown(bench: CampaignBench) -> str:
     """Return where the time of a campaign went."""
     parts = [
         f"# Bench of a campaign on {bench.where.machine}",
-        _where(bench.where),
+        _machine(bench.where),
         campaign_verdict(bench),
         _table(campaign_table(bench)),
         f"The machine rests {units.duration(bench.cool_down_s / bench.runs)} between two measurements, counted from the end "
@@ -131,12 +131,12 @@ def campaign_markdown(bench: CampaignBench) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _where(where: Where) -> str:
-    gpus = ", ".join(gpu.model for gpu in where.gpus) or "no GPU"
-    changed = " with changes" if where.git_dirty else ""
+def _machine(machine: Where) -> str:
+    gpus = ", ".join(gpu.model for gpu in machine.gpus) or "no GPU"
+    changed = " with changes" if machine.git_dirty else ""
     return (
-        f"{where.created}, {where.cpu_model}, {where.cpu_cores} cores, {where.ram_gb:g} GB, {gpus}, "
-        f"commit {where.git_commit or 'none'}{changed}."
+        f"{machine.created}, {machine.cpu_model}, {machine.cpu_cores} cores, {machine.ram_gb:g} GB, {gpus}, "
+        f"commit {machine.git_commit or 'none'}{changed}."
     )
 
 

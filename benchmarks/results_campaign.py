@@ -46,8 +46,8 @@ class CampaignBench(Strict):
     @property
     def scheduling_s(self) -> float:
         """What is left: planning, Snakemake, shutting kernels down, looking whether a run has ended."""
-        known = self.phases_s + self.beside_s + self.kernel_s + self.imports_s + self.command_s
-        return max(self.wall_s - known, 0.0)
+        accounted_s = self.phases_s + self.beside_s + self.kernel_s + self.imports_s + self.command_s
+        return max(self.wall_s - accounted_s, 0.0)
 
 
 def times_of(folder: Path) -> dict[str, float]:

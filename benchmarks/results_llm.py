@@ -16,9 +16,9 @@ from helpers.results.overhead import Where
 from helpers.study import roofline
 from helpers.study.catalogue import LanguageModel, model_title, study
 
-LEAST_RATIO = 0.8
+MIN_RATIO = 0.8
 """Texts per second of our client over those of a bare one, against a stub: at least."""
-MOST_CPU_MS = 4.0
+MAX_CPU_MS = 4.0
 """Processor time that our client may take for a request, in ms."""
 LESS_ENERGY, MORE_TEXTS = 5.0, 7.0
 """What many texts at a time should gain against one: times less energy, times more texts per second."""
@@ -171,7 +171,7 @@ def client_table(bench: LlmBench) -> pd.DataFrame:
 def goals_reached(bench: LlmBench) -> bool:
     """Say whether our client is as fast and as thrifty against the stub as it should be."""
     stub = _on_the_stub(bench, "http.client")
-    return all(item.ratio >= LEAST_RATIO and (item.ours.cpu_ms or 0.0) < MOST_CPU_MS for item in stub)
+    return all(item.ratio >= MIN_RATIO and (item.ours.cpu_ms or 0.0) < MAX_CPU_MS for item in stub)
 
 
 def client_verdict(bench: LlmBench) -> str:
@@ -183,7 +183,7 @@ def client_verdict(bench: LlmBench) -> str:
     cpu_ms = max(item.ours.cpu_ms or 0.0 for item in stub)
     return (
         f"Against the stub our client reaches at least {ratio:.2f} of the bare one's texts per second and takes at most "
-        f"{cpu_ms:.2g} ms of processor time per text; the goal, {LEAST_RATIO:g} and less than {MOST_CPU_MS:g} ms, is "
+        f"{cpu_ms:.2g} ms of processor time per text; the goal, {MIN_RATIO:g} and less than {MAX_CPU_MS:g} ms, is "
         f"{'reached' if goals_reached(bench) else 'missed'}.{_httpx_verdict(bench)}"
     )
 
@@ -217,26 +217,26 @@ def gpu_llm_table(bench: GpuLlmBench, papers: dict[str, Paper]) -> pd.DataFrame:
 
 def gpu_llm_verdict(bench: GpuLlmBench) -> str:
     """Say what many texts at a time gain against one, and whether that is what was aimed at."""
-    said = []
+    sentences = []
     for model in dict.fromkeys(run.model for run in bench.runs):
         runs = [run for run in bench.runs if run.model == model]
         single = next((run for run in runs if run.concurrency == 1), None)
         many = [run for run in runs if run.concurrency >= MANY]
         if single is None or not many:
-            said.append(f"{model_title(model)}: one text and {MANY} at a time were not both measured.")
+            sentences.append(f"{model_title(model)}: one text and {MANY} at a time were not both measured.")
             continue
         faster = min(single.duration_s / run.duration_s for run in many)
-        known = [single.gpu_wh / run.gpu_wh for run in many if single.gpu_wh and run.gpu_wh]
-        less = min(known) if len(known) == len(many) else None
+        ratios = [single.gpu_wh / run.gpu_wh for run in many if single.gpu_wh and run.gpu_wh]
+        less = min(ratios) if len(ratios) == len(many) else None
         reached = faster >= MORE_TEXTS and less is not None and less >= LESS_ENERGY
         energy = (
             "an unknown change of its energy" if less is None else f"{less:.1f} times less energy of the GPU"
         )
-        said.append(
+        sentences.append(
             f"{model_title(model)}: from {MANY} texts at a time on at least {faster:.1f} times as many texts per second and "
             f"{energy}; the aim, {MORE_TEXTS:g} and {LESS_ENERGY:g} times, is {'reached' if reached else 'missed'}."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 _GPU_COLUMNS = (
@@ -287,7 +287,7 @@ def _beside(run: GpuRun, bench: GpuLlmBench, paper: Paper) -> list[dict[str, obj
             (roofline.sequential_bound, "1"),
             (roofline.concurrent_bound, str(run.texts)),
         ):
-            found = least(work, limits, 1)
+            reference = least(work, limits, 1)
             rows.append(
                 {
                     "Model": title,
@@ -295,9 +295,9 @@ def _beside(run: GpuRun, bench: GpuLlmBench, paper: Paper) -> list[dict[str, obj
                     "Texts at a time": at_a_time,
                     "Tokens in": _significant(work.tokens_in),
                     "Tokens out": _significant(work.tokens_out),
-                    "Duration (s)": _significant(found.duration_s, 2),
-                    "Texts/s": _significant(found.texts_per_s, 2),
-                    "GPU energy (Wh)": _significant(found.energy_wh, 2),
+                    "Duration (s)": _significant(reference.duration_s, 2),
+                    "Texts/s": _significant(reference.texts_per_s, 2),
+                    "GPU energy (Wh)": _significant(reference.energy_wh, 2),
                 }
             )
     return rows

@@ -49,7 +49,7 @@ def repeated(work: Work, seconds: float) -> tuple[int, float]:
 
 
 @contextmanager
-def ours(_folder: Path) -> Iterator[tuple[Measure, Counts]]:
+def this_project(_folder: Path) -> Iterator[tuple[Measure, Counts]]:
     """Open the meter of this project: passes repeat in a window."""
     from helpers.metering.meter import open_meter
     from helpers.records.hardware import detect
@@ -109,10 +109,10 @@ def zeus(_folder: Path) -> Iterator[tuple[Measure, Counts]]:
     def measure(work: Work, seconds: float) -> dict[str, Any]:
         monitor.begin_window("work")
         passes, clock_s = repeated(work, seconds)
-        found = monitor.end_window("work")
-        parts = [found.gpu_energy, found.cpu_energy or {}, found.dram_energy or {}]
+        reading = monitor.end_window("work")
+        parts = [reading.gpu_energy, reading.cpu_energy or {}, reading.dram_energy or {}]
         joules = [value for part in parts for value in part.values()]
-        return _shot(passes, clock_s, found.time, sum(joules) / 3600 if joules else None)
+        return _shot(passes, clock_s, reading.time, sum(joules) / 3600 if joules else None)
 
     counts = [(len(monitor.cpu_indices), "CPU packages"), (len(monitor.gpu_indices), "GPUs")]
     yield measure, lambda: ", ".join(f"{number} {what}" for number, what in counts if number)
@@ -125,11 +125,11 @@ def perun(folder: Path) -> Iterator[tuple[Measure, Counts]]:
     from perun.api.decorator import register_callback
 
     def measure(work: Work, seconds: float) -> dict[str, Any]:
-        found: list[Any] = []
+        metrics: list[Any] = []
         clock: list[tuple[int, float]] = []
 
         def keep(node: Any) -> None:
-            found.append({str(name.value): metric.value for name, metric in node.metrics.items()})
+            metrics.append({str(name.value): metric.value for name, metric in node.metrics.items()})
 
         @decorator(data_out=str(folder))
         def run() -> None:
@@ -138,8 +138,8 @@ def perun(folder: Path) -> Iterator[tuple[Measure, Counts]]:
             clock.append(repeated(work, seconds))
 
         run()
-        joules = found[0].get("energy")
-        runtime = found[0].get("runtime")
+        joules = metrics[0].get("energy")
+        runtime = metrics[0].get("runtime")
         return _shot(
             *clock[0],
             None if runtime is None else float(runtime),
@@ -165,8 +165,8 @@ def carbontracker(folder: Path) -> Iterator[tuple[Measure, Counts]]:
         tracker.epoch_end()
         (log,) = parser.parse_all_logs(str(logs))
         for name, part in log["components"].items():
-            said = f"{name} {', '.join(part['devices'])}, {part['avg_power_usages (W)'].mean():.3g} W in the mean, times its PUE"
-            counts[:] = [*(item for item in counts if not item.startswith(name)), said]
+            note = f"{name} {', '.join(part['devices'])}, {part['avg_power_usages (W)'].mean():.3g} W in the mean, times its PUE"
+            counts[:] = [*(item for item in counts if not item.startswith(name)), note]
         durations = [part["epoch_durations (s)"].sum() for part in log["components"].values()]
         return _shot(
             passes,
@@ -190,14 +190,14 @@ def experiment_impact_tracker(folder: Path) -> Iterator[tuple[Measure, Counts]]:
         tracker.launch_impact_monitor()
         passes, clock_s = repeated(work, seconds)
         tracker.get_latest_info_and_check_for_errors()
-        found = DataInterface([logs])
-        return _shot(passes, clock_s, found.exp_len_hours * 3600, found.total_power * 1000)
+        data = DataInterface([logs])
+        return _shot(passes, clock_s, data.exp_len_hours * 3600, data.total_power * 1000)
 
     yield measure, lambda: "cpu by RAPL, gpu by nvidia-smi, times its PUE"
 
 
 TOOLS = {
-    "ours": (ours, "this project", None),
+    "ours": (this_project, "this project", None),
     "codecarbon-15": (codecarbon_15, "CodeCarbon, every 15 s", "codecarbon"),
     "codecarbon-1": (codecarbon_1, "CodeCarbon, every 1 s", "codecarbon"),
     "zeus": (zeus, "zeus", "zeus"),
@@ -240,21 +240,21 @@ def main() -> int:
             # The first is as a user's: nothing was measured in this process before. The long run lies around
             # the others, so that a drift of the machine changes the ratio least.
             shots = [measure(work, given.window)]
-            known = shots[0]["energy_wh"] is not None
+            has_energy = shots[0]["energy_wh"] is not None
             before = measure(work, given.long / 2)
-            more = given.repeats if known else 1  # a duration alone is no reason to wait
+            more = given.repeats if has_energy else 1  # a duration alone is no reason to wait
             shots += [measure(work, given.window) for _ in range(more - 1)]
             after = measure(work, given.long / 2)
             long = {
                 key: None if None in (before[key], after[key]) else before[key] + after[key] for key in after
             }
-            answer |= {"counts": (counts() or None) if known else None, "shots": shots, "long": long}
-            answer["problem"] = None if known else NONE
+            answer |= {"counts": (counts() or None) if has_energy else None, "shots": shots, "long": long}
+            answer["problem"] = None if has_energy else NONE
     except (Exception, SystemExit) as error:
-        said = re.sub(
+        output = re.sub(
             r"\s*\(?/\S+", "", f"{type(error).__name__}: {error}".splitlines()[0]
         )  # no paths of a machine
-        answer["problem"] = said
+        answer["problem"] = output
     return _tell(answer)
 
 

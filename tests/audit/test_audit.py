@@ -70,7 +70,7 @@ def test_one_figure_passes_and_says_what_was_checked(book: Checkout) -> None:
     done = book.helpers("audit", "figure_4_nodes")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "nothing is off; checked:"
+    assert lines[0] == "no findings; checked:"
     assert "  re-executed figures              1" in [re.sub(r"  +(?=\d)", " " * 14, line) for line in lines]
 
 

@@ -316,7 +316,7 @@ def test_inputs_that_changed_are_named_once_with_those_that_used_them(project):
 def test_a_report_names_each_finding_once_and_counts_what_was_checked():
     report = Report()
     report.add("files", 2, [Finding("a", "b", "c"), Finding("a", "b", "c")])
-    report.add("files", 1, [Finding("a", "b", "c"), Finding.of_error(UserError("x: y: z"))])
+    report.add("files", 1, [Finding("a", "b", "c"), Finding.from_error(UserError("x: y: z"))])
     assert report.as_text() == "a: b; c\nx: y: z"
     assert report.as_json() == {
         "passed": False,
@@ -332,4 +332,4 @@ def test_a_report_names_each_finding_once_and_counts_what_was_checked():
 def test_a_report_without_findings_says_what_was_checked():
     report = Report()
     report.add("files", 12, [])
-    assert report.as_text() == "nothing is off; checked:\n  files      12"
+    assert report.as_text() == "no findings; checked:\n  files      12"

@@ -23,7 +23,7 @@ from helpers.campaigns.plan.assignment import place_runs
 from helpers.campaigns.plan.target import at_hand
 from helpers.core import paths, units
 from helpers.models import hub as cache
-from helpers.models.hub_files import HubItem, wanted_files
+from helpers.models.hub_files import HubItem, required_files
 from helpers.records.storage import RECORD
 from tests.records.test_record import record_document
 from tests.support.stub_hub import TOKEN, Hub, stub_hub
@@ -515,4 +515,4 @@ CHECKPOINT = ["config.json", "tokenizer.json", "model.safetensors"]
     ],
 )  # fmt: skip
 def test_of_a_checkpoint_what_the_engines_load_is_wanted_and_its_weights_once(there, code, wanted):
-    assert wanted_files(HubItem("model", TINY, REVISION, code=code), there) == sorted(wanted)
+    assert required_files(HubItem("model", TINY, REVISION, code=code), there) == sorted(wanted)

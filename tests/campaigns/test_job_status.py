@@ -5,7 +5,7 @@ import json
 import pytest
 
 from helpers.campaigns.job_status import attempt_file, attempting, fail, read_attempt
-from helpers.core.errors import PassingError, Terminated, UserError
+from helpers.core.errors import Terminated, TransientError, UserError
 from tests.conftest import refusal
 
 
@@ -31,7 +31,7 @@ def test_a_run_that_is_tried_has_a_note_and_one_that_succeeded_has_none(folder):
     ("error", "passes", "reason"),
     [
         (UserError("no data\nat all"), False, "no data at all"),
-        (PassingError("port taken"), True, "port taken"),
+        (TransientError("port taken"), True, "port taken"),
         (
             OSError(28, "No space left on device", "record.json"),
             False,

@@ -47,16 +47,16 @@ def test_any_user_of_the_machine_can_note_the_end_of_a_measurement():
     assert lock.MACHINE_LOCK.stat().st_mode & 0o777 == 0o666
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_link_in_place_of_the_lock_is_refused_and_what_it_leads_to_is_left(tmp_path, there):
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_in_place_of_the_lock_is_refused_and_what_it_leads_to_is_left(tmp_path, exists):
     target = tmp_path / "mine"
-    if there:
+    if exists:
         target.write_text("x", encoding="utf-8")
         target.chmod(0o600)
     lock.MACHINE_LOCK.symlink_to(target)
     assert "is a link, expected a lock file; remove it" in refusal(held_after, 0.0)
-    assert target.exists() == there
-    assert not there or target.stat().st_mode & 0o777 == 0o600
+    assert target.exists() == exists
+    assert not exists or target.stat().st_mode & 0o777 == 0o600
 
 
 def test_who_waits_says_for_what_and_names_no_folder(tmp_path, capsys):

@@ -167,8 +167,8 @@ def boxes(points, labels, places):
     """The rectangles of the labels that are shown, by position of their point."""
     towards = {name: (dx, dy) for name, dx, dy in style.PLACES}
     return {
-        i: style._box(*point, label, *towards[place])
-        for i, (point, label, place) in enumerate(zip(points, labels, places, strict=True))
+        i: style._box(*point, label, *towards[position])
+        for i, (point, label, position) in enumerate(zip(points, labels, places, strict=True))
         if label
     }
 
@@ -178,10 +178,10 @@ def marker(point):
 
 
 def assert_nothing_hidden(points, labels, places):
-    found = boxes(points, labels, places)
-    for (i, a), (j, b) in combinations(found.items(), 2):
+    drawn = boxes(points, labels, places)
+    for (i, a), (j, b) in combinations(drawn.items(), 2):
         assert style._overlap(a, b) == 0, f"{labels[i]} and {labels[j]}"
-    for i, box in found.items():
+    for i, box in drawn.items():
         for point in points:
             assert style._overlap(box, marker(point)) == 0, labels[i]
 
@@ -212,22 +212,22 @@ def test_labels_of_two_neighbours_turn_away_from_each_other():
     [((595.0, 200.0), "right"), ((5.0, 200.0), "left"), ((300.0, 2.0), "top"), ((300.0, 398.0), "bottom")],
 )
 def test_a_label_at_an_edge_turns_inside(point, forbidden):
-    (place,) = style.place_labels([point], ["Linear BoW"], (600, 400))
-    assert forbidden not in place
+    (position,) = style.place_labels([point], ["Linear BoW"], (600, 400))
+    assert forbidden not in position
 
 
 def test_a_label_without_a_free_place_is_left_out():
     points = [(300.0 + 12 * x, 200.0 + 12 * y) for x in range(-9, 10) for y in range(-3, 4)]
     labels = ["Linear BoW" if point == (300.0, 200.0) else "" for point in points]
     assert style.place_labels(points, labels, (600, 400)).count(None) == 1
-    found = style.labels(pd.Series(labels), points, (600, 400))
-    assert list(found["text"]) == [""] * len(points)
+    labelled = style.labels(pd.Series(labels), points, (600, 400))
+    assert list(labelled["text"]) == [""] * len(points)
 
 
 def test_a_label_is_not_put_beside_the_mark_of_another():
     points = [(100.0, 200.0), (140.0, 201.0)]
-    (place, _) = style.place_labels(points, ["Phi 3.5 Mini", ""], (600, 400))
-    assert place not in ("middle right", "top right", "bottom right")
+    (position, _) = style.place_labels(points, ["Phi 3.5 Mini", ""], (600, 400))
+    assert position not in ("middle right", "top right", "bottom right")
 
 
 def test_a_place_holds_in_all_sizes():
@@ -251,8 +251,8 @@ def test_a_label_keeps_off_lines():
     ],
 )
 def test_the_unit_of_a_table_keeps_its_numbers_short(values, unit):
-    size, found = units.table_unit(values, 3)
-    assert found == unit
+    size, name = units.table_unit(values, 3)
+    assert name == unit
     assert max(len(units.significant(value / size, 3)) for value in values if value is not None) <= 6
 
 
@@ -292,30 +292,30 @@ def test_the_labels_of_the_papers_17_models_do_not_overlap(fktg):
     labels = [study().models[name].title for name in fktg["model"]]
     assert len(labels) == 17
     places = style.place_labels(points, labels, WIDE_PX)
-    found = boxes(points, labels, places)
+    drawn_boxes = boxes(points, labels, places)
     hidden = [
         f"{labels[i]} and {labels[j]}"
-        for (i, a), (j, b) in combinations(found.items(), 2)
+        for (i, a), (j, b) in combinations(drawn_boxes.items(), 2)
         if style._overlap(a, b)
     ]
     assert hidden == []
-    for left, _, right, _ in found.values():
+    for left, _, right, _ in drawn_boxes.values():
         assert -1 <= left <= right <= WIDE_PX[0] + 1
 
 
 def test_the_figure_places_its_labels_so(fktg):
     panel = figure_1._panel(fktg, "fktg", "", wide=True)
     drawn = {
-        name: place
+        name: position
         for trace in panel.figure.data
-        for name, place in zip(trace.text, trace.textposition, strict=True)
+        for name, position in zip(trace.text, trace.textposition, strict=True)
     }
     labels = {study().models[name].title for name in fktg["model"]}
     assert {text.strip(): text.strip() for text in drawn} == {text: text for text in labels}
-    for text, place in drawn.items():  # a space keeps a label beside its mark from touching it
+    for text, position in drawn.items():  # a space keeps a label beside its mark from touching it
         assert (text[0] == "\u00a0", text[-1] == "\u00a0") == (
-            place == "middle right",
-            place == "middle left",
+            position == "middle right",
+            position == "middle left",
         )
 
 

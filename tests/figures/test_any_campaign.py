@@ -12,7 +12,16 @@ import pytest
 from helpers.claims import ledger
 from helpers.claims.verdicts import AGREES, DIFFERS, OPEN, UNKNOWN, VERDICTS
 from helpers.figures.display import Figure
-from helpers.records.storage import Asked, Component, Counts, Energy, Record, Replies, Served, read_record
+from helpers.records.storage import (
+    Component,
+    Counts,
+    Energy,
+    Generation,
+    Record,
+    Replies,
+    Serving,
+    read_record,
+)
 from helpers.results.tables import Tables, load_tables
 from helpers.study.catalogue import study
 from tests.conftest import ROOT
@@ -106,7 +115,7 @@ def record_of(run: Invented, number: int) -> Record:
 
 def served_and_asked(run: Invented) -> dict[str, Any]:
     reasoning = study().models[run.model].reasoning
-    served = Served(
+    served = Serving(
         engine="vllm",
         engine_version="0.32.0",
         command=["vllm", "serve"],
@@ -115,7 +124,7 @@ def served_and_asked(run: Invented) -> dict[str, Any]:
         max_model_len=None,
         trust_remote_code=False,
     )
-    asked = Asked(
+    asked = Generation(
         language=run.language,
         prompt_sha256="0" * 64,
         shots=run.shots,

@@ -52,7 +52,7 @@ def test_a_cluster_is_there_for_the_run_and_gone_with_it(
     end: str, slurm: Slurm, checkout: Checkout, llm_python: Path
 ) -> None:
     (checkout.root / "trial.py").write_text(SCRIPT, encoding="utf-8")
-    told, log = checkout.root / "told.json", checkout.root / "job.log"
+    answers, log = checkout.root / "told.json", checkout.root / "job.log"
     submit = [
         "sbatch",
         "--wait",
@@ -62,7 +62,7 @@ def test_a_cluster_is_there_for_the_run_and_gone_with_it(
         f"--output={log}",
         f"--chdir={checkout.root}",
     ]
-    command = f"{sys.executable} trial.py {told} {end.split(maxsplit=1)[0]}"
+    command = f"{sys.executable} trial.py {answers} {end.split(maxsplit=1)[0]}"
     done = subprocess.run(
         [*submit, f"--wrap={command}"],
         env={**checkout.environment, "COMPANION_LLM_PYTHON": str(llm_python)},
@@ -71,16 +71,16 @@ def test_a_cluster_is_there_for_the_run_and_gone_with_it(
         text=True,
         timeout=400,
     )
-    said = log.read_text(encoding="utf-8")
-    assert told.is_file(), said
-    facts = json.loads(told.read_text(encoding="utf-8"))
-    assert facts["with"] == "2", said
+    log_text = log.read_text(encoding="utf-8")
+    assert answers.is_file(), log_text
+    facts = json.loads(answers.read_text(encoding="utf-8"))
+    assert facts["with"] == "2", log_text
     assert facts["with another"] != "2"
     assert not facts["in_commands"], "the token stands in a command line"
     assert facts["address"].startswith(("127.0.0.2:", "127.0.0.3:")), (
         "the address by which SLURM knows the node"
     )
-    assert (done.returncode == 0) == (end == "by itself"), said
+    assert (done.returncode == 0) == (end == "by itself"), log_text
     wait_for(lambda: not left_behind(checkout), 40, "nothing of Ray is left")
 
 

@@ -67,7 +67,7 @@ class Host:
         self.put("proc/cpuinfo", HARDWARE)
         self.put("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 100 0 100 800 0 0 0 0 0 0\n")
         self.busy = (0, 1000)
-        self.known: dict[str, str] = dict.fromkeys(system_checks.MEASURE, "1.0")
+        self.versions: dict[str, str] = dict.fromkeys(system_checks.MEASURE, "1.0")
         self.tracked: Tracked | Exception = tracked("estimated:cpu-load")
 
     def put(self, name: str, content: str) -> None:
@@ -91,7 +91,7 @@ class Host:
 
     def diagnose(self) -> dict[str, Finding]:
         """Return what the doctor finds, by its name."""
-        found = diagnose(
+        findings = diagnose(
             root=self.root,
             powercap=self.folder / "powercap",
             pynvml=self.nvml,
@@ -99,11 +99,11 @@ class Host:
             clock=self.machine.clock,
             sleep=self.sleep,
             codecarbon=self.codecarbon,
-            version=self.known.get,
+            version=self.versions.get,
         )
-        names = [item.what for item in found]
+        names = [item.what for item in findings]
         assert len(set(names)) == len(names)
-        return {item.what: item for item in found}
+        return {item.what: item for item in findings}
 
 
 def tracked(cpu: Any) -> Tracked:
@@ -135,23 +135,23 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         host.machine.close()
 
 
-def grade(found: dict[str, Finding]) -> dict[str, bool]:
-    return dict(paper_grade(list(found.values())))
+def grade(findings: dict[str, Finding]) -> dict[str, bool]:
+    return dict(paper_grade(list(findings.values())))
 
 
 # What is measured
 
 
 def test_a_server_with_all_counters_measures_everything_and_is_good_enough_for_a_paper(hosts):
-    found = hosts(gpus=2, packages=2).diagnose()
+    findings = hosts(gpus=2, packages=2).diagnose()
     energies = ["GPU 0 (NVIDIA H100)", "GPU 1 (NVIDIA H100)", "CPU package-0", "CPU package-1"]
     energies += ["DRAM package-0:dram", "DRAM package-1:dram", "power time line"]
-    assert {found[name].state for name in energies} == {"measured"}
-    assert {found[name].remedy for name in energies} == {None}
-    assert "60 W now" in found["CPU package-0"].why  # the idle power of the replayed package
-    assert "70 W now" in found["GPU 1 (NVIDIA H100)"].why
-    assert grade(found) == {"cpu": True, "gpu": True}
-    rest = {item.state for name, item in found.items() if name not in (*energies, "memory")}
+    assert {findings[name].state for name in energies} == {"measured"}
+    assert {findings[name].remedy for name in energies} == {None}
+    assert "60 W now" in findings["CPU package-0"].why  # the idle power of the replayed package
+    assert "70 W now" in findings["GPU 1 (NVIDIA H100)"].why
+    assert grade(findings) == {"cpu": True, "gpu": True}
+    rest = {item.state for name, item in findings.items() if name not in (*energies, "memory")}
     assert rest <= {"fine", "missing"}
 
 
@@ -160,17 +160,20 @@ def test_a_virtual_machine_without_counters_estimates_and_is_not_good_enough(hos
     host.nvml.error = pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
     host.put("proc/cpuinfo", VIRTUAL)
     host.put("sys/class/dmi/id/product_name", "KVM\n")
-    found = host.diagnose()
-    assert found["CPU"].state == "estimated"
-    assert "estimated:cpu-load" in found["CPU"].why
-    assert "modprobe intel_rapl_msr" in str(found["CPU"].remedy)
-    assert found["GPU"].state == "missing"
-    assert "--gpus all" in str(found["GPU"].remedy)
-    assert found["DRAM"].state == "missing"
-    assert found["power time line"].state == "missing"
-    assert CPU_LOAD in found["power time line"].why
-    assert (found["virtual machine"].state, "KVM" in found["virtual machine"].why) == ("disturbed", True)
-    assert grade(found) == {"cpu": False, "gpu": False}
+    findings = host.diagnose()
+    assert findings["CPU"].state == "estimated"
+    assert "estimated:cpu-load" in findings["CPU"].why
+    assert "modprobe intel_rapl_msr" in str(findings["CPU"].remedy)
+    assert findings["GPU"].state == "missing"
+    assert "--gpus all" in str(findings["GPU"].remedy)
+    assert findings["DRAM"].state == "missing"
+    assert findings["power time line"].state == "missing"
+    assert CPU_LOAD in findings["power time line"].why
+    assert (findings["virtual machine"].state, "KVM" in findings["virtual machine"].why) == (
+        "disturbed",
+        True,
+    )
+    assert grade(findings) == {"cpu": False, "gpu": False}
 
 
 def test_without_an_estimate_either_the_cpu_is_missing(hosts):
@@ -190,40 +193,40 @@ def test_a_counter_that_may_not_be_read_names_the_file_and_the_command(hosts, tm
 
     monkeypatch.setattr(Path, "read_bytes", refused)
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != file)
-    found = host.diagnose()
-    assert found["CPU package-0"].state == "measured"
-    assert found["CPU package-1"].state != "measured"
-    assert "no permission" in found["CPU package-1"].why
-    assert str(found["CPU package-1"].remedy).endswith(f"sudo chmod a+r {file}")
-    assert grade(found)["cpu"] is False, "half of the packages are no measurement"
+    findings = host.diagnose()
+    assert findings["CPU package-0"].state == "measured"
+    assert findings["CPU package-1"].state != "measured"
+    assert "no permission" in findings["CPU package-1"].why
+    assert str(findings["CPU package-1"].remedy).endswith(f"sudo chmod a+r {file}")
+    assert grade(findings)["cpu"] is False, "half of the packages are no measurement"
 
 
 def test_a_counter_that_stands_still_is_no_measurement(hosts):
     host = hosts(gpus=1, packages=1)
     for gpu in host.machine.nvml.gpus:
         gpu.register.stuck_at = 0
-    found = host.diagnose()
-    assert found["GPU 0 (NVIDIA H100)"].state == "missing"
-    assert "stuck" in found["GPU 0 (NVIDIA H100)"].why
-    assert grade(found) == {"cpu": True, "gpu": False}
+    findings = host.diagnose()
+    assert findings["GPU 0 (NVIDIA H100)"].state == "missing"
+    assert "stuck" in findings["GPU 0 (NVIDIA H100)"].why
+    assert grade(findings) == {"cpu": True, "gpu": False}
 
 
 def test_only_the_gpus_of_the_run_are_looked_at(hosts, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     host = hosts(gpus=8)
-    found = host.diagnose()
-    assert [name for name in found if name.startswith("GPU ") and "(" in name] == ["GPU 3 (NVIDIA H100)"]
+    findings = host.diagnose()
+    assert [name for name in findings if name.startswith("GPU ") and "(" in name] == ["GPU 3 (NVIDIA H100)"]
 
 
 def test_a_gpu_without_a_counter_and_a_part_of_a_gpu_are_told_apart(hosts):
     host = hosts(gpus=2)
     host.nvml.gpus[0].counter_error = pynvml.NVML_ERROR_NOT_SUPPORTED
     host.nvml.gpus[1].in_parts = True
-    found = host.diagnose()
-    assert "Volta" in found["GPU 0 (NVIDIA H100)"].why
-    mig = next(item for item in found.values() if "MIG" in item.why)
+    findings = host.diagnose()
+    assert "Volta" in findings["GPU 0 (NVIDIA H100)"].why
+    mig = next(item for item in findings.values() if "MIG" in item.why)
     assert (mig.state, mig.remedy) == ("missing", "use a whole GPU that is not split")
-    assert grade(found)["gpu"] is False
+    assert grade(findings)["gpu"] is False
 
 
 # Memory, CodeCarbon
@@ -243,18 +246,18 @@ def test_memory_counts_by_both_rules_in_watts_and_says_whose_limit_it_is(hosts, 
 
 def test_codecarbon_tells_version_and_modes_and_may_fail_without_harm(hosts):
     host = hosts()
-    host.known["codecarbon"] = "3.3.2"
+    host.versions["codecarbon"] = "3.3.2"
     codecarbon = host.diagnose()["CodeCarbon"]
     assert codecarbon.state == "fine"
     assert "version 3.3.2" in codecarbon.why
     assert "CPU estimated:cpu-load" in codecarbon.why
     host.tracked = RuntimeError("no\nhardware")
     assert "RuntimeError: no hardware" in host.diagnose()["CodeCarbon"].why
-    del host.known["codecarbon"]
-    found = host.diagnose()
-    assert found["CodeCarbon"].state == "missing"
-    assert found["Python packages"].state == "missing"
-    assert "'.[measure]'" in str(found["Python packages"].remedy)
+    del host.versions["codecarbon"]
+    findings = host.diagnose()
+    assert findings["CodeCarbon"].state == "missing"
+    assert findings["Python packages"].state == "missing"
+    assert "'.[measure]'" in str(findings["Python packages"].remedy)
 
 
 # What disturbs
@@ -266,23 +269,23 @@ def test_a_busy_machine_and_a_lock_that_is_held_disturb(hosts, tmp_path, hold):
     host.put("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\n")
     host.busy = (500, 500)
     release = hold(tmp_path / "lock")
-    found = host.diagnose()
-    assert found["quietness"].state == "disturbed"
-    assert "50 % busy" in found["quietness"].why
-    assert found["machine lock"].state == "disturbed"
+    findings = host.diagnose()
+    assert findings["quietness"].state == "disturbed"
+    assert "50 % busy" in findings["quietness"].why
+    assert findings["machine lock"].state == "disturbed"
     release()
     assert host.diagnose()["machine lock"].state == "fine"
 
 
 def test_other_processes_and_throttled_clocks_of_a_gpu_disturb(hosts):
     host = hosts()
-    found = host.diagnose()
-    assert (found["other processes on the GPUs"].state, found["GPU clocks"].state) == ("fine", "fine")
+    findings = host.diagnose()
+    assert (findings["other processes on the GPUs"].state, findings["GPU clocks"].state) == ("fine", "fine")
     host.nvml.others, host.nvml.reasons = 2, 0x20
-    found = host.diagnose()
-    assert found["other processes on the GPUs"].state == "disturbed"
-    assert found["other processes on the GPUs"].why.startswith("2 ")
-    assert "sw_thermal_slowdown" in found["GPU clocks"].why
+    findings = host.diagnose()
+    assert findings["other processes on the GPUs"].state == "disturbed"
+    assert findings["other processes on the GPUs"].why.startswith("2 ")
+    assert "sw_thermal_slowdown" in findings["GPU clocks"].why
 
 
 def test_a_part_of_the_cores_is_told(hosts):
@@ -323,10 +326,10 @@ def test_packages_that_are_not_as_locked_and_ray_are_told(hosts):
     host = hosts()
     assert host.diagnose()["Python packages"].state == "fine"
     assert host.diagnose()["Ray"].state == "missing"
-    host.known |= {"torch": "9.9", "ray": "2.0"}
-    found = host.diagnose()
-    assert found["Python packages"].why == "not as locked: torch 9.9, locked 1.0"
-    assert found["Ray"].state == "fine"
+    host.versions |= {"torch": "9.9", "ray": "2.0"}
+    findings = host.diagnose()
+    assert findings["Python packages"].why == "not as locked: torch 9.9, locked 1.0"
+    assert findings["Ray"].state == "fine"
 
 
 def test_a_locked_version_is_read_from_the_lock_file(tmp_path):
@@ -360,9 +363,9 @@ def test_a_device_is_paper_grade_where_all_its_parts_are_measured(states, expect
 def test_the_exit_status_says_whether_a_paper_can_be_written(monkeypatch, capsys, state, status):
     monkeypatch.setattr(doctor, "diagnose", lambda: [Finding("CPU", state, "because", "do this")])
     assert run_doctor() == status
-    said = capsys.readouterr().out
-    assert "because" in said
-    assert "-> do this" in said
+    output = capsys.readouterr().out
+    assert "because" in output
+    assert "-> do this" in output
     assert run_doctor(as_json=True) == status
     assert json.loads(capsys.readouterr().out) == {
         "paper_grade": {"cpu": status == 0, "gpu": False},
@@ -372,8 +375,8 @@ def test_the_exit_status_says_whether_a_paper_can_be_written(monkeypatch, capsys
 
 def test_on_this_machine_everything_is_looked_at_and_the_verdict_fits(capsys):
     status = run_doctor(as_json=True)
-    said = json.loads(capsys.readouterr().out)
-    assert status == (0 if any(said["paper_grade"].values()) else 1)
-    names = {item["what"].split()[0] for item in said["findings"]}
+    document = json.loads(capsys.readouterr().out)
+    assert status == (0 if any(document["paper_grade"].values()) else 1)
+    names = {item["what"].split()[0] for item in document["findings"]}
     assert {"CPU", "GPU", "DRAM", "memory", "CodeCarbon", "power", "machine", "quietness", "Ray"} <= names
-    assert all(item["why"] for item in said["findings"])
+    assert all(item["why"] for item in document["findings"])

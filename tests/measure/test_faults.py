@@ -40,7 +40,7 @@ import pytest
 from jupyter_client.connect import LocalPortCache
 
 from helpers.core import paths
-from helpers.core.errors import PassingError, UserError
+from helpers.core.errors import TransientError, UserError
 from helpers.measure import preflight
 from helpers.measure.notebook import execute_notebook
 from helpers.measure.parameters import Plan, plan
@@ -59,8 +59,8 @@ def test_every_test_that_is_named_here_exists() -> None:
     named = re.findall(r"(test_\w+\.py)::(test_\w+)", str(__doc__))
     assert len(named) >= 18
     for file, name in named:
-        (found,) = (ROOT / "tests").rglob(file)
-        assert f"def {name}(" in found.read_text(encoding="utf-8"), name
+        (path,) = (ROOT / "tests").rglob(file)
+        assert f"def {name}(" in path.read_text(encoding="utf-8"), name
     assert [int(number) for number in re.findall(r"^(\d+)\. ", str(__doc__), re.MULTILINE)] == list(
         range(1, 11)
     )
@@ -116,18 +116,18 @@ def measure(output: Path, **settings: object) -> list[str]:
 def the_error(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1, done.stderr
-    assert done.stderr.splitlines()[-1] == told[0]
-    return told[0]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == errors[0]
+    return errors[0]
 
 
 @pytest.mark.parametrize("size", ["4k", "16k"])  # the notebook does not fit; the record does not
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(size, copy, on_disk, tmp_path) -> None:
-    told = the_error(on_disk(f"size={size}", copy, *measure(tmp_path / "disk")))
-    assert re.search(r"(notebook\.ipynb|record\.json|predictions\.parquet): cannot be written: ", told)
-    assert "No space left on device" in told
-    assert "make room" in told
+    error = the_error(on_disk(f"size={size}", copy, *measure(tmp_path / "disk")))
+    assert re.search(r"(notebook\.ipynb|record\.json|predictions\.parquet): cannot be written: ", error)
+    assert "No space left on device" in error
+    assert "make room" in error
     for file in (tmp_path / "left").rglob("*"):
         if file.is_file():
             assert file.name.endswith((".lock", ".failed.ipynb")), file.name
@@ -140,10 +140,10 @@ def test_a_campaign_on_a_full_disk_is_one_line(copy, on_disk, tmp_path) -> None:
     runs = copy.root / "runs"
     runs.symlink_to(tmp_path / "disk")
     try:
-        told = the_error(on_disk("size=4k", copy, "-m", "helpers", "run", "full"))
+        error = the_error(on_disk("size=4k", copy, "-m", "helpers", "run", "full"))
     finally:
         runs.unlink()
-    assert re.search(r"full-\S+\.json: cannot be written: No space left on device; make room", told)
+    assert re.search(r"full-\S+\.json: cannot be written: No space left on device; make room", error)
 
 
 FILL = """
@@ -186,10 +186,10 @@ def test_what_fills_up_while_it_is_written_is_removed(copy, on_disk, tmp_path) -
 
 def test_an_output_that_is_read_only_is_refused_before_anything_starts(copy, on_disk, tmp_path) -> None:
     done = on_disk("ro", copy, *measure(tmp_path / "disk"))
-    told = the_error(done)
-    assert done.stderr == f"{told}\n"  # no kernel has said anything
-    assert "/disk/local: cannot be written: Read-only file system" in told
-    assert "output=FOLDER" in told
+    error = the_error(done)
+    assert done.stderr == f"{error}\n"  # no kernel has said anything
+    assert "/disk/local: cannot be written: Read-only file system" in error
+    assert "output=FOLDER" in error
 
 
 # Data
@@ -198,21 +198,21 @@ def test_an_output_that_is_read_only_is_refused_before_anything_starts(copy, on_
 @pytest.fixture
 def filed(tmp_path: Path) -> Plan:
     """A run beside one of the same campaign."""
-    known = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b"
+    reference = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b"
     beside = tmp_path / "mine" / "news-linear-bow-d2c0ec6b"
     beside.mkdir(parents=True)
-    shutil.copy(known / RECORD, beside)
+    shutil.copy(reference / RECORD, beside)
     return plan({**SETTINGS, "dataset": "news", "campaign": "mine", "output": str(tmp_path)}, "parameters")
 
 
 def test_a_campaign_is_on_one_state_of_a_dataset(filed, monkeypatch, tmp_path) -> None:
     sample = load_dataset("fktg-sample", "")
-    known = read_record(next(tmp_path.glob("mine/*/record.json"))).run.dataset_sha256
+    recorded_sha256 = read_record(next(tmp_path.glob("mine/*/record.json"))).run.dataset_sha256
     now = replace(sample, name="news", sha256="0" * 64)
     line = refusal(preflight.check_data, filed, now)
-    assert line.startswith(f"news: found data with sha256 {'0' * 64}, expected {known} as in ")
+    assert line.startswith(f"news: found data with sha256 {'0' * 64}, expected {recorded_sha256} as in ")
     assert "news-linear-bow-d2c0ec6b/record.json; put the data back, " in line
-    preflight.check_data(filed, replace(now, sha256=known))
+    preflight.check_data(filed, replace(now, sha256=recorded_sha256))
     preflight.check_data(filed, sample)  # another dataset
     monkeypatch.setattr(paths, "MEASUREMENTS", tmp_path)
     elsewhere = plan(
@@ -260,14 +260,14 @@ def test_a_jump_of_the_wall_clock_changes_no_duration_and_fails_a_check(monkeypa
             for part in (jumped.energy.ram_codecarbon, jumped.energy.cpu):
                 assert part.energy_wh is None or 0 < part.energy_wh < 1  # an hour would be more
             assert checks.clocks_steady([steady.moved, None]).passed
-            found = checks.clocks_steady([steady.moved, jumped.moved])
-            assert not found.passed
-            assert f"{jump_s:+.3g} s" in found.message
+            check = checks.clocks_steady([steady.moved, jumped.moved])
+            assert not check.passed
+            assert f"{jump_s:+.3g} s" in check.message
 
 
 def test_a_machine_that_slept_is_told() -> None:
-    found = checks.clocks_steady([Moved(5.0, 0.0, 0.0), Moved(5.0, 61.0, 61.0)])
-    assert (found.passed, "suspended for 61 s" in found.message) == (False, True)
+    check = checks.clocks_steady([Moved(5.0, 0.0, 0.0), Moved(5.0, 61.0, 61.0)])
+    assert (check.passed, "suspended for 61 s" in check.message) == (False, True)
     assert checks.clocks_steady([Moved(5.0, -0.4, None)]).passed
     assert checks.clocks_steady([Moved(3600.0, 3.0, 0.0)]).passed  # kept right by a service
     assert not checks.clocks_steady([Moved(3600.0, 3.0, 0.0), Moved(5.0, 0.6, 0.0)]).passed
@@ -306,7 +306,7 @@ def notebook(tmp_path: Path) -> Callable[[str], UserError]:
     return run
 
 
-@pytest.mark.parametrize("kind", [UserError, PassingError])
+@pytest.mark.parametrize("kind", [UserError, TransientError])
 def test_whether_a_fault_passes_is_known_on_the_other_side_of_a_kernel(kind, notebook) -> None:
     error = notebook(f"from helpers.core.errors import {kind.__name__}\nraise {kind.__name__}('no fish')")
     assert type(error) is kind
@@ -322,7 +322,7 @@ def test_a_kernel_whose_port_is_taken_is_one_line_and_may_start_the_next_time(
         taken = other.getsockname()[1]
         monkeypatch.setattr(LocalPortCache, "find_available_port", lambda *_: taken)
         error = notebook("1")
-    assert type(error) is PassingError
+    assert type(error) is TransientError
     assert "did not start" in str(error)
     assert "Address already in use" in str(error)
     assert capfd.readouterr().err == ""
@@ -341,15 +341,15 @@ def test_a_killed_kernel_is_one_line_and_the_same_call_works_after(checkout: Che
     process = checkout.start_measure(**settings)
     kernel = wait_for(lambda: lock_holder(checkout.machine_lock), 90, "the run measures")
     time.sleep(1)
-    found = tree(process)
+    processes = tree(process)
     os.kill(kernel, signal.SIGKILL)
     out, err = process.communicate(timeout=60)
-    told = the_error(subprocess.CompletedProcess([], process.returncode, out, err))
-    assert "kernel was killed" in told
-    assert "(run: runs/local/fktg-sample-linear-tfidf-" in told
+    error = the_error(subprocess.CompletedProcess([], process.returncode, out, err))
+    assert "kernel was killed" in error
+    assert "(run: runs/local/fktg-sample-linear-tfidf-" in error
     assert [name for name in checkout.written() if not name.endswith(".lock")] == []
     assert not list(checkout.root.glob("runs/*/.*.partial"))
-    wait_for(lambda: not any(map(alive, found)), 20, "the power time line ends with its run")
+    wait_for(lambda: not any(map(alive, processes)), 20, "the power time line ends with its run")
     done = checkout.measure(**settings)
     assert done.returncode == 0, done.stderr
     document = json.loads(checkout.records()[0].read_text(encoding="utf-8"))

@@ -71,8 +71,8 @@ def close(process: subprocess.Popen[str]) -> None:
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if found := condition():
-            return found
+        if value := condition():
+            return value
         time.sleep(0.05)
     return pytest.fail(f"not within {seconds} s: {what}")
 
@@ -129,9 +129,11 @@ def test_twenty_kills_of_a_run_leave_nothing_half_written(
         remove_records(checkout)
         process = checkout.start_measure(**SETTINGS)
         time.sleep(moment)
-        found = tree(process)
-        tracked += found
-        kill(found[:1] if number % 2 else found)  # the driver alone leaves its kernel behind for a second
+        processes = tree(process)
+        tracked += processes
+        kill(
+            processes[:1] if number % 2 else processes
+        )  # the driver alone leaves its kernel behind for a second
         close(process)
         assert_whole_or_absent(checkout)
     wait_for(lambda: not any(map(alive, tracked)), ORPHAN_S, "the orphaned kernels end by themselves")
@@ -194,10 +196,15 @@ def test_killed_campaign_completes_with_the_same_command(
     for victims in ("helpers", "Snakemake", "both", "all", "Snakemake"):
         process = checkout.start("helpers", "run", "tiny", **quiet)
         time.sleep(moments.uniform(1, 10))
-        found = tree(process)
-        tracked += found
-        chosen = {"helpers": found[:1], "Snakemake": found[1:2], "both": found[:2], "all": found}[victims]
-        kill(chosen or found[:1])  # Snakemake is not there while another one is waited for
+        processes = tree(process)
+        tracked += processes
+        chosen = {
+            "helpers": processes[:1],
+            "Snakemake": processes[1:2],
+            "both": processes[:2],
+            "all": processes,
+        }[victims]
+        kill(chosen or processes[:1])  # Snakemake is not there while another one is waited for
         process.wait(timeout=20)
         assert_whole_or_absent(checkout)
     done = checkout.helpers("run", "tiny")

@@ -72,14 +72,14 @@ def settings(checkpoint: Path, data_dir: Path, **values: Any) -> dict[str, Any]:
 
 def using(checkpoint: Path) -> list[psutil.Process]:
     """The processes that were started for a checkpoint."""
-    found = []
+    users = []
     for process in psutil.process_iter():
         try:
             if str(checkpoint) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                users.append(process)
         except psutil.Error:
             continue
-    return found
+    return users
 
 
 @pytest.fixture(scope="module")
@@ -261,9 +261,9 @@ def test_killing_the_engine_in_mid_run_is_one_line_and_leaves_nothing(
     finally:
         process.kill()
     assert process.returncode == 2, err
-    told = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1, err
-    assert "no longer answers" in told[0]
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, err
+    assert "no longer answers" in errors[0]
     assert list(copy.root.glob("runs/killed/*/record.json")) == []
     deadline = time.monotonic() + 30
     while using(tiny_checkpoint) and time.monotonic() < deadline:
@@ -293,8 +293,8 @@ def wait_for(
 ) -> psutil.Process:
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
-        if found := condition():
-            return found
+        if value := condition():
+            return value
         time.sleep(0.2)
     return pytest.fail(f"not within {seconds} s; {process.communicate(timeout=5) if process.poll() else ''}")
 
@@ -494,8 +494,10 @@ def test_examples_come_from_the_training_split_of_each_split(endpoint: Stub, tmp
             for body in endpoint.state.bodies
             if len(body["messages"]) == 2 + 2 * 3
         ]
-        mine = [contents for contents in asked if any(text in contents[-1] for text in tested)]
-        of_split = [contents for contents in mine if all(text in "".join(contents[:-1]) for text in shown)]
+        requests = [contents for contents in asked if any(text in contents[-1] for text in tested)]
+        of_split = [
+            contents for contents in requests if all(text in "".join(contents[:-1]) for text in shown)
+        ]
         assert len(of_split) >= 60
         assert not [text for text in tested for contents in of_split if text in "".join(contents[:-1])]
     assert record.run.asked is not None

@@ -165,10 +165,12 @@ def test_refused_records_are_told_and_the_others_still_come(measured: tuple[Chec
             shutil.rmtree(copy.root / "runs" / campaign, ignore_errors=True)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 2
-    told = dict(zip(sorted(broken), sorted(done.stderr.splitlines()), strict=True))
-    assert all(f"runs/{campaign}/{good.parent.name}/record.json: " in line for campaign, line in told.items())
-    assert "coffee" in told["unknown"]
-    assert "energy_wh" in told["negative"]
+    messages = dict(zip(sorted(broken), sorted(done.stderr.splitlines()), strict=True))
+    assert all(
+        f"runs/{campaign}/{good.parent.name}/record.json: " in line for campaign, line in messages.items()
+    )
+    assert "coffee" in messages["unknown"]
+    assert "energy_wh" in messages["negative"]
 
 
 def test_deleted_record_is_measured_again_also_by_plain_papermill(checkout: Checkout) -> None:
@@ -194,13 +196,13 @@ def test_waiting_for_another_measurement_is_told(checkout: Checkout, hold) -> No
     process = checkout.start_measure(**SETTINGS | {"splits": 1})
     assert process.stderr is not None
     readable, _, _ = select.select([process.stderr], [], [], 20)
-    told = process.stderr.readline() if readable else ""
+    message = process.stderr.readline() if readable else ""
     waited = process.poll() is None
     release()
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert waited
-    assert told.startswith("waiting: another measurement runs on this machine")
+    assert message.startswith("waiting: another measurement runs on this machine")
 
 
 def test_all_checkouts_of_a_machine_wait_for_each_other() -> None:
@@ -346,9 +348,9 @@ def test_every_verb_of_the_documents_exists(faulty: Checkout) -> None:
         for file in documents
         for verb in re.findall(r"python -m helpers ([a-z-]+)", file.read_text(encoding="utf-8"))
     }
-    known = set(re.findall(r"^    ([a-z-]+)(?:  |$)", faulty.helpers("--help").stdout, re.MULTILINE))
+    verbs = set(re.findall(r"^    ([a-z-]+)(?:  |$)", faulty.helpers("--help").stdout, re.MULTILINE))
     assert {"measure", "run", "results", "study"} <= named
-    assert named <= known
+    assert named <= verbs
 
 
 def test_study_lists_what_there_is(faulty: Checkout) -> None:
@@ -401,12 +403,12 @@ def test_reader_that_has_gone_is_no_error(verb: tuple[str, ...], faulty: Checkou
 def remembering_embedding() -> traditional.Embedding:
     """The real embedding, which encodes each text once for both models that need it."""
     loaded = traditional.load_embedding("all-minilm-l6-v2", "cpu")
-    known: dict[str, np.ndarray] = {}
+    cached: dict[str, np.ndarray] = {}
 
     def encode(texts: Sequence[str]) -> np.ndarray:
-        if new := [text for text in texts if text not in known]:
-            known.update(zip(new, loaded.encode(new), strict=True))
-        return np.stack([known[text] for text in texts])
+        if new := [text for text in texts if text not in cached]:
+            cached.update(zip(new, loaded.encode(new), strict=True))
+        return np.stack([cached[text] for text in texts])
 
     return replace(loaded, encode=encode)
 

@@ -272,18 +272,18 @@ def test_only_models_that_need_a_checkpoint_have_one():
 
 
 @pytest.mark.parametrize(
-    ("hardware", "found"),
+    ("hardware", "present"),
     [
         (LAPTOP, "found no GPU"),
         (with_gpus("Tesla V100-SXM2-32GB"), "found Tesla V100-SXM2-32GB"),
         (with_gpus("NVIDIA H100", "NVIDIA A30"), "found NVIDIA H100, NVIDIA A30"),
     ],
 )
-def test_a_cluster_that_is_not_at_hand_is_refused(machine, hardware, found):
+def test_a_cluster_that_is_not_at_hand_is_refused(machine, hardware, present):
     machine(hardware)
     line = refusal(plan, {"machine": "capella"}, "-p")
     assert "machine=capella: it has GPUs of the model H100" in line
-    assert found in line
+    assert present in line
     assert "machine=auto" in line
 
 
@@ -408,9 +408,9 @@ def test_dummy_weights_generate_all_tokens():
 
 
 def test_the_checkpoint_is_the_pinned_one_of_the_catalogue_or_a_folder_without_a_revision(tmp_path):
-    known = study().models["llama-3.1-8b"]
+    model = study().models["llama-3.1-8b"]
     served = llm(model="llama-3.1-8b").served
-    assert (served.checkpoint, served.revision) == (known.checkpoint, known.revision)
+    assert (served.checkpoint, served.revision) == (model.checkpoint, model.revision)
     served = llm(model="llama-3.1-8b", checkpoint=str(tmp_path)).served
     assert (served.checkpoint, served.revision) == (str(tmp_path), None)
     assert Path(llm(model="tiny").served.checkpoint).is_relative_to(paths.ROOT)

@@ -36,17 +36,17 @@ def counter(
 
 def test_clocks_more_than_five_percent_apart_are_told() -> None:
     assert checks.clocks_agree([reading(codecarbon_s=10.4)]).passed
-    found = checks.clocks_agree([reading(), reading(codecarbon_s=11.0)])
-    assert not found.passed
-    assert "10.00%" in found.message
+    check = checks.clocks_agree([reading(), reading(codecarbon_s=11.0)])
+    assert not check.passed
+    assert "10.00%" in check.message
 
 
 def test_the_shortest_window_decides() -> None:
     windows = [Window(3, reading(duration_s=6.0)), Window(2, reading(duration_s=4.0))]
     assert checks.window_long_enough(windows, 4.0).passed
-    found = checks.window_long_enough(windows, 5.0)
-    assert not found.passed
-    assert "4.00 s" in found.message
+    check = checks.window_long_enough(windows, 5.0)
+    assert not check.passed
+    assert "4.00 s" in check.message
 
 
 def test_a_counter_that_stood_still_is_told_and_one_that_is_not_there_is_no_fault() -> None:
@@ -63,9 +63,9 @@ def test_two_sources_1_7_times_apart_do_not_agree() -> None:
     same = [counter("codecarbon:measured:nvml-counter", 2.02), counter("nvml:GPU-1", 2.0)]
     assert checks.sources_agree([reading(*same)]).passed
     apart = [counter("codecarbon:measured:nvml-counter", 3.4), counter("nvml:GPU-1", 2.0)]
-    found = checks.sources_agree([reading(*same), reading(*apart)])
-    assert not found.passed
-    assert "70.0%" in found.message
+    check = checks.sources_agree([reading(*same), reading(*apart)])
+    assert not check.passed
+    assert "70.0%" in check.message
     estimated = [
         counter("codecarbon:estimated:tdp", 9.0, component="cpu"),
         counter("rapl:package-0", 2.0, component="cpu"),
@@ -78,9 +78,9 @@ def test_codecarbon_without_an_energy_does_not_agree_with_a_counter_that_has_one
         counter("codecarbon:measured:nvml-counter", None, "CodeCarbon counted 0"),
         counter("nvml:GPU-1", 2.0),
     ]
-    found = checks.sources_agree([reading(*lost)])
-    assert not found.passed
-    assert "CodeCarbon counted 0" in found.message
+    check = checks.sources_agree([reading(*lost)])
+    assert not check.passed
+    assert "CodeCarbon counted 0" in check.message
     nobody = [lost[0], counter("nvml:GPU-1", None, "stood still")]
     assert checks.sources_agree([reading(*nobody)]).passed  # the check of the counters tells
 
@@ -88,10 +88,10 @@ def test_codecarbon_without_an_energy_does_not_agree_with_a_counter_that_has_one
 def test_the_integral_of_the_time_line_is_held_against_the_counter() -> None:
     assert checks.timeline_agrees([]).passed
     assert checks.timeline_agrees([("nvml:GPU-1", 2.0, 2.1)]).passed
-    found = checks.timeline_agrees([("nvml:GPU-1", 2.0, 2.1), ("nvml:GPU-2", 2.0, 1.2)])
-    assert not found.passed
-    assert "GPU-2" in found.message
-    assert "-40.0%" in found.message
+    check = checks.timeline_agrees([("nvml:GPU-1", 2.0, 2.1), ("nvml:GPU-2", 2.0, 1.2)])
+    assert not check.passed
+    assert "GPU-2" in check.message
+    assert "-40.0%" in check.message
     unseen = checks.timeline_agrees([("nvml:GPU-1", 2.0, 2.1)], ["nvml:GPU-2"])
     assert not unseen.passed
     assert "nvml:GPU-2" in unseen.message
@@ -122,14 +122,14 @@ def idle(cpu_wh: float, gpu_wh: float | None, ram_wh: float = 100.0) -> Reading:
 def test_the_idle_power_of_no_measured_component_may_drift(
     before: Reading, after: Reading, passed: bool
 ) -> None:
-    found = checks.idle_stable(before, after)
-    assert found.passed is passed
-    assert "%" in found.message
+    check = checks.idle_stable(before, after)
+    assert check.passed is passed
+    assert "%" in check.message
 
 
 def test_estimated_idle_power_is_not_judged() -> None:
-    found = checks.idle_stable(reading(), reading())
-    assert (found.passed, found.message) == (
+    check = checks.idle_stable(reading(), reading())
+    assert (check.passed, check.message) == (
         True,
         "no component's idle power was measured before and after the run",
     )
@@ -139,8 +139,8 @@ def test_an_energy_without_a_component_that_was_used_is_not_known() -> None:
     whole, without_gpu = idle(1.0, 2.0).energy, idle(1.0, None).energy
     assert checks.energy_known([whole], gpus=1).passed
     assert checks.energy_known([without_gpu], gpus=0).passed
-    found = checks.energy_known([whole, without_gpu], gpus=1)
-    assert (found.passed, found.severity, found.message) == (False, "error", "no energy of: gpu")
+    check = checks.energy_known([whole, without_gpu], gpus=1)
+    assert (check.passed, check.severity, check.message) == (False, "error", "no energy of: gpu")
 
 
 def test_another_meter_on_the_machine_is_told(tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_another_meter_on_the_machine_is_told(tmp_path: Path) -> None:
     command = f"{sys.executable} {script} >/dev/null 2>&1 & echo $!"
     pid = int(subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout)
     try:
-        found = other_meters()
-        assert f"perun (process {pid})" in found
-        assert not checks.one_tracker(found).passed
+        meters = other_meters()
+        assert f"perun (process {pid})" in meters
+        assert not checks.one_tracker(meters).passed
     finally:
         os.kill(pid, signal.SIGKILL)
     assert checks.one_tracker([]).passed
@@ -161,9 +161,9 @@ def test_another_meter_on_the_machine_is_told(tmp_path: Path) -> None:
 def test_a_counter_of_another_gpu_is_told() -> None:
     readings = [reading(counter("nvml:GPU-1", 2.0), counter("rapl:package-0", 1.0, component="cpu"))]
     assert checks.metered_the_right_gpu("GPU-1", readings).passed
-    found = checks.metered_the_right_gpu("GPU-2", readings)
-    assert (found.passed, found.severity) == (False, "error")
-    assert "GPU-1" in found.message
+    check = checks.metered_the_right_gpu("GPU-2", readings)
+    assert (check.passed, check.severity) == (False, "error")
+    assert "GPU-1" in check.message
 
 
 def test_scatter_over_the_splits_is_judged_by_three_percent() -> None:
@@ -176,8 +176,8 @@ def test_what_slows_a_gpu_or_shares_it_is_told_and_unknown_is_a_fault_where_one_
     assert checks.clocks_not_throttled(None, gpus=0).passed
     assert not checks.clocks_not_throttled(None, gpus=1).passed
     assert checks.clocks_not_throttled(set(), gpus=1).passed
-    found = checks.clocks_not_throttled({"sw-power-cap"}, gpus=1)
-    assert (found.passed, found.message) == (False, "sw-power-cap")
+    check = checks.clocks_not_throttled({"sw-power-cap"}, gpus=1)
+    assert (check.passed, check.message) == (False, "sw-power-cap")
     for gpus, unknown in ((0, True), (1, False)):
         settled = [checks.temperature_settled(value, gpus).passed for value in (None, True, False)]
         alone = [checks.alone_on_gpu(value, gpus).passed for value in (None, 0, 2)]
@@ -235,32 +235,32 @@ def test_counts_of_client_and_engine_that_are_equal_agree() -> None:
 
 @pytest.mark.parametrize("name", ["requests", "prompt_tokens", "generated_tokens"])
 def test_a_single_count_that_differs_is_told_with_its_split(name: str) -> None:
-    found = llm_checks.engine_counts_agree([counted(), counted(**{name: 9})])
-    assert (found.passed, found.severity) == (False, "error")
-    assert found.message.startswith(f"split 1: {name} ")
+    check = llm_checks.engine_counts_agree([counted(), counted(**{name: 9})])
+    assert (check.passed, check.severity) == (False, "error")
+    assert check.message.startswith(f"split 1: {name} ")
 
 
 def test_texts_that_never_reached_the_engine_came_from_a_cache() -> None:
-    found = llm_checks.no_cache([counted(requests=3)], prefix_caching=False)
-    assert not found.passed
-    assert "3 requests reached the engine for 10 texts" in found.message
+    check = llm_checks.no_cache([counted(requests=3)], prefix_caching=False)
+    assert not check.passed
+    assert "3 requests reached the engine for 10 texts" in check.message
 
 
 def test_hits_of_the_prefix_cache_are_a_fault_unless_they_are_wanted() -> None:
     hits = counted(prefix_queries=500, prefix_hits=250)
     assert not llm_checks.no_cache([hits], prefix_caching=False).passed
-    wanted = llm_checks.no_cache([hits], prefix_caching=True)
-    assert wanted.passed
-    assert "50.0%" in wanted.message
+    allowed = llm_checks.no_cache([hits], prefix_caching=True)
+    assert allowed.passed
+    assert "50.0%" in allowed.message
 
 
 def test_what_an_engine_does_not_count_is_not_shown_and_not_passed() -> None:
     unknown = replace(counted(), engine=None)
-    for found in (
+    for check in (
         llm_checks.no_cache([unknown], prefix_caching=False),
         llm_checks.engine_counts_agree([unknown]),
     ):
-        assert (found.passed, found.severity) == (False, "warning")
+        assert (check.passed, check.severity) == (False, "warning")
 
 
 def test_tokens_that_the_server_did_not_tell_cannot_agree() -> None:
@@ -272,8 +272,8 @@ def test_passes_that_differ_and_requests_that_failed_are_told() -> None:
     assert llm_checks.passes_agree([1.0, 0.995]).passed
     assert not llm_checks.passes_agree([1.0, 0.9]).passed
     assert llm_checks.every_text_answered({}, 60).passed
-    found = llm_checks.every_text_answered({"timeout": 2, "http-error": 1}, 60)
-    assert (found.passed, found.message) == (False, "1 http-error, 2 timeout; 60 texts")
+    check = llm_checks.every_text_answered({"timeout": 2, "http-error": 1}, 60)
+    assert (check.passed, check.message) == (False, "1 http-error, 2 timeout; 60 texts")
 
 
 @pytest.mark.parametrize(
@@ -305,10 +305,10 @@ def test_the_load_of_this_run_and_of_what_it_started_is_not_that_of_others() -> 
         others = Load()
         before_s, start_s = sum(psutil.Process(busy.pid).cpu_times()[:2]), time.monotonic()
         time.sleep(1.0)
-        mine = others.percent()
+        own_percent = others.percent()
         taken_s = sum(psutil.Process(busy.pid).cpu_times()[:2]) - before_s
         share = 100 * taken_s / ((time.monotonic() - start_s) * (psutil.cpu_count() or 1))
     finally:
         busy.kill()
         busy.wait()
-    assert 0 <= mine <= 100 - share + 5
+    assert 0 <= own_percent <= 100 - share + 5

@@ -27,8 +27,8 @@ MISSING = Component(energy_wh=None, method="missing")
 
 
 def components(method):
-    known = st.floats(0, 1e6).map(lambda wh: Component(energy_wh=wh, method=method))
-    return known | st.just(MISSING)
+    measured = st.floats(0, 1e6).map(lambda wh: Component(energy_wh=wh, method=method))
+    return measured | st.just(MISSING)
 
 
 ENERGIES = st.builds(
@@ -102,8 +102,8 @@ def test_a_repeated_sum_is_a_multiple(energy, n):
 @settings(max_examples=100, deadline=None)
 @given(energy=ENERGIES)
 def test_the_total_is_cpu_gpu_and_ram_only(energy):
-    known = [v for name, v in values(energy).items() if name != "ram_codecarbon" and v is not None]
-    assert energy.total_wh == (sum(known) if known else None)
+    parts_wh = [v for name, v in values(energy).items() if name != "ram_codecarbon" and v is not None]
+    assert energy.total_wh == (sum(parts_wh) if parts_wh else None)
 
 
 @settings(max_examples=50, deadline=None)

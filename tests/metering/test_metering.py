@@ -115,14 +115,14 @@ def test_codecarbons_own_numbers_are_kept_beside(powercap):
     machine = Machine(powercap)
     with metered(machine) as meter:
         reading = meter.window(lambda: machine.run(0.1, CPU, GPU), 5.0).reading
-    said = {item.source: item for item in reading.sources}
+    sources = {item.source: item for item in reading.sources}
     for source, component in (
         ("codecarbon:measured:rapl", "cpu"),
         ("codecarbon:measured:nvml-counter", "gpu"),
         ("codecarbon:estimated:ram-codecarbon", "ram"),
     ):
-        assert said[source].component == component
-        assert said[source].energy_wh > 0
+        assert sources[source].component == component
+        assert sources[source].energy_wh > 0
     assert reading.codecarbon_duration_s == pytest.approx(reading.duration_s, rel=0.01)
 
 
@@ -173,7 +173,7 @@ def test_a_slow_counter_makes_the_window_longer(powercap):
     counters, _, _ = open_nvml(machine.nvml, clock=machine.clock)
     counters[0].update_period_s = 0.5
     with open_meter(1.0, counters=counters, clock=machine.clock, sleep=machine.clock.sleep) as meter:
-        assert meter.least_window_s == 10.0
+        assert meter.min_window_s == 10.0
         window = meter.window(lambda: machine.run(0.3, CPU, GPU), 1.0)
     machine.close()
     assert 10.0 <= window.reading.duration_s < 10.4
@@ -189,9 +189,11 @@ def test_codecarbons_configuration_elsewhere_changes_nothing(name, value, powerc
     with metered(machine, [UUIDS[0]]) as meter:
         reading = meter.window(lambda: machine.run(1.0, CPU, GPU), 5.0).reading
     assert problems(reading) == {}
-    said = {item.source: item.energy_wh for item in reading.sources}
-    assert said["codecarbon:measured:rapl"] * 3600 == pytest.approx(5 * CPU.energy_j(1.0), rel=0.02)
-    assert said["codecarbon:measured:nvml-counter"] * 3600 == pytest.approx(5 * GPU.energy_j(1.0), rel=0.02)
+    sources_wh = {item.source: item.energy_wh for item in reading.sources}
+    assert sources_wh["codecarbon:measured:rapl"] * 3600 == pytest.approx(5 * CPU.energy_j(1.0), rel=0.02)
+    assert sources_wh["codecarbon:measured:nvml-counter"] * 3600 == pytest.approx(
+        5 * GPU.energy_j(1.0), rel=0.02
+    )
 
 
 # Wraps and resets
@@ -356,18 +358,20 @@ def test_a_gpu_lost_in_mid_run_gives_no_energy(comes_back, powercap):
 def test_two_sources_that_disagree_are_told_and_the_counter_is_used(factor, powercap):
     machine = Machine(powercap)
     theirs = machine.nvml.gpus[0].register
-    mine = Register(machine.gpu, machine.clock, 0.1, 1e-3, factor=factor)
+    register = Register(machine.gpu, machine.clock, 0.1, 1e-3, factor=factor)
     nvml = Machine(powercap / "other", clock=machine.clock).nvml
-    nvml.gpus[0].register = mine
-    assert theirs is not mine
+    nvml.gpus[0].register = register
+    assert theirs is not register
     with metered(machine, nvml=nvml) as meter:
         reading = meter.window(lambda: machine.run(1.0, CPU, GPU), 5.0).reading
-    said = {item.source: item for item in reading.sources}
-    assert joules(said["codecarbon:measured:nvml-counter"]) == pytest.approx(5 * GPU.energy_j(1.0), rel=0.02)
+    sources = {item.source: item for item in reading.sources}
+    assert joules(sources["codecarbon:measured:nvml-counter"]) == pytest.approx(
+        5 * GPU.energy_j(1.0), rel=0.02
+    )
     assert joules(reading.energy.gpu) == pytest.approx(factor * 5 * GPU.energy_j(1.0), rel=0.01)
-    apart, told = said["codecarbon:measured:nvml-counter"].problem.split(" ", 1)
+    apart, explanation = sources["codecarbon:measured:nvml-counter"].problem.split(" ", 1)
     assert float(apart) == pytest.approx(1 / factor, rel=0.02)
-    assert told == "times what the counters say; theirs is used"
+    assert explanation == "times what the counters say; theirs is used"
     assert AGREE < 0.02
 
 
@@ -404,8 +408,8 @@ def test_one_of_eight_gpus_is_counted_alone(visible, powercap, monkeypatch):
         assert meter.gpus == 1
     assert problems(reading) == {}
     assert joules(reading.energy.gpu) == pytest.approx(4 * 5 * GPU.energy_j(1.0), rel=0.02)
-    said = {item.source: item for item in reading.sources}
-    assert joules(said["codecarbon:measured:nvml-counter"]) == pytest.approx(
+    sources = {item.source: item for item in reading.sources}
+    assert joules(sources["codecarbon:measured:nvml-counter"]) == pytest.approx(
         4 * 5 * GPU.energy_j(1.0), rel=0.02
     )
 

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.core.errors import PassingError
+from helpers.core.errors import TransientError
 from helpers.metering import nodes as several
 from helpers.metering.meter import Reading
 from helpers.metering.node_actor import Halves
@@ -60,8 +60,8 @@ def methods(of):
 # Arithmetic, without a cluster
 
 
-def components(*known):
-    measured = st.builds(Component, energy_wh=st.floats(0, 1e6), method=st.sampled_from(known))
+def components(*methods_of_part):
+    measured = st.builds(Component, energy_wh=st.floats(0, 1e6), method=st.sampled_from(methods_of_part))
     return measured | st.just(MISSING)
 
 
@@ -90,22 +90,22 @@ def on_node(number, of, **changed):
 
 
 @settings(max_examples=100, deadline=None)
-@given(found=READINGS)
-def test_energies_add_up_and_the_longest_duration_counts(found):
-    together = combine([on_node(number, of) for number, of in enumerate(found)], 1.0)
-    assert together.duration_s == max(of.duration_s for of in found)
+@given(readings=READINGS)
+def test_energies_add_up_and_the_longest_duration_counts(readings):
+    together = combine([on_node(number, of) for number, of in enumerate(readings)], 1.0)
+    assert together.duration_s == max(of.duration_s for of in readings)
     for name in COMPONENTS:
-        parts = [getattr(of.energy, name).energy_wh for of in found]
+        parts = [getattr(of.energy, name).energy_wh for of in readings]
         total = getattr(together.energy, name).energy_wh
         assert total == (None if None in parts else pytest.approx(sum(parts)))
 
 
 @settings(max_examples=100, deadline=None)
-@given(found=st.lists(ENERGIES, min_size=1, max_size=4), seed=st.randoms())
-def test_the_order_of_nodes_changes_nothing(found, seed):
-    shuffled = seed.sample(found, len(found))
-    assert methods(sum_energies(shuffled)) == methods(sum_energies(found))
-    assert values(sum_energies(shuffled)) == pytest.approx(values(sum_energies(found)))
+@given(energies=st.lists(ENERGIES, min_size=1, max_size=4), seed=st.randoms())
+def test_the_order_of_nodes_changes_nothing(energies, seed):
+    shuffled = seed.sample(energies, len(energies))
+    assert methods(sum_energies(shuffled)) == methods(sum_energies(energies))
+    assert values(sum_energies(shuffled)) == pytest.approx(values(sum_energies(energies)))
 
 
 def test_a_sum_with_an_estimated_part_is_an_estimate_and_says_so():
@@ -262,18 +262,18 @@ class _Fake:
 
     @contextmanager
     def __call__(self):
-        self.tell("open")
+        self.leave_trace("open")
         yield self
-        self.tell("close")
+        self.leave_trace("close")
 
     def start(self):
-        self.tell("start")
+        self.leave_trace("start")
 
     def stop(self):
-        self.tell("stop")
+        self.leave_trace("stop")
         return self.readings[here()]
 
-    def tell(self, what):
+    def leave_trace(self, what):
         """Leave a trace: when, in which process, and which GPUs it sees."""
         node = here()
         trace = (time.perf_counter(), os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"))
@@ -290,11 +290,11 @@ class _Fake:
     def pid(self, node):
         return self.trace("start", node)[1]
 
-    def told(self, what):
+    def nodes_that_did(self, what):
         return {file.name.split("-")[1] for file in self.folder.glob(f"{what}-*")}
 
 
-def known(ids):
+def readings_by_node(ids):
     return dict(
         zip(ids, (reading(2.0, energy(1.0, 10.0, 0.5)), reading(3.0, energy(2.0, 30.0, 0.25))), strict=True)
     )
@@ -302,7 +302,7 @@ def known(ids):
 
 @pytest.fixture
 def fake(tmp_path, ids):
-    return _Fake(tmp_path, known(ids))
+    return _Fake(tmp_path, readings_by_node(ids))
 
 
 def measure_nodes(work, make_meter=None, nodes=None):
@@ -318,7 +318,7 @@ def kill_meter(fake, node):
 @pytest.fixture(scope="module")
 def measured(ids, tmp_path_factory):
     """One measurement that went well: its reading, its meters, and when the work began and ended."""
-    fake, worked = _Fake(tmp_path_factory.mktemp("measured"), known(ids)), []
+    fake, worked = _Fake(tmp_path_factory.mktemp("measured"), readings_by_node(ids)), []
 
     def work():
         worked.append(time.perf_counter())
@@ -340,7 +340,13 @@ def test_sum_and_maximum_over_two_nodes(measured):
 
 def test_each_meter_is_on_its_node_and_runs_while_the_work_does(measured, ids):
     together, fake, (begun_s, ended_s) = measured
-    assert fake.told("open") == fake.told("start") == fake.told("stop") == fake.told("close") == set(ids)
+    assert (
+        fake.nodes_that_did("open")
+        == fake.nodes_that_did("start")
+        == fake.nodes_that_did("stop")
+        == fake.nodes_that_did("close")
+        == set(ids)
+    )
     assert fake.pid(ids[0]) != fake.pid(ids[1])
     for node in together.per_node:  # one machine, one clock
         assert fake.time_s("open", node.node_id) < fake.time_s("start", node.node_id) < node.started_s
@@ -390,13 +396,13 @@ def test_a_chosen_node_alone_is_measured(fake, ids):
     together = measure_nodes(lambda: None, fake, nodes=ids[1:])
     assert [node.node_id for node in together.per_node] == ids[1:]
     assert together.energy.total_wh == 32.25
-    assert fake.told("open") == {ids[1]}
+    assert fake.nodes_that_did("open") == {ids[1]}
 
 
 def test_nodes_that_are_not_there_or_twice_are_refused(fake, ids):
     for nodes in ([], [ids[0], "f" * 56], [ids[0], ids[0]]):
         assert ids[1] in refusal(measure_nodes, lambda: None, fake, nodes)
-    assert fake.told("open") == set()
+    assert fake.nodes_that_did("open") == set()
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -411,7 +417,7 @@ def test_killing_the_meter_of_a_node_gives_one_line_and_no_result(fake, ids, num
 def test_killing_an_actor_through_ray_is_told_in_the_same_way(fake, ids):
     import ray
 
-    with pytest.raises(PassingError, match=r"its meter died") as error, open_nodes(fake) as meter:
+    with pytest.raises(TransientError, match=r"its meter died") as error, open_nodes(fake) as meter:
         meter.measure(lambda: ray.kill(meter._actors[ids[0]]))
     assert len(str(error.value).splitlines()) == 1
 

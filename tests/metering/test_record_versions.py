@@ -79,11 +79,11 @@ def test_checks_of_language_models_and_of_several_nodes_are_named_as_they_are_ma
 
 def test_the_page_of_a_run_names_its_version_and_how_many_checks_of_how_many() -> None:
     record = read_record(OLD)
-    said = text(summary(OLD, record, ""))
+    summary_text = text(summary(OLD, record, ""))
     made = len(record.checks)
-    assert f"All {made} checks passed ({made} of the 16 that the present meter makes)." in said
-    assert f"this record is of schema 1, the present one writes {SCHEMA_VERSION}" in said
-    assert "It lacks: idle power after the run" in said
+    assert f"All {made} checks passed ({made} of the 16 that the present meter makes)." in summary_text
+    assert f"this record is of schema 1, the present one writes {SCHEMA_VERSION}" in summary_text
+    assert "It lacks: idle power after the run" in summary_text
     assert "the version of the meter that took it had none" in text(power(OLD, record))
 
 
@@ -105,20 +105,22 @@ def present() -> Record:
 
 def test_a_run_of_the_present_meter_says_so_and_no_figure_speaks_of_an_earlier_one() -> None:
     record = present()
-    said = text(summary(OLD, record, ""))
-    assert f"Taken by the present version of the meter (record of schema {SCHEMA_VERSION})." in said
-    assert "that the present meter makes" not in said
+    summary_text = text(summary(OLD, record, ""))
+    assert f"Taken by the present version of the meter (record of schema {SCHEMA_VERSION})." in summary_text
+    assert "that the present meter makes" not in summary_text
     assert about_records([record]) == ""
 
 
 def test_figures_and_the_list_say_which_version_took_our_runs(tables: Tables) -> None:
-    said = text(figure_1(tables).html())
+    figure_text = text(figure_1(tables).html())
     assert (
-        "All 32 runs of ours here were taken by an earlier version of the meter (records of schema 1;" in said
+        "All 32 runs of ours here were taken by an earlier version of the meter (records of schema 1;"
+        in figure_text
     )
-    assert "It made 5 or 6 of the 16 or 17 checks" in said
+    assert "It made 5 or 6 of the 16 or 17 checks" in figure_text
     assert (
-        "What the records lack: idle power after the run, the energy of the idle machine by component" in said
+        "What the records lack: idle power after the run, the energy of the idle machine by component"
+        in figure_text
     )
     artefact = runs(tables)
     assert "32 had 5 or 6 of the 16 or 17 checks that the present meter makes" in artefact.finding
@@ -137,10 +139,10 @@ def test_old_and_new_runs_together_are_counted() -> None:
 
 
 def test_the_numbers_of_the_methods_follow_the_records(tables: Tables) -> None:
-    found = numbers(tables)
-    assert found["records.all"].text == found["records.older"].text == "32"
-    assert (found["records.older-schema"].text, found["records.schema"].text) == ("1", str(SCHEMA_VERSION))
-    assert (found["records.older-checks"].text, found["records.checks"].text) == ("5 or 6", "16 or 17")
+    quoted = numbers(tables)
+    assert quoted["records.all"].text == quoted["records.older"].text == "32"
+    assert (quoted["records.older-schema"].text, quoted["records.schema"].text) == ("1", str(SCHEMA_VERSION))
+    assert (quoted["records.older-checks"].text, quoted["records.checks"].text) == ("5 or 6", "16 or 17")
 
 
 @one_book
@@ -148,7 +150,7 @@ def test_every_page_that_shows_runs_of_an_earlier_version_says_so(book: Checkout
     shown = silent = 0
     for file in sorted((html(book) / "notebooks" / "analysis").glob("*.html")):
         page = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-        inputs = [place["data-file"] for place in page.select(".figure-source [data-file]")]
+        inputs = [link["data-file"] for link in page.select(".figure-source [data-file]")]
         if any(name.startswith("data/measurements/") for name in inputs):
             note = page.select_one(".meter-version")
             assert note is not None, file.name

@@ -100,9 +100,9 @@ class FakeNvml:
             raise AttributeError(name)  # nothing reaches a real library
 
         def call(*arguments: Any) -> Any:
-            for found in (name, "every"):
-                if found in self.errors:
-                    raise pynvml.NVMLError(self.errors[found])
+            for key in (name, "every"):
+                if key in self.errors:
+                    raise pynvml.NVMLError(self.errors[key])
             return calls[name](*arguments)
 
         return call
@@ -128,10 +128,15 @@ class FakeNvml:
 
 def powercap(root: Path, energies_uj: dict[str, int], names: dict[str, str] | None = None) -> Path:
     """Write a powercap folder; the names of its domains are those of a server with one socket."""
-    known = {"intel-rapl:0": "package-0", "intel-rapl:0:0": "core", "intel-rapl:0:1": "dram", **(names or {})}
+    domains = {
+        "intel-rapl:0": "package-0",
+        "intel-rapl:0:0": "core",
+        "intel-rapl:0:1": "dram",
+        **(names or {}),
+    }
     for folder, energy_uj in energies_uj.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / folder / "name").write_text(known[folder] + "\n")
+        (root / folder / "name").write_text(domains[folder] + "\n")
         (root / folder / "max_energy_range_uj").write_text(f"{RANGE_UJ}\n")
         (root / folder / "energy_uj").write_text(f"{energy_uj}\n")
     return root
@@ -334,10 +339,10 @@ def test_when_nobody_wants_the_rows_any_more_there_are_none():
 
 
 def test_the_first_row_is_reported_once():
-    told: list[float] = []
+    reported: list[float] = []
     clock = Clock(1.0)
-    collect(sampling.Sensors((), {}, {}), clock.wait, 0.1, clock, begun=lambda: told.append(clock()))
-    assert told == [1000.1]
+    collect(sampling.Sensors((), {}, {}), clock.wait, 0.1, clock, begun=lambda: reported.append(clock()))
+    assert reported == [1000.1]
 
 
 # What a row holds: RAPL
@@ -448,7 +453,7 @@ def test_the_power_does_not_depend_on_the_type_that_a_driver_gives_it(kind):
 
 
 @pytest.mark.parametrize(
-    ("name", "architecture", "fields", "known"),
+    ("name", "architecture", "fields", "expected"),
     [
         ("NVIDIA H100", "HOPPER", (), "power_average_w"),
         ("NVIDIA A10", "AMPERE", (), "power_average_w"),
@@ -459,13 +464,13 @@ def test_the_power_does_not_depend_on_the_type_that_a_driver_gives_it(kind):
         ("NVIDIA L4", "ADA", (pynvml.NVML_FI_DEV_POWER_AVERAGE,), "power_average_w"),
     ],
 )
-def test_power_of_the_moment_and_power_of_a_second_are_not_mixed_up(name, architecture, fields, known):
+def test_power_of_the_moment_and_power_of_a_second_are_not_mixed_up(name, architecture, fields, expected):
     nvml = FakeNvml(
         name=name, architecture=getattr(pynvml, f"NVML_DEVICE_ARCH_{architecture}"), fields=fields
     )
     values, sensors = gpu_row(nvml)
-    other = next(quantity for quantity in ("power_instant_w", "power_average_w") if quantity != known)
-    assert values[known] == 300.0
+    other = next(quantity for quantity in ("power_instant_w", "power_average_w") if quantity != expected)
+    assert values[expected] == 300.0
     assert math.isnan(values[other])
     assert "Not Supported" in sensors.absent[gpu_column(UUID, other)]
 
@@ -560,8 +565,8 @@ def window(times: list[float], shares: list[float]) -> tuple[float, float]:
 def test_the_integral_of_a_straight_line_is_exact_wherever_rows_and_edges_lie(times, shares, base_w, slope):
     start_s, end_s = window(times, shares)
     exact_j = base_w * (end_s - start_s) + slope * (end_s**2 - start_s**2) / 2
-    found = integral_wh(trace(times, lambda t: base_w + slope * t), start_s, end_s, INSTANT)
-    assert found == pytest.approx(exact_j / 3600, rel=1e-9, abs=1e-9)
+    energy_wh = integral_wh(trace(times, lambda t: base_w + slope * t), start_s, end_s, INSTANT)
+    assert energy_wh == pytest.approx(exact_j / 3600, rel=1e-9, abs=1e-9)
 
 
 @given(IRREGULAR, st.tuples(*[st.floats(0, 1)] * 3).map(sorted), st.sampled_from([INSTANT, PACKAGE]))
@@ -590,8 +595,10 @@ def test_the_integral_of_rapl_power_is_what_its_counter_has_counted(tmp_path, po
     powers = rapl_powers(tmp_path, RANGE_UJ - 10**7, steps_uj)
     times = [1000.0 + 0.1 * (k + 1) for k in range(len(powers))]
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(times) - 1)] * 2)))
-    found = integral_wh(pd.DataFrame({"time_s": times, PACKAGE: powers}), times[first], times[last], PACKAGE)
-    assert found == pytest.approx(sum(steps_uj[first + 1 : last + 1]) / 3.6e9, rel=1e-6, abs=1e-12)
+    energy_wh = integral_wh(
+        pd.DataFrame({"time_s": times, PACKAGE: powers}), times[first], times[last], PACKAGE
+    )
+    assert energy_wh == pytest.approx(sum(steps_uj[first + 1 : last + 1]) / 3.6e9, rel=1e-6, abs=1e-12)
 
 
 @pytest.mark.parametrize("task_s", [0.001, 0.01, 0.1, 1.0, 20.0])
@@ -643,13 +650,13 @@ def test_a_column_that_is_absent_or_empty_has_no_integral():
 @pytest.mark.parametrize("column", [INSTANT, PACKAGE])
 def test_a_long_gap_has_no_integral_and_a_short_one_is_bridged(column):
     whole = trace(TENTHS, lambda _: 100, column)
-    for first, last, known in [(3.0, 3.2, True), (3.0, 3.4, True), (3.0, 4.0, False)]:
+    for first, last, covered in [(3.0, 3.2, True), (3.0, 3.4, True), (3.0, 4.0, False)]:
         inside = whole["time_s"].between(first + 0.01, last - 0.01)
         removed, null = whole[~inside], whole.mask(inside & (whole.columns == column).any())
         null["time_s"] = whole["time_s"]
         for frame in (removed, null):
-            found = integral_wh(frame, 0.5, 9.5, column)
-            assert (found == pytest.approx(0.25)) if known else (found is None)
+            energy_wh = integral_wh(frame, 0.5, 9.5, column)
+            assert (energy_wh == pytest.approx(0.25)) if covered else (energy_wh is None)
         assert integral_wh(removed, 5.0, 9.5, column) == pytest.approx(0.125), "the gap lies outside"
     assert integral_wh(whole[~whole["time_s"].between(3.01, 3.39)], 2.9, 3.5, column) is None, (
         "half of it is gap"

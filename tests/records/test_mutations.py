@@ -29,7 +29,7 @@ from helpers.records.hardware import Hardware
 from helpers.records.storage import Record, read_records
 from helpers.results.rows import measured_observations, measured_row, split_rows
 from helpers.study.catalogue import Campaign, study
-from tests.records.test_record import RUN_ID, of_language_model, place, record_document
+from tests.records.test_record import RUN_ID, of_language_model, record_document, write_run
 
 EXAMPLES = 5000
 HANG_S = 10
@@ -120,10 +120,10 @@ def paths_of(document, start=()) -> Iterator[tuple]:
 def mutate(document, mutation):
     """Change one place of a document."""
     kind, which, value, key = mutation
-    known = list(paths_of(document))
-    if not known:
+    fields = list(paths_of(document))
+    if not fields:
         return
-    path = known[which % len(known)]
+    path = fields[which % len(fields)]
     parent = document
     for step in path[:-1]:
         parent = parent[step]
@@ -141,8 +141,8 @@ def spoil(data: bytes, how) -> bytes:
     """Damage the bytes of a file, as a broken disk or an interrupted copy does."""
     if how is None:
         return data
-    kind, where, given_bytes = how
-    at = where % max(len(data), 1)
+    kind, path, given_bytes = how
+    at = path % max(len(data), 1)
     match kind:
         case "cut":
             return data[:at]
@@ -195,14 +195,14 @@ def test_a_mutated_record_is_valid_or_refused(tmp_path_factory, of_llm, changes,
     document = record_base(of_llm)
     for change in changes:
         mutate(document, change)
-    file = place(folder / "demo", document)
+    file = write_run(folder / "demo", document)
     file.write_bytes(spoil(file.read_bytes(), how))
     with no_hang():
-        found, refused = read_records(folder)
-        assert len(found) + len(refused) == 1
+        records, refused = read_records(folder)
+        assert len(records) + len(refused) == 1
         for line in refused:
             check_line(line, str(file))
-        for path, record in found.items():
+        for path, record in records.items():
             assert Record.model_validate_json(record.model_dump_json()) == record
             list(measured_observations(measured_row("demo", path, record)))
             list(split_rows("demo", path, record))
@@ -217,7 +217,7 @@ def _folder(factory) -> Path:
 
 @pytest.mark.parametrize("depth", [100, 3000, 100_000])
 def test_a_record_that_is_nested_deeply_is_refused_at_once(tmp_path, depth):
-    file = place(tmp_path / "demo", '{"schema_version": 4, "run": ' + "[" * depth + "]" * depth + "}")
+    file = write_run(tmp_path / "demo", '{"schema_version": 4, "run": ' + "[" * depth + "]" * depth + "}")
     with no_hang():
         (line,) = read_records(tmp_path)[1]
     check_line(line, str(file))
@@ -258,8 +258,8 @@ NOTHING_KNOWN = Known([], {}, {})
 
 def plan_file(file: Path, monkeypatch) -> planning.CampaignPlan:
     """Read a campaign as the catalogue does, and plan it."""
-    where = paths.relative(paths.CAMPAIGNS / "trial.yaml")
-    trial = parse(Campaign, load_yaml(file, where), where)
+    location = paths.relative(paths.CAMPAIGNS / "trial.yaml")
+    trial = parse(Campaign, load_yaml(file, location), location)
     whole = Campaign.model_validate(LLM)
     catalogue = study().model_copy(update={"campaigns": {"whole": whole, "trial": trial}})
     monkeypatch.setattr(parameters, "study", lambda: catalogue)
@@ -288,8 +288,8 @@ def check_campaign(file):
         else:
             assert len({run.run_id for run in plan.runs}) == len(plan.runs) > 0
             assert sum(total.runs for total in plan.totals.values()) == len(plan.runs)
-            told = [*report.lines(plan), json.dumps(report.as_json(plan), ensure_ascii=False)]
-            assert all(line.encode() for line in told if line)
+            outputs = [*report.lines(plan), json.dumps(report.as_json(plan), ensure_ascii=False)]
+            assert all(line.encode() for line in outputs if line)
 
 
 @pytest.mark.parametrize(
@@ -382,11 +382,11 @@ def test_a_mutated_note_on_a_try_is_valid_or_refused(tmp_path_factory, changes, 
     file.write_bytes(spoil(json.dumps(document).encode(), how))
     with no_hang():
         try:
-            found = read_attempt(folder)
+            attempt = read_attempt(folder)
         except UserError as error:
             check_line(str(error), str(file))
         else:
-            assert Attempt.model_validate_json(found.model_dump_json()) == found
+            assert Attempt.model_validate_json(attempt.model_dump_json()) == attempt
 
 
 def test_a_record_says_in_what_it_is_not_the_planned_run():

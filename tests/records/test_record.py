@@ -140,7 +140,7 @@ def at(document, *path):
     return document
 
 
-def place(folder, document):
+def write_run(folder, document):
     """Write a document where the record of its run belongs; a text is written as it is."""
     target = folder / RUN_ID
     target.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def test_a_record_of_version_2_is_read_and_what_it_lacks_is_absent(tmp_path):
     del document["run"]["served"], document["run"]["asked"]
     for split in document["splits"]:
         del split["replies"]
-    record = read_record(place(tmp_path, document))
+    record = read_record(write_run(tmp_path, document))
     assert (record.schema_version, record.run.served, record.run.asked) == (2, None, None)
     assert {split.replies for split in record.splits} == {None}
 
@@ -269,7 +269,7 @@ def test_a_record_of_version_3_is_of_the_one_protocol_that_there_was_then(tmp_pa
     del document["run"]["asked"]["protocol"], document["run"]["asked"]["dspy_cache"]
     for split in document["splits"]:
         del split["requests_cached"]
-    record = read_record(place(tmp_path, document))
+    record = read_record(write_run(tmp_path, document))
     assert record.run.asked is not None
     assert (record.schema_version, record.run.asked.protocol, record.run.asked.dspy_cache) == (
         3,
@@ -301,7 +301,7 @@ def test_a_fault_in_what_came_of_asking_is_refused(tmp_path, change_of, expected
     of_language_model(document)
     part, name, value = change_of
     document["splits"][0][part][name] = value
-    assert expected in refusal(place(tmp_path, document))
+    assert expected in refusal(write_run(tmp_path, document))
 
 
 def test_net_energy_is_the_gross_less_the_idle_machines():
@@ -443,22 +443,22 @@ def test_a_fault_is_refused_with_file_and_field(tmp_path, fault):
     apply, expected = FAULTS[fault]
     document = record_document()
     apply(document)
-    assert expected in refusal(place(tmp_path, document))
+    assert expected in refusal(write_run(tmp_path, document))
 
 
 @pytest.mark.parametrize("text", ["", " ", "[]", "null", "1", '"text"', "{", '{"schema_version": 1'])
 def test_a_document_that_is_no_object_is_refused(tmp_path, text):
-    assert "document:" in refusal(place(tmp_path, text))
+    assert "document:" in refusal(write_run(tmp_path, text))
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.999])
 def test_a_truncated_record_is_refused(tmp_path, part):
     text = json.dumps(record_document())
-    assert "Invalid JSON" in refusal(place(tmp_path, text[: int(len(text) * part)]))
+    assert "Invalid JSON" in refusal(write_run(tmp_path, text[: int(len(text) * part)]))
 
 
 def test_a_record_that_is_not_utf_8_is_refused(tmp_path):
-    file = place(tmp_path, record_document())
+    file = write_run(tmp_path, record_document())
     file.write_bytes(file.read_bytes().replace(b"docker", b"d\xf6cker"))
     refusal(file)
 
@@ -470,13 +470,13 @@ def test_a_record_that_is_a_folder_or_absent_is_refused(tmp_path):
 
 
 def test_deeply_nested_json_is_refused(tmp_path):
-    refusal(place(tmp_path, "[" * 100_000))
+    refusal(write_run(tmp_path, "[" * 100_000))
 
 
 def test_a_line_break_in_a_key_does_not_break_the_line(tmp_path):
     document = record_document()
     document["environment"]["packages"]["two\nlines"] = 1
-    assert "environment.packages" in refusal(place(tmp_path, document))
+    assert "environment.packages" in refusal(write_run(tmp_path, document))
 
 
 def _paths(node, path=()):
@@ -519,14 +519,14 @@ def test_a_mutated_record_reads_back_valid_or_is_refused_in_one_line(tmp_path, d
                 )
             case _:
                 parent.append(data.draw(_VALUES, "value"))
-    file = place(tmp_path / "demo", document)
-    found, refused = read_records(tmp_path)
-    for record in found.values():
+    file = write_run(tmp_path / "demo", document)
+    records, refused = read_records(tmp_path)
+    for record in records.values():
         assert Record.model_validate_json(record.model_dump_json()) == record
     for line in refused:
         assert line.startswith(f"{file}: ")
         assert len(line.splitlines()) == 1
-    assert len(found) + len(refused) == 1
+    assert len(records) + len(refused) == 1
 
 
 # Folders of records
@@ -536,13 +536,13 @@ def test_good_records_are_read_and_a_bad_one_is_one_line(tmp_path):
     good = tmp_path / "demo" / RUN_ID
     good.mkdir(parents=True)
     write_record(make_record(), good)
-    bad = [place(tmp_path / name, text) for name, text in (("a", "{"), ("b", ""))]
+    bad = [write_run(tmp_path / name, text) for name, text in (("a", "{"), ("b", ""))]
     (tmp_path / "demo" / f".{RUN_ID}.1.partial").mkdir()
     (tmp_path / "demo" / f".{RUN_ID}.1.partial" / RECORD).write_text("{", encoding="utf-8")
     (tmp_path / "demo" / "empty-run").mkdir()
-    found, refused = read_records(tmp_path)
-    assert list(found) == [good / RECORD]
-    assert found[good / RECORD] == make_record()
+    records, refused = read_records(tmp_path)
+    assert list(records) == [good / RECORD]
+    assert records[good / RECORD] == make_record()
     assert len(refused) == len(bad)
     for file, line in zip(bad, refused, strict=True):
         assert line.startswith(f"{file}: ")

@@ -66,7 +66,7 @@ def soup(file: Path) -> BeautifulSoup:
 def test_every_field_of_a_record_is_on_its_page_and_explained(site):
     page = soup(site / "record.html")
     models = fields.models_of(Record)
-    assert {"Run", "Served", "Asked", "Environment", "GpuInfo", "Phase", "Energy", "Component"} <= {
+    assert {"Run", "Serving", "Generation", "Environment", "GpuInfo", "Phase", "Energy", "Component"} <= {
         model.__name__ for model in models
     }
     for model in models:

@@ -457,7 +457,7 @@ def test_a_machine_without_gpus_is_known_by_its_cpu(lab: Study):
 def test_another_machine_is_not_measured_under_its_name(lab, name, hardware, difference):
     line = refusal(resolve, name, hardware, "parameters: ")
     assert line == (
-        f"parameters: machine={name}: {difference}; use machine=auto to measure the machine at hand"
+        f"parameters: machine={name}: {difference}; use machine=auto to measure the current machine"
     )
 
 

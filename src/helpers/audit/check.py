@@ -110,7 +110,7 @@ def _check_manifest(html: Path, report: Report) -> None:
     try:
         written = manifest.read(html)
     except UserError as error:
-        report.add("files of the book", 1, [Finding.of_error(error)])
+        report.add("files of the book", 1, [Finding.from_error(error)])
         return
     _note(report, "files of the book", lambda: integrity.check_files(html, written))
     _note(report, "sources of the book", lambda: integrity.check_sources(written))
@@ -123,7 +123,7 @@ def _read_executed(html: Path, names: list[str], report: Report) -> dict[str, Ex
         try:
             executed[name] = rebuild.read_executed(html / manifest.EXECUTED / f"{name}.ipynb")
         except UserError as error:
-            report.add("executed analyses", 0, [Finding.of_error(error, rebuild.REBUILD)])
+            report.add("executed analyses", 0, [Finding.from_error(error, rebuild.REBUILD)])
     report.add("executed analyses", len(names), _other_cells(html, executed))
     return executed
 
@@ -156,7 +156,7 @@ def _note(report: Report, kind: str, check: Check) -> None:
     try:
         report.add(kind, *check())
     except UserError as error:
-        report.add(kind, 1, [Finding.of_error(error)])
+        report.add(kind, 1, [Finding.from_error(error)])
 
 
 def _only(files: set[str], findings: list[Finding]) -> tuple[int, list[Finding]]:

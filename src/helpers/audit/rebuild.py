@@ -57,7 +57,7 @@ def _check_one(html: Path, scratch: Path, name: str) -> Iterator[Finding]:
     try:
         book, made = read_executed(executed), read_executed(again)
     except UserError as error:
-        yield Finding.of_error(error, REBUILD)
+        yield Finding.from_error(error, REBUILD)
         return
     differing = list(differences(book, made))
     if not differing and (difference := text_difference(_fragment(executed), _fragment(again))):

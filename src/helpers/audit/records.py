@@ -34,7 +34,7 @@ def _check_run(file: Path) -> Iterator[Finding]:
     try:
         record = read_record(file)
     except UserError as error:
-        yield Finding.of_error(error, RESTORE)
+        yield Finding.from_error(error, RESTORE)
         return
     folder = file.parent
     for name, expected in record.files.items():

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from helpers.core import paths
-from helpers.core.errors import PassingError, Terminated, UserError
+from helpers.core.errors import Terminated, TransientError, UserError
 from helpers.core.files import atomic_write
 from helpers.core.validation import Strict, parse_json
 from helpers.records.environment import utc_now
@@ -79,7 +79,7 @@ def attempting(folder: Path, number: int) -> Iterator[None]:
         _forget(folder)
         raise
     except UserError as error:
-        _failed(folder, begun, str(error), isinstance(error, PassingError))
+        _failed(folder, begun, str(error), isinstance(error, TransientError))
         raise
     except OSError as error:
         _failed(folder, begun, f"{error.filename or 'input or output'}: {error.strerror or error}", False)

@@ -20,12 +20,12 @@ class UserError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
-class PassingError(UserError):
-    """A fault that may be gone at the next try, though nothing was put right: a campaign tries such a run again."""
+class TransientError(UserError):
+    """A fault that may be gone at the next attempt although nothing was corrected: a campaign retries such a run."""
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was told to end, or its terminal is gone: it cleans up, as after Ctrl-C, and does not wait."""
+    """The process was asked to end, or its terminal is gone: it cleans up, as after Ctrl-C, and does not wait."""
 
 
 def printable(text: str) -> str:
@@ -37,16 +37,16 @@ def printable(text: str) -> str:
 
 
 def is_out_of_memory(text: str) -> bool:
-    """Say whether a program tells that it found no memory, that of a GPU included."""
+    """Say whether a program reports that it ran out of memory, that of a GPU included."""
     return _OUT_OF_MEMORY.search(text) is not None
 
 
 _OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|(?:can't|cannot) allocate memory", re.IGNORECASE)
 
 
-def nearest(word: object, known: Iterable[str]) -> str:
-    """Say which of the `known` words is meant most likely, and which there are."""
-    options = sorted(known)
+def nearest(word: object, words: Iterable[str]) -> str:
+    """Name the most likely one of `words`, and list them all."""
+    options = sorted(words)
     close = get_close_matches(word if isinstance(word, str) else short(word), options, n=1, cutoff=0.4)
     hint = f"nearest: {close[0]!r}; " if close else ""
     return f"{hint}known: {', '.join(options)}"

@@ -26,3 +26,8 @@ def read_text(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a log that is not blank; empty where all are."""
+    return next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from helpers.core.errors import UserError
 
-MACHINE_LOCK = Path("/tmp/text-classification-energy.lock")  # noqa: S108  (one place for all users of a machine)
+MACHINE_LOCK = Path("/tmp/text-classification-energy.lock")  # noqa: S108  (one file for all users of a machine)
 
 
 @contextmanager
@@ -23,9 +23,8 @@ def holding(file: Path, occupied: str) -> Iterator[int]:
     """
     descriptor = _open(file)
     try:
-        _wait(
-            descriptor, f"waiting: {occupied} ({file.name})"
-        )  # it may be told in a notebook, which names no folder
+        # the name alone: the message may appear in a notebook, which names no folder
+        _wait(descriptor, f"waiting: {occupied} ({file.name})")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -64,11 +63,11 @@ def is_held(file: Path) -> bool:
 
 
 def _wait(descriptor: int, message: str) -> None:
-    told = False
+    announced = False
     while not _take(descriptor):
-        if not told:
+        if not announced:
             print(message, file=sys.stderr, flush=True)
-            told = True
+            announced = True
         time.sleep(0.2)
 
 
@@ -100,7 +99,7 @@ def _open_known(file: Path) -> int:
     """Open a lock for writing, which NFS asks for; another user's for reading, which is enough on a machine.
 
     Raises:
-        UserError: one line where a link stands there: anybody may put one into /tmp, to a file of ours.
+        UserError: one line where the lock is a link: anybody may put one into /tmp, to a file of another user.
     """
     try:
         with suppress(PermissionError):

@@ -25,11 +25,11 @@ def duration(seconds: float | None, digits: int = 2, bound: float | None = None)
 
 def table_unit(values_wh: Iterable[float | None], digits: int) -> tuple[float, str]:
     """Return size (in Wh) and name of the unit in which the longest number of a table is the shortest."""
-    known = [abs(value) for value in values_wh if value]
-    found = min(
-        _WH, key=lambda step: max((len(significant(value / step[1], digits)) for value in known), default=0)
+    sizes = [abs(value) for value in values_wh if value]
+    unit = min(
+        _WH, key=lambda step: max((len(significant(value / step[1], digits)) for value in sizes), default=0)
     )
-    return (found[1], found[2]) if known else (1.0, "Wh")
+    return (unit[1], unit[2]) if sizes else (1.0, "Wh")
 
 
 def energy_tick(exponent: int) -> str:

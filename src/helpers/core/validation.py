@@ -11,15 +11,15 @@ from pydantic.fields import FieldInfo
 
 from helpers.core.errors import UserError, nearest, short
 
-_MOST = 2**53
+_MAX = 2**53
 """A float holds every whole number up to this one, and sums of what a run counts cannot overflow."""
-Count = Annotated[int, Field(ge=0, le=_MOST)]
+Count = Annotated[int, Field(ge=0, le=_MAX)]
 """A number of things."""
-PositiveCount = Annotated[int, Field(ge=1, le=_MOST)]
-"""A number of things that are there."""
-Quantity = Annotated[float, Field(ge=0, le=_MOST)]
+PositiveCount = Annotated[int, Field(ge=1, le=_MAX)]
+"""A number of things, at least one."""
+Quantity = Annotated[float, Field(ge=0, le=_MAX)]
 """A duration, an energy or a power."""
-PositiveQuantity = Annotated[float, Field(gt=0, le=_MOST)]
+PositiveQuantity = Annotated[float, Field(gt=0, le=_MAX)]
 """The same of what took place."""
 
 
@@ -35,37 +35,37 @@ class Strict(BaseModel):
     def _no_unknown_keys(cls, data: Any) -> Any:
         """Name the nearest valid key, which pydantic's own message does not."""
         if isinstance(data, dict):
-            known = cls.model_fields  # each look at it costs a call
+            fields = cls.model_fields  # each look at it costs a call
             for key in data:
-                if key not in known:
-                    raise ValueError(f"unknown key {short(key)} ({nearest(key, known)})")
+                if key not in fields:
+                    raise ValueError(f"unknown key {short(key)} ({nearest(key, fields)})")
         return data
 
 
 StrictT = TypeVar("StrictT", bound=Strict)
 
 
-def parse(kind: type[StrictT], data: Any, where: str) -> StrictT:
-    """Validate `data`; `where` names its file.
+def parse(kind: type[StrictT], data: Any, location: str) -> StrictT:
+    """Validate `data`; `location` names its file.
 
     Raises:
-        UserError: one line with `where`, the field and the fault, of the first fault found.
+        UserError: one line with `location`, the field and the fault, of the first fault found.
     """
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise UserError(f"{where}: {_first(error, kind)}") from None
+        raise UserError(f"{location}: {_first(error, kind)}") from None
 
 
-def parse_json(kind: type[StrictT], text: str | bytes, where: str) -> StrictT:
+def parse_json(kind: type[StrictT], text: str | bytes, location: str) -> StrictT:
     """Validate a JSON document as `parse` does."""
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise UserError(f"{where}: {_first(error, kind)}") from None
+        raise UserError(f"{location}: {_first(error, kind)}") from None
 
 
-def load_yaml(path: Path, where: str) -> Any:
+def load_yaml(path: Path, location: str) -> Any:
     """Read a YAML file with the safe loader; a key given twice is an error.
 
     Raises:
@@ -74,19 +74,19 @@ def load_yaml(path: Path, where: str) -> Any:
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{where}: cannot be read: {error}") from None
+        raise UserError(f"{location}: cannot be read: {error}") from None
     except (
         yaml.YAMLError,
         ValueError,
         RecursionError,
     ) as error:  # a date or number that is none is a ValueError
-        said = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
-        raise UserError(f"{where}: not valid YAML: {said}") from None
-    _check_texts(document, where)
+        problem = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+        raise UserError(f"{location}: not valid YAML: {problem}") from None
+    _check_texts(document, location)
     return document
 
 
-def _check_texts(document: Any, where: str) -> None:
+def _check_texts(document: Any, location: str) -> None:
     """Look at every text of a document: an escape can make one that UTF-8 cannot write, half of a surrogate pair.
 
     Raises:
@@ -95,24 +95,24 @@ def _check_texts(document: Any, where: str) -> None:
     seen: set[int] = set()  # aliases: a list can stand in many places, also in itself
     left: list[tuple[str, Any]] = [("", document)]
     while left:
-        place, value = left.pop()
+        field, value = left.pop()
         if isinstance(value, str):
             if not _is_writable(value):
                 raise UserError(
-                    f"{where}: {place or 'document'}: found {short(value)}, which holds half of a surrogate pair; expected "
+                    f"{location}: {field or 'document'}: found {short(value)}, which holds half of a surrogate pair; expected "
                     "text that UTF-8 can write; write the character itself"
                 )
         elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
             seen.add(id(value))
-            left += reversed(list(_parts(value, place)))
+            left += reversed(list(_parts(value, field)))
 
 
-def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+def _parts(value: Any, field: str) -> Iterator[tuple[str, Any]]:
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(key, str | tuple):
-            yield place, key
+            yield field, key
         step = key[:60] if isinstance(key, str) else short(key)
-        yield f"{place}.{step}".strip("."), part
+        yield f"{field}.{step}".strip("."), part
 
 
 def _is_writable(text: str) -> bool:
@@ -139,29 +139,29 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def _first(error: ValidationError, kind: type[Strict]) -> str:
     fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part)[:60] for part in fault["loc"]) or "document"
+    field = ".".join(str(part)[:60] for part in fault["loc"]) or "document"
     message = " ".join(fault["msg"].removeprefix("Value error, ").split())
-    found = fault.get("input")
+    value = fault.get("input")
     if fault["type"] == "literal_error":
-        known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-        message = f"unknown value {short(found)} ({nearest(found, known)})"
+        options = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+        message = f"unknown value {short(value)} ({nearest(value, options)})"
     elif fault["type"] not in {"value_error", "missing", "json_invalid"}:
-        message += f", found {short(found)}"
+        message += f", found {short(value)}"
     if fault["type"] in {"missing", "string_pattern_mismatch"} and (meant := _meaning(kind, fault["loc"])):
         message += f" ({meant})"
-    return f"{place}: {message}"
+    return f"{field}: {message}"
 
 
-def _meaning(kind: type[Strict], place: Sequence[str | int]) -> str:
+def _meaning(kind: type[Strict], loc: Sequence[str | int]) -> str:
     """Return what the docstring of a key says, as where its value is looked up; nothing where it has none.
 
     On the way there names of entries and places in lists are passed over.
     """
     fields: Mapping[str, FieldInfo] = kind.model_fields
-    for step in place[:-1]:
+    for step in loc[:-1]:
         if str(step) in fields:
             fields = _fields_within(fields[str(step)].annotation)
-    field = fields.get(str(place[-1]))
+    field = fields.get(str(loc[-1]))
     return " ".join((field.description or "").split()).rstrip(".") if field else ""
 
 

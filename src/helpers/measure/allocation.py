@@ -1,7 +1,7 @@
 """A Ray cluster over the nodes of a SLURM job: brought up before a run over several nodes, and gone after it.
 
 Ray listens on the address by which SLURM knows a node, or on that of a named interface, and answers only to who has the
-token of this job. It ends with the process that started it, however that ends: a guard waits for it on this node, and
+token of this job. It ends with the process that started it, however that ends: a watchdog waits for it on this node, and
 SLURM ends the steps on the others.
 """
 
@@ -22,9 +22,10 @@ from pathlib import Path
 import psutil
 
 from helpers.core import paths
-from helpers.core.errors import PassingError, UserError
+from helpers.core.errors import TransientError, UserError
+from helpers.core.files import last_line, read_text
 from helpers.core.slurm import ask
-from helpers.measure.parameters import LlmPlan, Plan
+from helpers.measure.plan import LlmPlan, Plan
 from helpers.models.llm import watchdog
 from helpers.models.llm.engine import engine_python
 from helpers.models.llm.ray_cluster import check_nodes
@@ -49,10 +50,10 @@ _HEAD = ("--head", "--include-dashboard=false", "--port")
 def nodes_of_job(plan: Plan) -> Iterator[None]:
     """Bring Ray up on all nodes of the SLURM job that this process is in, and end it with the block.
 
-    Does nothing for a run on one node, outside of a job, and where `RAY_ADDRESS` names a cluster that is there.
+    Does nothing for a run on one node, outside of a job, and where `RAY_ADDRESS` names a running cluster.
 
     Raises:
-        PassingError: one line with the last lines of the logs where a node does not come up.
+        TransientError: one line with the last lines of the logs where a node does not come up.
         UserError: one line where the job has other nodes than the run needs.
     """
     job = os.environ.get("SLURM_JOB_ID")
@@ -73,10 +74,10 @@ def nodes_of_job(plan: Plan) -> Iterator[None]:
         started.enter_context(_environment(cluster, address, folder))
         nodes = []
         for name in names:
-            # Ray's files go with the guard of this node, too, where this process cannot remove them any more.
+            # Ray's files go with the watchdog of this node, too, where this process cannot remove them any more.
             own = folder if name == here else tempfile.mkdtemp(dir=folder)
             log = LOGS / f"ray-{job}-{name}.log"
-            nodes.append(started.enter_context(_guarded(_command(name, here, cluster, job), name, log, own)))
+            nodes.append(started.enter_context(_watched(_command(name, here, cluster, job), name, log, own)))
         _wait(plan, nodes)
         yield
     for node in nodes:
@@ -87,23 +88,25 @@ def address_of(node: str) -> str:
     """Return the IPv4 address on which Ray listens on this node, whose name in SLURM is given.
 
     Raises:
-        UserError: one line where the interface that is asked for is not there.
+        UserError: one line where the named interface does not exist.
     """
     if interface := os.environ.get(INTERFACE_VARIABLE):
-        known = psutil.net_if_addrs()
-        found = [item.address for item in known.get(interface, []) if item.family == socket.AF_INET]
-        if not found:
+        interfaces = psutil.net_if_addrs()
+        addresses = [item.address for item in interfaces.get(interface, []) if item.family == socket.AF_INET]
+        if not addresses:
             raise UserError(
-                f"interface {interface}: no IPv4 address on node {node}; known: {', '.join(known)}; correct it in the site"
+                f"interface {interface}: no IPv4 address on node {node}; known: {', '.join(interfaces)}; correct it in the site"
             )
-        return found[0]
-    told = ask("scontrol", "--oneliner", "show", "node", node)
-    name = next((word.partition("=")[2] for word in told.split() if word.startswith("NodeAddr=")), node)
+        return addresses[0]
+    description = ask("scontrol", "--oneliner", "show", "node", node)
+    name = next(
+        (word.partition("=")[2] for word in description.split() if word.startswith("NodeAddr=")), node
+    )
     return socket.gethostbyname(name)
 
 
 def join(cluster: str) -> int:
-    """Be a node of the cluster until it ends, or this process is told to; returns Ray's exit status.
+    """Be a node of the cluster until it ends, or this process is asked to end; returns Ray's exit status.
 
     Started on each other node by `srun`. Ray's files lie in the same place on all nodes.
     """
@@ -166,7 +169,7 @@ class _Node:
 
 
 @contextmanager
-def _guarded(command: Sequence[str], name: str, log: Path, folder: str) -> Iterator[_Node]:
+def _watched(command: Sequence[str], name: str, log: Path, folder: str) -> Iterator[_Node]:
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = {variable: value for variable, value in os.environ.items() if variable != "RAY_ADDRESS"}
     process = subprocess.Popen(
@@ -179,7 +182,7 @@ def _guarded(command: Sequence[str], name: str, log: Path, folder: str) -> Itera
         yield _Node(name, process, log)
     finally:
         if process.stdin is not None:
-            process.stdin.close()  # what the guard waits for
+            process.stdin.close()  # what the watchdog waits for
         process.wait(ENDED_S)
 
 
@@ -190,21 +193,20 @@ def _wait(plan: LlmPlan, nodes: Sequence[_Node]) -> None:
             check_nodes(plan.served, engine_python())
         except UserError as error:
             if ended := [node for node in nodes if node.process.poll() is not None]:
-                raise PassingError(
-                    f"Ray ended on node {ended[0].name} before the run: {_last_line(ended[0].log)}"
+                raise TransientError(
+                    f"Ray ended on node {ended[0].name} before the run: {_log_end(ended[0].log)}"
                 ) from None
             if time.monotonic() > deadline:
-                said = " | ".join(_last_line(node.log) for node in nodes)
-                raise PassingError(
-                    f"Ray did not come up on all {plan.nodes} nodes within {READY_S:g} s ({error}); its logs end: {said}"
+                log_lines = " | ".join(_log_end(node.log) for node in nodes)
+                raise TransientError(
+                    f"Ray did not come up on all {plan.nodes} nodes within {READY_S:g} s ({error}); its logs end: {log_lines}"
                 ) from None
         else:
             return
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(empty)")
+def _log_end(log: Path) -> str:
+    return last_line(read_text(log))[:200] or "(empty)"
 
 
 def _free_port(address: str) -> int:

@@ -1,6 +1,6 @@
 """`python -m helpers doctor`: what this machine can measure and what not, why, and what to do about it.
 
-It tries the sources themselves, with the code that a run uses: a counter that is there and does not move is
+It tries the sources themselves, with the code that a run uses: a counter that exists and does not move is
 no measurement. A paper-grade measurement is possible where all CPU packages or all GPUs are measured.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from helpers.core.files import read_text
 from helpers.core.lock import MACHINE_LOCK
-from helpers.measure.system_checks import Finding, State, surroundings
+from helpers.measure.system_checks import Finding, State, check_system
 from helpers.metering.codecarbon import Tracked, open_tracker
 from helpers.metering.counters import Absent, Counter
 from helpers.metering.edge_interpolation import Line, lines_before
@@ -71,8 +71,8 @@ def diagnose(
         _codecarbon(tracked, version("codecarbon")),
         _timeline(sensors, version("pyarrow")),
         _gpu_clocks(sensors, uuids, clock()),
-        _neighbours(uuids, pynvml),
-        *surroundings(root, lock, sleep, version),
+        _other_processes(uuids, pynvml),
+        *check_system(root, lock, sleep, version),
     ]
 
 
@@ -81,13 +81,13 @@ def paper_grade(findings: Sequence[Finding]) -> dict[Literal["cpu", "gpu"], bool
 
     def all_measured(kind: str) -> bool:
         # "CPU", "CPU package-0", "GPU 0 ...": the energy of one; "CPU clocks" and the like are no energy.
-        energies = ("measured", "estimated", "missing")
-        mine = [
+        states = ("measured", "estimated", "missing")
+        energies = [
             item
             for item in findings
-            if item.what.split()[0] == kind and not item.what.endswith("clocks") and item.state in energies
+            if item.what.split()[0] == kind and not item.what.endswith("clocks") and item.state in states
         ]
-        return bool(mine) and all(item.state == "measured" for item in mine)
+        return bool(energies) and all(item.state == "measured" for item in energies)
 
     return {"cpu": all_measured("CPU"), "gpu": all_measured("GPU")}
 
@@ -98,8 +98,8 @@ def run_doctor(as_json: bool = False) -> int:
     possible = paper_grade(findings)
     status = 0 if any(possible.values()) else 1
     if as_json:
-        found = {"paper_grade": possible, "findings": [asdict(item) for item in findings]}
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        document = {"paper_grade": possible, "findings": [asdict(item) for item in findings]}
+        print(json.dumps(document, indent=1, ensure_ascii=False))
         return status
     width = max(len(item.what) for item in findings)
     for item in findings:
@@ -118,12 +118,12 @@ def run_doctor(as_json: bool = False) -> int:
 
 def _gpus(sources: Sources, moved: dict[str, Line | str]) -> list[Finding]:
     titles = {f"nvml:{gpu.uuid}": f"GPU {gpu.index} ({gpu.name})" for gpu in sources.gpus}
-    found = [
+    counted = [
         _counted(titles.get(counter.name, counter.name), counter, moved)
         for counter in sources.counters
         if counter.component == "gpu"
     ]
-    return found + [
+    return counted + [
         Finding(titles.get(item.source, _gpu_name(item)), "missing", item.reason, item.remedy)
         for item in sources.absent
         if item.component == "gpu"
@@ -136,7 +136,7 @@ def _gpu_name(item: Absent) -> str:
 
 
 def _packages(sources: Sources, moved: dict[str, Line | str], tracked: Tracked | str) -> list[Finding]:
-    found = [
+    findings = [
         _counted(f"CPU {counter.name.removeprefix('rapl:')}", counter, moved)
         for counter in sources.counters
         if counter.component == "cpu"
@@ -145,8 +145,8 @@ def _packages(sources: Sources, moved: dict[str, Line | str], tracked: Tracked |
         if item.component == "cpu":
             what = f"CPU {item.source.removeprefix('rapl').removeprefix(':')}".strip()
             state, instead = _without_counter(tracked)
-            found.append(Finding(what, state, f"{item.reason}; {instead}", item.remedy))
-    return found
+            findings.append(Finding(what, state, f"{item.reason}; {instead}", item.remedy))
+    return findings
 
 
 def _without_counter(tracked: Tracked | str) -> tuple[State, str]:
@@ -168,39 +168,39 @@ def _counted(what: str, counter: Counter, moved: dict[str, Line | str]) -> Findi
 
 
 def _dram(sources: Sources, moved: dict[str, Line | str]) -> list[Finding]:
-    found = [
+    counted = [
         _counted(f"DRAM {counter.name.removeprefix('rapl:')}", counter, moved)
         for counter in sources.counters
         if counter.component == "dram"
     ]
     absent = [item for item in sources.absent if item.component == "dram"]
-    if not found and not absent:
+    if not counted and not absent:
         return [Finding("DRAM", "missing", "no RAPL here, see CPU", None)]
-    return found + [Finding("DRAM", "missing", item.reason, item.remedy) for item in absent]
+    return counted + [Finding("DRAM", "missing", item.reason, item.remedy) for item in absent]
 
 
 def _memory(root: Path, tracked: Tracked | str) -> Finding:
-    """Say what memory counts: it has no counter everywhere, so two rules stand for it."""
+    """Report how memory is counted: it has no counter everywhere, so two rules stand for it."""
     total = _total_bytes(root)
     limits = list(ram_limits_bytes(root / "proc/self/cgroup", root / "sys/fs/cgroup"))
-    known = [value for value in (total, *limits) if value is not None]
-    if not known:
-        return Finding("memory", "missing", f"{root / 'proc/meminfo'} does not tell its size", None)
+    sizes = [value for value in (total, *limits) if value is not None]
+    if not sizes:
+        return Finding("memory", "missing", f"{root / 'proc/meminfo'} does not give its size", None)
     by_slurm = slurm_memory_bytes(os.environ)
-    least = min(known)
+    smallest = min(sizes)
     limit = (
         "SLURM's limit"
-        if least == by_slurm
+        if smallest == by_slurm
         else "the whole machine"
-        if least == total
+        if smallest == total
         else "a cgroup's limit"
     )
-    paper_w = RAM_W_PER_GB * least / GIB
+    paper_w = RAM_W_PER_GB * smallest / GIB
     codecarbon = "unknown"
     if not isinstance(tracked, str) and tracked.ram.energy_wh is not None:
         codecarbon = f"{tracked.ram.energy_wh * 3600 / tracked.duration_s:.3g} W"
     why = (
-        f"by a rule: {least / GIB:.2f} GB ({limit}) are {paper_w:.3g} W by the paper's rule of "
+        f"by a rule: {smallest / GIB:.2f} GB ({limit}) are {paper_w:.3g} W by the paper's rule of "
         f"{RAM_W_PER_GB} W/GB, {codecarbon} by CodeCarbon's"
     )
     return Finding("memory", "estimated", why, None)
@@ -223,10 +223,12 @@ def _codecarbon(tracked: Tracked | str, version: str | None) -> Finding:
     if isinstance(tracked, str):
         return Finding("CodeCarbon", "missing", f"version {version} does not work here: {tracked}", _INSTALL)
     parts = {"CPU": tracked.cpu, "GPU": tracked.gpu, "memory": tracked.ram}
-    said = [
+    methods = [
         f"{name} {part.method}{f' ({part.problem})' if part.problem else ''}" for name, part in parts.items()
     ]
-    return Finding("CodeCarbon", "fine", f"version {version}, offline, tasks only: {', '.join(said)}", None)
+    return Finding(
+        "CodeCarbon", "fine", f"version {version}, offline, tasks only: {', '.join(methods)}", None
+    )
 
 
 def _tracked(
@@ -258,7 +260,7 @@ def _timeline(sensors: Sensors, pyarrow: str | None) -> Finding:
 
 
 def _gpu_clocks(sensors: Sensors, uuids: Sequence[str], now_s: float) -> Finding:
-    import pandas as pd  # noqa: PLC0415  (only where there is something to tell)
+    import pandas as pd  # noqa: PLC0415  (only where there is something to report)
 
     what = "GPU clocks"
     columns = [gpu_column(uuid, "throttle_reasons") for uuid in uuids]
@@ -279,7 +281,7 @@ def _gpu_clocks(sensors: Sensors, uuids: Sequence[str], now_s: float) -> Finding
     return Finding(what, "disturbed", f"throttled: {', '.join(sorted(reasons))}", remedy)
 
 
-def _neighbours(uuids: Sequence[str], pynvml: Any | None) -> Finding:
+def _other_processes(uuids: Sequence[str], pynvml: Any | None) -> Finding:
     what = "other processes on the GPUs"
     if not uuids:
         return Finding(what, "missing", "no GPU", None)

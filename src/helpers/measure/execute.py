@@ -8,7 +8,7 @@ from helpers.core.lock import MACHINE_LOCK, holding, is_held, run_lock
 from helpers.measure import llm as llm_measurement
 from helpers.measure import traditional
 from helpers.measure.notebook import execute_notebook
-from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
+from helpers.measure.plan import LlmPlan, Plan, TraditionalPlan
 from helpers.records.environment import sha256_of
 from helpers.records.storage import (
     RAW_ANSWERS,
@@ -26,10 +26,10 @@ NOTEBOOK = "notebook.ipynb"
 def measure(plan: Plan) -> Record:
     """Run the measurement notebook for `plan` and publish record and executed notebook together.
 
-    A run that is there already is not repeated: its record is returned, if it is of the same data.
+    A run that has a record is not repeated: its record is returned, if it is of the same data.
 
     Raises:
-        PassingError: one line; the next try may succeed.
+        TransientError: one line; the next attempt may succeed.
         UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
     """
     _check_input(plan)

@@ -13,8 +13,8 @@ from helpers.core.errors import UserError
 from helpers.measure import llm_checks, preflight, response_stats
 from helpers.measure import run as measurement
 from helpers.measure.llm_checks import Counted
-from helpers.measure.parameters import LlmPlan
-from helpers.measure.run import Answers, MeasuredSplit, Subject
+from helpers.measure.plan import LlmPlan
+from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
 from helpers.measure.settings import WARM_UP_TEXTS
 from helpers.metering.multi_node import RunMeter
 from helpers.models.llm import prompts
@@ -27,16 +27,16 @@ from helpers.models.llm.inference import InferenceClient, Reply, open_inference_
 from helpers.models.llm.server import Server, serve
 from helpers.models.llm.server_metrics import EngineCounters
 from helpers.records.environment import sha256_of_weights
-from helpers.records.storage import Asked, Check, Record, Run, Served
+from helpers.records.storage import Check, Generation, Record, Run, Serving
 from helpers.study.catalogue import study
-from helpers.study.datasets import Dataset, Split, load_dataset, pick, splits
+from helpers.study.datasets import Dataset, Split, pick, splits
 
 _DTYPE = re.compile(r"\bdtype=(?:torch\.)?(\w+)")
 """In the line with which vLLM says how it was configured."""
 
 
 def check_ready(plan: LlmPlan) -> Dataset:
-    """Check the input, that the run is not there yet and that it can be filed; returns the dataset.
+    """Check the input, that the run does not exist yet and that it can be stored; returns the dataset.
 
     Raises:
         UserError: one line that says what is missing and what to do.
@@ -51,8 +51,7 @@ def check_input(plan: LlmPlan) -> Dataset:
     Raises:
         UserError: one line that says what is missing and what to do.
     """
-    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
-    preflight.check_data(plan, dataset)
+    dataset = preflight.load_run_dataset(plan)
     training = len(splits(dataset)[0].train)
     if plan.parameters.shots > training:
         raise UserError(
@@ -76,7 +75,7 @@ def measure(plan: LlmPlan, dataset: Dataset) -> Record:
     """
 
     @contextmanager
-    def load() -> Iterator[Subject]:
+    def load() -> Iterator[SystemUnderTest]:
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "server.log"
             with serve(plan.served, log, plan.parameters.start_timeout_s) as server:
@@ -86,7 +85,7 @@ def measure(plan: LlmPlan, dataset: Dataset) -> Record:
 
 
 def reply_table(record: Record) -> pd.DataFrame:
-    """Return what came back per split, one row each, for the notebook to show."""
+    """Return the responses per split, one row each, for the notebook to show."""
     return pd.DataFrame(
         {
             "split": item.split,
@@ -139,11 +138,11 @@ class _Loaded:
         measured = MeasuredSplit(
             split, None, warm_up, window, self._answers(split, [first, *passes[1:]], counted)
         )
-        measurement.tell(measured)
+        measurement.report(measured)
         return measured
 
     def run(self) -> Run:
-        """Say what was run."""
+        """Describe the run."""
         plan, chosen, dataset = self._plan, self._plan.parameters, self._dataset
         folder = Path(plan.served.checkpoint) if is_local(plan.served.checkpoint) else None
         weights = folder if folder is not None and folder.is_dir() and chosen.weights == "real" else None
@@ -169,21 +168,21 @@ class _Loaded:
             concurrency=chosen.concurrency,
             splits=chosen.splits,
             window_s=chosen.window_s,
-            served=self._served(),
-            asked=self._how_asked(),
+            served=self._serving(),
+            asked=self._generation(),
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Say what was expected of asking: no cache, counts that agree, answers to all, the same in every pass."""
-        found = [item.answers.replies for item in measured if item.answers.replies is not None]
+        """Check the requests: no cache, counts that agree, an answer to each, the same in every pass."""
+        replies = [item.answers.replies for item in measured if item.answers.replies is not None]
         failed = Counter[str]()
-        for item in found:
+        for item in replies:
             failed.update({kind: n for kind, n in item.failures.items() if kind in REQUEST_FAILURES})
         return [
             llm_checks.no_cache(self._counted, self._plan.parameters.prefix_caching),
             llm_checks.engine_counts_agree(self._counted),
             llm_checks.every_text_answered(failed, sum(item.answers.texts for item in measured)),
-            llm_checks.passes_agree([item.agreement for item in found if item.agreement is not None]),
+            llm_checks.passes_agree([item.agreement for item in replies if item.agreement is not None]),
             llm_checks.engine_here(
                 self._plan.parameters.engine, self._plan.gpus, len(self._plan.hardware.gpus)
             ),
@@ -234,15 +233,15 @@ class _Loaded:
 
     def _dtype(self) -> str | None:
         """Return what the engine computes in: as asked for, or as it says itself; None where it does not say."""
-        if (asked := self._plan.parameters.dtype) != "auto":
-            return asked
+        if (dtype := self._plan.parameters.dtype) != "auto":
+            return dtype
         log = self._server.log
-        said = None if log is None else _DTYPE.search(log.read_text(encoding="utf-8", errors="replace"))
-        return said[1] if said else None
+        match = None if log is None else _DTYPE.search(log.read_text(encoding="utf-8", errors="replace"))
+        return match[1] if match else None
 
-    def _served(self) -> Served:
+    def _serving(self) -> Serving:
         settings, server = self._plan.served, self._server
-        return Served(
+        return Serving(
             engine=settings.engine,
             engine_version=server.version,
             command=list(server.command),
@@ -252,9 +251,9 @@ class _Loaded:
             trust_remote_code=settings.trust_remote_code,
         )
 
-    def _how_asked(self) -> Asked:
+    def _generation(self) -> Generation:
         config = self._plan.generation
-        return Asked(
+        return Generation(
             language=self._plan.language,
             prompt_sha256=prompts.prompt_sha256(self._instruction, self._shown),
             shots=self._plan.parameters.shots,

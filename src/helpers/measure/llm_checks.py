@@ -35,18 +35,18 @@ def no_cache(windows: Sequence[Counted], prefix_caching: bool) -> Check:
     asked = sum(window.texts - window.unanswered - window.cached for window in windows)
     reached = sum(engine.requests for engine in engines)
     hits, looked_up = (sum(getattr(e, name) for e in engines) for name in ("prefix_hits", "prefix_queries"))
-    said = f"{reached} requests reached the engine for {asked} texts that were answered"
+    message = f"{reached} requests reached the engine for {asked} texts that were answered"
     if cached := sum(window.cached for window in windows):
-        said += f"; {cached} more were answered by dspy_cache, which is on by choice"
+        message += f"; {cached} more were answered by dspy_cache, which is on by choice"
     if prefix_caching:
         share = hits / looked_up if looked_up else 0.0
         return _check(
-            "no_cache", reached >= asked, f"{said}; prefix caching is on by choice, {share:.1%} were known"
+            "no_cache", reached >= asked, f"{message}; prefix caching is on by choice, {share:.1%} were known"
         )
     return _check(
         "no_cache",
         reached >= asked and hits == 0,
-        f"{said}, and {hits} prompt tokens were found in its prefix cache, expected none",
+        f"{message}, and {hits} prompt tokens were found in its prefix cache, expected none",
     )
 
 
@@ -57,27 +57,29 @@ def engine_counts_agree(windows: Sequence[Counted]) -> Check:
         if window.engine is None:
             return _unknown("engine_counts_agree")
         if window.client is None:
-            apart.append(f"split {number}: the server did not tell the tokens of every answer")
+            apart.append(f"split {number}: the server did not report the tokens of every answer")
             continue
         for name in Counts.model_fields:
-            ours, theirs = getattr(window.client, name), getattr(window.engine, name)
-            compared += ours
-            if ours != theirs:
+            client_count, engine_count = getattr(window.client, name), getattr(window.engine, name)
+            compared += client_count
+            if client_count != engine_count:
                 lost = f", {window.unanswered} got no answer" if window.unanswered else ""
-                apart.append(f"split {number}: {name} {ours} here, {theirs} in the engine{lost}")
-    said = (
+                apart.append(
+                    f"split {number}: {name} {client_count} here, {engine_count} in the engine{lost}"
+                )
+    message = (
         "; ".join(apart[:3]) or f"requests and tokens are the same here and in the engine, {compared} in sum"
     )
-    return _check("engine_counts_agree", not apart, said)
+    return _check("engine_counts_agree", not apart, message)
 
 
 def every_text_answered(failures: Mapping[str, int], texts: int) -> Check:
     """No request failed; `failures` are those of the server and the connection, by kind."""
-    said = (
+    message = (
         ", ".join(f"{count} {kind}" for kind, count in sorted(failures.items()))
         or "every request was answered"
     )
-    return _check("every_text_answered", not failures, f"{said}; {texts} texts", "warning")
+    return _check("every_text_answered", not failures, f"{message}; {texts} texts", "warning")
 
 
 def passes_agree(agreement: Sequence[float]) -> Check:
@@ -105,13 +107,13 @@ def engine_here(engine: str, gpus: int, gpus_there: int) -> Check:
     if not started_here and urlsplit(engine).hostname not in _HERE:
         return _check("engine_here", False, "the endpoint is elsewhere: its energy is not in this run")
     if not started_here and gpus == 0 and gpus_there:
-        said = f"the endpoint may use this machine's {gpus_there} GPUs, which are not counted; say so with gpus=N"
-        return _check("engine_here", False, said)
+        message = f"the endpoint may use this machine's {gpus_there} GPUs, which are not counted; say so with gpus=N"
+        return _check("engine_here", False, message)
     return _check("engine_here", True, "the engine runs on this machine")
 
 
 def _unknown(name: str) -> Check:
-    return _check(name, False, "the engine does not tell what it counted, so it cannot be shown", "warning")
+    return _check(name, False, "the engine does not report its counts, so it cannot be shown", "warning")
 
 
 def _check(name: str, passed: bool, message: str, severity: Literal["error", "warning"] = "error") -> Check:

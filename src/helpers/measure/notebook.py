@@ -15,7 +15,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from helpers.core import paths
-from helpers.core.errors import PassingError, UserError, is_out_of_memory
+from helpers.core.errors import TransientError, UserError, is_out_of_memory
+from helpers.core.files import last_line
 from helpers.records.storage import writing
 
 
@@ -30,12 +31,12 @@ def execute_notebook(
     at the end: a write after every cell would fall between what is measured.
 
     Raises:
-        PassingError: the notebook said so, or its kernel was killed or could not start; the next try may succeed.
-        UserError: one line with what the notebook said; `target` then holds the failed notebook.
+        TransientError: the notebook raised it, or its kernel was killed or could not start; the next attempt may succeed.
+        UserError: one line with the error of the notebook; `target` then holds the failed notebook.
     """
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # its errors come as exceptions
     name, killed_before = paths.relative(source), _killed_for_memory()
-    with tempfile.TemporaryFile() as said, writing(target):
+    with tempfile.TemporaryFile() as kernel_errors, writing(target):
         try:
             papermill.execute_notebook(
                 source,
@@ -47,8 +48,8 @@ def execute_notebook(
                 progress_bar=False,
                 stdout_file=sys.stderr,  # what a cell prints is progress
                 request_save_on_cell_execute=False,
-                extra_arguments=["--IPKernelApp.log_level=50"],  # not a word on sockets of this machine
-                kernel_manager_class=_kernel(said),
+                extra_arguments=["--IPKernelApp.log_level=50"],  # nothing on sockets of this machine
+                kernel_manager_class=_kernel(kernel_errors),
             )
         except PapermillExecutionError as error:
             _shorten_paths(target, [source, target, *_paths_in(parameters)])
@@ -59,16 +60,16 @@ def execute_notebook(
                     f"{name}: out of memory: the kernel of Linux killed the notebook's, expected it to fit; end other "
                     "programs, or measure on a machine with more memory"
                 ) from None
-            raise PassingError(
-                f"{name}: the notebook's kernel was killed{_last_words(said)}, expected it to end by itself; start the run "
-                "again"
+            raise TransientError(
+                f"{name}: the notebook's kernel was killed{_last_error_line(kernel_errors)}, expected it to end by itself; start "
+                "the run again"
             ) from None
         except RuntimeError as error:
             if "kernel" not in str(error).lower():
                 raise
-            raise PassingError(
-                f"{name}: the notebook's kernel did not start ({error}){_last_words(said)}, expected an answer; start "
-                "the run again"
+            raise TransientError(
+                f"{name}: the notebook's kernel did not start ({error}){_last_error_line(kernel_errors)}, expected an answer; "
+                "start the run again"
             ) from None
         except KeyboardInterrupt:
             # The cell's task goes on while the kernel is shut down, and nobody asks for its error then.
@@ -77,12 +78,12 @@ def execute_notebook(
         _shorten_paths(target, [source, target, *_paths_in(parameters)])
 
 
-def _kernel(said: IO[bytes]) -> type[AsyncKernelManager]:
-    """Return a kind of kernel that complains into a file: one that cannot start prints pages."""
+def _kernel(kernel_errors: IO[bytes]) -> type[AsyncKernelManager]:
+    """Return a kernel manager whose kernel writes its errors to a file: one that cannot start prints pages."""
 
     class Quiet(AsyncKernelManager):  # type: ignore[misc]
         async def _async_start_kernel(self, **options: Any) -> None:
-            await super()._async_start_kernel(stderr=said, **options)
+            await super()._async_start_kernel(stderr=kernel_errors, **options)
 
         start_kernel = _async_start_kernel
 
@@ -92,34 +93,33 @@ def _kernel(said: IO[bytes]) -> type[AsyncKernelManager]:
 def _killed_for_memory(counters: Path = Path("/proc/vmstat")) -> int:
     """Return how many processes Linux has killed on this machine for want of memory; 0 where it does not count them."""
     try:
-        found = re.search(r"^oom_kill (\d+)$", counters.read_text(encoding="ascii"), re.MULTILINE)
+        match = re.search(r"^oom_kill (\d+)$", counters.read_text(encoding="ascii"), re.MULTILINE)
     except OSError:
         return 0
-    return int(found[1]) if found else 0
+    return int(match[1]) if match else 0
 
 
-def _last_words(said: IO[bytes]) -> str:
-    said.seek(0)
-    lines = said.read().decode(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f", its last words: {last}" if last else ""
+def _last_error_line(kernel_errors: IO[bytes]) -> str:
+    kernel_errors.seek(0)
+    line = last_line(kernel_errors.read().decode(errors="replace"))
+    return f", its last line: {line}" if line else ""
 
 
 def _fault(source: str, name: str, message: str) -> UserError:
-    """Return what an exception in a notebook is here; of its class only the name came."""
-    told = " ".join(str(message).split())
-    if name in _OF_NOTEBOOKS:
-        return _OF_NOTEBOOKS[name](f"{source}: {told}")
-    if is_out_of_memory(f"{name}: {told}"):
+    """Return the error for an exception in a notebook, of whose class only the name is known."""
+    text = " ".join(str(message).split())
+    if name in _NOTEBOOK_ERRORS:
+        return _NOTEBOOK_ERRORS[name](f"{source}: {text}")
+    if is_out_of_memory(f"{name}: {text}"):
         return UserError(
-            f"{source}: out of memory ({name}: {told}), expected it to fit; end other programs, or measure on a "
+            f"{source}: out of memory ({name}: {text}), expected it to fit; end other programs, or measure on a "
             "machine with more memory"
         )
-    return UserError(f"{source}: {name}: {told}")
+    return UserError(f"{source}: {name}: {text}")
 
 
-_OF_NOTEBOOKS = {kind.__name__: kind for kind in (UserError, PassingError)}
-"""Of an exception in the notebook's kernel only the name of its class comes here."""
+_NOTEBOOK_ERRORS = {kind.__name__: kind for kind in (UserError, TransientError)}
+"""By the name of their class."""
 
 
 def _paths_in(parameters: Mapping[str, Any]) -> list[Path]:
@@ -128,7 +128,7 @@ def _paths_in(parameters: Mapping[str, Any]) -> list[Path]:
     ]
 
 
-def _shorten_paths(notebook: Path, known: list[Path]) -> None:
+def _shorten_paths(notebook: Path, files: list[Path]) -> None:
     """Write the paths of this machine in an executed notebook as seen from the project, or as a bare name.
 
     Warnings name files of installed packages: those are written as seen from where Python finds packages.
@@ -139,7 +139,7 @@ def _shorten_paths(notebook: Path, known: list[Path]) -> None:
         for folder in (str(paths.ROOT), tempfile.gettempdir(), *sys.path)
         if folder
     }
-    for path in known:
+    for path in files:
         name = paths.relative(path)
         short[str(path)] = path.name if Path(name).is_absolute() else name
     order = sorted(short, key=len, reverse=True)

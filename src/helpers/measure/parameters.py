@@ -39,29 +39,29 @@ PARAMETERS: dict[Notebook, type[RunParameters]] = {"traditional": TraditionalPar
 """What each notebook of `notebooks/measure` declares."""
 
 
-def plan(values: Mapping[str, Any], where: str, notebook: Notebook = "traditional") -> Plan:
-    """Validate parameters and resolve the machine; `where` names their place in an error.
+def plan(values: Mapping[str, Any], location: str, notebook: Notebook = "traditional") -> Plan:
+    """Validate parameters and resolve the machine; `location` begins its errors.
 
     Raises:
         UserError: one line for an unknown or ill-typed parameter, model, dataset or machine.
     """
     hardware = detect()
-    chosen = _CHECKS[notebook](values, where)
-    return _bound(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
+    chosen = _CHECKS[notebook](values, location)
+    return _bound(chosen, resolve(chosen.machine, hardware, f"{location}: "), hardware)
 
 
 def traditional_plan(namespace: Mapping[str, Any]) -> TraditionalPlan:
     """Validate the parameters that the cells of `traditional.ipynb` define, before it does anything else."""
-    where, hardware = "parameters", detect()
-    chosen = _traditional(_plain(namespace), where)
-    return TraditionalPlan(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
+    location, hardware = "parameters", detect()
+    chosen = _traditional(_plain(namespace), location)
+    return TraditionalPlan(chosen, resolve(chosen.machine, hardware, f"{location}: "), hardware)
 
 
 def llm_plan(namespace: Mapping[str, Any]) -> LlmPlan:
     """Validate the parameters that the cells of `llm.ipynb` define, before it does anything else."""
-    where, hardware = "parameters", detect()
-    chosen = _llm(_plain(namespace), where)
-    return LlmPlan(chosen, resolve(chosen.machine, hardware, f"{where}: "), hardware)
+    location, hardware = "parameters", detect()
+    chosen = _llm(_plain(namespace), location)
+    return LlmPlan(chosen, resolve(chosen.machine, hardware, f"{location}: "), hardware)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class CampaignRun:
     reconstruction: str | None
 
     def on(self, machine: str, hardware: Hardware) -> Plan:
-        """Return the run as it is on a machine that need not be the one at hand."""
+        """Return the run as it is on a machine that need not be the current one."""
         return _bound(self.parameters, machine, hardware)
 
 
@@ -87,32 +87,32 @@ def campaign_runs(name: str) -> list[CampaignRun]:
         UserError: one line with file and block for the first fault; also where a part has no run.
     """
     campaign = entry("campaign", study().campaigns, name)
-    filed, where = filed_under(name, study()), campaign.where or {}
-    runs = [_checked(item, filed) for item in grid_runs(name, study())]
+    whole, selection = filed_under(name, study()), campaign.where or {}
+    runs = [_checked(item, whole) for item in grid_runs(name, study())]
     if campaign.part_of is None:
         return runs
-    place = f"{paths.relative(paths.CAMPAIGNS / f'{name}.yaml')}: where"
-    known = {"notebook", *(key for kind in PARAMETERS.values() for key in kind.model_fields)}
-    if unknown := [key for key in where if key not in known]:
-        raise UserError(f"{place}: unknown key {short(unknown[0])} ({nearest(unknown[0], known)})")
+    location = f"{paths.relative(paths.CAMPAIGNS / f'{name}.yaml')}: where"
+    keys = {"notebook", *(key for kind in PARAMETERS.values() for key in kind.model_fields)}
+    if unknown := [key for key in selection if key not in keys]:
+        raise UserError(f"{location}: unknown key {short(unknown[0])} ({nearest(unknown[0], keys)})")
     runs = [run for run in runs if campaign.reconstructed or run.reconstruction is None]
-    taken = [run for run in runs if all(_value(run, key) == value for key, value in where.items())]
+    taken = [run for run in runs if all(_value(run, key) == value for key, value in selection.items())]
     if not taken:
-        raise UserError(f"{place}: {_without_run(where, runs, filed)}")
+        raise UserError(f"{location}: {_without_run(selection, runs, whole)}")
     return taken
 
 
-def _without_run(where: Mapping[str, Any], runs: Sequence[CampaignRun], campaign: str) -> str:
-    """Say which value of a part no run of the whole has, and which there are."""
-    for key, value in where.items():
-        there = {str(_value(run, key)) for run in runs if _value(run, key) is not None}
+def _without_run(selection: Mapping[str, Any], runs: Sequence[CampaignRun], campaign: str) -> str:
+    """Say which value of a part no run of the whole has, and which values exist."""
+    for key, value in selection.items():
+        available = {str(_value(run, key)) for run in runs if _value(run, key) is not None}
         if not any(_value(run, key) == value for run in runs):
-            known = f" ({nearest(value, there)})" if len(there) <= _MOST_NAMED else ""
-            return f"{key}: no run of {campaign} has {short(value)}{known}"
+            hint = f" ({nearest(value, available)})" if len(available) <= _MAX_NAMED else ""
+            return f"{key}: no run of {campaign} has {short(value)}{hint}"
     return f"no run of {campaign} has these values together; correct one of them"
 
 
-_MOST_NAMED = 30
+_MAX_NAMED = 30
 
 
 def _value(run: CampaignRun, key: str) -> Any:
@@ -120,7 +120,7 @@ def _value(run: CampaignRun, key: str) -> Any:
 
 
 def campaign_plans(name: str) -> list[Plan]:
-    """Return the runs of a campaign for the machine at hand.
+    """Return the runs of a campaign for the current machine.
 
     Raises:
         UserError: one line with the campaign's file for the first fault; also where two runs are the same.
@@ -133,15 +133,15 @@ def campaign_plans(name: str) -> list[Plan]:
     return list(plans.values())
 
 
-def add_once(plans: dict[str, Plan], item: Plan, where: str) -> None:
+def add_once(plans: dict[str, Plan], item: Plan, location: str) -> None:
     """Add a run to those of a campaign, by its name.
 
     Raises:
-        UserError: one line where it is there already.
+        UserError: one line where it is in them already.
     """
     if item.run_id in plans:
         raise UserError(
-            f"{where}: the run {item.run_id} stands in the grid twice; remove it here or there, or give the two another "
+            f"{location}: the run {item.run_id} stands in the grid twice; remove it here or there, or give the two another "
             "value of a parameter that changes the result"
         )
     plans[item.run_id] = item
@@ -153,31 +153,31 @@ def _checked(item: GridRun, campaign: str) -> CampaignRun:
     return CampaignRun(chosen, item.notebook, item.location, item.published_in, item.reconstruction)
 
 
-def _traditional(values: Mapping[str, Any], where: str) -> TraditionalParameters:
-    chosen = parse(TraditionalParameters, dict(values), where)
-    catalogue_model(TraditionalModel, chosen.model, f"{where}: model: ")
+def _traditional(values: Mapping[str, Any], location: str) -> TraditionalParameters:
+    chosen = parse(TraditionalParameters, dict(values), location)
+    catalogue_model(TraditionalModel, chosen.model, f"{location}: model: ")
     if not paths.is_folder(chosen.checkpoint):
-        entry("checkpoint", study().embeddings, chosen.checkpoint, f"{where}: checkpoint: ")
+        entry("checkpoint", study().embeddings, chosen.checkpoint, f"{location}: checkpoint: ")
     checkpoint = (
-        _absolute(chosen.checkpoint, f"{where}: checkpoint")
+        _absolute(chosen.checkpoint, f"{location}: checkpoint")
         if paths.is_folder(chosen.checkpoint)
         else chosen.checkpoint
     )
-    return _with_folders(chosen, where).model_copy(update={"checkpoint": checkpoint})
+    return _with_folders(chosen, location).model_copy(update={"checkpoint": checkpoint})
 
 
-def _llm(values: Mapping[str, Any], where: str) -> LlmParameters:
-    chosen = parse(LlmParameters, dict(values), where)
-    catalogue_model(LanguageModel, chosen.model, f"{where}: model: ")
-    chosen = _with_folders(_with_protocol(chosen, where), where)
+def _llm(values: Mapping[str, Any], location: str) -> LlmParameters:
+    chosen = parse(LlmParameters, dict(values), location)
+    catalogue_model(LanguageModel, chosen.model, f"{location}: model: ")
+    chosen = _with_folders(_with_protocol(chosen, location), location)
     if "://" not in chosen.engine:  # an endpoint that runs already serves a name
         chosen = chosen.model_copy(
-            update={"checkpoint": _absolute(chosen.checkpoint, f"{where}: checkpoint")}
+            update={"checkpoint": _absolute(chosen.checkpoint, f"{location}: checkpoint")}
         )
     return chosen
 
 
-def _with_protocol(chosen: LlmParameters, where: str) -> LlmParameters:
+def _with_protocol(chosen: LlmParameters, location: str) -> LlmParameters:
     """Return the parameters as their protocol sets them.
 
     Raises:
@@ -186,7 +186,7 @@ def _with_protocol(chosen: LlmParameters, where: str) -> LlmParameters:
     if chosen.protocol == "companion":
         if chosen.dspy_cache:
             raise UserError(
-                f"{where}: dspy_cache: found True with protocol 'companion', which sends every request; "
+                f"{location}: dspy_cache: found True with protocol 'companion', which sends every request; "
                 "leave it out, or use protocol 'dspy-2025'"
             )
         return chosen
@@ -195,7 +195,7 @@ def _with_protocol(chosen: LlmParameters, where: str) -> LlmParameters:
         if value not in (default, DSPY_2025.get(name, default)):
             sets = f"sets {DSPY_2025[name]}" if name in DSPY_2025 else "counts thinking among its max_tokens"
             raise UserError(
-                f"{where}: {name}: found {short(value)}, but protocol 'dspy-2025' {sets}; "
+                f"{location}: {name}: found {short(value)}, but protocol 'dspy-2025' {sets}; "
                 "leave it out, or use protocol 'companion'"
             )
     return chosen.model_copy(update=dict(DSPY_2025))
@@ -219,41 +219,41 @@ def _bound(chosen: RunParameters, machine: str, hardware: Hardware) -> Plan:
 ParametersT = TypeVar("ParametersT", bound=RunParameters)
 
 
-def _with_folders(chosen: ParametersT, where: str) -> ParametersT:
+def _with_folders(chosen: ParametersT, location: str) -> ParametersT:
     """Make folders absolute, for the notebook runs elsewhere, and take COMPANION_DATASETS where none is given.
 
     The dataset is known to be in the catalogue then, too.
     """
-    entry("dataset", study().datasets, chosen.dataset, f"{where}: dataset: ")
+    entry("dataset", study().datasets, chosen.dataset, f"{location}: dataset: ")
     data_dir = chosen.data_dir or os.environ.get(FOLDER_VARIABLE, "")
     return chosen.model_copy(
         update={
-            "data_dir": _absolute(data_dir, f"{where}: data_dir"),
-            "output": _absolute(chosen.output, f"{where}: output"),
+            "data_dir": _absolute(data_dir, f"{location}: data_dir"),
+            "output": _absolute(chosen.output, f"{location}: output"),
         }
     )
 
 
-def _absolute(folder: str, where: str) -> str:
+def _absolute(folder: str, location: str) -> str:
     """Return a folder from the root on.
 
     Raises:
         UserError: one line where it cannot be a folder.
     """
     if "\0" in folder:
-        raise UserError(f"{where}: {short(folder)} is no folder: it holds a null character")
+        raise UserError(f"{location}: {short(folder)} is no folder: it holds a null character")
     try:
-        found = Path(folder).expanduser().absolute()
+        path = Path(folder).expanduser().absolute()
     except RuntimeError as error:  # ~NAME, and nobody has that name
-        raise UserError(f"{where}: {short(folder)} is no folder: {error}") from None
+        raise UserError(f"{location}: {short(folder)} is no folder: {error}") from None
     try:
-        found.lstat()
+        path.lstat()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise UserError(
-                f"{where}: {short(folder)} is no folder: a path of {len(folder)} characters is too long; correct it"
+                f"{location}: {short(folder)} is no folder: a path of {len(folder)} characters is too long; correct it"
             ) from None
-    return str(found) if folder else ""
+    return str(path) if folder else ""
 
 
 def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from helpers.core import paths
 from helpers.core.errors import UserError
-from helpers.measure.parameters import Plan
+from helpers.measure.plan import Plan
 from helpers.records.storage import RECORD, check_writable
-from helpers.study.datasets import Dataset
+from helpers.study.datasets import Dataset, load_dataset
 
 
 def check_target(plan: Plan) -> None:
-    """Check that the run is not there yet, and that it can be filed.
+    """Check that the run does not exist yet, and that it can be stored.
 
     Raises:
         UserError: one line that says what to do.
@@ -20,16 +20,27 @@ def check_target(plan: Plan) -> None:
     if (plan.folder / RECORD).exists():
         raise UserError(
             f"{paths.relative(plan.folder)} holds a run already; delete the folder to measure it again, "
-            "or file the run under another campaign=NAME"
+            "or store the run under another campaign=NAME"
         )
     check_writable(plan.folder.parent)
+
+
+def load_run_dataset(plan: Plan) -> Dataset:
+    """Load the dataset of a run, and check it with `check_data`.
+
+    Raises:
+        UserError: one line where the data is missing or not valid, or other data than that of the runs beside this one.
+    """
+    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
+    check_data(plan, dataset)
+    return dataset
 
 
 def check_data(plan: Plan, dataset: Dataset) -> None:
     """Check that the runs beside this one are on the same data: others would be compared unawares.
 
-    A committed campaign is measured again on whatever data there are: it stands as a source of its own beside them. Only
-    what names a run's data is read: a record that is not valid is told elsewhere.
+    A committed campaign is measured again on whatever data exist: it stands as a source of its own beside them. Only
+    what names a run's data is read: a record that is not valid is reported elsewhere.
 
     Raises:
         UserError: one line with both hashes.
@@ -38,7 +49,7 @@ def check_data(plan: Plan, dataset: Dataset) -> None:
         if sha256 != dataset.sha256:
             raise UserError(
                 f"{dataset.name}: found data with sha256 {dataset.sha256}, expected {sha256} as in "
-                f"{paths.relative(file)}; put the data back, delete the runs on it, or file this one under "
+                f"{paths.relative(file)}; put the data back, delete the runs on it, or store this one under "
                 "another campaign=NAME"
             )
 
@@ -46,8 +57,8 @@ def check_data(plan: Plan, dataset: Dataset) -> None:
 def data_of_runs(folder: Path, dataset: str) -> Iterator[tuple[Path, str]]:
     """Yield the records of a dataset in the folder of a campaign, each with the hash of its data."""
     for file in sorted(folder.glob(f"{dataset}-*/{RECORD}")):
-        found, sha256 = _data_of(file)
-        if found == dataset:  # another one's name may begin alike
+        name, sha256 = _data_of(file)
+        if name == dataset:  # another one's name may begin alike
             yield file, str(sha256)
 
 

@@ -15,7 +15,7 @@ from helpers.study.datasets import Split
 
 
 def client_counts(replies: Sequence[Reply]) -> Counts | None:
-    """Return the requests that were answered and their tokens; None where the server did not tell all of them."""
+    """Return the requests that were answered and their tokens; None where the server did not report all of them."""
     prompt, generated = tokens(replies, "tokens_in"), tokens(replies, "tokens_out")
     if prompt is None or generated is None:
         return None
@@ -49,7 +49,7 @@ def summary(passes: Sequence[Sequence[Reply]], counted: Counted) -> Replies:
         prefix_hit_rate=engine.prefix_hits / engine.prefix_queries
         if engine and engine.prefix_queries
         else None,
-        agreement=sum(len(found) == 1 for found in outcomes) / len(first) if len(passes) > 1 else None,
+        agreement=sum(len(kinds) == 1 for kinds in outcomes) / len(first) if len(passes) > 1 else None,
         client=counted.client,
         engine=None
         if engine is None
@@ -62,7 +62,7 @@ def summary(passes: Sequence[Sequence[Reply]], counted: Counted) -> Replies:
 
 
 def predictions(split: Split, labels: Sequence[str], replies: Sequence[Reply]) -> pd.DataFrame:
-    """Return what came for each test text, without any text: of the answer its hash."""
+    """Return the outcome of each test text, without any text: of the answer its hash."""
     names = ("category", "kind", "tokens_in", "tokens_out", "tokens_thinking", "latency_s", "answer_sha256")
     columns = {name: [getattr(reply, name) for reply in replies] for name in names}
     table = pd.DataFrame({"id": split.test, "label": labels, **columns})
@@ -79,14 +79,14 @@ def raw_answers(split: Split, replies: Sequence[Reply]) -> pd.DataFrame:
 
 def _thinking(replies: Sequence[Reply]) -> int | None:
     """Return the tokens of thinking; a text without any has none. None where no thinking, or not all, is known."""
-    known = [
+    counts = [
         0 if reply.tokens_thinking is None and reply.thinking is None else reply.tokens_thinking
         for reply in replies
     ]
     thought = any(reply.thinking is not None or reply.tokens_thinking is not None for reply in replies)
-    return _total(known) if thought else None
+    return _total(counts) if thought else None
 
 
 def _total(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known and len(known) == len(counts) else None
+    present = [count for count in counts if count is not None]
+    return sum(present) if present and len(present) == len(counts) else None

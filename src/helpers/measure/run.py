@@ -2,7 +2,7 @@
 
     load -> idle -> for each split: (train) -> warm-up -> window -> idle
 
-The model itself comes as a `Subject`: `helpers.measure.traditional` and `helpers.measure.llm` make one.
+The model itself comes as a `SystemUnderTest`: `helpers.measure.traditional` and `helpers.measure.llm` make one.
 """
 
 import time
@@ -16,7 +16,7 @@ from typing import Protocol
 import pandas as pd
 
 from helpers.core.lock import holding_machine
-from helpers.measure.parameters import Plan
+from helpers.measure.plan import Plan
 from helpers.metering import checks, plausibility
 from helpers.metering.clocks import moment, moved
 from helpers.metering.meter import Reading, SourceReading, Window, add, scale, sources_of_run
@@ -48,13 +48,13 @@ IDLE_S = 2.0
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said about the test texts of a split, as the record has it; see `helpers.records.schema.SplitResult`."""
+    """The answers of a model to the test texts of a split, as the record has them; see `helpers.records.schema.SplitResult`."""
 
     texts: int
     correct: int | None
     parse_failures: int | None
     predictions: pd.DataFrame
-    """A row per text: its id in the dataset, its label and what came; no text."""
+    """A row per text: its id in the dataset, its label and the answer; no text."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     requests_sent: int | None = None
@@ -76,20 +76,22 @@ class MeasuredSplit:
     answers: Answers
 
 
-class Subject(Protocol):
+class SystemUnderTest(Protocol):
     """A model that is loaded, and can be measured."""
 
     def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
         """Prepare, warm up and measure one split."""
 
     def run(self) -> Run:
-        """Say what was run, once all splits are measured."""
+        """Describe the run, once all splits are measured."""
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Say what was expected of this kind of model beside what is expected of every run."""
+        """Return the checks of this kind of model, beside those of every run."""
 
 
-def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextManager[Subject]]) -> Record:
+def measure(
+    plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextManager[SystemUnderTest]]
+) -> Record:
     """Measure all splits of a run and publish its record.
 
     The machine has rested since the last measurement on it. Before and after, it is idle with everything loaded. It
@@ -102,7 +104,8 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
     """
     sources = sources_of_run(plan.gpus)
     uuids = [gpu.uuid for gpu in sources.gpus]
-    where = environment(plan.hardware)  # the code that starts the run, not one checked out meanwhile
+    # now: the code that starts the run, not one checked out meanwhile
+    run_environment = environment(plan.hardware)
     with (
         holding_machine(plan.parameters.cool_down_s),
         publish(plan.folder) as folder,
@@ -111,38 +114,36 @@ def measure(plan: Plan, dataset: Dataset, load: Callable[[], AbstractContextMana
         ExitStack() as loaded,
     ):
         begun = moment()
-        subject, load_reading = meter.measure(lambda: loaded.enter_context(load()))
+        system, load_reading = meter.measure(lambda: loaded.enter_context(load()))
         loaded.enter_context(fixed_threads(plan.hardware.cpu_cores))
-        where = where.model_copy(
+        run_environment = run_environment.model_copy(
             update={"threads": threads(), "garbage_collection": "before windows, never inside"}
         )
         on_gpus = other_processes(uuids)
         others = Load()
         _, idle = meter.measure(lambda: time.sleep(IDLE_S))
         others_percent = others.percent()
-        measured = [
-            subject.measure_split(meter, split) for split in splits(dataset)[: plan.parameters.splits]
-        ]
+        measured = [system.measure_split(meter, split) for split in splits(dataset)[: plan.parameters.splits]]
         _, idle_after = meter.measure(lambda: time.sleep(IDLE_S))
         power, lost = _stopped(timeline)
         windows, both_idle = [item.window for item in measured], [idle, idle_after]
         record = Record(
             schema_version=SCHEMA_VERSION,
             created=utc_now(),
-            run=subject.run(),
-            environment=where,
+            run=system.run(),
+            environment=run_environment,
             phases=_phases(load_reading, idle, measured, idle_after),
             splits=[_split_result(item, both_idle) for item in measured],
             checks=[
-                *plausibility.of_windows(windows, both_idle, meter.least_window_s),
-                *plausibility.of_run(windows, dataset.warnings, meter.gpus, plan.gpus * plan.nodes),
+                *plausibility.checks_for_windows(windows, both_idle, meter.min_window_s),
+                *plausibility.checks_for_run(windows, dataset.warnings, meter.gpus, plan.gpus * plan.nodes),
                 checks.clocks_steady([*(window.reading.moved for window in windows), moved(begun, moment())]),
                 checks.machine_quiet(others_percent, plan.hardware.cpu_cores),
                 checks.one_tracker(other_meters()),
                 checks.alone_on_gpu(_most(on_gpus, other_processes(uuids)), plan.gpus),
                 *meter.checks(),
-                *plausibility.of_timeline(windows, power, lost, plan.gpus if plan.nodes == 1 else 0),
-                *subject.checks(measured),
+                *plausibility.checks_for_timeline(windows, power, lost, plan.gpus if plan.nodes == 1 else 0),
+                *system.checks(measured),
             ],
             files={file.name: sha256_of(file) for file in [_write_answers(measured, folder), power] if file},
         )
@@ -170,11 +171,13 @@ def check_table(record: Record) -> pd.DataFrame:
     return pd.DataFrame(check.model_dump() for check in record.checks)
 
 
-def tell(item: MeasuredSplit) -> None:
+def report(item: MeasuredSplit) -> None:
     """Print what a split gave, in one line."""
     correct, window = item.answers.correct, item.window
-    said = "no accuracy" if correct is None else f"accuracy {correct / item.answers.texts:.3f}"
-    print(f"split {item.split.number}: {said}, {window.duration_s * 1000:.4g} ms x {window.passes} passes")
+    accuracy = "no accuracy" if correct is None else f"accuracy {correct / item.answers.texts:.3f}"
+    print(
+        f"split {item.split.number}: {accuracy}, {window.duration_s * 1000:.4g} ms x {window.passes} passes"
+    )
 
 
 def _phases(
@@ -228,9 +231,9 @@ def _write_answers(measured: Sequence[MeasuredSplit], folder: Path) -> Path:
         (PREDICTIONS, [(item.split.number, item.answers.predictions) for item in measured]),
         (RAW_ANSWERS, [(item.split.number, item.answers.raw) for item in measured]),
     ):
-        known = [(number, frame) for number, frame in frames if frame is not None]
-        if known:
-            table = pd.concat([frame.assign(split=number) for number, frame in known])
+        kept = [(number, frame) for number, frame in frames if frame is not None]
+        if kept:
+            table = pd.concat([frame.assign(split=number) for number, frame in kept])
             table = table[["split", *table.columns.drop("split")]]
             with writing(folder / name):
                 table.to_parquet(folder / name, index=False)
@@ -251,8 +254,8 @@ def _most(before: int | None, after: int | None) -> int | None:
 
 def _mean_power_w(idle: Sequence[Reading]) -> float | None:
     powers = [plausibility.power_w(reading) for reading in idle]
-    known = [power for power in powers if power is not None]
-    return sum(known) / len(known) if len(known) == len(powers) else None
+    present = [power for power in powers if power is not None]
+    return sum(present) / len(present) if len(present) == len(powers) else None
 
 
 def _idle_energy(idle: Sequence[Reading], duration_s: float) -> Energy:

@@ -9,11 +9,11 @@ from helpers.models.llm.generation import DEFAULT_MAX_TOKENS
 from helpers.study.catalogue import PAPER_EMBEDDING, CampaignName
 from helpers.study.protocols import Protocol
 
-MOST_TOKENS = 10_000_000
-"""More than any model reads or writes at once; what is reckoned with tokens stays a number."""
+MAX_TOKENS = 10_000_000
+"""More than any model reads or writes at once; sums of tokens stay exact numbers."""
 
 WARM_UP_TEXTS = 4
-"""At least so many training texts are asked before a window; as many as are asked at the same time in it."""
+"""Training texts of the warm-up before a window, at least; as many as the concurrency where that is larger."""
 
 
 class RunParameters(Strict):
@@ -24,9 +24,9 @@ class RunParameters(Strict):
     dataset: str = "fktg-sample"
     """A dataset of the catalogue."""
     machine: str = "auto"
-    """The machine at hand, or the name of the paper's machine that it is."""
+    """The current machine, or the name of the paper's machine that it is."""
     campaign: CampaignName = "local"
-    """The name that the run is filed under."""
+    """The name that the run is stored under."""
     splits: int = Field(default=10, ge=1, le=10)
     """How many of the 10 fixed splits, from the first."""
     window_s: float = Field(default=5.0, gt=0, le=3600)
@@ -60,7 +60,7 @@ class LlmParameters(RunParameters):
     nodes: int = Field(default=1, ge=1, le=64)
     """Nodes over which the layers are spread, with Ray."""
     concurrency: int = Field(default=1, ge=1, le=4096)
-    """Texts asked at the same time; 1 is sequential. The paper does not say; its durations on Capella fit 1."""
+    """Requests under way at the same time; 1 is sequential. The paper does not say; its durations on Capella fit 1."""
     protocol: Protocol = "companion"
     """How the model is asked and its answer read: the companion's way, or DSPy's defaults of the time of the paper's runs
     (`dspy-2025`: 1000 tokens, thinking included, a second request for JSON, DSPy's own reading), which the paper, silent
@@ -73,9 +73,9 @@ class LlmParameters(RunParameters):
     """Examples before each text, from the training split."""
     output_mode: Literal["free", "constrained"] = "free"
     """Free text, or nothing but a category (structured outputs), which the paper does not mention."""
-    max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1, le=MOST_TOKENS)
+    max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1, le=MAX_TOKENS)
     """Tokens of an answer, at the most; the paper does not say."""
-    thinking_tokens: int = Field(default=4096, ge=1, le=MOST_TOKENS)
+    thinking_tokens: int = Field(default=4096, ge=1, le=MAX_TOKENS)
     """Tokens of thinking, at the most, on top of those; for reasoning models only. The paper does not say."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     """0: always the likeliest token. The paper does not say; DSPy's default was 0 at its time."""
@@ -93,7 +93,7 @@ class LlmParameters(RunParameters):
     """Passed to the engine; the default is what the checkpoint itself says."""
     prefix_caching: bool = False
     """Whether the engine may keep the beginning that all prompts share. The paper does not say."""
-    max_model_len: int = Field(default=0, ge=0, le=MOST_TOKENS)
+    max_model_len: int = Field(default=0, ge=0, le=MAX_TOKENS)
     """Tokens of prompt and answer together; 0: what the checkpoint allows."""
     timeout_s: float = Field(default=600.0, gt=0, le=86400)
     """Longest time of one answer."""

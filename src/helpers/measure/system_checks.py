@@ -38,10 +38,10 @@ class Finding:
     remedy: str | None
 
 
-def surroundings(
+def check_system(
     root: Path, lock: Path, sleep: Callable[[float], None], version: Callable[[str], str | None]
 ) -> list[Finding]:
-    """Look at everything that is not an energy source.
+    """Check everything that is not an energy source.
 
     Args:
         root: folder that holds `proc`, `sys` and `run` of the machine.
@@ -70,7 +70,7 @@ def locked_version(package: str, lock_file: Path = paths.LOCK_FILE) -> str | Non
 def _clocks(root: Path) -> Finding:
     what = "CPU clocks"
     files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
-    governors = sorted({found for file in files if (found := read_text(file))})
+    governors = sorted({governor for file in files if (governor := read_text(file))})
     if not governors:
         return Finding(what, "missing", "the kernel shows no clocks, as in most virtual machines", None)
     if governors == ["performance"]:
@@ -97,7 +97,7 @@ def _load(root: Path, sleep: Callable[[float], None]) -> Finding:
     sleep(LOOK_S)
     after = _cpu_times(root)
     if before is None or after is None or after[1] <= before[1]:
-        return Finding(what, "missing", f"{root / 'proc/stat'} does not tell the load", None)
+        return Finding(what, "missing", f"{root / 'proc/stat'} does not give the load", None)
     busy = 100 * (after[0] - before[0]) / (after[1] - before[1])
     why = f"the CPU is {busy:.0f} % busy without a run, at most {BUSY_PERCENT:g} % are expected"
     if busy <= BUSY_PERCENT:
@@ -118,10 +118,10 @@ def _cpu_times(root: Path) -> tuple[float, float] | None:
 def _share(root: Path) -> Finding:
     what = "share of the machine"
     cores = len(re.findall(r"^cpu\d+ ", read_text(root / "proc/stat"), re.MULTILINE))
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-    if not cores or mine >= cores:
-        return Finding(what, "fine", f"all {mine} cores", None)
-    why = f"{mine} of {cores} cores: counters of a package hold the work of the others, too"
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    if not cores or available >= cores:
+        return Finding(what, "fine", f"all {available} cores", None)
+    why = f"{available} of {cores} cores: counters of a package hold the work of the others, too"
     return Finding(
         what, "disturbed", why, "take the whole node: sbatch --exclusive; without SLURM: no taskset"
     )
@@ -153,15 +153,15 @@ def _container(root: Path, environment: Mapping[str, str]) -> Finding:
 
 
 def _packages(version: Callable[[str], str | None]) -> Finding:
-    found = {package: version(package) for package in MEASURE}
-    absent = [package for package, known in found.items() if known is None]
+    versions = {package: version(package) for package in MEASURE}
+    absent = [package for package, installed in versions.items() if installed is None]
     if absent:
         why = f"not installed: {', '.join(absent)}"
         return Finding("Python packages", "missing", why, "python -m pip install -e '.[measure]'")
     others = [
-        f"{package} {known}, locked {locked}"
-        for package, known in found.items()
-        if known and (locked := locked_version(package)) and known.partition("+")[0] != locked
+        f"{package} {installed}, locked {locked}"
+        for package, installed in versions.items()
+        if installed and (locked := locked_version(package)) and installed.partition("+")[0] != locked
     ]
     if others:
         remedy = "python -m pip install -r requirements.txt, unless they are wanted (a CUDA build of torch)"
@@ -170,8 +170,8 @@ def _packages(version: Callable[[str], str | None]) -> Finding:
 
 
 def _ray(version: Callable[[str], str | None]) -> Finding:
-    known = version("ray")
-    if known is None:
+    ray_version = version("ray")
+    if ray_version is None:
         remedy = "on every node: python -m pip install -e '.[nodes]'"
         return Finding("Ray", "missing", "not installed; only runs on several nodes need it", remedy)
-    return Finding("Ray", "fine", f"version {known}, for runs on several nodes", None)
+    return Finding("Ray", "fine", f"version {ray_version}, for runs on several nodes", None)

@@ -7,17 +7,17 @@ import pandas as pd
 
 from helpers.measure import preflight
 from helpers.measure import run as measurement
-from helpers.measure.parameters import TraditionalPlan
-from helpers.measure.run import Answers, MeasuredSplit, Subject
+from helpers.measure.plan import TraditionalPlan
+from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
 from helpers.metering.checks import metered_the_right_gpu
 from helpers.metering.multi_node import RunMeter
 from helpers.models import traditional
 from helpers.records.storage import Check, Record, Run
-from helpers.study.datasets import Dataset, Split, load_dataset, pick, splits
+from helpers.study.datasets import Dataset, Split, pick, splits
 
 
 def check_ready(plan: TraditionalPlan) -> Dataset:
-    """Check the input, that the run is not there yet and that it can be filed; returns the dataset.
+    """Check the input, that the run does not exist yet and that it can be stored; returns the dataset.
 
     Raises:
         UserError: one line that says what is missing and what to do.
@@ -32,8 +32,7 @@ def check_input(plan: TraditionalPlan) -> Dataset:
     Raises:
         UserError: one line that says what is missing and what to do.
     """
-    dataset = load_dataset(plan.parameters.dataset, plan.parameters.data_dir)
-    preflight.check_data(plan, dataset)
+    dataset = preflight.load_run_dataset(plan)
     splits(dataset)
     if plan.checkpoint is not None:
         traditional.check_embedding(plan.checkpoint, plan.parameters.device)
@@ -48,7 +47,7 @@ def measure(plan: TraditionalPlan, dataset: Dataset) -> Record:
     """
 
     @contextmanager
-    def load() -> Iterator[Subject]:
+    def load() -> Iterator[SystemUnderTest]:
         embedding = None
         if plan.checkpoint is not None:
             embedding = traditional.load_embedding(plan.checkpoint, plan.parameters.device)
@@ -80,11 +79,11 @@ class _Loaded:
         answers, warm_up = meter.measure(lambda: classifier.predict(test_texts))
         window = meter.window(lambda: classifier.predict(test_texts), self._plan.parameters.window_s)
         measured = MeasuredSplit(split, train, warm_up, window, self._answers(split, answers))
-        measurement.tell(measured)
+        measurement.report(measured)
         return measured
 
     def run(self) -> Run:
-        """Say what was run."""
+        """Describe the run."""
         plan, chosen, embedding, dataset = self._plan, self._plan.parameters, self._embedding, self._dataset
         return Run(
             run_id=plan.run_id,
@@ -111,7 +110,7 @@ class _Loaded:
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Judge whether the GPU that computed is the one whose energy was counted."""
+        """Check whether the GPU that computed is the one whose energy was counted."""
         if not self._plan.gpus:
             return []
         return [metered_the_right_gpu(traditional.gpu_uuid(), [item.window.reading for item in measured])]

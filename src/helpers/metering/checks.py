@@ -34,14 +34,14 @@ def clocks_agree(readings: Sequence[Reading]) -> Check:
 
 def clocks_steady(moves: Sequence[Moved | None]) -> Check:
     """Nobody set the clock, and the machine did not sleep, during any of these stretches; None of them is compared."""
-    known = [item for item in moves if item is not None]
-    asleep_s = max((item.suspended_s or 0.0 for item in known), default=0.0)
+    compared = [item for item in moves if item is not None]
+    asleep_s = max((item.suspended_s or 0.0 for item in compared), default=0.0)
     if asleep_s > JUMP_S:
-        said = f"the machine was suspended for {asleep_s:.3g} s during the run, expected never: its energy is not counted"
-        return _check("clocks_steady", False, said)
-    if not known:
+        message = f"the machine was suspended for {asleep_s:.3g} s during the run, expected never: its energy is not counted"
+        return _check("clocks_steady", False, message)
+    if not compared:
         return _check("clocks_steady", False, "no two clocks were compared")
-    worst = max(known, key=lambda item: abs(item.wall_s) - JUMP_SHARE * item.duration_s)
+    worst = max(compared, key=lambda item: abs(item.wall_s) - JUMP_SHARE * item.duration_s)
     return _check(
         "clocks_steady",
         abs(worst.wall_s) <= JUMP_S + JUMP_SHARE * worst.duration_s,
@@ -50,32 +50,34 @@ def clocks_steady(moves: Sequence[Moved | None]) -> Check:
     )
 
 
-def window_long_enough(windows: Sequence[Window], least_s: float) -> Check:
+def window_long_enough(windows: Sequence[Window], min_s: float) -> Check:
     """Windows of at least five seconds and twenty updates of the slowest counter."""
     shortest = min(item.reading.duration_s for item in windows)
     return _check(
         "window_long_enough",
-        shortest >= least_s,
-        f"shortest window {shortest:.2f} s, expected at least {least_s:g} s",
+        shortest >= min_s,
+        f"shortest window {shortest:.2f} s, expected at least {min_s:g} s",
     )
 
 
 def counters_moved(readings: Sequence[Reading]) -> Check:
-    """No counter that is there was lost, stood still or gave an energy with a problem; without any, the methods tell."""
-    mine = [item for item in _counters(readings) if ":" in item.source]
+    """No existing counter was lost, stood still or gave an energy with a problem; without any, the methods show it."""
+    counters = [item for item in _counters(readings) if ":" in item.source]
     absent = sorted(
         {f"{item.source}: {item.problem}" for item in _counters(readings) if ":" not in item.source}
     )
-    bad = sorted({f"{item.source}: {item.problem}" for item in mine if item.problem})
+    bad = sorted({f"{item.source}: {item.problem}" for item in counters if item.problem})
     moved = (
-        f"{len({item.source for item in mine})} energy counters moved" if mine else "no energy counter here"
+        f"{len({item.source for item in counters})} energy counters moved"
+        if counters
+        else "no energy counter here"
     )
     return _check("counters_moved", not bad, "; ".join(bad or [moved, *absent]))
 
 
 def sources_agree(readings: Sequence[Reading]) -> Check:
     """CodeCarbon against the counters, component by component, where both measured; one that lost its energy disagrees."""
-    worst, where = 0.0, ""
+    worst, worst_component = 0.0, ""
     lost = sorted({f"{item.source}: {item.problem}" for item in _lost_by_codecarbon(readings)})
     if lost:
         return _check(
@@ -83,25 +85,25 @@ def sources_agree(readings: Sequence[Reading]) -> Check:
         )
     for reading in readings:
         for component in ("cpu", "gpu"):
-            mine = [item.energy_wh for item in _counters([reading]) if item.component == component]
-            theirs = [
+            counted_wh = [item.energy_wh for item in _counters([reading]) if item.component == component]
+            codecarbon_wh = [
                 item.energy_wh
                 for item in reading.sources
                 if item.component == component and item.source.startswith("codecarbon:measured")
             ]
-            known = sum(value for value in mine if value)
-            if theirs and None not in theirs and known > 0:
-                apart = abs(sum(value for value in theirs if value) / known - 1)
+            counter_wh = sum(value for value in counted_wh if value)
+            if codecarbon_wh and None not in codecarbon_wh and counter_wh > 0:
+                apart = abs(sum(value for value in codecarbon_wh if value) / counter_wh - 1)
                 if apart > worst:
-                    worst, where = apart, component
-    if not where:
+                    worst, worst_component = apart, component
+    if not worst_component:
         return _check(
             "sources_agree", True, "no component was measured by two sources, or they agree exactly"
         )
     return _check(
         "sources_agree",
         worst <= SOURCES_APART,
-        f"CodeCarbon and the counters are at most {worst:.1%} apart ({where}), expected {SOURCES_APART:.0%}",
+        f"CodeCarbon and the counters are at most {worst:.1%} apart ({worst_component}), expected {SOURCES_APART:.0%}",
     )
 
 
@@ -111,8 +113,8 @@ def timeline_agrees(pairs: Sequence[tuple[str, float, float]], unseen: Sequence[
     `unseen` are counters whose power the time line does not hold over a whole window.
     """
     if unseen:
-        said = f"the power time line does not hold the power of {', '.join(unseen)} over every window"
-        return _check("timeline_agrees", False, said)
+        message = f"the power time line does not hold the power of {', '.join(unseen)} over every window"
+        return _check("timeline_agrees", False, message)
     if not pairs:
         return _check("timeline_agrees", True, "no energy counter to compare the power time line with")
     name, counter, integral = max(pairs, key=lambda pair: abs(pair[2] / pair[1] - 1))
@@ -149,12 +151,12 @@ def idle_stable(before: Reading, after: Reading) -> Check:
 def repeats_agree(durations_s: Sequence[float]) -> Check:
     """Passes per split are as long as each other: the relative standard deviation of the durations over splits."""
     if len(durations_s) < 2:
-        return _check("repeats_agree", False, "one split only, so there is no scatter to judge")
+        return _check("repeats_agree", False, "one split only, so there is no dispersion to check")
     apart = statistics.stdev(durations_s) / statistics.fmean(durations_s)
     return _check(
         "repeats_agree",
         apart <= REPEATS_APART,
-        f"durations of the splits scatter by {apart:.1%} (other texts in each), expected {REPEATS_APART:.0%}",
+        f"durations of the splits have a dispersion of {apart:.1%} (other texts in each), expected {REPEATS_APART:.0%}",
     )
 
 
@@ -171,24 +173,24 @@ def machine_quiet(busy_percent: float, cores: int) -> Check:
 
 def one_tracker(others: Sequence[str]) -> Check:
     """No other meter runs on the machine: `others` are the processes that look like one."""
-    said = f"other meters run: {', '.join(others)}" if others else "no other meter runs on this machine"
-    return _check("one_tracker_per_machine", not others, said)
+    message = f"other meters run: {', '.join(others)}" if others else "no other meter runs on this machine"
+    return _check("one_tracker_per_machine", not others, message)
 
 
 def clocks_not_throttled(reasons: set[str] | None, gpus: int) -> Check:
-    """No GPU of the run was slowed down; None where none could tell."""
+    """No GPU of the run was slowed down; None where none reports it."""
     if reasons is None:
         return _check("clocks_not_throttled", gpus == 0, _unknown(gpus, "whether it was slowed down"))
-    said = ", ".join(sorted(reasons)) or "no GPU was slowed down"
-    return _check("clocks_not_throttled", not reasons, said)
+    message = ", ".join(sorted(reasons)) or "no GPU was slowed down"
+    return _check("clocks_not_throttled", not reasons, message)
 
 
 def temperature_settled(settled: bool | None, gpus: int) -> Check:
     """GPU temperatures did not drift during the windows; None where none is known."""
     if settled is None:
         return _check("temperature_settled", gpus == 0, _unknown(gpus, "its temperature"))
-    said = "GPU temperatures settled" if settled else "a GPU's temperature drifted during the windows"
-    return _check("temperature_settled", settled, said)
+    message = "GPU temperatures settled" if settled else "a GPU's temperature drifted during the windows"
+    return _check("temperature_settled", settled, message)
 
 
 def alone_on_gpu(others: int | None, gpus: int) -> Check:
@@ -206,29 +208,29 @@ def energy_known(energies: Sequence[Energy], gpus: int) -> Check:
     """Every split has an energy above 0 of every component that the run used."""
     lacking = sorted({name for energy in energies for name in energy.lacks(gpus)})
     zero = any(energy.total_wh == 0 for energy in energies)
-    said = f"no energy of: {', '.join(lacking)}" if lacking else "a split has an energy of 0"
+    fault = f"no energy of: {', '.join(lacking)}" if lacking else "a split has an energy of 0"
     fine = "every split has an energy of all components used"
     passed = not (lacking or zero)
-    return Check(name="energy_known", passed=passed, message=fine if passed else said, severity="error")
+    return Check(name="energy_known", passed=passed, message=fine if passed else fault, severity="error")
 
 
 def dataset_as_expected(warnings: Sequence[str]) -> Check:
     """The data is that of the catalogue."""
-    said = "; ".join(warnings) or "number of texts and labels as in the catalogue"
-    return _check("dataset_as_expected", not warnings, said)
+    message = "; ".join(warnings) or "number of texts and labels as in the catalogue"
+    return _check("dataset_as_expected", not warnings, message)
 
 
 def gpus_metered(metered: int, used: int) -> Check:
     """The energy of all GPUs of the run was counted, and of no others."""
-    said = f"the energy of {metered} GPUs was counted, the run used {used}"
-    return _check("gpus_metered", metered == used, said)
+    message = f"the energy of {metered} GPUs was counted, the run used {used}"
+    return _check("gpus_metered", metered == used, message)
 
 
 def metered_the_right_gpu(used: str, readings: Sequence[Reading]) -> Check:
     """The GPU that computed is the one whose counter was read; CUDA and NVML can count them differently."""
     counted = {item.source.removeprefix("nvml:") for item in _counters(readings) if item.component == "gpu"}
-    said = f"the run computed on {used}; counters were read of: {', '.join(sorted(counted)) or 'no GPU'}"
-    return Check(name="metered_the_right_gpu", passed=counted == {used}, message=said, severity="error")
+    text = f"the run computed on {used}; counters were read of: {', '.join(sorted(counted)) or 'no GPU'}"
+    return Check(name="metered_the_right_gpu", passed=counted == {used}, message=text, severity="error")
 
 
 def timeline_complete(lost: str | None) -> Check:

@@ -1,4 +1,4 @@
-"""The clocks of this machine against each other: one that is set, or a machine that sleeps, is seen and not believed.
+"""The clocks of this machine against each other: a clock that is set, and a machine that sleeps, are noticed.
 
 Durations are on the monotonic clock, which nobody sets and which stands still while the machine is suspended.
 """
@@ -24,7 +24,7 @@ class Moved:
     duration_s: float
     wall_s: float
     suspended_s: float | None
-    """None where the system does not tell."""
+    """None where the system does not report it."""
 
 
 def moment() -> Moment:

@@ -48,12 +48,12 @@ class Tracker:
 
     def __init__(self, tracker: Any, gpus: Sequence[GpuDevice]) -> None:
         self._tracker = tracker
-        self._wanted = {gpu.uuid for gpu in gpus}
+        self._gpu_uuids = {gpu.uuid for gpu in gpus}
 
     @property
     def gpus(self) -> int:
         """Number of GPUs that it counts, where they are those of the run; else 0."""
-        return len(self._wanted) if {gpu._uuid for gpu in self._tracked_gpus()} == self._wanted else 0
+        return len(self._gpu_uuids) if {gpu._uuid for gpu in self._tracked_gpus()} == self._gpu_uuids else 0
 
     def start(self) -> None:
         """Begin a task."""
@@ -70,11 +70,11 @@ class Tracker:
         )
 
     def _gpu(self, energy_kwh: float) -> Part:
-        if not self._wanted:
+        if not self._gpu_uuids:
             return Part(None, "missing", "no GPU that could be measured")
         tracked = self._tracked_gpus()
-        if (found := {gpu._uuid for gpu in tracked}) != self._wanted:
-            counts, uses = (", ".join(sorted(some)) or "no GPU" for some in (found, self._wanted))
+        if (tracked_uuids := {gpu._uuid for gpu in tracked}) != self._gpu_uuids:
+            counts, uses = (", ".join(sorted(some)) or "no GPU" for some in (tracked_uuids, self._gpu_uuids))
             return Part(None, "missing", f"CodeCarbon counts {counts}, the run uses {uses}")
         averaging = [gpu for gpu in tracked if gpu._use_power_fallback]
         if any(gpu._has_counter for gpu in averaging):

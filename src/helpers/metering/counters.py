@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 CounterComponent = Literal["cpu", "dram", "gpu"]
 
-MOST_W = 2000.0
+MAX_W = 2000.0
 """No package, memory or GPU draws more: what would need more was a reset, or a wrap that nobody saw."""
 _LUMP_S = 0.2
 """A register may be updated in lumps of this length, so a short interval can hold the energy of a longer one."""
@@ -15,7 +15,7 @@ _LUMP_S = 0.2
 
 @dataclass(frozen=True)
 class Absent:
-    """A source that is not there, or not allowed, or no measure of this run; `remedy` is None where none helps."""
+    """A source that does not exist, or is not allowed, or no measure of this run; `remedy` is None where none helps."""
 
     component: CounterComponent
     source: str
@@ -56,7 +56,7 @@ class Counter(Protocol):
 
 
 class RegisterCounter:
-    """A counter made from a hardware register: unwrapped, with resets told from wraps. Thread-safe."""
+    """A counter made from a hardware register: unwrapped, with resets distinguished from wraps. Thread-safe."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class RegisterCounter:
             used_raw, elapsed_s = raw - self._last_raw, now_s - self._last_s
             self._last_raw, self._last_s = raw, now_s
             if self._range_raw is not None:
-                if elapsed_s * MOST_W >= self._range_raw * self._unit_j:
+                if elapsed_s * MAX_W >= self._range_raw * self._unit_j:
                     raise CounterLost(
                         self.name, f"not read for {elapsed_s:.0f} s: it may have wrapped unnoticed"
                     )
@@ -110,7 +110,7 @@ class RegisterCounter:
                     used_raw += self._range_raw
             if used_raw < 0:
                 raise CounterLost(self.name, "went backwards: the driver was loaded again, or it was reset")
-            if used_raw * self._unit_j > MOST_W * (elapsed_s + _LUMP_S + 2 * self.update_period_s):
+            if used_raw * self._unit_j > MAX_W * (elapsed_s + _LUMP_S + 2 * self.update_period_s):
                 raise CounterLost(
                     self.name,
                     f"jumped by {used_raw * self._unit_j:.0f} J in {elapsed_s:.3g} s: it was reset",

@@ -13,7 +13,7 @@ from helpers.metering.counters import Counter, CounterLost
 
 _PATIENCE_PERIODS = 20
 _PATIENCE_S = 0.1
-_LEAST_LOOKS = 200
+_MIN_READS = 200
 """A process that had to wait for its processor has not looked often."""
 _SPAN_S = 0.01
 """Fast counters are watched for this long: one update of theirs says little about the power."""
@@ -71,10 +71,10 @@ def _period_s(counter: Counter) -> float:
 def _lines(
     counters: Sequence[Counter], clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> dict[str, Line | str]:
-    found: dict[str, Line | str] = {}
+    lines: dict[str, Line | str] = {}
     for period_s, group in groupby(counters, _period_s):
-        found |= _watch(list(group), period_s, clock, sleep)
-    return found
+        lines |= _watch(list(group), period_s, clock, sleep)
+    return lines
 
 
 @dataclass
@@ -106,29 +106,29 @@ def _watch(
     counters: Sequence[Counter], period_s: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> dict[str, Line | str]:
     """Read counters of one period again and again until each has moved often enough, or for too long."""
-    found: dict[str, Line | str] = {}
+    lines: dict[str, Line | str] = {}
     watched = []
     start_s = clock()
     for counter in counters:
         try:
             watched.append(_Watched(counter, clock(), counter.read_j()))
         except CounterLost as lost:
-            found[counter.name] = lost.reason
+            lines[counter.name] = lost.reason
     end_s = start_s + max(_PATIENCE_PERIODS * period_s, _PATIENCE_S)
     looks = 0
-    while watched and (clock() < end_s or looks < _LEAST_LOOKS):
+    while watched and (clock() < end_s or looks < _MIN_READS):
         looks += 1
         sleep(period_s / _LOOKS_PER_PERIOD)
         for item in list(watched):
             try:
                 line = item.look(clock)
             except CounterLost as lost:
-                found[item.counter.name] = lost.reason
+                lines[item.counter.name] = lost.reason
                 watched.remove(item)
                 continue
             if line is not None:
-                found[item.counter.name] = line
+                lines[item.counter.name] = line
                 watched.remove(item)
     for item in watched:
-        found[item.counter.name] = f"stuck: it did not move twice in {clock() - start_s:.3g} s"
-    return found
+        lines[item.counter.name] = f"stuck: it did not move twice in {clock() - start_s:.3g} s"
+    return lines

@@ -85,7 +85,7 @@ class Meter:
         return self._sources.absent
 
     @property
-    def least_window_s(self) -> float:
+    def min_window_s(self) -> float:
         """Seconds that a window takes at least: `PERIODS` updates of the slowest counter."""
         return PERIODS * max((counter.update_period_s for counter in self._sources.counters), default=0.0)
 
@@ -130,7 +130,7 @@ class Meter:
 
     def window(self, work: Callable[[], object], window_s: float) -> Window:
         """Repeat `work` until at least `window_s` seconds are over, and enough updates of every counter."""
-        shortest_s = max(window_s, self.least_window_s)
+        shortest_s = max(window_s, self.min_window_s)
         return repeat(self.measure, work, shortest_s, self._clock)
 
     def checks(self) -> list[Check]:
@@ -194,20 +194,20 @@ def sources_of_run(
 ) -> Sources:
     """Open the counters of a run that computes on so many GPUs of this machine: the first that CUDA shows to it.
 
-    Where they cannot be told from others, or are not all there, no GPU is metered and `absent` says why.
+    Where they cannot be distinguished from others, or are not all visible, no GPU is metered and `absent` says why.
     """
     if gpus == 0:
         return find_sources([], pynvml, powercap, clock)
-    found = find_sources(None, pynvml, powercap, clock)
-    cpu = tuple(counter for counter in found.counters if counter.component != "gpu")
-    if len(found.gpus) < gpus:
-        reason = f"the run uses {gpus} GPUs, NVML shows {len(found.gpus)} whole ones"
-        return Sources(cpu, (*found.absent, Absent("gpu", "nvml", reason, None)))
-    if len(found.gpus) > gpus and len({gpu.name for gpu in found.gpus}) > 1 and not in_nvml_order():
+    sources = find_sources(None, pynvml, powercap, clock)
+    cpu = tuple(counter for counter in sources.counters if counter.component != "gpu")
+    if len(sources.gpus) < gpus:
+        reason = f"the run uses {gpus} GPUs, NVML shows {len(sources.gpus)} whole ones"
+        return Sources(cpu, (*sources.absent, Absent("gpu", "nvml", reason, None)))
+    if len(sources.gpus) > gpus and len({gpu.name for gpu in sources.gpus}) > 1 and not in_nvml_order():
         reason = "which GPUs the run uses is not known: models differ, and CUDA puts the fastest first"
         remedy = "export CUDA_DEVICE_ORDER=PCI_BUS_ID, or name the GPUs by UUID in CUDA_VISIBLE_DEVICES"
-        return Sources(cpu, (*found.absent, Absent("gpu", "nvml", reason, remedy)))
-    return find_sources([gpu.uuid for gpu in found.gpus[:gpus]], pynvml, powercap, clock)
+        return Sources(cpu, (*sources.absent, Absent("gpu", "nvml", reason, remedy)))
+    return find_sources([gpu.uuid for gpu in sources.gpus[:gpus]], pynvml, powercap, clock)
 
 
 def repeat(
@@ -246,7 +246,7 @@ def _no_collection() -> Iterator[None]:
 
 
 @contextmanager
-def _read_in_background(meter: Meter, wanted: bool) -> Iterator[None]:
+def _read_in_background(meter: Meter, enabled: bool) -> Iterator[None]:
     """Read all counters every `READ_EVERY_S` seconds until the end."""
     end = threading.Event()
 
@@ -256,11 +256,11 @@ def _read_in_background(meter: Meter, wanted: bool) -> Iterator[None]:
                 meter.read_all()
 
     thread = threading.Thread(target=read, name="counters", daemon=True)
-    if wanted:
+    if enabled:
         thread.start()
     try:
         yield
     finally:
         end.set()
-        if wanted:
+        if enabled:
             thread.join(READ_EVERY_S)  # it ends with the process where the driver hangs

@@ -22,7 +22,7 @@ class RunMeter(Protocol):
         """Number of GPUs whose energy is counted."""
 
     @property
-    def least_window_s(self) -> float:
+    def min_window_s(self) -> float:
         """Seconds that a window takes at least."""
 
     def measure(self, work: Callable[[], ResultT]) -> tuple[ResultT, Reading]:
@@ -38,8 +38,8 @@ class RunMeter(Protocol):
 class SeveralNodes:
     """Measures work on all nodes of a run: energies add up, the longest duration counts (paper, section 3.3)."""
 
-    least_window_s = 0.0
-    """The counters of the nodes are read there; a window of `judgement.WINDOW_S` is enough for all that we know."""
+    min_window_s = 0.0
+    """The counters of the nodes are read there; a window of `helpers.metering.plausibility.WINDOW_S` is enough."""
 
     def __init__(self, meter: NodesMeter, nodes: int) -> None:
         self._meter = meter
@@ -67,13 +67,13 @@ class SeveralNodes:
         return repeat(measure, work, window_s)
 
     def checks(self) -> list[Check]:
-        """Judge the nodes over all windows: of each check the first that failed, or any."""
-        judged: dict[str, Check] = {}
+        """Check the nodes over all windows: of each check the first that failed, or any."""
+        worst: dict[str, Check] = {}
         for reading in self._windows:
             for check in node_checks(reading, self._nodes):
-                if judged.setdefault(check.name, check).passed:
-                    judged[check.name] = check
-        return list(judged.values())
+                if worst.setdefault(check.name, check).passed:
+                    worst[check.name] = check
+        return list(worst.values())
 
     def _measure(self, work: Callable[[], ResultT]) -> tuple[ResultT, NodesReading, float]:
         begun: list[float] = []

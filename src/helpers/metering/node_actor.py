@@ -37,7 +37,7 @@ class NodeActor:
         self._meter: NodeMeter | None = None
 
     def open(self, make_meter: MakeMeter) -> str:
-        """Open the meter; not in `__init__`, whose errors Ray tells as the death of the actor."""
+        """Open the meter; not in `__init__`, whose errors Ray reports as the death of the actor."""
         self._meter = self._exit.enter_context(make_meter())
         return machine_id()
 
@@ -116,5 +116,5 @@ def this_machine() -> Iterator[NodeMeter]:
 
 def machine_id() -> str:
     """Return what all processes on this machine share, those in containers included, and no others."""
-    known = _BOOT.read_text() if _BOOT.is_file() else socket.gethostname()
-    return hashlib.sha256(known.encode()).hexdigest()[:16]
+    boot_id = _BOOT.read_text() if _BOOT.is_file() else socket.gethostname()
+    return hashlib.sha256(boot_id.encode()).hexdigest()[:16]

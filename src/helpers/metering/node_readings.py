@@ -85,9 +85,9 @@ def sum_energies(energies: Sequence[Energy]) -> Energy:
     """
 
     def added(parts: Sequence[Component]) -> Component:
-        known = [part.energy_wh for part in parts if part.energy_wh is not None]
+        parts_wh = [part.energy_wh for part in parts if part.energy_wh is not None]
         method = max((part.method for part in parts), key=_weakness)
-        return Component(energy_wh=sum(known) if method != "missing" else None, method=method)
+        return Component(energy_wh=sum(parts_wh) if method != "missing" else None, method=method)
 
     return Energy(
         **{name: added([getattr(energy, name) for energy in energies]) for name in Energy.model_fields}
@@ -95,7 +95,7 @@ def sum_energies(energies: Sequence[Energy]) -> Energy:
 
 
 def node_checks(reading: NodesReading, nodes: int) -> list[Check]:
-    """Say what of a measurement of `nodes` nodes is as it should be."""
+    """Check a measurement of `nodes` nodes."""
     machines = len({node.machine_id for node in reading.per_node})
     apart_s = max(reading.start_spread_s, reading.stop_spread_s)
     furthest_s = max(abs(node.reading.duration_s - reading.work_duration_s) for node in reading.per_node)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from helpers.core.errors import PassingError, UserError
+from helpers.core.errors import TransientError, UserError
+from helpers.core.files import last_line
 from helpers.metering.node_actor import MakeMeter, NodeActor, this_machine
 from helpers.metering.node_readings import NodeReading, NodesReading, combine
 
@@ -131,22 +132,22 @@ class NodesMeter:
     def _offsets(self) -> dict[str, tuple[float, float]]:
         """Return the least and the largest offset of each node's clock that its round trips leave possible.
 
-        The node read its clock between `sent` and `back`: the middle is the estimate, half the trip its
+        The node read its clock between `sent_s` and `received_s`: the middle is the estimate, half the trip its
         uncertainty. The fastest trip says most.
         """
         trips: dict[str, list[tuple[float, float]]] = {node: [] for node in self._actors}
         for node in list(trips) * PROBES:
-            sent = time.perf_counter()
-            there = self._ask("clock", nodes=[node])[node]
-            back = time.perf_counter()
-            trips[node].append((there - back, there - sent))
-        return {node: min(found, key=lambda trip: trip[1] - trip[0]) for node, found in trips.items()}
+            sent_s = time.perf_counter()
+            node_s = self._ask("clock", nodes=[node])[node]
+            received_s = time.perf_counter()
+            trips[node].append((node_s - received_s, node_s - sent_s))
+        return {node: min(bounds, key=lambda trip: trip[1] - trip[0]) for node, bounds in trips.items()}
 
     def _ask(self, call: str, *arguments: object, nodes: Sequence[str] | None = None) -> dict[str, Any]:
         """Call all nodes at the same time and return their answers.
 
         Raises:
-            PassingError: one line with the nodes without an answer: they died, or could not be reached in time.
+            TransientError: one line with the nodes without an answer: they died, or could not be reached in time.
             UserError: the same where a node can never be measured as it is.
         """
         asked = list(self._actors) if nodes is None else nodes
@@ -160,7 +161,7 @@ class NodesMeter:
                 faults.append(f"{_name(self._hosts, node)}: {_fault(self._ray, call, error)}")
                 passing = passing and _passes(error)
         if faults:
-            kind = PassingError if passing else UserError
+            kind = TransientError if passing else UserError
             raise kind(
                 f"{len(faults)} of {len(self._actors)} nodes not measured, expected all, so there is no result: "
                 f"{'; '.join(faults)}; put that right and start the run again"
@@ -171,13 +172,13 @@ class NodesMeter:
         """Refuse a cluster that is not the one that was measured.
 
         Raises:
-            PassingError: one line with the nodes that came or went meanwhile.
+            TransientError: one line with the nodes that came or went meanwhile.
         """
         now = _alive(self._ray)
         gone = [_name(self._hosts, node) for node in self._hosts if node not in now]
         new = [_name(now, node) for node in now if node not in self._hosts and self._whole_cluster]
         if gone or new:
-            raise PassingError(
+            raise TransientError(
                 f"the Ray cluster changed during the measurement (gone: {', '.join(gone) or 'none'}; joined "
                 f"without a meter: {', '.join(new) or 'none'}), so there is no result; start the run again "
                 "when all nodes are up"
@@ -233,10 +234,10 @@ def _fault(ray: Any, call: str, error: Exception) -> str:
         return f"no answer to {call!r} for {ANSWER_S:g} s"
     cause = getattr(error, "cause", None)
     if cause is not None:
-        told = str(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {cause}"
-        return f"its meter failed to {call}: {told}"
+        cause_text = str(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {cause}"
+        return f"its meter failed to {call}: {cause_text}"
     if getattr(error, "actor_init_failed", False):  # not of the meter, which is made later: of an import
-        return f"its meter cannot be made there, the node needs the same environment: {_last_line(error)}"
+        return f"its meter cannot be made there, the node needs the same environment: {last_line(str(error))}"
     if isinstance(error, ray.exceptions.ActorUnavailableError):
         return "its meter cannot be reached"
     because = re.search(r"because (?:of )?(.*?)(?:\. |\.?\n|\.?$)", str(error))
@@ -246,9 +247,5 @@ def _fault(ray: Any, call: str, error: Exception) -> str:
 def _passes(error: Exception) -> bool:
     """Say whether a node may answer the next time: not where its environment or its meter's input is at fault."""
     cause = getattr(error, "cause", None)
-    wrong = isinstance(cause, UserError) and not isinstance(cause, PassingError)
+    wrong = isinstance(cause, UserError) and not isinstance(cause, TransientError)
     return not (wrong or getattr(error, "actor_init_failed", False))
-
-
-def _last_line(error: Exception) -> str:
-    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "")

@@ -101,15 +101,15 @@ def _no_driver(nvml: Any, error: Any) -> Absent:
 
 def _shown(nvml: Any) -> list[_Shown | Absent]:
     """Return what NVML shows, by its index; a GPU that it shows but does not let us use is absent."""
-    found: list[_Shown | Absent] = []
+    gpus: list[_Shown | Absent] = []
     for index in range(nvml.nvmlDeviceGetCount()):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             device = GpuDevice(index, nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle))
-            found.append(_Shown(device, handle, _in_parts(nvml, handle)))
+            gpus.append(_Shown(device, handle, _in_parts(nvml, handle)))
         except nvml.NVMLError as error:
-            found.append(Absent("gpu", f"nvml:{index}", f"GPU {index}: {error}", None))
-    return found
+            gpus.append(Absent("gpu", f"nvml:{index}", f"GPU {index}: {error}", None))
+    return gpus
 
 
 def _in_parts(nvml: Any, handle: Any) -> bool:
@@ -122,24 +122,24 @@ def _in_parts(nvml: Any, handle: Any) -> bool:
 
 def _chosen(shown: Sequence[_Shown | Absent], visible: str | None) -> tuple[list[_Shown], list[Absent]]:
     """Return the GPUs of the run, each once; like CUDA, stop at the first entry that names none."""
-    wanted = _visible(len(shown)) if visible is None else visible
+    selection = _visible(len(shown)) if visible is None else visible
     if not shown:
         return [], [Absent("gpu", "nvml", "the NVIDIA driver shows no GPU", None)]
-    if wanted is None:
+    if selection is None:
         chosen: list[_Shown | Absent] = list(shown)
     else:
         chosen = []
-        for entry in filter(None, (part.strip() for part in wanted.split(","))):
+        for entry in filter(None, (part.strip() for part in selection.split(","))):
             if entry in _NONE:
                 break
-            found = _one(shown, entry)
-            if found not in chosen:
-                chosen.append(found)
-            if isinstance(found, Absent) and found.source == entry:
+            gpu = _one(shown, entry)
+            if gpu not in chosen:
+                chosen.append(gpu)
+            if isinstance(gpu, Absent) and gpu.source == entry:
                 break
         if not chosen:
             remedy = f"to use GPUs: {_CUDA}=0 or a UUID"
-            given = f": {_CUDA}={wanted!r}" if visible is None else ""
+            given = f": {_CUDA}={selection!r}" if visible is None else ""
             chosen = [Absent("gpu", "nvml", f"no GPU is given to the run{given}", remedy)]
     return (
         [item for item in chosen if isinstance(item, _Shown)],
@@ -167,8 +167,10 @@ def _one(shown: Sequence[_Shown | Absent], entry: str) -> _Shown | Absent:
         named = [item for item in shown if isinstance(item, _Shown) and item.device.uuid.startswith(entry)]
         if len(named) == 1:
             return named[0]
-    known = ", ".join(str(item.device.index) for item in shown if isinstance(item, _Shown))
-    return Absent("gpu", entry, f"no GPU {entry}: NVML shows {known}", "name a GPU that nvidia-smi -L lists")
+    indices = ", ".join(str(item.device.index) for item in shown if isinstance(item, _Shown))
+    return Absent(
+        "gpu", entry, f"no GPU {entry}: NVML shows {indices}", "name a GPU that nvidia-smi -L lists"
+    )
 
 
 def _ambiguous(shown: Sequence[_Shown | Absent], entry: str) -> Absent | None:

@@ -54,13 +54,13 @@ def other_meters() -> list[str]:
     Runs of this project wait for the machine's lock; other programs do not know of it.
     """
     own = {process.pid for process in _own()}
-    found = []
+    meters = []
     for process in psutil.process_iter(["cmdline"]):
         words = [Path(word).name for word in process.info["cmdline"] or [] if not word.startswith("-")]
         name = next((word for word in words[:3] if word in METERS), None)
         if name is not None and process.pid not in own:
-            found.append(f"{name} (process {process.pid})")
-    return sorted(found)
+            meters.append(f"{name} (process {process.pid})")
+    return sorted(meters)
 
 
 def _own() -> list[psutil.Process]:

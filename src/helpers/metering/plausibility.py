@@ -18,10 +18,12 @@ WINDOW_S = 5.0
 """A window below this is too short to be trusted, whatever a run asks for."""
 
 
-def of_windows(windows: Sequence[Window], idle: Sequence[Reading], least_window_s: float) -> Iterator[Check]:
+def checks_for_windows(
+    windows: Sequence[Window], idle: Sequence[Reading], min_window_s: float
+) -> Iterator[Check]:
     """Judge the windows of all splits and the idle phases before and after them."""
     readings = [window.reading for window in windows]
-    yield checks.window_long_enough(windows, max(WINDOW_S, least_window_s))
+    yield checks.window_long_enough(windows, max(WINDOW_S, min_window_s))
     yield checks.clocks_agree(readings)
     yield checks.counters_moved(readings)
     yield checks.sources_agree(readings)
@@ -29,14 +31,16 @@ def of_windows(windows: Sequence[Window], idle: Sequence[Reading], least_window_
     yield checks.repeats_agree([window.duration_s for window in windows])
 
 
-def of_run(windows: Sequence[Window], warnings: Sequence[str], metered: int, used: int) -> Iterator[Check]:
+def checks_for_run(
+    windows: Sequence[Window], warnings: Sequence[str], metered: int, used: int
+) -> Iterator[Check]:
     """Judge whether there is an energy, the data is the expected one, and all GPUs were metered."""
     yield checks.energy_known([window.energy for window in windows], used)
     yield checks.dataset_as_expected(warnings)
     yield checks.gpus_metered(metered, used)
 
 
-def of_timeline(
+def checks_for_timeline(
     windows: Sequence[Window], power: Path | None, lost: str | None, gpus: int
 ) -> Iterator[Check]:
     """Compare the power time line with the counters, window by window, and ask it for throttling and heat."""
@@ -57,7 +61,7 @@ def of_timeline(
                 pairs.append((source.source, source.energy_wh, integral))
             elif source.energy_wh and source.source.startswith(("nvml:", "rapl:")):
                 unseen.add(source.source)
-    slowed = [found for span in spans if (found := throttled(frame, *span)) is not None]
+    slowed = [reasons for span in spans if (reasons := throttled(frame, *span)) is not None]
     settled = [steady for span in spans if (steady := temperature_settled(frame, *span)) is not None]
     yield checks.timeline_agrees(pairs, sorted(unseen))
     yield checks.clocks_not_throttled(set().union(*slowed) if slowed else None, gpus)

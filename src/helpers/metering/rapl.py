@@ -37,10 +37,10 @@ def open_rapl(
             counters.append(_counter(component, name, folder, clock))
         except CounterLost as lost:
             absent.append(Absent(component, name, lost.reason, _remedy(folder)))
-    found = {item.component for item in counters} | {item.component for item in absent}
-    if "cpu" not in found:
+    components = {item.component for item in counters} | {item.component for item in absent}
+    if "cpu" not in components:
         absent.append(_no_package(root))
-    elif "dram" not in found:
+    elif "dram" not in components:
         absent.append(Absent("dram", "rapl", "this CPU has no counter for its memory", None))
     return counters, absent
 

@@ -55,14 +55,14 @@ def is_older(record: Record) -> bool:
 
 def lacking(record: Record) -> list[str]:
     """Return what the present meter takes of every run and this record does not hold, as nouns."""
-    there = {
+    present = {
         "idle power after the run": any(phase.name == "idle-after" for phase in record.phases),
         "the energy of the idle machine by component": all(item.idle_energy for item in record.splits),
         "readings of each source by itself": any(item.sources for item in record.splits),
         "number of threads": record.environment.threads is not None,
         "power time line": POWER in record.files,
     }
-    return [name for name, known in there.items() if not known]
+    return [name for name, is_present in present.items() if not is_present]
 
 
 def check_counts(record: Record) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def collect(
     clock: Callable[[], float] = time.perf_counter,
     begun: Callable[[], None] = lambda: None,
 ) -> Samples | None:
-    """Take a row per tick until told to stop; the row after that order is the last.
+    """Take a row per tick until asked to stop; the row after that order is the last.
 
     Ticks lie on a grid that starts one period from now. A tick that comes too late is left out, so that a
     busy machine leaves a gap and no burst of rows.
@@ -144,13 +144,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _listen(seconds: float, parent: int) -> Order:
-    """Wait, and hear what the parent says meanwhile."""
+    """Wait, and read the orders of the parent meanwhile."""
     end = time.perf_counter() + seconds
-    said, _, _ = select.select([0], [], [], max(0.0, seconds))
-    # Another child of the parent may hold the pipe open; the parent's id tells, too.
-    if os.getppid() != parent or (said and not os.read(0, len(STOP))):
+    readable, _, _ = select.select([0], [], [], max(0.0, seconds))
+    # Another child of the parent may hold the pipe open; the parent's id shows it, too.
+    if os.getppid() != parent or (readable and not os.read(0, len(STOP))):
         return "gone"
-    if not said:
+    if not readable:
         return "go on"
     time.sleep(max(0.0, end - time.perf_counter()))
     return "stop"

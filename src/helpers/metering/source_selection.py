@@ -32,21 +32,21 @@ def choose(
     """Return a component's energy, and what is wrong with CodeCarbon's.
 
     CodeCarbon's number where it measured and its counter agrees; the counter's where CodeCarbon estimates or
-    does not agree; nothing where a counter was lost, or where only some of the counters are there.
+    does not agree; nothing where a counter was lost, or where only some of the counters can be read.
     """
-    mine = [reading for reading in readings if reading.component == component]
+    counted = [reading for reading in readings if reading.component == component]
     gaps = [f"{item.source}: {item.reason}" for item in absent if item.component == component]
-    lost = [f"{item.source}: {item.problem}" for item in mine if item.energy_wh is None]
+    lost = [f"{item.source}: {item.problem}" for item in counted if item.energy_wh is None]
     missing = Component(energy_wh=None, method="missing")
     if lost:
         return missing, tracked.problem or f"not used: {'; '.join(lost)}"
-    if mine and not gaps:
-        known_wh = sum(reading.energy_wh or 0.0 for reading in mine)
+    if counted and not gaps:
+        counted_wh = sum(reading.energy_wh or 0.0 for reading in counted)
         if tracked.energy_wh is None or tracked.method != measured:
-            return Component(energy_wh=known_wh, method=measured), tracked.problem
-        if abs(tracked.energy_wh - known_wh) > AGREE * known_wh:
-            apart = f"{tracked.energy_wh / known_wh:.3g} times what the counters say; theirs is used"
-            return Component(energy_wh=known_wh, method=measured), apart
+            return Component(energy_wh=counted_wh, method=measured), tracked.problem
+        if abs(tracked.energy_wh - counted_wh) > AGREE * counted_wh:
+            apart = f"{tracked.energy_wh / counted_wh:.3g} times what the counters say; theirs is used"
+            return Component(energy_wh=counted_wh, method=measured), apart
     if gaps and tracked.method == measured:
         return missing, f"not complete: {'; '.join(gaps)}"
     if tracked.energy_wh is None:

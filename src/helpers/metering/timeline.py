@@ -48,7 +48,7 @@ _THROTTLING = {
 
 
 class TimelineLost(UserError):  # noqa: N818  (no fault of the code: there is no time line)
-    """The process that samples did not start, or ended before it was told to; the message says how."""
+    """The process that samples did not start, or ended before it was asked to; the message says how."""
 
 
 class Timeline:
@@ -95,7 +95,7 @@ class Timeline:
 
 
 def start_timeline(folder: Path, gpus: Sequence[str], period_s: float = PERIOD_S) -> Timeline:
-    """Start to take the time line of this machine; returns once its first row is there.
+    """Start to take the time line of this machine; returns once its first row is written.
 
     Args:
         folder: where `Timeline.stop` shall write `power.parquet`.
@@ -144,8 +144,8 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]", errors: bytes) -> str:
-    said = errors.decode(errors="replace").strip().splitlines()
-    return ", ".join([f"its process ended with status {process.returncode}", *said[-1:]])
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return ", ".join([f"its process ended with status {process.returncode}", *lines[-1:]])
 
 
 # What was written
@@ -219,8 +219,8 @@ def integral_wh(
         raise ValueError(f"no integral of {column} from {start_s} to {end_s} s")
     if column not in frame:
         return None
-    known = frame.loc[frame[column].notna(), ["time_s", column]]
-    times, power_w = known["time_s"].to_numpy(float), known[column].to_numpy(float)
+    rows = frame.loc[frame[column].notna(), ["time_s", column]]
+    times, power_w = rows["time_s"].to_numpy(float), rows[column].to_numpy(float)
     if len(times) < 2 or start_s < times[0] or end_s > times[-1]:
         return None
     # Each stretch between two rows, cut to the window; a straight line has its mean in the middle.
@@ -240,19 +240,19 @@ def throttled(frame: "pd.DataFrame", start_s: float, end_s: float) -> set[str] |
     """Return why the clocks of any GPU were lowered within a window, by NVML's names.
 
     Returns:
-        None where no row of the window tells, which is not the same as an empty set.
+        None where no row of the window has a value, which is not the same as an empty set.
     """
     values = _values(frame, start_s, end_s, ":throttle_reasons")
     if not values:
         return None
-    found = {int(bits) for column in values for bits in column}
-    return {name for bit, name in _THROTTLING.items() if any(bits & bit for bits in found)}
+    bit_masks = {int(bits) for column in values for bits in column}
+    return {name for bit, name in _THROTTLING.items() if any(bits & bit for bits in bit_masks)}
 
 
 def temperature_drift_c(frame: "pd.DataFrame", start_s: float, end_s: float) -> float | None:
     """Return by how much the GPUs got warmer from the first to the last third of a window, in kelvin.
 
-    It is the largest change of any GPU, negative where it cooled down; None where too few rows tell.
+    It is the largest change of any GPU, negative where it cooled down; None where too few rows have a value.
     """
     drifts = []
     for column in _values(frame, start_s, end_s, ":temperature_c"):

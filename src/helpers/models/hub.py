@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.core.errors import UserError
-from helpers.models.hub_files import HubItem, wanted_files
+from helpers.models.hub_files import HubItem, required_files
 from helpers.models.llm.checkpoint import find_checkpoint
 from helpers.study.catalogue import Hub
 
@@ -64,8 +64,8 @@ def listing(item: HubItem) -> dict[str, HubFile] | None:
         if document["format_version"] != _LISTING_FORMAT:
             return None
         return {
-            name: HubFile(found.get("lfs_size", found["size"]), found.get("lfs_sha256", found["blob_id"]))
-            for name, found in document["files"].items()
+            name: HubFile(entry.get("lfs_size", entry["size"]), entry.get("lfs_sha256", entry["blob_id"]))
+            for name, entry in document["files"].items()
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
@@ -84,7 +84,7 @@ def linked(item: HubItem) -> dict[str, HubFile]:
 
 
 def complete(item: HubItem) -> bool:
-    """Say whether all that is wanted of a repository is in the cache, so that a run finds it without a network."""
+    """Say whether all required files of a repository are in the cache, so that a run finds them without a network."""
     folder = snapshot_folder(item)
     if not folder.is_dir():
         return False
@@ -94,13 +94,13 @@ def complete(item: HubItem) -> bool:
     try:
         find_checkpoint(str(folder), None, "checkpoint" if item.weights else "dummy")
         # A sentence embedding keeps its tokeniser and weights in the same places.
-        wanted = [] if listed is None else wanted_files(item, listed)
+        required = [] if listed is None else required_files(item, listed)
     except UserError:
         return False
     if item.kind == "model":
         # Other clients get fewer files; but without the list of its parts a part of the weights would be taken for all.
-        wanted = [name for name in wanted if name.endswith(".safetensors.index.json")]
-    return all((folder / name).is_file() for name in wanted)
+        required = [name for name in required if name.endswith(".safetensors.index.json")]
+    return all((folder / name).is_file() for name in required)
 
 
 def has_dataset(item: Hub) -> bool:
@@ -109,11 +109,11 @@ def has_dataset(item: Hub) -> bool:
 
 
 def free_bytes() -> int | None:
-    """Return the free space where the cache is, or will be; None where that cannot be told."""
+    """Return the free space where the cache is, or will be; None where that cannot be determined."""
     folder = cache_folder()
-    for place in (folder, *folder.parents):
+    for ancestor in (folder, *folder.parents):
         try:
-            return shutil.disk_usage(place).free
+            return shutil.disk_usage(ancestor).free
         except OSError:
             continue
     return None
@@ -131,5 +131,5 @@ def _home() -> Path:
 
 
 def _expanded(folder: str) -> Path:
-    """Return a folder as the client reads it: the `~` of a user that is not there stands for itself."""
+    """Return a folder as the client reads it: the `~` of an unknown user stands for itself."""
     return Path(os.path.expanduser(os.path.expandvars(folder)))  # noqa: PTH111  (Path's own raises there)

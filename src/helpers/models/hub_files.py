@@ -18,7 +18,7 @@ _ONCE_MORE = ("consolidated*", "*.gguf", "*.onnx")
 
 @dataclass(frozen=True)
 class HubItem:
-    """A repository at a revision, and what of it is wanted."""
+    """A repository at a revision, and the parts of it that a run needs."""
 
     kind: Kind
     name: str
@@ -26,7 +26,7 @@ class HubItem:
     parts: frozenset[str] = frozenset()
     """Of a dataset: its files."""
     weights: bool = True
-    """Of a model: whether its weights are wanted, or made up."""
+    """Of a model: whether its weights are needed, or made up."""
     code: bool = False
     """Of a model: whether it needs Python code from its repository."""
 
@@ -36,8 +36,8 @@ class HubItem:
         return f"{self.kind} {self.name}@{self.revision[:8]}"
 
 
-def wanted_files(item: HubItem, there: Iterable[str]) -> list[str]:
-    """Return which files of a repository are wanted, of those that are there.
+def required_files(item: HubItem, listed: Iterable[str]) -> list[str]:
+    """Return the required files of a repository, of those that are `listed`.
 
     Of a checkpoint only what the engines and sentence-transformers load; its weights in one format: safetensors,
     or else PyTorch's.
@@ -45,33 +45,33 @@ def wanted_files(item: HubItem, there: Iterable[str]) -> list[str]:
     Raises:
         UserError: one line, without the item's title, where the repository lacks a file that it is of no use without.
     """
-    names = sorted(there)
+    names = sorted(listed)
     if item.kind == "dataset":
         if absent := sorted(item.parts - set(names)):
             raise UserError(f"no file {absent[0]} in it; correct hub.parts in data/study/datasets.yaml")
         return sorted(item.parts)
     if item.kind == "embedding":
-        found = [name for name in names if _matches(name, EMBEDDING_FILES)]
+        chosen = [name for name in names if _matches(name, EMBEDDING_FILES)]
         spare = [name for name in names if fnmatchcase(name, "*pytorch_model*.bin")]
     else:
-        found, spare = _of_model(item, names)
-    if not any(name.endswith(".safetensors") for name in found):
-        found += spare
-    if "config.json" not in found or not any(name.endswith((".safetensors", ".bin")) for name in found):
+        chosen, spare = _select_model_files(item, names)
+    if not any(name.endswith(".safetensors") for name in chosen):
+        chosen += spare
+    if "config.json" not in chosen or not any(name.endswith((".safetensors", ".bin")) for name in chosen):
         raise UserError(
             "no config.json with weights (*.safetensors or *.bin) in it; correct its repository or revision in "
             "data/study/models.yaml"
         )
-    return [name for name in sorted(found) if item.weights or not name.endswith((".safetensors", ".bin"))]
+    return [name for name in sorted(chosen) if item.weights or not name.endswith((".safetensors", ".bin"))]
 
 
-def _of_model(item: HubItem, names: list[str]) -> tuple[list[str], list[str]]:
+def _select_model_files(item: HubItem, names: list[str]) -> tuple[list[str], list[str]]:
     beside = [name for name in names if "/" not in name and not _matches(name, _ONCE_MORE)]
-    found = [name for name in beside if _matches(name, _MODEL_FILES)]
-    found += [name for name in names if fnmatchcase(name, _TEMPLATES)]
+    chosen = [name for name in beside if _matches(name, _MODEL_FILES)]
+    chosen += [name for name in names if fnmatchcase(name, _TEMPLATES)]
     if item.code:
-        found += [name for name in names if name.endswith(".py")]
-    return found, [name for name in beside if name.endswith(".bin")]
+        chosen += [name for name in names if name.endswith(".py")]
+    return chosen, [name for name in beside if name.endswith(".bin")]
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -70,17 +70,17 @@ def check_embedding(checkpoint: str, device: str) -> None:
     """Check what `load_embedding` will need, without loading it.
 
     Raises:
-        UserError: one line where the checkpoint or the device is not there.
+        UserError: one line where the checkpoint or the device is missing.
     """
     if is_folder(checkpoint):
         if not Path(checkpoint).is_dir():
             raise UserError(f"checkpoint={checkpoint}: no such folder")
         if not any(Path(checkpoint).glob("*.safetensors")) and not any(Path(checkpoint).glob("*.bin")):
             raise UserError(f"checkpoint={checkpoint}: the folder holds no weights (*.safetensors or *.bin)")
-    elif known := _known(checkpoint).package:
-        _package_folder(checkpoint, known)
+    elif package := _catalogue_entry(checkpoint).package:
+        _package_folder(checkpoint, package)
     if device == "cuda":
-        import torch  # noqa: PLC0415  (seconds; only asked where a GPU is wanted)
+        import torch  # noqa: PLC0415  (seconds; only for a GPU)
 
         if not torch.cuda.is_available():
             raise UserError(
@@ -99,9 +99,9 @@ def load_embedding(checkpoint: str, device: str) -> Embedding:
     if is_folder(checkpoint):
         name, revision, folder, expected = Path(checkpoint).name, None, Path(checkpoint), None
     else:
-        known = _known(checkpoint)
-        name, revision, expected = checkpoint, known.revision, known.weights_sha256
-        folder = _folder(checkpoint, known)
+        embedding = _catalogue_entry(checkpoint)
+        name, revision, expected = checkpoint, embedding.revision, embedding.weights_sha256
+        folder = _folder(checkpoint, embedding)
     weights_sha256 = sha256_of_weights(folder)
     if expected and weights_sha256 != expected:
         raise UserError(
@@ -131,20 +131,20 @@ def _classifier(model: TraditionalModel) -> Any:
     return LogisticRegression() if model.classifier == "logistic-regression" else XGBClassifier()
 
 
-def _known(checkpoint: str) -> EmbeddingCheckpoint:
+def _catalogue_entry(checkpoint: str) -> EmbeddingCheckpoint:
     return entry("checkpoint", study().embeddings, checkpoint)
 
 
-def _folder(checkpoint: str, known: EmbeddingCheckpoint) -> Path:
-    if known.package is not None:
-        return _package_folder(checkpoint, known.package)
+def _folder(checkpoint: str, embedding: EmbeddingCheckpoint) -> Path:
+    if embedding.package is not None:
+        return _package_folder(checkpoint, embedding.package)
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     try:
         return Path(
             snapshot_download(
-                known.repository,
-                revision=known.revision,
+                embedding.repository,
+                revision=embedding.revision,
                 allow_patterns=list(EMBEDDING_FILES),
                 local_files_only=hub.offline(),
             )

@@ -33,38 +33,38 @@ def read() -> dict[str, str]:
         UserError: one line where the file is missing, or a line of it is not `SHA256  PATH`.
     """
     file = _file()
-    where = paths.relative(file)
+    location = paths.relative(file)
     if not file.is_file():
         raise UserError(
-            f"{where}: missing; `git checkout {where}`, or `python -m helpers describe` writes it"
+            f"{location}: missing; `git checkout {location}`, or `python -m helpers describe` writes it"
         )
     listed = {}
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         digest, gap, name = line[:64], line[64:66], line[66:]
         if gap != "  " or not name or set(digest) - set("0123456789abcdef"):
-            raise UserError(f"{where}: line {number}: expected `SHA256  PATH`, found {line[:80]!r}")
+            raise UserError(f"{location}: line {number}: expected `SHA256  PATH`, found {line[:80]!r}")
         listed[name] = digest
     return listed
 
 
 def check() -> tuple[int, list[Finding]]:
-    """Compare the files under `data/` with their checksums; returns how many there are, and what is off.
+    """Compare the files under `data/` with their checksums; returns their number and the findings.
 
     Raises:
         UserError: as `read`.
     """
-    listed, found = read(), digests(_file().parent)
+    listed, current = read(), digests(_file().parent)
     findings = []
-    for name in sorted(listed.keys() | found.keys()):
-        where = f"data/{name}"
-        if name not in found:
-            findings.append(Finding(where, f"missing, but listed in data/{NAME}", RENEW))
+    for name in sorted(listed.keys() | current.keys()):
+        location = f"data/{name}"
+        if name not in current:
+            findings.append(Finding(location, f"missing, but listed in data/{NAME}", RENEW))
         elif name not in listed:
-            findings.append(Finding(where, f"not listed in data/{NAME}", RENEW))
-        elif listed[name] != found[name]:
-            said = f"changed: sha256 {short(found[name])}, expected {short(listed[name])} (data/{NAME})"
-            findings.append(Finding(where, said, RENEW))
-    return len(found), findings
+            findings.append(Finding(location, f"not listed in data/{NAME}", RENEW))
+        elif listed[name] != current[name]:
+            change = f"changed: sha256 {short(current[name])}, expected {short(listed[name])} (data/{NAME})"
+            findings.append(Finding(location, change, RENEW))
+    return len(current), findings
 
 
 def digests(folder: Path) -> dict[str, str]:

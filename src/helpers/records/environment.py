@@ -73,9 +73,9 @@ def threads() -> dict[str, int]:
     """Return the threads of the numerical libraries that are loaded by now, and of torch, by name."""
     from threadpoolctl import threadpool_info  # noqa: PLC0415  (comes with scikit-learn; only runs need it)
 
-    found = {str(pool["user_api"]): int(pool["num_threads"]) for pool in threadpool_info()}
+    counts = {str(pool["user_api"]): int(pool["num_threads"]) for pool in threadpool_info()}
     torch = sys.modules.get("torch")
-    return found | ({"torch": torch.get_num_threads()} if torch else {})
+    return counts | ({"torch": torch.get_num_threads()} if torch else {})
 
 
 def container(root: Path, environment: Mapping[str, str]) -> str | None:
@@ -92,7 +92,7 @@ def container(root: Path, environment: Mapping[str, str]) -> str | None:
         "kubernetes": "KUBERNETES_SERVICE_HOST" in environment or "kubepods" in init_groups,
         "docker": (root / ".dockerenv").exists() or "docker" in init_groups,
     }
-    return next((name for name, found in marks.items() if found), None)
+    return next((name for name, applies in marks.items() if applies), None)
 
 
 def git_commit() -> str | None:

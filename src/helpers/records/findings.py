@@ -1,4 +1,4 @@
-"""What an audit says: a line for each thing that is off, and counts of what was checked."""
+"""Findings of an audit, one line each, and counts of what was checked."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from helpers.core.errors import UserError
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing that is off."""
+    """A finding."""
 
     where: str
     """A file as seen from the root of the project, and what in it."""
@@ -19,10 +19,10 @@ class Finding:
     """What to do; empty where `what` says it."""
 
     @classmethod
-    def of_error(cls, error: UserError, remedy: str = "") -> Self:
-        """Make one of an error's line, which names the place first."""
-        where, _, what = str(error).partition(": ")
-        return cls(where, what, remedy)
+    def from_error(cls, error: UserError, remedy: str = "") -> Self:
+        """Make one from an error's line, which begins with the location."""
+        location, _, what = str(error).partition(": ")
+        return cls(location, what, remedy)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" + (f"; {self.remedy}" if self.remedy else "")
@@ -36,7 +36,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, kind: str, count: int, findings: Iterable[Finding]) -> None:
-        """Note that `count` things of a kind were checked, and what was found; a finding is told once."""
+        """Note that `count` things of a kind were checked, and what was found; a finding is reported once."""
         self.checked[kind] += count
         self.findings += [item for item in dict.fromkeys(findings) if item not in self.findings]
 
@@ -54,7 +54,7 @@ class Report:
             return "\n".join(map(str, self.findings))
         width = max(map(len, self.checked))
         counts = "\n".join(f"  {kind:<{width}}  {count:>6}" for kind, count in self.checked.items())
-        return f"nothing is off; checked:\n{counts}"
+        return f"no findings; checked:\n{counts}"
 
 
 def short(digest: str) -> str:

@@ -52,10 +52,10 @@ def detect() -> Hardware:
     )
 
 
-def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
-    """Return the name of the machine that a run is recorded under.
+def resolve(machine: str, hardware: Hardware, prefix: str = "") -> str:
+    """Return the name of the machine under which a run is recorded.
 
-    `auto` is the machine at hand; a machine of the catalogue has to be the one at hand.
+    `auto` is the current machine; a machine of the catalogue has to be the current one.
 
     Raises:
         UserError: one line where the name is unknown, or the GPUs or the CPU are others.
@@ -63,26 +63,26 @@ def resolve(machine: str, hardware: Hardware, where: str = "") -> str:
     if machine in ("auto", hardware.name):
         return hardware.name
     try:
-        wanted = entry("machine", study().machines, machine, f"{where}machine: ")
+        expected = entry("machine", study().machines, machine, f"{prefix}machine: ")
     except UserError as error:
         raise UserError(f"{error}; this one is {hardware.name}") from None
-    if (difference := _difference(wanted, hardware)) is not None:
+    if (difference := _difference(expected, hardware)) is not None:
         raise UserError(
-            f"{where}machine={machine}: {difference}; use machine=auto to measure the machine at hand"
+            f"{prefix}machine={machine}: {difference}; use machine=auto to measure the current machine"
         )
     return machine
 
 
-def _difference(wanted: Machine, hardware: Hardware) -> str | None:
-    """Return by what the machine at hand is another than one of the catalogue; None where it can be that one."""
-    found = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
-    card = wanted.gpu_model
+def _difference(expected: Machine, hardware: Hardware) -> str | None:
+    """Return how the current machine differs from one of the catalogue; None where it can be that one."""
+    present = ", ".join(gpu.model for gpu in hardware.gpus) or "no GPU"
+    card = expected.gpu_model
     if card is None and hardware.gpus:
-        return f"it has no GPU, found {found}"
+        return f"it has no GPU, found {present}"
     if card is not None and not (hardware.gpus and all(is_card(card, gpu.model) for gpu in hardware.gpus)):
-        return f"it has GPUs of the model {card}, found {found}"
-    if wanted.cpu_model is not None and wanted.cpu_model not in hardware.cpu_model:
-        return f"it has a CPU of the model {wanted.cpu_model}, found {hardware.cpu_model}"
+        return f"it has GPUs of the model {card}, found {present}"
+    if expected.cpu_model is not None and expected.cpu_model not in hardware.cpu_model:
+        return f"it has a CPU of the model {expected.cpu_model}, found {hardware.cpu_model}"
     return None
 
 

@@ -61,8 +61,8 @@ class Energy(Strict):
     @property
     def total_wh(self) -> float | None:
         """Sum of CPU, GPU and RAM in Wh as the paper adds them up; None where nothing is known."""
-        known = [part.energy_wh for part in (self.cpu, self.gpu, self.ram) if part.energy_wh is not None]
-        return sum(known) if known else None
+        parts_wh = [part.energy_wh for part in (self.cpu, self.gpu, self.ram) if part.energy_wh is not None]
+        return sum(parts_wh) if parts_wh else None
 
 
 class Source(Strict):
@@ -101,12 +101,12 @@ class Counts(Strict):
 
 
 class Replies(Strict):
-    """What came of asking for the texts of one split."""
+    """Responses to the requests of one split."""
 
     failures: dict[Kind, Count]
-    """Texts of the first pass without a category, by kind; a kind that is not there did not happen."""
+    """Texts of the first pass without a category, by kind; a kind that is absent did not happen."""
     tokens_thinking: Count | None
-    """Of the generated tokens of the first pass, those of thinking; null where the server does not tell."""
+    """Of the generated tokens of the first pass, those of thinking; null where the server does not report them."""
     latency_p50_s: Quantity
     """Percentiles of the time per text, over the texts of all passes."""
     latency_p95_s: Quantity
@@ -120,7 +120,7 @@ class Replies(Strict):
     agreement: float | None = Field(ge=0, le=1)
     """Share of the texts whose outcome was the same in all passes; null with a single pass."""
     client: Counts | None
-    """What the client counted; null where a server did not tell the tokens of an answer."""
+    """What the client counted; null where a server did not report the tokens of an answer."""
     engine: Counts | None
     """What the engine counted in the same time; null where it counts nothing."""
 
@@ -165,7 +165,7 @@ class SplitResult(Strict):
     requests_answered: Count | None
     """Those of them that were answered."""
     replies: Replies | None = None
-    """What came of asking a language model."""
+    """Responses of a language model."""
 
     @property
     def accuracy(self) -> float | None:

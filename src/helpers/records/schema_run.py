@@ -11,26 +11,26 @@ from helpers.study.protocols import Protocol
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Served(Strict):
+class Serving(Strict):
     """How a language model was served."""
 
     engine: str
     """Name in `data/study/engines.yaml`, or the address of an endpoint that ran already."""
     engine_version: str | None
-    """As the engine says; null where it does not tell."""
+    """As the engine reports; null where it does not."""
     command: list[str]
     """What was started, without key and paths of the machine; empty for an endpoint that ran already."""
     quantisation: str | None
     """Null: none, or what the checkpoint itself says."""
     prefix_caching: bool | None
-    """Null where an endpoint that ran already does not tell."""
+    """Null where an endpoint that ran already does not report it."""
     max_model_len: PositiveCount | None
     """Tokens of prompt and answer together; null: what the checkpoint allows."""
     trust_remote_code: bool
     """Whether code from the checkpoint's repository ran."""
 
 
-class Asked(Strict):
+class Generation(Strict):
     """How a language model was asked."""
 
     language: Literal["de", "en"]
@@ -108,9 +108,9 @@ class Run(Strict):
     """Train/test splits that were measured, from the first."""
     window_s: PositiveQuantity
     """Passes repeat until this many seconds are over."""
-    served: Served | None = None
+    served: Serving | None = None
     """How a language model was served; null for the other models."""
-    asked: Asked | None = None
+    asked: Generation | None = None
     """How it was asked."""
 
 

@@ -26,7 +26,7 @@ from helpers.records.schema import (
     Source,
     SplitResult,
 )
-from helpers.records.schema_run import Asked, Environment, GpuInfo, Run, Served
+from helpers.records.schema_run import Environment, Generation, GpuInfo, Run, Serving
 
 __all__ = [
     "PREDICTIONS",
@@ -34,19 +34,19 @@ __all__ = [
     "READABLE",
     "RECORD",
     "SCHEMA_VERSION",
-    "Asked",
     "Check",
     "Component",
     "Counts",
     "Energy",
     "Environment",
+    "Generation",
     "GpuInfo",
     "Method",
     "Phase",
     "Record",
     "Replies",
     "Run",
-    "Served",
+    "Serving",
     "Source",
     "SplitResult",
     "check_writable",
@@ -61,7 +61,7 @@ READABLE = (1, 2, 3, SCHEMA_VERSION)
 """What an older record lacks is absent; `helpers.metering.record_versions` says what that is.
 
 Version 1 had no sources, no second idle phase, no thread counts and no power time line; version 2 had no
-language models; version 3 had one protocol of asking them, the companion's, and no cache.
+language models; version 3 had one protocol of classification with them, the companion's, and no cache.
 """
 RECORD = "record.json"
 PREDICTIONS = "predictions.parquet"
@@ -74,19 +74,19 @@ def read_record(file: Path) -> Record:
     Raises:
         UserError: one line with file and field.
     """
-    where = paths.relative(file)
+    location = paths.relative(file)
     try:
         text = file.read_bytes()
     except OSError as error:
-        raise UserError(f"{where}: cannot be read: {error.strerror}") from None
-    record = _parsed(text, where)
+        raise UserError(f"{location}: cannot be read: {error.strerror}") from None
+    record = _parsed(text, location)
     if file.parent.name != record.run.run_id:
-        raise UserError(f"{where}: run.run_id: {short(record.run.run_id)} does not name its folder")
+        raise UserError(f"{location}: run.run_id: {short(record.run.run_id)} does not name its folder")
     return record
 
 
 @lru_cache(maxsize=2048)
-def _parsed(text: bytes, where: str) -> Record:
+def _parsed(text: bytes, location: str) -> Record:
     """Validate a record; the same bytes once: a build and an audit ask for each record several times.
 
     Raises:
@@ -95,11 +95,11 @@ def _parsed(text: bytes, where: str) -> Record:
     version = _schema_version(text)
     if version is not None and (version not in READABLE or isinstance(version, bool)):
         raise UserError(
-            f"{where}: schema_version: found {short(version)}, this version reads "
+            f"{location}: schema_version: found {short(version)}, this version reads "
             f"{', '.join(map(str, READABLE))}; "
             "use the version of the companion that wrote it"
         )
-    return parse_json(Record, text, where)
+    return parse_json(Record, text, location)
 
 
 def read_records(folder: Path) -> tuple[dict[Path, Record], list[str]]:
@@ -145,7 +145,7 @@ def writing(file: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path, remedy: str = "make it writable, or give another output=FOLDER") -> None:
-    """Make sure that a run can be filed in a folder, before anything expensive starts; the folder is made.
+    """Make sure that a run can be stored in a folder, before anything expensive starts; the folder is made.
 
     Args:
         folder: where the run's folder will be.
@@ -171,7 +171,7 @@ def _reason(error: OSError) -> str:
 
 @contextmanager
 def publish(target: Path) -> Iterator[Path]:
-    """Give a scratch folder beside `target` that becomes `target` at the end, whole or not at all.
+    """Give a scratch folder beside `target` that becomes `target` at the end, atomically.
 
     Scratch folders of processes that no longer live are removed first, and so is a `target` that holds no
     record: what is left of a run whose record was deleted.

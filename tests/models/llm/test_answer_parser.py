@@ -24,7 +24,7 @@ def read(content, labels=NEWS, finish_reason="stop", reasoning=False):
 
 @pytest.mark.parametrize("label", [*NEWS, *YELP, *FKTG])
 def test_every_category_of_a_dataset_is_read_from_the_answer_that_dspy_asks_for(label):
-    labels = next(known for known in (NEWS, YELP, FKTG) if label in known)
+    labels = next(labels_of_dataset for labels_of_dataset in (NEWS, YELP, FKTG) if label in labels_of_dataset)
     assert read(f"{START}{label}{END}", labels) == label
     assert read(f"{START}{label.upper()}{END}", labels) == label
 
@@ -172,9 +172,9 @@ def test_a_category_that_is_read_is_the_value_that_dspy_finds(content, finish):
 
     category, kind, thinking = read_answer(content, NEWS, finish, False)
     if kind == "category" and thinking is None:
-        found = dspy.ChatAdapter().parse(dspy.Signature("text -> category"), content)["category"]
+        parsed = dspy.ChatAdapter().parse(dspy.Signature("text -> category"), content)["category"]
         # DSPy leaves a marker that was cut off in the value, and whatever else follows the first line.
-        assert read_value(found.splitlines()[0], NEWS) == (category, "category")
+        assert read_value(parsed.splitlines()[0], NEWS) == (category, "category")
 
 
 @given(st.sampled_from(NEWS), st.text(), st.text().filter(lambda text: "</think>" not in text))

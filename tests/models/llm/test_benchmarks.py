@@ -45,9 +45,9 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
     class Scripts:
         pass
 
-    found = Scripts()
-    found.__dict__.update(client=client, dummies=dummies, gpu_llm=gpu_llm, llm=llm, report=report)
-    return found
+    loaded = Scripts()
+    loaded.__dict__.update(client=client, dummies=dummies, gpu_llm=gpu_llm, llm=llm, report=report)
+    return loaded
 
 
 def run(script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -61,7 +61,7 @@ def run(script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def where(**settings: Any) -> Where:
+def bench_machine(**settings: Any) -> Where:
     return Where(
         created="2026-11-20T12:00:00Z",
         machine="box",
@@ -92,7 +92,7 @@ def a_round(ratio: float = 1.0, cpu_ms: float = 1.5, server: str = "stub", **set
 
 def of_client(*rounds: Round, **settings: Any) -> LlmBench:
     return LlmBench(
-        where=where(),
+        where=bench_machine(),
         stub_delay_s=0.2,
         client="DSPy over http.client",
         engine=settings.get("engine"),
@@ -119,7 +119,7 @@ def gpu_run(concurrency: int, duration_s: float, gpu_wh: float | None, model: st
 
 def of_gpu(*runs: GpuRun) -> GpuLlmBench:
     gpus = [{"uuid": "GPU-1", "model": "NVIDIA H200", "memory_gb": 139.0}]
-    return GpuLlmBench(where=where(gpus=gpus), driver="1", engine="vllm", runs=list(runs))
+    return GpuLlmBench(where=bench_machine(gpus=gpus), driver="1", engine="vllm", runs=list(runs))
 
 
 # The client
@@ -183,7 +183,7 @@ def test_all_three_clients_ask_a_real_engine_for_the_same_prompts(scripts, llm_p
         between = server.counters()
         rate = scripts.llm.peer_rate(server.endpoint, folder, asked, 8)
         after = server.counters()
-    assert all(item.texts_per_s > 0 for item in (*both.ours, *both.bare))
+    assert all(item.texts_per_s > 0 for item in (*both.own, *both.bare))
     assert rate.texts_per_s > 0
     each_pass = (between - before).prompt_tokens / 6  # two pairs, and one pass of each that is not counted
     assert (after - between).prompt_tokens == each_pass
@@ -228,10 +228,13 @@ def test_a_dummy_checkpoint_asks_about_as_many_tokens_as_the_paper_and_fits_its_
     config = scripts.dummies.CONFIGS / f"{model}.json"
     tokens = scripts.dummies.write_dummy(config, tmp_path / "dummy")
     assert tokens == pytest.approx(roofline.TOKENS_IN, rel=0.01)
-    found = json.loads((tmp_path / "dummy" / "config.json").read_text(encoding="utf-8"))
+    config_json = json.loads((tmp_path / "dummy" / "config.json").read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "dummy")
-    assert (tokenizer.bos_token_id, tokenizer.eos_token_id) == (found["bos_token_id"], found["eos_token_id"])
-    assert len(tokenizer) < found["vocab_size"]
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id) == (
+        config_json["bos_token_id"],
+        config_json["eos_token_id"],
+    )
+    assert len(tokenizer) < config_json["vocab_size"]
     assert not list((tmp_path / "dummy").glob("*.safetensors"))
 
 
@@ -292,9 +295,9 @@ def test_the_aim_is_reached_only_with_both_gains():
         st.tuples(st.integers(1, 500), st.floats(0.1, 1e4), st.floats(0.01, 1e3) | st.none()), min_size=1
     )
 )
-def test_any_result_gives_a_table_and_a_verdict(found):
-    bench = of_gpu(*(gpu_run(*item) for item in found))
+def test_any_result_gives_a_table_and_a_verdict(cells):
+    bench = of_gpu(*(gpu_run(*item) for item in cells))
     paper = Paper(texts=189, duration_s=36.28, energy_wh=5.58, gpus=1, gpu_model="H100")
     table = benchmarks.gpu_llm_table(bench, {"qwen-2.5-7b": paper})
-    assert len(table) == len(found) + 5  # the paper, and two bounds of two GPUs
+    assert len(table) == len(cells) + 5  # the paper, and two bounds of two GPUs
     assert benchmarks.gpu_llm_verdict(bench).endswith(".")

@@ -81,8 +81,8 @@ def folder(path: Path, config: dict[str, object], weights: int | None = 1000) ->
 
 
 def machine(gpus: int = 0, gpu_gb: float = 80.0, ram_gb: float = 64.0) -> Hardware:
-    found = tuple(GpuInfo(uuid=f"GPU-{i}", model="NVIDIA H100", memory_gb=gpu_gb) for i in range(gpus))
-    return Hardware(cpu_model="test", cpu_cores=2, ram_gb=ram_gb, gpus=found, driver=None)
+    cards = tuple(GpuInfo(uuid=f"GPU-{i}", model="NVIDIA H100", memory_gb=gpu_gb) for i in range(gpus))
+    return Hardware(cpu_model="test", cpu_cores=2, ram_gb=ram_gb, gpus=cards, driver=None)
 
 
 def settings(checkpoint: Path | str, **changed: object) -> EngineSettings:
@@ -157,7 +157,7 @@ def test_a_complete_checkpoint_on_a_large_machine_passes(fake_python, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lost", "told"),
+    ("lost", "message"),
     [
         ("config.json", "no config.json found"),
         ("tokenizer.json", "no tokeniser found"),
@@ -165,14 +165,14 @@ def test_a_complete_checkpoint_on_a_large_machine_passes(fake_python, tmp_path):
         (None, "no such folder"),
     ],
 )
-def test_a_checkpoint_that_lacks_something_is_refused_by_name(fake_python, tmp_path, lost, told):
+def test_a_checkpoint_that_lacks_something_is_refused_by_name(fake_python, tmp_path, lost, message):
     path = folder(tmp_path / "m", QWEN_7B)
     if lost is None:
         path = tmp_path / "elsewhere"
     else:
         (path / lost).unlink()
     line = refused(path, machine())
-    assert told in line
+    assert message in line
     assert str(path) in line
 
 
@@ -301,8 +301,8 @@ def test_the_command_says_what_the_settings_ask_for():
         prefix_caching=True,
         trust_remote_code=True,
     )
-    known = {"python": "python", "checkpoint": "owner/name", "name": "n", "port": "1", "kv_cache_bytes": ""}
-    told = " ".join(command(asked, known))
+    values = {"python": "python", "checkpoint": "owner/name", "name": "n", "port": "1", "kv_cache_bytes": ""}
+    line = " ".join(command(asked, values))
     for part in (
         "--tensor-parallel-size 4",
         "--pipeline-parallel-size 2 --distributed-executor-backend ray",
@@ -314,10 +314,10 @@ def test_the_command_says_what_the_settings_ask_for():
         "--enable-prefix-caching",
         "--trust-remote-code",
     ):
-        assert part in told
-    one = " ".join(command(settings("x", engine="transformers", gpus=1), known))
+        assert part in line
+    one = " ".join(command(settings("x", engine="transformers", gpus=1), values))
     assert one.endswith("--device cuda:0")
-    plain = " ".join(command(settings("x", gpus=1), known))
+    plain = " ".join(command(settings("x", gpus=1), values))
     assert plain.endswith("--served-model-name n --no-enable-prefix-caching")
 
 
@@ -404,7 +404,7 @@ def token(value: str) -> dict[str, str]:
 
 
 def test_the_hub_gives_size_and_configuration_or_one_line(hub, tmp_path):
-    found, gated, absent, revision = ask_hub(
+    checkpoint, gated, absent, revision = ask_hub(
         hub,
         tmp_path,
         ("owner/name", "a" * 40),
@@ -412,7 +412,7 @@ def test_the_hub_gives_size_and_configuration_or_one_line(hub, tmp_path):
         ("owner/absent", None),
         ("owner/name", "b" * 40),
     )
-    assert found == f"{16 * GIB} bfloat16"
+    assert checkpoint == f"{16 * GIB} bfloat16"
     assert gated.startswith("checkpoint owner/gated: gated, and no token found; accept its licence")
     assert "HF_TOKEN" in gated
     assert absent.startswith("checkpoint owner/absent: not on the hub, or private (no token found)")
@@ -429,14 +429,14 @@ def test_a_token_without_access_is_told_and_one_with_access_passes(hub, tmp_path
 def test_without_a_network_what_is_in_the_cache_serves_and_the_rest_is_told(hub, tmp_path):
     snapshot = tmp_path / "hub" / "models--owner--name" / "snapshots" / ("a" * 40)
     folder(snapshot, LLAMA_8B, 5 * GIB)
-    found, absent = ask_hub(
+    checkpoint, absent = ask_hub(
         "http://127.0.0.1:9",
         tmp_path,
         ("owner/name", "a" * 40),
         ("owner/other", "a" * 40),
         HF_HUB_OFFLINE="1",
     )
-    assert found == f"{5 * GIB} bfloat16"
+    assert checkpoint == f"{5 * GIB} bfloat16"
     assert f"hf download owner/other --revision {'a' * 40}" in absent
     assert "cannot be asked (OfflineModeIsEnabled)" in absent
 

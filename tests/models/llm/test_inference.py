@@ -344,7 +344,7 @@ def test_the_client_keeps_up_with_a_bare_one_and_takes_little_cpu():
         import client
     finally:
         sys.path.pop(0)
-    (found,) = client.stub_pairs(concurrencies=(32,), pairs=3)
-    assert found.cpu_ms < client.MOST_CPU_MS
-    assert found.ratio[0] > 0.6  # the goal is the bench's: other tests keep the machine busy meanwhile
-    assert client.line(found).startswith("concurrency  32: ratio")
+    (measured,) = client.stub_pairs(concurrencies=(32,), pairs=3)
+    assert measured.cpu_ms < client.MAX_CPU_MS
+    assert measured.ratio[0] > 0.6  # the goal is the bench's: other tests keep the machine busy meanwhile
+    assert client.line(measured).startswith("concurrency  32: ratio")

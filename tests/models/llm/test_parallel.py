@@ -41,7 +41,7 @@ ONE_GPU_EACH = "0|1"
 
 def answers(server: Server) -> list[tuple[str, int]]:
     """Ask a few texts of the tiny dataset one by one; returns each answer and its tokens."""
-    found, instruction = [], prompts.instruction(study().datasets["tiny"])
+    replies, instruction = [], prompts.instruction(study().datasets["tiny"])
     for text, _category in tiny_texts().dataset[:TEXTS]:
         answer = httpx.post(
             f"{server.endpoint.url}/chat/completions",
@@ -54,8 +54,8 @@ def answers(server: Server) -> list[tuple[str, int]]:
             headers={"Authorization": f"Bearer {server.endpoint.api_key}"},
             timeout=60,
         ).json()
-        found.append((answer["choices"][0]["message"]["content"], answer["usage"]["completion_tokens"]))
-    return found
+        replies.append((answer["choices"][0]["message"]["content"], answer["usage"]["completion_tokens"]))
+    return replies
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def alone(
     """What one process answers. float32, for sums in another order shall not decide."""
     settings = EngineSettings(engine="vllm-eager", checkpoint=str(tiny_checkpoint), dtype="float32")
     with serve(settings, tmp_path_factory.mktemp("alone") / "log", READY_S) as server:
-        found = answers(server)
-    assert len(set(found)) > 1  # it tells texts apart
-    return found
+        single_process = answers(server)
+    assert len(set(single_process)) > 1  # it tells texts apart
+    return single_process
 
 
 def test_two_processes_that_share_each_layer_give_the_same_answers(
@@ -89,7 +89,7 @@ def test_two_processes_that_share_each_layer_give_the_same_answers(
         assert "--tensor-parallel-size" in server.command
         assert answers(server) == alone
         assert server.counters().requests == TEXTS + 1
-        marks = {Path(found).name for found in temporary_files() if "vllm_dist_" in found}
+        marks = {Path(file).name for file in temporary_files() if "vllm_dist_" in file}
         pieces = shared_memory(marks)
         assert pieces, marks
     assert not [piece for piece in pieces if piece.exists()]
@@ -184,12 +184,12 @@ def test_two_ray_nodes_give_the_same_answers_with_a_meter_on_each(cluster, alone
         )
         try:
             with open_nodes(known_meter) as meter:
-                found, together = meter.measure(lambda: answers(server))
+                replies, together = meter.measure(lambda: answers(server))
             places = workers()
         finally:
             ray.shutdown()
             ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-    assert found == alone
+    assert replies == alone
     assert len(together.per_node) == 2
     assert together.energy.cpu.energy_wh == 2 * KNOWN_WH
     assert len(set(places.values())) == 2, "both parts of the model ran on one node"

@@ -58,9 +58,9 @@ def with_known_differences(listing):
 
 
 def test_the_messages_are_those_of_appendix_a_but_for_the_known_differences_of_layout():
-    told = prompts.instruction(study().datasets["tomatoes"])
-    assert told == TOMATOES
-    assert prompts.messages(told, "<text>") == [
+    instruction = prompts.instruction(study().datasets["tomatoes"])
+    assert instruction == TOMATOES
+    assert prompts.messages(instruction, "<text>") == [
         {"role": "system", "content": with_known_differences(PAPER_SYSTEM)},
         {"role": "user", "content": with_known_differences(PAPER_USER)},
     ]
@@ -97,16 +97,19 @@ def test_examples_stand_between_instruction_and_text_as_dspy_writes_them():
 
 def test_the_hash_changes_with_instruction_and_examples_and_with_nothing_else():
     news = study().datasets["news"]
-    told = [prompts.instruction(news, "de"), prompts.instruction(news, "en"), TOMATOES]
-    hashes = [prompts.prompt_sha256(one) for one in told] + [prompts.prompt_sha256(TOMATOES, [("a", "pos")])]
+    instructions = [prompts.instruction(news, "de"), prompts.instruction(news, "en"), TOMATOES]
+    hashes = [prompts.prompt_sha256(one) for one in instructions] + [
+        prompts.prompt_sha256(TOMATOES, [("a", "pos")])
+    ]
     assert len(set(hashes)) == 4
     assert prompts.prompt_sha256(TOMATOES) == prompts.prompt_sha256(TOMATOES, [])
 
 
 def test_the_hash_of_the_papers_prompt_is_the_one_that_records_have():
-    told = prompts.instruction(study().datasets["fktg"])
+    instruction = prompts.instruction(study().datasets["fktg"])
     assert (
-        prompts.prompt_sha256(told) == "d5fa1771a0507981db47560f8646780b690e2454f509e24395c580dfe2734f3a"
+        prompts.prompt_sha256(instruction)
+        == "d5fa1771a0507981db47560f8646780b690e2454f509e24395c580dfe2734f3a"
     ), "the prompt has changed: records before and after do not compare"
 
 

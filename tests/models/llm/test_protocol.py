@@ -85,18 +85,18 @@ def test_what_ours_reads_and_dspy_takes_for_another_category(
     server: Stub, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     text = answering(monkeypatch, Completion(READ_BY_OURS_ALONE[name]))
-    ours, theirs = ask(server, text, **OURS), ask(server, text, **THEIRS)
-    assert (ours.category, ours.kind) == ("World", "category")
-    assert (theirs.category, theirs.kind, theirs.requests) == (None, "off-list", 1)
+    companion, dspy_2025 = ask(server, text, **OURS), ask(server, text, **THEIRS)
+    assert (companion.category, companion.kind) == ("World", "category")
+    assert (dspy_2025.category, dspy_2025.kind, dspy_2025.requests) == (None, "off-list", 1)
 
 
 @pytest.mark.parametrize("name", READ_BY_DSPY_ALONE)
 def test_what_dspy_reads_and_ours_refuses(server: Stub, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     completion, kind = READ_BY_DSPY_ALONE[name]
     text = answering(monkeypatch, completion)
-    ours, theirs = ask(server, text, **OURS), ask(server, text, **THEIRS)
-    assert (ours.category, ours.kind) == (None, kind)
-    assert (theirs.category, theirs.kind, theirs.requests) == ("World", "category", 1)
+    companion, dspy_2025 = ask(server, text, **OURS), ask(server, text, **THEIRS)
+    assert (companion.category, companion.kind) == (None, kind)
+    assert (dspy_2025.category, dspy_2025.kind, dspy_2025.requests) == ("World", "category", 1)
 
 
 def test_a_category_in_the_thinking_is_the_answer_for_dspy_of_then(
@@ -104,15 +104,15 @@ def test_a_category_in_the_thinking_is_the_answer_for_dspy_of_then(
 ) -> None:
     content = f"<think>\n{VALUE}Sports\n\n[[ ## note ## ]]\nor is it?\n</think>\n\n{VALUE}World{END}"
     text = answering(monkeypatch, Completion(content))
-    ours = ask(server, text, **OURS, reasoning=True, thinking_tokens=500)
+    companion = ask(server, text, **OURS, reasoning=True, thinking_tokens=500)
     theirs = ask(server, text, **THEIRS, reasoning=True)
-    assert (ours.category, theirs.category) == ("World", "Sports")
+    assert (companion.category, theirs.category) == ("World", "Sports")
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_an_answer_in_the_format_is_the_same_for_both(server: Stub, label: str) -> None:
-    found = [ask(server, f"say: {label}", **settings) for settings in (OURS, THEIRS)]
-    assert [(reply.category, reply.kind, reply.requests) for reply in found] == [(label, "category", 1)] * 2
+    replies = [ask(server, f"say: {label}", **settings) for settings in (OURS, THEIRS)]
+    assert [(reply.category, reply.kind, reply.requests) for reply in replies] == [(label, "category", 1)] * 2
 
 
 # The second request
@@ -210,16 +210,16 @@ def test_a_run_counts_what_the_cache_answered_across_its_splits(server: Stub, tm
     write_texts(tmp_path, lambda _, label: f"say: {label}")
     record, _ = measure_stub(server, tmp_path, protocol="dspy-2025", dspy_cache=True, splits=3, window_s=3.0)
     splits = datasets.splits(datasets.load_dataset("tiny", tmp_path))[:3]
-    known: set[int] = set()
+    cached_ids: set[int] = set()
     for item, split in zip(record.splits, splits, strict=True):
-        seen = len(known.intersection(split.test))
+        seen = len(cached_ids.intersection(split.test))
         assert (item.requests_sent, item.requests_cached) == (60 - seen, seen)
         assert item.requests_answered == 60 - seen
         assert item.correct == 60
         assert item.replies is not None
         assert item.replies.engine is not None
         assert item.replies.engine.requests == (60 - seen) * item.passes, "each pass sends the same"
-        known.update(split.test)
+        cached_ids.update(split.test)
     assert record.splits[1].requests_cached > 0
     assert record.splits[-1].passes > 1
     named = {check.name: check for check in record.checks}
@@ -253,10 +253,10 @@ def test_without_the_cache_each_text_is_sent_and_the_record_says_which_protocol(
         True,
         False,
     )
-    ours, _ = measure_stub(server, tmp_path)
-    assert ours.run.asked is not None
-    assert (ours.run.asked.protocol, ours.splits[0].requests_sent) == ("companion", 60)
-    assert ours.run.run_id != record.run.run_id
+    companion, _ = measure_stub(server, tmp_path)
+    assert companion.run.asked is not None
+    assert (companion.run.asked.protocol, companion.splits[0].requests_sent) == ("companion", 60)
+    assert companion.run.run_id != record.run.run_id
 
 
 # Parameters
@@ -344,15 +344,15 @@ def invented_tables(folder: Path, *chosen: Invented) -> results.Tables:
 
 
 def test_figures_fits_and_claims_take_the_companions_protocol_alone(tables: results.Tables) -> None:
-    ours = tables.results[tables.results["source"] == "invented"]
-    assert list(ours["protocol"]) == ["companion", "dspy-2025"]
+    invented = tables.results[tables.results["source"] == "invented"]
+    assert list(invented["protocol"]) == ["companion", "dspy-2025"]
     kept = results.select_sequential(tables.results)
     assert list(kept.loc[kept["source"] == "invented", "protocol"]) == ["companion"]
     assert (kept["source"] == "published").sum() == (tables.results["source"] == "published").sum()
     drawn = figure_1(tables).data
     assert len(drawn[drawn["source"] == "invented"]) == 1
     of_claims = source_of(tables, "invented", "total_as_published")
-    assert [row["duration_s"] for row in of_claims.rows] == [ours["duration_s"].iloc[0]]
+    assert [row["duration_s"] for row in of_claims.rows] == [invented["duration_s"].iloc[0]]
     assert {row["protocol"] for row in of_claims.splits} == {"companion"}
 
 
@@ -387,9 +387,9 @@ def test_accuracies_are_compared_protocol_by_protocol(tables: results.Tables) ->
     table = compare.compare(tables.results, "invented")
     assert list(table["protocol"]) == ["companion", "dspy-2025"]
     table["comparable"] = True
-    said = compare.summary(table)
-    assert said.count("1 comparable cells") == 2
-    assert "; protocol dspy-2025: 1 comparable" in said
+    summary = compare.summary(table)
+    assert summary.count("1 comparable cells") == 2
+    assert "; protocol dspy-2025: 1 comparable" in summary
 
 
 def test_runs_with_a_cache_are_no_line_with_those_without(tmp_path: Path) -> None:
@@ -441,10 +441,10 @@ def test_each_row_says_what_the_paper_does_what_we_do_and_what_hangs_on_it() -> 
     ],
 )
 def test_where_the_paper_is_silent_the_table_says_so(row: str, then: str, here: str) -> None:
-    paper, ours, *_ = table_of_protocols()[row]
+    paper, companion, *_ = table_of_protocols()[row]
     assert paper.startswith("Not stated")
     assert then in paper
-    assert here in ours
+    assert here in companion
 
 
 def test_methods_says_who_reads_the_answers() -> None:
@@ -454,9 +454,9 @@ def test_methods_says_who_reads_the_answers() -> None:
 
 
 def test_the_numbers_of_the_table_are_the_settings() -> None:
-    known = numbers(results.load_tables())
+    quoted = numbers(results.load_tables())
     names = ("max-tokens", "thinking-tokens", "temperature", "dspy-2025.max-tokens", "dspy-2025.temperature")
-    assert [known[f"asking.{name}"].text for name in names] == ["128", "4,096", "0", "1,000", "0"]
+    assert [quoted[f"asking.{name}"].text for name in names] == ["128", "4,096", "0", "1,000", "0"]
 
 
 def test_with_the_cache_each_test_set_of_fktgs_size_would_ask_for_half_of_the_one_before() -> None:

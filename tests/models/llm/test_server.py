@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from helpers.core.errors import PassingError, UserError
+from helpers.core.errors import TransientError, UserError
 from helpers.models.llm import engine as engines
 from helpers.models.llm.engine_checks import EngineSettings
 from helpers.models.llm.server import KEY_VARIABLE, Server, serve
@@ -44,10 +44,10 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def assert_all_end(found: list[psutil.Process], seconds: float = ENDED_S) -> None:
-    assert found
+def assert_all_end(started: list[psutil.Process], seconds: float = ENDED_S) -> None:
+    assert started
     deadline = time.monotonic() + seconds
-    while left := [process for process in found if alive(process)]:
+    while left := [process for process in started if alive(process)]:
         if time.monotonic() > deadline:
             for process in left:
                 process.kill()
@@ -55,10 +55,10 @@ def assert_all_end(found: list[psutil.Process], seconds: float = ENDED_S) -> Non
         time.sleep(0.05)
 
 
-def scratch_folders(found: list[psutil.Process]) -> set[Path]:
+def scratch_folders(started: list[psutil.Process]) -> set[Path]:
     """The folders for temporary files that the engine was given."""
     folders = set()
-    for process in found:
+    for process in started:
         try:
             folders.add(process.environ().get("TMPDIR", ""))
         except psutil.Error:
@@ -66,10 +66,10 @@ def scratch_folders(found: list[psutil.Process]) -> set[Path]:
     return {Path(folder) for folder in folders if Path(folder).name.startswith("llm-")}
 
 
-def shared_memory(found: list[psutil.Process]) -> set[Path]:
+def shared_memory(started: list[psutil.Process]) -> set[Path]:
     """The pieces of shared memory that processes have."""
     maps = []
-    for process in found:
+    for process in started:
         try:
             maps += process.memory_maps()
         except psutil.Error:
@@ -113,10 +113,10 @@ def server(real: EngineSettings, tmp_path_factory: pytest.TempPathFactory) -> It
     before = set(processes())
     with serve(real, tmp_path_factory.mktemp("serving") / "server.log", READY_S) as running:
         yield running
-        found = [process for process in processes() if process not in before]
-        folders, memory = scratch_folders(found), shared_memory(found)
-    assert len(found) >= 4  # guard, server, engine, worker
-    assert not any(map(alive, found))
+        started = [process for process in processes() if process not in before]
+        folders, memory = scratch_folders(started), shared_memory(started)
+    assert len(started) >= 4  # watchdog, server, engine, worker
+    assert not any(map(alive, started))
     assert folders
     assert not any(path.exists() for path in folders | memory)
 
@@ -191,10 +191,10 @@ def test_an_endpoint_that_does_not_run_is_one_line(tmp_path):
 def test_killing_the_real_engine_in_mid_run_is_one_line_and_leaves_nothing(real, tmp_path):
     before = set(processes())
     with serve(real, tmp_path / "log", READY_S) as running:
-        found = [process for process in processes() if process not in before]
-        memory = shared_memory(found)
+        started = [process for process in processes() if process not in before]
+        memory = shared_memory(started)
         core = re.search(r"\(EngineCore pid=(\d+)\)", (tmp_path / "log").read_text())[1]
-        victim = next(process for process in found if process.pid == int(core))
+        victim = next(process for process in started if process.pid == int(core))
         victim.kill()
         assert_all_end([victim])
         deadline = time.monotonic() + 20
@@ -203,7 +203,7 @@ def test_killing_the_real_engine_in_mid_run_is_one_line_and_leaves_nothing(real,
         with pytest.raises(UserError, match=r"the server of random no longer answers; .*log ends: ") as error:
             running.check_alive()
         assert len(str(error.value).splitlines()) == 1
-    assert not any(map(alive, found))
+    assert not any(map(alive, started))
     assert not any(path.exists() for path in memory)
 
 
@@ -243,11 +243,11 @@ def until_ready(process: "subprocess.Popen[str]") -> None:
 def test_kill_9_of_the_process_that_serves_ends_the_real_engine(engine, random_checkpoint, tmp_path, moment):
     process = start(random_checkpoint, tmp_path / "log")
     moment(process)
-    found = psutil.Process(process.pid).children(recursive=True)
-    folders, memory = scratch_folders(found), shared_memory(found)
+    children = psutil.Process(process.pid).children(recursive=True)
+    folders, memory = scratch_folders(children), shared_memory(children)
     process.kill()
     process.communicate()
-    assert_all_end(found)
+    assert_all_end(children)
     assert folders
     assert not any(path.exists() for path in folders | memory)
 
@@ -358,7 +358,7 @@ def test_an_engine_that_finds_no_memory_on_the_gpu_says_what_helps(fake, tmp_pat
 
 def test_an_engine_whose_port_was_taken_meanwhile_may_start_the_next_time(fake, tmp_path):
     settings = fake("other = HTTPServer(('127.0.0.1', port), Handler); answer()")  # really bound, twice
-    line = start_refused(settings, tmp_path / "log", kind=PassingError)
+    line = start_refused(settings, tmp_path / "log", kind=TransientError)
     assert "Address already in use" in line
     assert "start again" in line
 
@@ -387,7 +387,7 @@ def test_a_port_in_use_is_refused_before_anything_starts(fake, tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        line = start_refused(fake("answer()"), tmp_path / "log", kind=PassingError, port=port)
+        line = start_refused(fake("answer()"), tmp_path / "log", kind=TransientError, port=port)
     assert line.startswith(f"port {port} on 127.0.0.1 cannot be used (Address already in use)")
     assert not (tmp_path / "log").exists()
 
@@ -402,27 +402,27 @@ def test_a_given_port_is_used(fake, tmp_path):
 
 def test_an_exception_in_the_block_leaves_nothing_even_of_stubborn_processes(fake, tmp_path):
     before = set(processes())
-    found = []
+    started = []
 
     def fail() -> None:
         with serve(fake(STUBBORN), tmp_path / "log", 20):
-            found.extend(process for process in processes() if process not in before)
+            started.extend(process for process in processes() if process not in before)
             raise ValueError("in the block")
 
     with pytest.raises(ValueError, match="in the block"):
         fail()
-    assert len(found) == 3  # guard, engine, the stubborn one
-    assert not any(map(alive, found))
+    assert len(started) == 3  # watchdog, engine, the stubborn one
+    assert not any(map(alive, started))
 
 
 def test_a_server_killed_in_mid_run_is_told_with_its_log_and_its_orphans_end(fake, tmp_path):
     before = set(processes())
     with serve(fake(STUBBORN), tmp_path / "log", 20) as running:
-        found = [process for process in processes() if process not in before]
+        started = [process for process in processes() if process not in before]
         next(
-            process for process in found if process.cmdline()[1] == os.environ[engines.PYTHON_VARIABLE]
+            process for process in started if process.cmdline()[1] == os.environ[engines.PYTHON_VARIABLE]
         ).kill()
-        assert_all_end(found)
+        assert_all_end(started)
         assert not running.alive()
         with pytest.raises(UserError, match=r"the server of m no longer answers; .*loading"):
             running.check_alive()
@@ -430,12 +430,12 @@ def test_a_server_killed_in_mid_run_is_told_with_its_log_and_its_orphans_end(fak
             running.counters()
 
 
-def test_a_guard_that_is_killed_takes_the_engine_with_it(fake, tmp_path):
+def test_a_watchdog_that_is_killed_takes_the_engine_with_it(fake, tmp_path):
     before = set(processes())
     with serve(fake("answer()"), tmp_path / "log", 20) as running:
-        found = [process for process in processes() if process not in before]
-        running.guarding.kill()
-        assert_all_end(found)
+        started = [process for process in processes() if process not in before]
+        running.watchdog_process.kill()
+        assert_all_end(started)
         assert not running.alive()
 
 
@@ -449,13 +449,13 @@ def test_any_end_of_the_process_that_serves_ends_everything(fake, tmp_path, mome
     settings = fake(STUBBORN)
     process = start(Path(settings.checkpoint), tmp_path / "log")
     moment(process)
-    found = psutil.Process(process.pid).children(recursive=True)
+    children = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, number)  # as a terminal does for Ctrl-C
     process.communicate(timeout=ENDED_S)
     assert process.returncode != 0
-    if found:
-        assert_all_end(found)
-    assert not any(path.exists() for path in scratch_folders(found))
+    if children:
+        assert_all_end(children)
+    assert not any(path.exists() for path in scratch_folders(children))
 
 
 def test_the_key_of_another_endpoint_is_not_given_to_the_engine(fake, tmp_path, monkeypatch):

@@ -62,6 +62,6 @@ def test_a_difference_added_again_gives_the_later_counts(before, between):
     later = EngineCounters(
         *(getattr(before, field.name) + getattr(between, field.name) for field in fields(EngineCounters))
     )
-    found = later - before
+    difference = later - before
     for field in fields(EngineCounters):
-        assert getattr(found, field.name) == pytest.approx(getattr(between, field.name), abs=1e-6)
+        assert getattr(difference, field.name) == pytest.approx(getattr(between, field.name), abs=1e-6)

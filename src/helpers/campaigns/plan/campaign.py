@@ -17,7 +17,7 @@ from helpers.measure.parameters import LlmPlan, Plan
 from helpers.measure.run import IDLE_S
 from helpers.measure.settings import WARM_UP_TEXTS
 from helpers.models import hub
-from helpers.models.hub_files import HubItem, Kind, wanted_files
+from helpers.models.hub_files import HubItem, Kind, required_files
 from helpers.records.storage import Record
 from helpers.study.campaigns import filed_under
 from helpers.study.carbon_intensity import Grid, co2e_g, grids
@@ -283,7 +283,7 @@ def _listed_bytes(item: HubItem) -> int | None:
     if listed is None:
         return None
     try:
-        return sum(listed[name].size_bytes for name in wanted_files(item, listed))
+        return sum(listed[name].size_bytes for name in required_files(item, listed))
     except UserError:  # `fetch` says what the repository lacks
         return None
 

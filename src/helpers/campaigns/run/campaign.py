@@ -27,7 +27,7 @@ from helpers.campaigns.run.snakemake import Tried, measure_once
 from helpers.campaigns.run.waiting import Waiting
 from helpers.campaigns.run.workflow import workflow_lock
 from helpers.core import paths
-from helpers.core.errors import PassingError, UserError
+from helpers.core.errors import TransientError, UserError
 from helpers.core.lock import is_held, run_lock
 from helpers.records.environment import git_dirty
 from helpers.study.campaigns import filed_under
@@ -199,10 +199,10 @@ def _queue() -> list[jobs.Job]:
     """Return the jobs in the queue; a controller that is restarted meanwhile is waited for.
 
     Raises:
-        PassingError: one line where it does not come back.
+        TransientError: one line where it does not come back.
     """
     for _ in range(PATIENCE):
-        with suppress(PassingError):
+        with suppress(TransientError):
             return jobs.in_queue()
         time.sleep(_LOOK_S)
     return jobs.in_queue()

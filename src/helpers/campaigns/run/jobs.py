@@ -8,7 +8,7 @@ from pathlib import Path
 
 from helpers.campaigns.run.sites import Site
 from helpers.core import paths
-from helpers.core.errors import PassingError, UserError, nearest
+from helpers.core.errors import TransientError, UserError, nearest
 from helpers.core.slurm import ask
 
 LOGS = paths.RUNS / ".workflow" / "slurm" / "rule_measure"
@@ -32,7 +32,7 @@ def in_queue() -> list[Job]:
     """Return the measurements of this checkout that wait or run.
 
     Raises:
-        PassingError: one line where SLURM does not answer.
+        TransientError: one line where SLURM does not answer.
     """
     text = ask("squeue", "--me", "--noheader", "--format=%i|%T|%r|%Z|%k")
     found = []
@@ -46,7 +46,7 @@ def in_queue() -> list[Job]:
 def cancel(chosen: Iterable[Job]) -> None:
     """Take jobs out of the queue, or end them; one that has ended meanwhile is none to be cancelled."""
     for job in chosen:
-        with suppress(PassingError):
+        with suppress(TransientError):
             ask("scancel", job.job_id)
 
 
@@ -54,7 +54,7 @@ def check_limit(site: Site) -> None:
     """Check that jobs of the longest time limit can run: SLURM would let them wait for ever.
 
     Raises:
-        PassingError: one line where SLURM does not answer.
+        TransientError: one line where SLURM does not answer.
         UserError: one line where the partition is not there, or ends its jobs earlier.
     """
     told = ask("sinfo", "--noheader", "--format=%P|%l").splitlines()
@@ -106,7 +106,7 @@ def last_word(run_id: str, site: Site, since_s: float) -> LastWord:
 
 
 def _state(job: str, site: Site) -> str | None:
-    with suppress(PassingError):
+    with suppress(TransientError):
         if site.accounting:
             found = ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", job).split()
             return found[0] if found else None

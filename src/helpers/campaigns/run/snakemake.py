@@ -13,7 +13,7 @@ import psutil
 from helpers.campaigns.run import jobs, workflow
 from helpers.campaigns.run.schedule import Schedule, write_schedule
 from helpers.campaigns.run.sites import Site
-from helpers.core.errors import PassingError, Terminated
+from helpers.core.errors import Terminated, TransientError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def _watch(process: "subprocess.Popen[bytes]", look: Callable[[], None]) -> None
 def _begin_no_more(process: "subprocess.Popen[bytes]", site: Site) -> None:
     process.terminate()  # Snakemake waits for what runs, and starts nothing
     if site.executor == "slurm":
-        with suppress(PassingError):
+        with suppress(TransientError):
             jobs.cancel(job for job in jobs.in_queue() if job.pending)
 
 
@@ -100,7 +100,7 @@ def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     below = _below(process)
     if site.executor == "slurm":
-        with suppress(PassingError):
+        with suppress(TransientError):
             jobs.cancel(jobs.in_queue())
     for child in below:
         with suppress(psutil.Error):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from helpers.campaigns.run import jobs
 from helpers.campaigns.run.progress import by_reason
-from helpers.core.errors import PassingError
+from helpers.core.errors import TransientError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Waiting:
         if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + self._look_s
-        with suppress(PassingError):
+        with suppress(TransientError):
             waiting = {job.run_id: job.reason for job in jobs.in_queue() if job.pending}
             self._note({run: reason for run, reason in waiting.items() if not _turn(reason)})
 

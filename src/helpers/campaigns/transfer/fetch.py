@@ -23,7 +23,7 @@ from helpers.core.lock import holding
 from helpers.measure.parameters import Plan
 from helpers.models import hub
 from helpers.models.hub import HubFile
-from helpers.models.hub_files import HubItem, Kind, wanted_files
+from helpers.models.hub_files import HubItem, Kind, required_files
 from helpers.models.llm.checkpoint import hub_refusal
 from helpers.study.campaigns import filed_under
 from helpers.study.catalogue import study
@@ -163,7 +163,7 @@ def _job(item: HubItem, runs: int, campaign: str) -> _Job:
         listed = hub.linked(item)
         if not hub.complete(item):
             raise UserError(_unreachable(campaign))
-    files = {name: listed[name] for name in wanted_files(item, listed)}
+    files = {name: listed[name] for name in required_files(item, listed)}
     to_get_bytes = hub_download.bytes_to_get(item, files)
     if not hub_download.is_linked(item, files):
         if hub.offline():

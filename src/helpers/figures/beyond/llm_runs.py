@@ -9,7 +9,7 @@ import pandas as pd
 from helpers.core import units
 from helpers.figures.display import html_table
 from helpers.figures.plots import tables as parts
-from helpers.records.storage import Asked, Record, SplitResult
+from helpers.records.storage import Generation, Record, SplitResult
 from helpers.study.catalogue import model_title, study
 
 NONE = "Language models: none was measured."
@@ -62,7 +62,7 @@ def _settings(record: Record) -> dict[str, object]:
     }
 
 
-def _protocol(asked: Asked) -> str:
+def _protocol(asked: Generation) -> str:
     return f"{asked.protocol}, cache on" if asked.dspy_cache else asked.protocol
 
 

@@ -123,7 +123,7 @@ class _Section:
 
 def _sections(answer: str, cut: bool) -> list[_Section]:
     """Return what follows each `[[ ## category ## ]]`, up to the end of the answer proper."""
-    found: list[list[str]] = []
+    sections: list[list[str]] = []
     current: list[str] = []  # text before the first marker belongs to no section
     lines = answer.splitlines()
     for line in lines:
@@ -132,17 +132,17 @@ def _sections(answer: str, cut: bool) -> list[_Section]:
             current.append(line)
             continue
         if marker[1] == "completed":
-            return [_Section(section) for section in found]
+            return [_Section(section) for section in sections]
         current = [line.strip()[marker.end() :]]
         if marker[1] == "category":
-            found.append(current)
-    if not found or current is not found[-1]:
-        return [_Section(section) for section in found]
+            sections.append(current)
+    if not sections or current is not sections[-1]:
+        return [_Section(section) for section in sections]
     last = current[-1].strip()
     if last and _COMPLETED.startswith(last):
-        return [*map(_Section, found[:-1]), _Section(current[:-1])]
+        return [*map(_Section, sections[:-1]), _Section(current[:-1])]
     unfinished = cut and answer.splitlines(keepends=True)[-1] == lines[-1]
-    return [*map(_Section, found[:-1]), _Section(current, cut, unfinished)]
+    return [*map(_Section, sections[:-1]), _Section(current, cut, unfinished)]
 
 
 def _read(section: _Section, labels: Sequence[str], others: Sequence[str]) -> tuple[str | None, Kind]:
@@ -183,10 +183,10 @@ def _normal(line: str) -> str:
 
 def _mentioned(line: str, table: dict[str, str]) -> set[str]:
     """Return the categories that stand in a line as whole words; the longest wins where one contains another."""
-    known = sorted(filter(None, table), key=len, reverse=True)
-    if not known:
+    categories = sorted(filter(None, table), key=len, reverse=True)
+    if not categories:
         return set()
-    anyone = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, known))})(?!\w)")
+    anyone = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, categories))})(?!\w)")
     return set(anyone.findall(_single(line)))
 
 

@@ -34,13 +34,13 @@ class Checkpoint:
     context_length: int | None = None
     """Tokens of prompt and answer together, at the most."""
     kv_numbers_per_token: int | None = None
-    """Numbers that attention keeps of a token, over all layers; None where the configuration does not tell.
+    """Numbers that attention keeps of a token, over all layers; None where the configuration does not give it.
 
     An upper bound where layers with attention alternate with others.
     """
 
     def weight_bytes(self, dtype: str, quantisation: str) -> int | None:
-        """Return the size of the loaded weights; None where the configuration does not tell.
+        """Return the size of the loaded weights; None where the configuration does not give it.
 
         Args:
             dtype: data type of the computation; `auto` is the checkpoint's own, 16 bits where that has 32.

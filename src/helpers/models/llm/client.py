@@ -3,7 +3,7 @@
 Stock `dspy.LM` with its own client (lm15, in threads) is fast enough: 1.9 to 3.0 ms of CPU per request against 1.4 to
 2.8 of a bare httpx client (stub with 200 ms, 2 cores). It could not be used as it is:
 
-- its pool holds 100 connections: of concurrency 189, a stub saw 100 requests at the same time, and nobody is told;
+- its pool holds 100 connections: of concurrency 189, a stub saw 100 requests at the same time, without a warning;
 - vLLM's own fields (`structured_outputs`, `ignore_eos`) move a call to LiteLLM: 4.4 to 7.5 ms of CPU per request;
 - why an answer ended, its tokens and the kind of a failure are lost where parsing or the request fails;
 - it asks the network for prices, and a proxy of the environment even for a server on this machine.
@@ -95,10 +95,10 @@ class Client:
         self._thread.exchanges.append(exchange)
         if exchange.completion is None:
             raise lm15.TransportError(exchange.error or "")
-        said = exchange.completion
-        answer: str | None = said.content or ""
+        completion = exchange.completion
+        answer: str | None = completion.content or ""
         if not self._dspy_reads:
-            answer, _ = cut_thinking(said.content or "", said.finish_reason, self._reasoning)
+            answer, _ = cut_thinking(completion.content or "", completion.finish_reason, self._reasoning)
         return lm15.Response(
             id=None,
             model=request.model,
@@ -161,12 +161,12 @@ class Client:
         return Exchange(start_s, time.perf_counter(), True, completion, None, None)
 
 
-def _response_format(wanted: Mapping[str, Any] | None) -> dict[str, Any]:
+def _response_format(requested: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the field of a request that asks for JSON, as OpenAI's protocol has it; nothing where any text will do."""
-    if wanted is None:
+    if requested is None:
         return {}
-    schema = {key: value for key, value in wanted.items() if key != "type"}
-    return {"response_format": {"type": wanted["type"], **({"json_schema": schema} if schema else {})}}
+    schema = {key: value for key, value in requested.items() if key != "type"}
+    return {"response_format": {"type": requested["type"], **({"json_schema": schema} if schema else {})}}
 
 
 def _completion(status: int, body: bytes) -> Completion:

@@ -94,8 +94,8 @@ class _Engines(Strict):
 @cache
 def engines() -> dict[str, EngineEntry]:
     """Return the catalogue of engines, read once per process."""
-    where = f"{paths.relative(ENGINES)}"
-    return parse(_Engines, load_yaml(ENGINES, where), where).engines
+    location = f"{paths.relative(ENGINES)}"
+    return parse(_Engines, load_yaml(ENGINES, location), location).engines
 
 
 def engine_entry(settings: EngineSettings) -> EngineEntry:
@@ -104,16 +104,16 @@ def engine_entry(settings: EngineSettings) -> EngineEntry:
     Raises:
         UserError: one line where it is unknown, or has no option for a setting.
     """
-    found = entry("engine", engines(), settings.engine)
+    chosen = entry("engine", engines(), settings.engine)
     if lacking := [
-        option for option in _wanted(settings) if option not in found.options and option not in _NEEDLESS
+        option for option in _options(settings) if option not in chosen.options and option not in _NEEDLESS
     ]:
         able = [name for name, other in engines().items() if set(lacking) <= other.options.keys()]
         raise UserError(
             f"engine={settings.engine}: it has no option for {', '.join(lacking)}; use engine={' or '.join(able)}, "
             "or leave the setting out"
         )
-    return found
+    return chosen
 
 
 def engine_url(settings: EngineSettings) -> str:
@@ -134,7 +134,7 @@ def engine_python() -> Path:
     """Return the Python that has the engine.
 
     Raises:
-        UserError: one line where it is not there.
+        UserError: one line where it does not exist.
     """
     file = Path(os.environ.get(PYTHON_VARIABLE, paths.ROOT / ".venv-llm" / "bin" / "python"))
     if not file.is_file():
@@ -176,15 +176,15 @@ def installed_engine(settings: EngineSettings, python: Path) -> Installed:
     return Installed(package, version)
 
 
-def command(settings: EngineSettings, known: Mapping[str, str]) -> list[str]:
-    """Return the command that starts the engine; `known` gives python, checkpoint, name, port and kv_cache_bytes."""
-    found = engine_entry(settings)
+def command(settings: EngineSettings, values: Mapping[str, str]) -> list[str]:
+    """Return the command that starts the engine; `values` gives python, checkpoint, name, port and kv_cache_bytes."""
+    chosen = engine_entry(settings)
     parts = [
-        *found.command,
-        *(part for option in _wanted(settings) for part in found.options.get(option, [])),
+        *chosen.command,
+        *(part for option in _options(settings) for part in chosen.options.get(option, [])),
     ]
-    values = {
-        **known,
+    substitutions = {
+        **values,
         "revision": str(settings.revision),
         "dtype": settings.dtype,
         "quantisation": settings.quantisation,
@@ -192,7 +192,7 @@ def command(settings: EngineSettings, known: Mapping[str, str]) -> list[str]:
         "gpus": str(settings.gpus),
         "nodes": str(settings.nodes),
     }
-    return [part.format_map(values) for part in parts]
+    return [part.format_map(substitutions) for part in parts]
 
 
 def served_name(settings: EngineSettings) -> str:
@@ -204,9 +204,9 @@ def served_name(settings: EngineSettings) -> str:
     )
 
 
-def _wanted(settings: EngineSettings) -> Sequence[Option]:
-    """Return the options that the settings ask for."""
-    asked: dict[Option, bool] = {
+def _options(settings: EngineSettings) -> Sequence[Option]:
+    """Return the options that the settings require."""
+    requested: dict[Option, bool] = {
         "revision": settings.revision is not None,
         "dtype": settings.dtype != "auto",
         "quantisation": settings.quantisation != "",
@@ -220,4 +220,4 @@ def _wanted(settings: EngineSettings) -> Sequence[Option]:
         "gpus": settings.gpus > 1,
         "nodes": settings.nodes > 1,
     }
-    return [option for option, wanted in asked.items() if wanted]
+    return [option for option, is_set in requested.items() if is_set]

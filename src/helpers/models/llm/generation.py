@@ -26,7 +26,7 @@ class GenerationConfig:
     """`constrained`: the whole answer is one of the categories in DSPy's format (vLLM's structured outputs)."""
     json_fallback: bool = False
     """Ask a second time, for JSON, where an answer has not the format (on in DSPy by default; it costs energy). The server
-    is told to force JSON under the protocol `dspy-2025` only."""
+    is made to force JSON under the protocol `dspy-2025` only."""
     reasoning: bool = False
     """The model thinks before it answers."""
     thinking_tokens: int = 0

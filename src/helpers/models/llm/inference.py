@@ -1,4 +1,4 @@
-"""Ask a served model for the category of each text, through DSPy."""
+"""Classify texts with a served model, through DSPy."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ WARM_UP = "This sentence belongs to no dataset."
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of one text."""
+    """The outcome of one text."""
 
     category: str | None
     """As the catalogue writes it; None unless `kind` is `category`."""
     kind: Kind
     tokens_in: int | None
-    """As the server counts them, over all requests of this text that were sent; None where it did not tell."""
+    """As the server counts them, over all requests of this text that were sent; None where it does not report them."""
     tokens_out: int | None
     """Generated tokens, thinking included."""
     tokens_thinking: int | None
-    """Of `tokens_out`, those of the thinking; None where the server did not tell (see `InferenceClient.count_thinking`)."""
+    """Of `tokens_out`, those of the thinking; None where the server reports none (`InferenceClient.count_thinking`)."""
     latency_s: float
-    """From the start of the first request to the end of the last one; waiting for a free place not included."""
+    """From the start of the first request to the end of the last one; waiting for a free thread not included."""
     requests: int
     """Requests sent for this text."""
     cached: int
@@ -202,7 +202,7 @@ def open_inference_client(
         labels: the categories.
         config: the settings.
         examples: text and category of each example (k-shot, from the training split); none is zero-shot.
-        cache: of the run, where one is wanted.
+        cache: of the run; None: each request is sent.
 
     Raises:
         UserError: one line where the settings contradict each other.
@@ -241,5 +241,5 @@ def _unsent(problem: str | None, latency_s: float) -> Reply:
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
-    known = list(counts)
-    return None if None in known else sum(count for count in known if count is not None)
+    numbers = list(counts)
+    return None if None in numbers else sum(count for count in numbers if count is not None)

@@ -1,4 +1,4 @@
-"""What a language model is told (paper, Appendix A)."""
+"""The prompts of a language model (paper, Appendix A)."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def demonstrations(examples: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
 @cache
 def _instructions() -> dict[Language, str]:
     file = paths.STUDY / "prompts.yaml"
-    where = paths.relative(file)
-    return parse(_Prompts, load_yaml(file, where), where).instructions
+    location = paths.relative(file)
+    return parse(_Prompts, load_yaml(file, location), location).instructions

@@ -27,7 +27,7 @@ _START = (
 
 
 def check_nodes(settings: EngineSettings, python: Path) -> None:
-    """Check that the Ray cluster at hand (`RAY_ADDRESS`, or that of this machine) has the nodes, with their GPUs.
+    """Check that the current Ray cluster (`RAY_ADDRESS`, or that of this machine) has the nodes, with their GPUs.
 
     Raises:
         UserError: one line where there is none, or it is too small; vLLM would wait for it in silence.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from helpers.core.errors import PassingError, UserError, nearest
+from helpers.core.errors import TransientError, UserError, nearest
 from helpers.models.llm import watchdog
 from helpers.models.llm.checkpoint import is_local
 from helpers.models.llm.endpoint import Endpoint
@@ -33,7 +33,7 @@ from helpers.models.llm.engine import (
 )
 from helpers.models.llm.engine_checks import cpu_cache_bytes
 from helpers.models.llm.health_check import get, models, vllm, warm_up
-from helpers.models.llm.server_log import fault, how
+from helpers.models.llm.server_log import exit_reason, fault
 from helpers.models.llm.server_metrics import EngineCounters, read_counters, requests_open
 
 HOST = "127.0.0.1"
@@ -49,7 +49,7 @@ class Server:
 
     endpoint: Endpoint
     version: str | None
-    """Version of the engine; None where an endpoint that runs already does not tell it."""
+    """Version of the engine; None where an endpoint that runs already does not report it."""
     command: tuple[str, ...]
     """What was started, without the key and paths of this machine; empty for an endpoint that ran already."""
     ready_s: float
@@ -57,28 +57,28 @@ class Server:
     log: Path | None
     counts: bool
     """Whether `/metrics` has vLLM's counters."""
-    guarding: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
-    """The process that guards the engine."""
+    watchdog_process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+    """The watchdog, which ends the engine with this process."""
 
     def alive(self) -> bool:
         """Say whether the server still answers."""
-        if self.guarding is not None and self.guarding.poll() is not None:
+        if self.watchdog_process is not None and self.watchdog_process.poll() is not None:
             return False
-        path = "/v1/models" if self.guarding is None else "/health"
+        path = "/v1/models" if self.watchdog_process is None else "/health"
         try:
             return get(self.endpoint, path).is_success
         except httpx.HTTPError:
             return False
 
     def check_alive(self) -> None:
-        """Find out whether the server still answers.
+        """Check that the server still answers.
 
         Raises:
             UserError: one line with the server's last log lines where it does not.
         """
         if not self.alive():
-            status = None if self.guarding is None else self.guarding.poll()
-            ended = f"; it ended {how(status)}" if status else ""
+            status = None if self.watchdog_process is None else self.watchdog_process.poll()
+            ended = f"; it ended {exit_reason(status)}" if status else ""
             raise fault(f"the server of {self.endpoint.model} no longer answers{ended}", self.log)
 
     def counters(self) -> EngineCounters | None:
@@ -120,12 +120,12 @@ def serve(
 
     Args:
         settings: what to serve.
-        log: file for everything that the server prints; made anew.
+        log: file for everything that the server prints; overwritten.
         timeout_s: longest time until it answers.
         port: port on the loopback interface; a free one where None.
 
     Raises:
-        PassingError: one line where the port is in use.
+        TransientError: one line where the port is in use.
         UserError: one line, with the server's last log lines, where it ends or does not answer in time.
     """
     if settings.runs_already:
@@ -135,7 +135,7 @@ def serve(
     version = installed_engine(settings, python).version
     entry = engine_entry(settings)
     port = _free(port)
-    known = {
+    values = {
         "python": str(python),
         "checkpoint": _at(settings, entry, _address(settings)),
         "name": served_name(settings),
@@ -143,11 +143,11 @@ def serve(
         "kv_cache_bytes": "" if settings.gpus else str(cpu_cache_bytes(settings)),
     }
     key = secrets.token_urlsafe(24)
-    endpoint = Endpoint(url=f"http://{HOST}:{port}/v1", model=entry.name.format_map(known), api_key=key)
+    endpoint = Endpoint(url=f"http://{HOST}:{port}/v1", model=entry.name.format_map(values), api_key=key)
     shown = command(
         settings,
         {
-            **known,
+            **values,
             "python": "python",
             "checkpoint": _at(settings, entry, served_name(settings)),
             "port": "PORT",
@@ -158,18 +158,20 @@ def serve(
     if entry.key_variable:
         environment[entry.key_variable] = key
     start = time.monotonic()
-    guarding = subprocess.Popen(
-        [sys.executable, "-P", watchdog.__file__, str(log), scratch, *command(settings, known)],
+    watchdog_process = subprocess.Popen(
+        [sys.executable, "-P", watchdog.__file__, str(log), scratch, *command(settings, values)],
         stdin=subprocess.PIPE,
         env=environment,
         start_new_session=True,  # Ctrl-C is for us, and we end it
     )
     try:
-        _wait_until_ready(settings, endpoint, guarding, log, timeout_s)
-        yield Server(endpoint, version, tuple(shown), time.monotonic() - start, log, entry.counters, guarding)
+        _wait_until_ready(settings, endpoint, watchdog_process, log, timeout_s)
+        yield Server(
+            endpoint, version, tuple(shown), time.monotonic() - start, log, entry.counters, watchdog_process
+        )
     finally:
-        _end(guarding)
-        shutil.rmtree(scratch, ignore_errors=True)  # only a guard that was killed has left it
+        _end(watchdog_process)
+        shutil.rmtree(scratch, ignore_errors=True)  # only a watchdog that was killed has left it
 
 
 def _running(settings: EngineSettings, timeout_s: float) -> Server:
@@ -205,7 +207,7 @@ def _free(port: int | None) -> int:
         try:
             probe.bind((HOST, port or 0))
         except OSError as error:
-            kind = PassingError if error.errno == errno.EADDRINUSE else UserError
+            kind = TransientError if error.errno == errno.EADDRINUSE else UserError
             raise kind(
                 f"port {port} on {HOST} cannot be used ({error.strerror}), expected a free one; end the program that "
                 "has it, or give no port"
@@ -224,14 +226,14 @@ def _at(settings: EngineSettings, entry: EngineEntry, checkpoint: str) -> str:
 
 
 def _environment(settings: EngineSettings, scratch: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
+    inherited = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     compiled = Path(tempfile.gettempdir()) / f"torchinductor_{_user()}"  # torch's own default
-    found = {"TORCHINDUCTOR_CACHE_DIR": str(compiled), **kept, "TMPDIR": scratch, "NO_COLOR": "1"}
+    variables = {"TORCHINDUCTOR_CACHE_DIR": str(compiled), **inherited, "TMPDIR": scratch, "NO_COLOR": "1"}
     if settings.gpus == 0:
-        found["CUDA_VISIBLE_DEVICES"] = ""  # what computes on the CPU shall not find a GPU
+        variables["CUDA_VISIBLE_DEVICES"] = ""  # what computes on the CPU shall not find a GPU
     if is_local(settings.checkpoint):
-        found |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    return found
+        variables |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return variables
 
 
 def _user() -> str:
@@ -245,14 +247,14 @@ def _user() -> str:
 def _wait_until_ready(
     settings: EngineSettings,
     endpoint: Endpoint,
-    guarding: "subprocess.Popen[bytes]",
+    watchdog_process: "subprocess.Popen[bytes]",
     log: Path,
     timeout_s: float,
 ) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
-        if (status := guarding.poll()) is not None:
-            raise fault(f"{settings.engine} ended {how(status)} before it was ready", log)
+        if (status := watchdog_process.poll()) is not None:
+            raise fault(f"{settings.engine} ended {exit_reason(status)} before it was ready", log)
         if time.monotonic() > deadline:
             raise fault(
                 f"{settings.engine} was not ready within {timeout_s:g} s, give it more or find out why", log
@@ -264,14 +266,14 @@ def _wait_until_ready(
             pass  # it does not listen yet
         time.sleep(0.2)
     refused = warm_up(endpoint, max(deadline - time.monotonic(), 1.0))
-    if refused or guarding.poll() is not None:
+    if refused or watchdog_process.poll() is not None:
         raise fault(
             f"{settings.engine} started but did not answer the warm-up completion: {refused or 'it ended'}",
             log,
         )
 
 
-def _end(guarding: "subprocess.Popen[bytes]") -> None:
-    if guarding.stdin is not None:
-        guarding.stdin.close()  # what the guard waits for
-    guarding.wait(ENDED_S)
+def _end(watchdog_process: "subprocess.Popen[bytes]") -> None:
+    if watchdog_process.stdin is not None:
+        watchdog_process.stdin.close()  # what the watchdog waits for
+    watchdog_process.wait(ENDED_S)

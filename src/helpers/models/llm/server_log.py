@@ -1,42 +1,42 @@
-"""What a server that failed has to say: how it ended, its first error, its last lines, and whether to try again."""
+"""The error for a server that failed: how it ended, the first error and last lines of its log, whether to retry."""
 
 import re
 import signal
 from pathlib import Path
 
-from helpers.core.errors import PassingError, UserError, is_out_of_memory
+from helpers.core.errors import TransientError, UserError, is_out_of_memory
 from helpers.models.llm import watchdog
 from helpers.models.llm.health_check import shortened
 
 LOG_LINES = 4
 _KILLED = "by SIGKILL"
 _IN_USE = "address already in use"
-"""In the log of an engine whose port was taken between our look and its own."""
+"""In the log of an engine whose port was taken between our check and its start."""
 _REMEDY = "out of memory: end other programs on the machine, or take a smaller max_model_len, more gpus or a smaller model"
 
 
-def fault(found: str, log: Path | None) -> UserError:
-    """Return the error for what was found of a server, with what its log says.
+def fault(problem: str, log: Path | None) -> UserError:
+    """Return the error for a problem of a server, with a summary of its log.
 
-    It may pass where a port was in use. Where memory was short it does not, and the line says what helps.
+    It is transient where a port was in use; where memory was short it is not, and the line says what helps.
     """
-    said = _told(log)
-    if _IN_USE in said.lower():
-        return PassingError(f"{found}; its port was in use, start again; {said}")
-    if is_out_of_memory(said) or _KILLED in found:
-        return UserError(f"{found}; {_REMEDY}; {said}")
-    return UserError(f"{found}; {said}")
+    log_summary = _summary(log)
+    if _IN_USE in log_summary.lower():
+        return TransientError(f"{problem}; its port was in use, start again; {log_summary}")
+    if is_out_of_memory(log_summary) or _KILLED in problem:
+        return UserError(f"{problem}; {_REMEDY}; {log_summary}")
+    return UserError(f"{problem}; {log_summary}")
 
 
-def how(status: int) -> str:
-    """Say how a guarded engine ended."""
+def exit_reason(status: int) -> str:
+    """Say how an engine under the watchdog ended."""
     if status <= watchdog.BY_SIGNAL:
         return f"with status {status}"
     name = signal.Signals(status - watchdog.BY_SIGNAL).name
     return f"by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
 
 
-def _told(log: Path | None) -> str:
+def _summary(log: Path | None) -> str:
     """Return the first error in a log and its last lines."""
     if log is None:
         return "it was not started here"

@@ -45,22 +45,22 @@ def read_counters(text: str) -> EngineCounters:
     Raises:
         UserError: one line where a counter is missing, as in another version of vLLM.
     """
-    found = _sums(text)
+    totals = _sums(text)
     return EngineCounters(
-        requests=int(_counter(found, "request_success_total")),
-        prompt_tokens=int(_counter(found, "prompt_tokens_total")),
-        generated_tokens=int(_counter(found, "generation_tokens_total")),
-        prefix_queries=int(_counter(found, "prefix_cache_queries_total")),
-        prefix_hits=int(_counter(found, "prefix_cache_hits_total")),
-        ttft_sum_s=_counter(found, "time_to_first_token_seconds_sum"),
-        ttft_count=int(_counter(found, "time_to_first_token_seconds_count")),
+        requests=int(_counter(totals, "request_success_total")),
+        prompt_tokens=int(_counter(totals, "prompt_tokens_total")),
+        generated_tokens=int(_counter(totals, "generation_tokens_total")),
+        prefix_queries=int(_counter(totals, "prefix_cache_queries_total")),
+        prefix_hits=int(_counter(totals, "prefix_cache_hits_total")),
+        ttft_sum_s=_counter(totals, "time_to_first_token_seconds_sum"),
+        ttft_count=int(_counter(totals, "time_to_first_token_seconds_count")),
     )
 
 
 def requests_open(text: str) -> int:
     """Return how many requests the engine has not ended yet."""
-    found = _sums(text)
-    return int(_counter(found, "num_requests_running") + _counter(found, "num_requests_waiting"))
+    totals = _sums(text)
+    return int(_counter(totals, "num_requests_running") + _counter(totals, "num_requests_waiting"))
 
 
 def _sums(text: str) -> dict[str, float]:
@@ -71,9 +71,9 @@ def _sums(text: str) -> dict[str, float]:
     return sums
 
 
-def _counter(found: dict[str, float], name: str) -> float:
-    if name not in found:
+def _counter(totals: dict[str, float], name: str) -> float:
+    if name not in totals:
         raise UserError(
             f"the server's /metrics lack vllm:{name}, expected the counters of vLLM 0.32; use that version (make llm)"
         )
-    return found[name]
+    return totals[name]

@@ -66,7 +66,7 @@ def build_tiny(folder: Path, seed: int = 0) -> Tiny:
     The same seed gives the same weights on the same machine: one thread computes.
 
     Args:
-        folder: made if it is not there; files of an earlier model in it are replaced.
+        folder: made if it does not exist; files of an earlier model in it are replaced.
         seed: of the weights at the start and of the order of the texts.
     """
     return _build(folder, seed, short_steps=_SHORT_STEPS, full_steps=_FULL_STEPS)
@@ -101,13 +101,13 @@ def _build(folder: Path, seed: int, *, short_steps: int, full_steps: int) -> Tin
             folder / f"{NAME}.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
         )
         answers = _answers(model, tokenizer, instruction, [text for text, _ in texts.dataset])
-    found = [read_answer(answer, texts.categories, "stop", reasoning=False)[0] for answer in answers]
-    right = [category == expected for category, (_, expected) in zip(found, texts.dataset, strict=True)]
+    categories = [read_answer(answer, texts.categories, "stop", reasoning=False)[0] for answer in answers]
+    right = [category == expected for category, (_, expected) in zip(categories, texts.dataset, strict=True)]
     return Tiny(
         folder=folder,
         parameters=sum(weights.numel() for weights in model.parameters()),
         accuracy=sum(right) / len(right),
-        answered=sum(category is not None for category in found) / len(found),
+        answered=sum(category is not None for category in categories) / len(categories),
         duration_s=time.monotonic() - started,
         cpu_s=time.process_time() - cpu_started,
     )
@@ -218,8 +218,8 @@ def _decisive_tokens(
 ) -> list[int]:
     """Return the first token of each category's answer that differs from the others'; it says the category."""
     answers = [tokenizer(_answer(name), add_special_tokens=False)["input_ids"] for name in categories]
-    place = next(i for i, column in enumerate(zip(*answers, strict=False)) if len(set(column)) > 1)
-    decisive = [answer[place] for answer in answers]
+    position = next(i for i, column in enumerate(zip(*answers, strict=False)) if len(set(column)) > 1)
+    decisive = [answer[position] for answer in answers]
     if len(set(decisive)) != len(decisive):
         raise AssertionError(f"two categories begin with the same token: {', '.join(categories)}")
     return decisive
@@ -243,11 +243,11 @@ def _train(
     model.train()
     for examples, size in stages:
         drawn = torch.randint(len(examples), (size,))
-        tokens, wanted = _padded([examples[int(i)] for i in drawn], tokenizer.pad_token_id)
+        tokens, targets = _padded([examples[int(i)] for i in drawn], tokenizer.pad_token_id)
         states = model.model(tokens).last_hidden_state[:, :-1]  # padding is last, and no token looks ahead
-        wanted = wanted[:, 1:]
-        told = wanted != _IGNORED
-        loss = functional.cross_entropy(model.lm_head(states[told]), wanted[told], weight=weight)
+        targets = targets[:, 1:]
+        is_target = targets != _IGNORED
+        loss = functional.cross_entropy(model.lm_head(states[is_target]), targets[is_target], weight=weight)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -262,8 +262,8 @@ def _padded(
 
     longest = max(len(tokens) for tokens, _ in examples)
     tokens = [row + [padding] * (longest - len(row)) for row, _ in examples]
-    wanted = [row + [_IGNORED] * (longest - len(row)) for _, row in examples]
-    return torch.tensor(tokens), torch.tensor(wanted)
+    targets = [row + [_IGNORED] * (longest - len(row)) for _, row in examples]
+    return torch.tensor(tokens), torch.tensor(targets)
 
 
 def _answers(

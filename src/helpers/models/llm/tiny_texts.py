@@ -53,8 +53,8 @@ def tiny_texts() -> TinyTexts:
     Raises:
         UserError: one line where the word bank is not what it should be.
     """
-    where = paths.relative(FILE)
-    bank = parse(_WordBank, load_yaml(FILE, where), where)
+    location = paths.relative(FILE)
+    bank = parse(_WordBank, load_yaml(FILE, location), location)
     train: list[tuple[str, str]] = []
     asked: list[tuple[str, str]] = []
     for category, phrases in bank.phrases.items():

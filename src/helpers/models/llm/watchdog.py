@@ -28,7 +28,7 @@ _DEATH_SIGNAL, _ADOPT_ORPHANS = 1, 36  # prctl's PR_SET_PDEATHSIG and PR_SET_CHI
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Guard one engine: LOG FOLDER COMMAND...; returns its exit status, or 128 plus the signal that ended it.
+    """Watch one engine: LOG FOLDER COMMAND...; returns its exit status, or 128 plus the signal that ended it.
 
     LOG takes everything that it prints, FOLDER is removed after its end.
     """
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_guard,  # noqa: PLW1509  (this process has one thread)
+                preexec_fn=_die_with_watchdog,  # noqa: PLW1509  (this process has one thread)
             )
         try:
             while engine.poll() is None and not _abandoned(parent):
@@ -97,7 +97,7 @@ def _signal_all(number: signal.Signals, spared: str = "\0") -> None:
     psutil.wait_procs(left, PATIENCE_S)
 
 
-def _die_with_guard() -> None:
+def _die_with_watchdog() -> None:
     _prctl(_DEATH_SIGNAL, signal.SIGTERM)
 
 
