@@ -19,8 +19,8 @@ import yaml
 
 import helpers.study.catalogue
 from helpers import cli
-from helpers.campaigns.plan.assignment import place_runs
-from helpers.campaigns.plan.target import at_hand
+from helpers.campaigns.plan.assignment import assign_runs
+from helpers.campaigns.plan.target import current_target
 from helpers.core import paths, units
 from helpers.models import hub as cache
 from helpers.models.hub_files import HubItem, wanted_files
@@ -83,8 +83,8 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "models.yaml").write_text(json.dumps(models), encoding="utf-8")  # JSON is YAML
     datasets = yaml.safe_load((folder / "datasets.yaml").read_text(encoding="utf-8"))
     for name, repository in (("hub-news", NEWS), ("hub-large", LARGE)):
-        where = {"repository": repository, "revision": REVISION, "parts": [PART], "labels": LABELS}
-        datasets["datasets"][name] = datasets["datasets"]["news"] | {"hub": where}
+        source = {"repository": repository, "revision": REVISION, "parts": [PART], "labels": LABELS}
+        datasets["datasets"][name] = datasets["datasets"]["news"] | {"hub": source}
     (folder / "datasets.yaml").write_text(json.dumps(datasets), encoding="utf-8")
     for name, grid in CAMPAIGNS.items():
         campaign = {"title": name, "description": name, "grid": grid}
@@ -194,15 +194,15 @@ def test_all_that_the_runs_need_is_fetched_and_verified_and_nothing_else(fetch, 
         line.startswith("dataset stub/news@aaaaaaaa: ") and line.endswith(" 1 file verified")
         for line in lines
     )
-    wanted = {"config.json", "generation_config.json", "chat_template.jinja", "model.safetensors"}
-    wanted |= {"tokenizer.json", "tokenizer_config.json"}
+    required = {"config.json", "generation_config.json", "chat_template.jinja", "model.safetensors"}
+    required |= {"tokenizer.json", "tokenizer_config.json"}
     (line,) = [line for line in lines if line.startswith("model stub/tiny@aaaaaaaa: ") and "verified" in line]
-    assert line.endswith(f" {len(wanted)} files verified")
+    assert line.endswith(f" {len(required)} files verified")
     folder = snapshot(home, "models--stub--tiny")
-    assert {file.name for file in folder.rglob("*")} == wanted
+    assert {file.name for file in folder.rglob("*")} == required
     for name, content in hub.repositories["models", TINY, REVISION].items():
-        assert name not in wanted or (folder / name).read_bytes() == content
-    assert sorted(hub.contents()) == sorted([*wanted, PART])
+        assert name not in required or (folder / name).read_bytes() == content
+    assert sorted(hub.contents()) == sorted([*required, PART])
     assert "HF_HUB_OFFLINE=1" in lines[-1]
     assert cli.main(["plan", "checkpoint"]) == 0
     planned = capsys.readouterr().out
@@ -250,7 +250,7 @@ def test_a_campaign_that_needs_nothing_and_one_that_is_not_there_are_said(fetch,
 
 @pytest.mark.parametrize("splits", [10, 2])
 def test_a_run_that_is_done_needs_nothing_but_one_whose_record_is_another_runs_does(fetch, hub, splits):
-    plan = place_runs("data", at_hand())[0].plan
+    plan = assign_runs("data", current_target())[0].plan
     document = record_document(run_id=plan.run_id, campaign="data", splits=splits)
     document["run"] |= {"machine": plan.machine, "dataset": "hub-news", "model": "linear-bow"}
     plan.folder.mkdir(parents=True)
@@ -301,20 +301,20 @@ def test_what_is_gated_or_not_public_is_one_line_each_and_the_rest_is_fetched(fe
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("repositories", "message"),
     [
         ({("models", TINY, "b" * 40): {}}, f"the hub has no revision {REVISION}; expected a commit of it"),
         ({}, "not on the hub, or private (no token found); check the name"),
         ({("models", TINY, REVISION): {"config.json": b"{}"}}, "no config.json with weights"),
     ],
 )
-def test_a_revision_or_repository_or_file_that_is_not_there_is_one_line(fetch, hub, there, said):
+def test_a_revision_or_repository_or_file_that_is_not_there_is_one_line(fetch, hub, repositories, message):
     del hub.repositories["models", TINY, REVISION]
-    hub.repositories |= there
+    hub.repositories |= repositories
     status, lines = fetch("checkpoint")
     assert status == 1
     (line,) = [line for line in lines if line.startswith("missing: ")]
-    assert line.startswith(f"missing: model stub/tiny@aaaaaaaa: {said}")
+    assert line.startswith(f"missing: model stub/tiny@aaaaaaaa: {message}")
     assert cache.complete(THE_NEWS)
     assert not cache.complete(THE_TINY)
 
@@ -375,12 +375,12 @@ def test_a_process_that_was_killed_leaves_nothing_complete_and_the_next_goes_on(
     hub.silent_after[PART] = 2 * CHUNK_BYTES + 1000
     process = start(FETCH, str(catalogue), "large")
     assert hub.stalled.wait(120)
-    while not (found := [file for file in blobs(home) if file.stat().st_size == 2 * CHUNK_BYTES]):
+    while not (partial := [file for file in blobs(home) if file.stat().st_size == 2 * CHUNK_BYTES]):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    (incomplete,) = found
+    (incomplete,) = partial
     assert incomplete.name.endswith(".incomplete")
     item = HubItem("dataset", LARGE, REVISION, frozenset([PART]))
     assert not cache.complete(item)
@@ -504,7 +504,7 @@ CHECKPOINT = ["config.json", "tokenizer.json", "model.safetensors"]
 
 
 @pytest.mark.parametrize(
-    ("there", "code", "wanted"),
+    ("repositories", "code", "required"),
     [
         ([*CHECKPOINT, "pytorch_model.bin", "merges.txt"], False, [*CHECKPOINT, "merges.txt"]),
         (["config.json", "pytorch_model.bin", "consolidated.00.pth"], False, ["config.json", "pytorch_model.bin"]),
@@ -514,5 +514,5 @@ CHECKPOINT = ["config.json", "tokenizer.json", "model.safetensors"]
         ([*CHECKPOINT, "chat_template.jinja"], False, [*CHECKPOINT, "chat_template.jinja"]),
     ],
 )  # fmt: skip
-def test_of_a_checkpoint_what_the_engines_load_is_wanted_and_its_weights_once(there, code, wanted):
-    assert wanted_files(HubItem("model", TINY, REVISION, code=code), there) == sorted(wanted)
+def test_of_a_checkpoint_what_the_engines_load_is_wanted_and_its_weights_once(repositories, code, required):
+    assert wanted_files(HubItem("model", TINY, REVISION, code=code), repositories) == sorted(required)

@@ -180,10 +180,10 @@ def test_require_all_turns_every_skip_into_a_failure(tmp_path: Path) -> None:
     assert strict.returncode == 1, strict.stdout
     assert re.search(r"= 3 failed, 5 errors in ", strict.stdout), strict.stdout
     for number in range(len(SKIPPING)):
-        told = [
+        failures = [
             line
             for line in strict.stdout.splitlines()
             if f"test_{number}.py" in line and "REQUIRE_ALL=1" in line
         ]
-        assert told, strict.stdout
-        assert all("no fish" in line for line in told)
+        assert failures, strict.stdout
+        assert all("no fish" in line for line in failures)

@@ -69,25 +69,25 @@ def attempting(folder: Path, number: int) -> Iterator[None]:
     A process that is killed, or told to end, leaves a note that it has begun: whoever waits for it finds neither end nor
     record.
     """
-    begun = Attempt(run_id=folder.name, number=number, began=now(), ended=None, passes=None, reason=None)
-    note(folder, begun)
+    started = Attempt(run_id=folder.name, number=number, began=now(), ended=None, passes=None, reason=None)
+    note(folder, started)
     try:
         yield
     except Terminated:  # by SLURM, say: whoever waits for it finds out why
         raise
     except KeyboardInterrupt:
-        _forget(folder)
+        _remove_note(folder)
         raise
     except UserError as error:
-        _failed(folder, begun, str(error), isinstance(error, PassingError))
+        _failed(folder, started, str(error), isinstance(error, PassingError))
         raise
     except OSError as error:
-        _failed(folder, begun, f"{error.filename or 'input or output'}: {error.strerror or error}", False)
+        _failed(folder, started, f"{error.filename or 'input or output'}: {error.strerror or error}", False)
         raise
     except Exception as error:
-        _failed(folder, begun, f"{type(error).__name__}: {error}", False)
+        _failed(folder, started, f"{type(error).__name__}: {error}", False)
         raise
-    _forget(folder)
+    _remove_note(folder)
 
 
 def note(folder: Path, attempt: Attempt) -> None:
@@ -105,10 +105,10 @@ def note(folder: Path, attempt: Attempt) -> None:
 def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
     """Note that a run was given up which ended without a word of its own."""
     try:
-        known = read_attempt(folder)
+        started = read_attempt(folder)
     except UserError:  # the process may have been killed while it wrote
-        known = None
-    began = now() if known is None else known.began
+        started = None
+    began = now() if started is None else started.began
     given_up = Attempt(
         run_id=folder.name, number=number, began=began, ended=now(), passes=passes, reason=_one_line(reason)
     )
@@ -121,8 +121,8 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _failed(folder: Path, begun: Attempt, reason: str, passes: bool) -> None:
-    ended = begun.model_copy(update={"ended": now(), "passes": passes, "reason": _one_line(reason)})
+def _failed(folder: Path, started: Attempt, reason: str, passes: bool) -> None:
+    ended = started.model_copy(update={"ended": now(), "passes": passes, "reason": _one_line(reason)})
     with suppress(OSError):  # the disk may be full; the reason is told on the terminal, too
         note(folder, ended)
 
@@ -131,5 +131,5 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _forget(folder: Path) -> None:
+def _remove_note(folder: Path) -> None:
     attempt_file(folder).unlink(missing_ok=True)

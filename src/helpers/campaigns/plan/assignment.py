@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from helpers.campaigns.job_status import read_attempt
-from helpers.campaigns.plan.requirements import notes, obstacles
-from helpers.campaigns.plan.target import Place, place_for
+from helpers.campaigns.plan.requirements import blockers, remote_notes
+from helpers.campaigns.plan.target import Target, target_for
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.measure.parameters import CampaignRun, Plan, add_once, campaign_runs
@@ -21,33 +21,35 @@ MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "failed", "filed"})
 
 
 @dataclass(frozen=True)
-class PlacedRun:
+class AssignedRun:
     """A run of a campaign, bound to the machine that it is for."""
 
     run: CampaignRun
     plan: Plan
-    place: Place
+    target: Target
 
 
-def place_runs(name: str, target: Place) -> list[PlacedRun]:
+def assign_runs(name: str, target: Target) -> list[AssignedRun]:
     """Bind the runs of a campaign to the machines that they are for: `target`, where they name none.
 
     Raises:
         UserError: one line with file and field for a fault in the campaign.
     """
-    places: dict[str, Place] = {}
+    targets: dict[str, Target] = {}
     plans: dict[str, Plan] = {}
-    placed = []
+    assigned = []
     for run in campaign_runs(name):
-        asked = run.parameters.machine
-        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
-        item = run.on(place.name, place.hardware)
-        add_once(plans, item, run.where)
-        placed.append(PlacedRun(run, item, place))
-    return placed
+        machine = run.parameters.machine
+        run_target = targets.setdefault(
+            machine, target if machine == "auto" else target_for(machine, target, run.where)
+        )
+        plan = run.on(run_target.name, run_target.hardware)
+        add_once(plans, plan, run.where)
+        assigned.append(AssignedRun(run, plan, run_target))
+    return assigned
 
 
-def misfit(record: Record, plan: Plan) -> str | None:
+def mismatch(record: Record, plan: Plan) -> str | None:
     """Return in what a record differs from the run whose place it takes; None where it is that run's."""
     run, chosen = record.run, plan.parameters
     pairs = {
@@ -63,45 +65,45 @@ def misfit(record: Record, plan: Plan) -> str | None:
     }
     return next(
         (
-            f"run.{name}: found {found!r}, the campaign has {wanted!r}"
-            for name, (found, wanted) in pairs.items()
-            if found != wanted
+            f"run.{name}: found {recorded_value!r}, the campaign has {planned_value!r}"
+            for name, (recorded_value, planned_value) in pairs.items()
+            if recorded_value != planned_value
         ),
         None,
     )
 
 
-def state_of(placed: PlacedRun, target: Place) -> tuple[State, tuple[str, ...], Record | None]:
+def run_state(assigned: AssignedRun, target: Target) -> tuple[State, tuple[str, ...], Record | None]:
     """Say what is there of a run, and where nothing is, what keeps it from starting on `target` or has to be seen to."""
-    plan, place = placed.plan, placed.place
-    if (found := recorded(plan)) is not None:
-        return found
-    reasons = obstacles(plan, place)
-    if place.name != target.name and not place.here:
+    plan, run_target = assigned.plan, assigned.target
+    if (record_state := recorded(plan)) is not None:
+        return record_state
+    reasons = blockers(plan, run_target)
+    if run_target.name != target.name and not run_target.here:
         reasons.insert(
-            0, f"a run for {place.name}, this is {target.name}: plan it with --machine {place.name}"
+            0, f"a run for {run_target.name}, this is {target.name}: plan it with --machine {run_target.name}"
         )
-    there = notes(plan, place)
+    notes = remote_notes(plan, run_target)
     if reasons:
-        return "cannot run", (*reasons, *there), None
+        return "cannot run", (*reasons, *notes), None
     failure = _last_failure(plan)
-    return "failed" if failure else "to do", (*failure, *there), None
+    return "failed" if failure else "to do", (*failure, *notes), None
 
 
 def recorded(plan: Plan) -> tuple[State, tuple[str, ...], Record | None] | None:
     """Return the state of a run that has a record, with the record or why it is refused; None where it has none."""
-    filed = paths.MEASUREMENTS / plan.parameters.campaign / plan.run_id
-    there: tuple[tuple[State, Path], ...] = (("done", plan.folder), ("filed", filed))
-    for state, folder in there:
+    committed_folder = paths.MEASUREMENTS / plan.parameters.campaign / plan.run_id
+    folders: tuple[tuple[State, Path], ...] = (("done", plan.folder), ("filed", committed_folder))
+    for state, folder in folders:
         if not (folder / RECORD).exists():
             continue
         try:
             record = read_record(folder / RECORD)
         except UserError as error:
             return "refused", (f"{error}; delete the folder to measure it again",), None
-        if (difference := misfit(record, plan)) is not None:
-            where = paths.relative(folder / RECORD)
-            return "refused", (f"{where}: {difference}; delete the folder to measure it again",), None
+        if (difference := mismatch(record, plan)) is not None:
+            label = paths.relative(folder / RECORD)
+            return "refused", (f"{label}: {difference}; delete the folder to measure it again",), None
         return state, (), record
     return None
 

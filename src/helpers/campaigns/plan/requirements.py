@@ -6,8 +6,8 @@ from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from helpers.campaigns.plan.downloads import checkpoint_from_hub
-from helpers.campaigns.plan.target import Place
+from helpers.campaigns.plan.downloads import hub_checkpoint, stored_bytes
+from helpers.campaigns.plan.target import Target
 from helpers.core import paths, units
 from helpers.core.errors import UserError
 from helpers.core.paths import is_folder
@@ -24,7 +24,7 @@ from helpers.models.llm.engine_checks import (
     GPU_WORK_GIB,
 )
 from helpers.records.hardware import GIB
-from helpers.study.catalogue import LanguageModel, study
+from helpers.study.catalogue import study
 from helpers.study.datasets import FOLDER_VARIABLE, load_dataset, splits
 
 MEASURE = {
@@ -34,49 +34,41 @@ MEASURE = {
 """Packages that every run of a notebook needs."""
 
 
-def obstacles(plan: Plan, place: Place) -> list[str]:
+def blockers(plan: Plan, target: Target) -> list[str]:
     """Return why a run cannot start on a machine, each with what to do; nothing where it can.
 
     What cannot be seen from here, such as the data on another machine, is no obstacle.
     """
-    found = list(_of_gpus(plan, place))
+    reasons = list(_gpu_blockers(plan, target))
     if isinstance(plan, LlmPlan):
-        found += _of_engine(plan, place)
-    if place.here:
-        found += [reason for reason in (_of_packages(plan), _of_data(plan)) if reason]
+        reasons += _engine_blockers(plan, target)
+    if target.here:
+        reasons += [reason for reason in (_package_blocker(plan), _data_blocker(plan)) if reason]
         if isinstance(plan, LlmPlan):
-            found += [reason for reason in (_of_checkpoint(plan),) if reason]
+            reasons += [reason for reason in (_checkpoint_blocker(plan),) if reason]
         elif isinstance(plan, TraditionalPlan):
-            found += [reason for reason in (_of_embedding(plan),) if reason]
-    return found
+            reasons += [reason for reason in (_embedding_blocker(plan),) if reason]
+    return reasons
 
 
-def notes(plan: Plan, place: Place) -> list[str]:
+def remote_notes(plan: Plan, target: Target) -> list[str]:
     """Return what has to be seen to on a machine that is not at hand: what is set here says nothing of it."""
-    if place.here or not isinstance(plan, LlmPlan) or plan.served.runs_already or not plan.gpus:
+    if target.here or not isinstance(plan, LlmPlan) or plan.served.runs_already or not plan.gpus:
         return []
-    if place.capability is None or place.capability >= CUDA_13:
+    if target.capability is None or target.capability >= CUDA_13:
         return []
-    return [f"on {place.name} {_too_old(place.capability)}"]
+    return [f"on {target.name} {_too_old(target.capability)}"]
 
 
-def stored_bytes(model: LanguageModel) -> int:
-    """Return the size of a checkpoint on disk, from its parameters and their type."""
-    return round(model.parameters_b * 1e9 * _BYTES[model.dtype])
+def _gpu_blockers(plan: Plan, target: Target) -> Iterator[str]:
+    gpu_count = len(target.hardware.gpus)
+    if plan.gpus > gpu_count:
+        yield f"needs {units.counted(plan.gpus, 'GPU')} on a node, {target.name} has {gpu_count}"
+    if target.nodes is not None and plan.nodes > target.nodes:
+        yield f"needs {units.counted(plan.nodes, 'node')}, {target.name} has {target.nodes}"
 
 
-_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-
-
-def _of_gpus(plan: Plan, place: Place) -> Iterator[str]:
-    there = len(place.hardware.gpus)
-    if plan.gpus > there:
-        yield f"needs {units.counted(plan.gpus, 'GPU')} on a node, {place.name} has {there}"
-    if place.nodes is not None and plan.nodes > place.nodes:
-        yield f"needs {units.counted(plan.nodes, 'node')}, {place.name} has {place.nodes}"
-
-
-def _of_engine(plan: LlmPlan, place: Place) -> Iterator[str]:
+def _engine_blockers(plan: LlmPlan, target: Target) -> Iterator[str]:
     served, model = plan.served, plan.model
     if served.runs_already:
         try:
@@ -90,14 +82,14 @@ def _of_engine(plan: LlmPlan, place: Place) -> Iterator[str]:
         yield str(error)
     if plan.gpus > 1 and model.heads % plan.gpus:
         yield f"its {model.heads} attention heads cannot be spread evenly over {plan.gpus} GPUs"
-    if plan.gpus and place.capability is not None:
-        yield from _of_capability(plan, place, place.capability)
-    yield from _of_memory(plan, place)
+    if plan.gpus and target.capability is not None:
+        yield from _capability_blockers(plan, target, target.capability)
+    yield from _memory_blockers(plan, target)
 
 
-def _of_capability(plan: LlmPlan, place: Place, capability: tuple[int, int]) -> Iterator[str]:
-    if place.here and capability < CUDA_13 and PYTHON_VARIABLE not in os.environ:
-        yield _too_old(capability)  # whether the Python that is named is there, `_of_packages` says
+def _capability_blockers(plan: LlmPlan, target: Target, capability: tuple[int, int]) -> Iterator[str]:
+    if target.here and capability < CUDA_13 and PYTHON_VARIABLE not in os.environ:
+        yield _too_old(capability)  # whether the Python that is named is there, `_package_blocker` says
     if plan.served.dtype == "bfloat16" and capability < BFLOAT16:
         yield f"{_has(capability)}, bfloat16 needs {BFLOAT16[0]}.{BFLOAT16[1]}: dtype=float16"
 
@@ -113,7 +105,7 @@ def _has(capability: tuple[int, int]) -> str:
     return f"the GPUs have compute capability {capability[0]}.{capability[1]}"
 
 
-def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
+def _memory_blockers(plan: LlmPlan, target: Target) -> Iterator[str]:
     served, model = plan.served, plan.model
     weights = loaded_bytes(
         Checkpoint({"dtype": model.dtype}, stored_bytes(model)), served.dtype, served.quantisation
@@ -126,30 +118,30 @@ def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
     cached = tokens * model.kv_bytes_per_token
     if not plan.gpus:
         need_gib = (weights + max(cached, CPU_CACHE_GIB * GIB)) / GIB + CPU_WORK_GIB
-        if need_gib > place.hardware.ram_gb:
-            yield f"needs {need_gib:.1f} GiB of memory, {place.name} has {place.hardware.ram_gb:.1f}"
+        if need_gib > target.hardware.ram_gb:
+            yield f"needs {need_gib:.1f} GiB of memory, {target.name} has {target.hardware.ram_gb:.1f}"
         return
-    if not place.hardware.gpus:
+    if not target.hardware.gpus:
         return
     parts = plan.gpus * plan.nodes
     need_gib = (weights + cached) / GIB / parts + GPU_WORK_GIB
-    least_gib = min(gpu.memory_gb for gpu in place.hardware.gpus)
+    least_gib = min(gpu.memory_gb for gpu in target.hardware.gpus)
     if need_gib > GPU_SHARE * least_gib:
         each = f"each of {parts} GPUs" if parts > 1 else "its GPU"
         yield (
-            f"needs {need_gib:.1f} GiB on {each}, {place.name} has {least_gib:.1f}, of which the engine uses "
+            f"needs {need_gib:.1f} GiB on {each}, {target.name} has {least_gib:.1f}, of which the engine uses "
             f"{GPU_SHARE:.0%}: more gpus, a quantisation, or a smaller max_model_len"
         )
 
 
-def _of_packages(plan: Plan) -> str | None:
-    wanted = [*MEASURE[plan.notebook]]
+def _package_blocker(plan: Plan) -> str | None:
+    packages = [*MEASURE[plan.notebook]]
     if isinstance(plan, TraditionalPlan):
-        wanted += ["xgboost"] if plan.model.classifier == "xgboost" else []
-        wanted += ["sentence-transformers"] if plan.model.features == "embedding" else []
+        packages += ["xgboost"] if plan.model.classifier == "xgboost" else []
+        packages += ["sentence-transformers"] if plan.model.features == "embedding" else []
     if plan.nodes > 1:
-        wanted.append("ray")
-    if absent := [package for package in wanted if not _installed(package)]:
+        packages.append("ray")
+    if absent := [package for package in packages if not _installed(package)]:
         return (
             f"not installed: {', '.join(absent)} (make book; for nodes: python -m pip install -e '.[nodes]')"
         )
@@ -170,7 +162,7 @@ def _installed(package: str) -> bool:
     return True
 
 
-def _of_data(plan: Plan) -> str | None:
+def _data_blocker(plan: Plan) -> str | None:
     name, folder = plan.parameters.dataset, plan.parameters.data_dir
     item = study().datasets[name]
     missing = missing_data(name, folder)
@@ -178,11 +170,11 @@ def _of_data(plan: Plan) -> str | None:
         return missing
     files = [Path(folder) / file for file in (item.csv.file, f"{name}.csv.gz")]
     state = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()]
-    return _fault_of_data(name, folder, f"{state} {item!r}")
+    return _data_fault(name, folder, f"{state} {item!r}")
 
 
 @lru_cache
-def _fault_of_data(name: str, folder: str, state: str) -> str | None:
+def _data_fault(name: str, folder: str, state: str) -> str | None:
     """Look at a CSV of the user's own, which nobody has looked at before; once for each state of it."""
     return _refused(lambda: splits(load_dataset(name, folder)))
 
@@ -205,17 +197,17 @@ def missing_data(dataset: str, folder: str) -> str | None:
     return None
 
 
-def _of_checkpoint(plan: LlmPlan) -> str | None:
+def _checkpoint_blocker(plan: LlmPlan) -> str | None:
     served, model = plan.served, plan.model
     if served.runs_already:
         return None
     if is_local(served.checkpoint):
         return _refused(lambda: find_checkpoint(served.checkpoint, None, served.weights))
-    return _of_hub(plan, model.gated)
+    return _hub_blocker(plan, model.gated)
 
 
-def _of_hub(plan: Plan, gated: bool | None) -> str | None:
-    item = checkpoint_from_hub(plan)
+def _hub_blocker(plan: Plan, gated: bool | None) -> str | None:
+    item = hub_checkpoint(plan)
     if item is None or hub.complete(item):
         return None
     if hub.offline():
@@ -225,7 +217,7 @@ def _of_hub(plan: Plan, gated: bool | None) -> str | None:
     return None
 
 
-def _of_embedding(plan: TraditionalPlan) -> str | None:
+def _embedding_blocker(plan: TraditionalPlan) -> str | None:
     name = plan.checkpoint
     if name is None:
         return None
@@ -238,7 +230,7 @@ def _of_embedding(plan: TraditionalPlan) -> str | None:
             if _installed(item.package.replace("_", "-"))
             else f"not installed: {item.package} (make book)"
         )
-    return _of_hub(plan, False)
+    return _hub_blocker(plan, False)
 
 
 def _refused(look: Callable[[], object]) -> str | None:

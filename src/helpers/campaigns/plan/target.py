@@ -9,7 +9,7 @@ from helpers.study.catalogue import Machine, entry, is_card, paper_machines, stu
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """A machine, as far as it is known."""
 
     name: str
@@ -29,48 +29,48 @@ class Place:
         return _with_gpu(self.hardware.gpus[0].model) if self.hardware.gpus else None
 
 
-def at_hand() -> Place:
+def current_target() -> Target:
     """Return the machine at hand, under the name that its runs are recorded by without further settings."""
     hardware = detect()
-    return Place(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
+    return Target(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
 
 
-def at_site(machine: str) -> Place:
+def site_target(machine: str) -> Target:
     """Return a node of a site, by the machine that the site says it is.
 
     Files, packages and access are those of the machine at hand: a cluster shares them between its nodes.
     """
-    here = at_hand()
-    if machine in ("auto", here.name):
-        return here
+    current = current_target()
+    if machine in ("auto", current.name):
+        return current
     entry("machine", study().machines, machine, "site: machine: ")
-    return replace(of_catalogue(machine), here=True)
+    return replace(catalogue_target(machine), here=True)
 
 
-def of_catalogue(name: str) -> Place:
+def catalogue_target(name: str) -> Target:
     """Return a machine as the catalogue describes it."""
     machine = study().machines[name]
     cores = 1  # what the paper prints is ambiguous, and nothing here is reckoned with it
     hardware = Hardware(machine.cpu, cores, machine.ram_gb, _gpus(machine), None)
-    return Place(name, False, hardware, _capability(machine), machine.nodes)
+    return Target(name, False, hardware, _capability(machine), machine.nodes)
 
 
-def place_for(machine: str, here: Place, where: str) -> Place:
+def target_for(machine: str, current: Target, label: str) -> Target:
     """Return the place of a run, by its parameter `machine`: the one at hand if it can be that one.
 
     Raises:
         UserError: one line where no machine has that name.
     """
-    if machine in ("auto", here.name):
-        return here
+    if machine in ("auto", current.name):
+        return current
     if machine not in study().machines:
-        known = [here.name, *study().machines]
-        raise UserError(f"{where}: machine: unknown machine {short(machine)} ({nearest(machine, known)})")
+        names = [current.name, *study().machines]
+        raise UserError(f"{label}: machine: unknown machine {short(machine)} ({nearest(machine, names)})")
     try:
-        resolve(machine, here.hardware)
+        resolve(machine, current.hardware)
     except UserError:
-        return of_catalogue(machine)
-    return Place(machine, True, here.hardware, here.capability, study().machines[machine].nodes)
+        return catalogue_target(machine)
+    return Target(machine, True, current.hardware, current.capability, study().machines[machine].nodes)
 
 
 def _with_gpu(model: str) -> str | None:

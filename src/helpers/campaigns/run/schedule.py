@@ -29,7 +29,7 @@ KEPT_S = 30 * 86_400.0
 """How long schedules and logs are kept."""
 LOAD_S = 900.0
 """Room in a time limit for what is not expected: starting, loading, training."""
-MORE_EACH_TRY = 2
+LIMIT_GROWTH_PER_ATTEMPT = 2
 """A run that was not ready in time is given this much more at the next try."""
 
 
@@ -66,7 +66,7 @@ class Schedule(Strict):
     runs: list[ScheduledRun]
 
 
-class Call(Strict):
+class Invocation(Strict):
     """The order of one call of `run`, kept beside the runs."""
 
     began: str
@@ -77,10 +77,10 @@ class Call(Strict):
     """Their names, in their order."""
 
 
-class Order(Strict):
+class RunOrder(Strict):
     """All calls of a campaign."""
 
-    calls: list[Call]
+    calls: list[Invocation]
 
 
 def make_schedule(
@@ -107,10 +107,12 @@ def rank(seed: int, run_id: str) -> bytes:
     return hashlib.sha256(f"{seed}:{run_id}".encode()).digest()
 
 
-def again(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
+def reschedule(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
     """Return the schedule of the next try of some runs, with more time for each."""
     longer = [
-        run.model_copy(update={"limit_min": min(run.limit_min * MORE_EACH_TRY, schedule.site.most_min)})
+        run.model_copy(
+            update={"limit_min": min(run.limit_min * LIMIT_GROWTH_PER_ATTEMPT, schedule.site.most_min)}
+        )
         for run in runs
     ]
     return schedule.model_copy(update={"attempt": schedule.attempt + 1, "runs": longer})
@@ -142,37 +144,37 @@ def read_schedule(file: Path) -> Schedule:
     return parse_json(Schedule, file.read_bytes(), paths.relative(file))
 
 
-def note_order(schedule: Schedule) -> None:
+def add_to_run_order(schedule: Schedule) -> None:
     """Add the order of this call to what is kept beside the runs; it names no folder of this machine."""
-    call = Call(
+    call = Invocation(
         began=schedule.began,
         seed=schedule.seed,
         machine=schedule.machine,
         runs=[run.run_id for run in schedule.runs],
     )
-    add_calls(paths.RUNS / schedule.campaign / ORDER, [call])
+    add_invocations(paths.RUNS / schedule.campaign / ORDER, [call])
 
 
-def read_order(file: Path) -> list[Call]:
+def read_run_order(file: Path) -> list[Invocation]:
     """Read the orders of a campaign.
 
     Raises:
         UserError: one line with file and field where the file is not valid.
     """
-    return parse_json(Order, b'{"calls": %b}' % file.read_bytes(), paths.relative(file)).calls
+    return parse_json(RunOrder, b'{"calls": %b}' % file.read_bytes(), paths.relative(file)).calls
 
 
-def add_calls(file: Path, calls: Sequence[Call]) -> None:
+def add_invocations(file: Path, calls: Sequence[Invocation]) -> None:
     """Add the orders of calls to a file, by the time at which they began; those that are in it stay.
 
     Raises:
         UserError: one line with the file where it is not valid (with the field), or the disk is full.
     """
-    known = read_order(file) if file.is_file() else []
-    new = [call for call in calls if call not in known]
+    stored = read_run_order(file) if file.is_file() else []
+    new = [call for call in calls if call not in stored]
     if not new:
         return
-    calls_by_time = sorted([*known, *new], key=lambda call: (call.began, call.machine, call.seed))
+    calls_by_time = sorted([*stored, *new], key=lambda call: (call.began, call.machine, call.seed))
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.partial")
     with writing(scratch), scratch.open("w", encoding="utf-8") as out:
@@ -184,11 +186,11 @@ def add_calls(file: Path, calls: Sequence[Call]) -> None:
 
 def _scheduled(planned: PlannedRun, site: Site) -> ScheduledRun:
     plan = planned.plan
-    given = {**plan.parameters.model_dump(), "machine": plan.machine}
+    arguments = {**plan.parameters.model_dump(), "machine": plan.machine}
     return ScheduledRun(
         run_id=plan.run_id,
         notebook=plan.notebook,
-        arguments=[f"-p{name}={value}" for name, value in given.items() if value != ""],
+        arguments=[f"-p{name}={value}" for name, value in arguments.items() if value != ""],
         gpus=plan.gpus,
         nodes=plan.nodes,
         limit_min=_limit_min(plan, planned.duration_s, site),

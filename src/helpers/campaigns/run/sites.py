@@ -75,7 +75,7 @@ def load_site(name: str) -> Site:
     else:
         file = SITES / f"{name}.yaml"
         if not file.is_file():
-            known = [item.stem for item in SITES.glob("*.yaml")]
-            raise UserError(f"--site {name}: unknown site ({nearest(name, known)})")
-    where = paths.relative(file)
-    return parse(Site, load_yaml(file, where), where)
+            names = [item.stem for item in SITES.glob("*.yaml")]
+            raise UserError(f"--site {name}: unknown site ({nearest(name, names)})")
+    label = paths.relative(file)
+    return parse(Site, load_yaml(file, label), label)

@@ -59,11 +59,11 @@ def start(
 def make_book() -> int:
     """Make the book from the records that are there; returns Snakemake's exit status."""
     with workflow_lock() as lock:
-        _note_browser()
+        _write_browser_state()
         return start("book", "local", [], lock).wait()
 
 
-def _note_browser() -> None:
+def _write_browser_state() -> None:
     """Note whether there is a Chromium in a file that the book depends on: a new one draws the images."""
     note: Path = paths.BUILD / "browser.txt"
     text = "Chromium found\n" if images.has_browser() else "no Chromium\n"

@@ -67,15 +67,15 @@ def damaged_files(item: HubItem, files: Mapping[str, HubFile]) -> list[str]:
     Raises:
         UserError: one line where a hash is not known.
     """
-    there = {name: place for name in files if (place := _present(item, name, files[name])) is not None}
-    for name in there:
+    cached = {name: path for name in files if (path := _present(item, name, files[name])) is not None}
+    for name in cached:
         if len(files[name].digest) not in (_SHA1_DIGITS, _SHA256_DIGITS):
             raise UserError(
                 f"{name} cannot be verified without a network: it is no link to a blob; fetch it again with HF_HUB_OFFLINE=0"
             )
     with ThreadPoolExecutor(WORKERS) as pool:
-        sound = pool.map(lambda name: is_sound(there[name], files[name]), there)
-        return [name for name, right in zip(there, sound, strict=True) if not right]
+        sound = pool.map(lambda name: is_sound(cached[name], files[name]), cached)
+        return [name for name, right in zip(cached, sound, strict=True) if not right]
 
 
 def remove(item: HubItem, names: Iterable[str], files: Mapping[str, HubFile]) -> None:
@@ -135,12 +135,12 @@ def is_sound(path: Path, file: HubFile) -> bool:
 
 
 def _get_content(item: HubItem, name: str, file: HubFile, stopped: threading.Event) -> None:
-    place, incomplete = hub.blob(item, file), _incomplete(item, file)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    blob, incomplete = hub.blob(item, file), _incomplete(item, file)
+    blob.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(2):
         _go_on(item, name, file, incomplete, stopped)
         if is_sound(incomplete, file):
-            incomplete.replace(place)
+            incomplete.replace(blob)
             return
         incomplete.unlink()
     raise UserError(f"{name}: what came from the hub does not have the hash {file.digest}, twice; try again")
@@ -223,13 +223,13 @@ def _endpoint() -> str | None:
 
 
 def _present(item: HubItem, name: str, file: HubFile) -> Path | None:
-    places = (hub.snapshot_folder(item) / name, hub.blob(item, file))
-    return next((place for place in places if place.is_file()), None)
+    candidates = (hub.snapshot_folder(item) / name, hub.blob(item, file))
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _incomplete(item: HubItem, file: HubFile) -> Path:
-    place = hub.blob(item, file)
-    return place.with_name(f"{place.name}.incomplete")
+    blob = hub.blob(item, file)
+    return blob.with_name(f"{blob.name}.incomplete")
 
 
 def _size(file: Path) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from helpers.campaigns.run.schedule import ORDER, add_calls, read_order
+from helpers.campaigns.run.schedule import ORDER, add_invocations, read_run_order
 from helpers.campaigns.transfer.unpacking import unpacked
 from helpers.core import paths
 from helpers.core.errors import UserError, printable
@@ -53,16 +53,16 @@ def import_runs(folder: Path, runs: Path | None = None, committed: Path | None =
     runs, committed = runs or paths.RUNS, committed or paths.MEASUREMENTS
     if folder.is_file():
         with unpacked(folder) as inside:
-            return [_in_zip(item, inside, folder) for item in _import_all(inside, folder, runs, committed)]
+            return [_name_zip(item, inside, folder) for item in _import_all(inside, folder, runs, committed)]
     if not folder.is_dir():
         raise UserError(
             f"import {folder}: no such folder or ZIP file; give one with CAMPAIGN/RUN/{RECORD} below it"
         )
     inside = folder.resolve()
-    for ours in (runs.resolve(), committed.resolve()):
-        if inside.is_relative_to(ours) or ours.is_relative_to(inside):
+    for own_folder in (runs.resolve(), committed.resolve()):
+        if inside.is_relative_to(own_folder) or own_folder.is_relative_to(inside):
             raise UserError(
-                f"import {folder}: it holds, or lies in, {paths.relative(ours)}, where runs are already; give the folder "
+                f"import {folder}: it holds, or lies in, {paths.relative(own_folder)}, where runs are already; give the folder "
                 "that was copied from the other machine"
             )
     return _import_all(folder, folder, runs, committed)
@@ -72,16 +72,16 @@ def _import_all(folder: Path, given: Path, runs: Path, committed: Path) -> list[
     files = list(_records(folder))
     if not files:
         raise UserError(f"import {given}: no {RECORD} below it; give a folder with CAMPAIGN/RUN/{RECORD}")
-    found = [_import(file, runs, committed) for file in files]
+    imported = [_import(file, runs, committed) for file in files]
     orders = {
         (file.parent.parent / ORDER, runs / Path(item.target).parent.name)
-        for file, item in zip(files, found, strict=True)
+        for file, item in zip(files, imported, strict=True)
         if item.target is not None and item.state in ("imported", "duplicate", "repaired")
     }
     refused = [item for source, campaign in sorted(orders) if (item := _add_order(source, campaign))]
     return [
         replace(item, source=printable(item.source), message=printable(item.message))
-        for item in found + refused
+        for item in imported + refused
     ]
 
 
@@ -90,15 +90,15 @@ def _add_order(source: Path, campaign: Path) -> Imported | None:
     if not source.is_file() or not campaign.is_dir():
         return None
     try:
-        add_calls(campaign / ORDER, read_order(source))
+        add_invocations(campaign / ORDER, read_run_order(source))
     except UserError as error:
         return Imported(str(source), "refused", None, str(error))
     except OSError as error:
-        return Imported(str(source), "refused", None, _said(error, campaign))
+        return Imported(str(source), "refused", None, _write_fault(error, campaign))
     return None
 
 
-def _in_zip(item: Imported, inside: Path, file: Path) -> Imported:
+def _name_zip(item: Imported, inside: Path, file: Path) -> Imported:
     """Name the ZIP file in place of the folder that it was unpacked into, which is gone."""
     source, message = (
         text.replace(str(inside), str(file)).replace(paths.relative(inside), str(file))
@@ -109,93 +109,95 @@ def _in_zip(item: Imported, inside: Path, file: Path) -> Imported:
 
 def _records(folder: Path) -> Iterator[Path]:
     """Yield the records below a folder in the order of their names; loops of links are not followed."""
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if RECORD in files:
             folders.clear()  # what lies in a run's folder is no run
-            yield Path(place) / RECORD
+            yield Path(parent) / RECORD
 
 
 def _import(file: Path, runs: Path, committed: Path) -> Imported:
-    source, where, target = str(file), None, runs
+    source, label, target = str(file), None, runs
     try:
         digest = sha256_of(file)
         record = read_record(file)
         target = runs / record.run.campaign / record.run.run_id
-        where = paths.relative(target)
-        for there in (target, committed / record.run.campaign / record.run.run_id):
-            if (there / RECORD).exists():
-                return _beside(file, record, there, ours=there == target)
+        label = paths.relative(target)
+        for existing in (target, committed / record.run.campaign / record.run.run_id):
+            if (existing / RECORD).exists():
+                return _compare_existing(file, record, existing, repairable=existing == target)
         if other := _on_other_data(record, target.parent):
-            return Imported(source, "conflict", where, other)
+            return Imported(source, "conflict", label, other)
         try:
             _copy(file.parent, record, digest, target)
         finally:
             with suppress(OSError):
                 target.parent.rmdir()  # where a refused run was to be the first of its campaign
     except UserError as error:
-        return Imported(source, "refused", where, str(error))
+        return Imported(source, "refused", label, str(error))
     except OSError as error:
-        return Imported(source, "refused", where, _said(error, target))
-    return Imported(source, "imported", where, "")
+        return Imported(source, "refused", label, _write_fault(error, target))
+    return Imported(source, "imported", label, "")
 
 
-def _said(error: OSError, target: Path) -> str:
+def _write_fault(error: OSError, target: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):  # the system names what was read
         return f"{paths.relative(target)}: cannot be written: {error.strerror}; make room there and import it again"
     return f"{error.filename or target}: {error.strerror or error}; put that right and import it again"
 
 
-def _beside(file: Path, record: Record, there: Path, ours: bool) -> Imported:
+def _compare_existing(file: Path, record: Record, existing: Path, repairable: bool) -> Imported:
     """Say what it is that a record of the same name is there already; of the same one mend the files, if it is in `runs`.
 
     Raises:
         UserError: one line where a file is not here as the record says, nor in what was brought.
     """
-    source, where = str(file), paths.relative(there)
-    known = read_record(there / RECORD)  # a fault of ours refuses the import: nothing here is replaced
-    if known != record:
+    source, label = str(file), paths.relative(existing)
+    existing_record = read_record(
+        existing / RECORD
+    )  # a fault of ours refuses the import: nothing here is replaced
+    if existing_record != record:
         return Imported(
             source,
             "conflict",
-            where,
-            f"{where} holds another record of this run: created {known.created}, found {record.created}; move one of both "
-            "to another campaign or delete the folder",
+            label,
+            f"{label} holds another record of this run: created {existing_record.created}, found {record.created}; move "
+            "one of both to another campaign or delete the folder",
         )
-    off = [name for name, expected in record.files.items() if not _is(there / name, expected)]
-    if off and not ours:
-        said = f"the same record is in {where}; missing or changed there: {', '.join(off)}; restore that with git"
-        return Imported(source, "duplicate", where, said)
-    for name in off:
-        _restore(file.parent, there, name, record.files[name])
-    if off:
+    damaged = [name for name, expected in record.files.items() if not _has_sha256(existing / name, expected)]
+    if damaged and not repairable:
+        message = f"the same record is in {label}; missing or changed there: {', '.join(damaged)}; restore that with git"
+        return Imported(source, "duplicate", label, message)
+    for name in damaged:
+        _restore(file.parent, existing, name, record.files[name])
+    if damaged:
         return Imported(
-            source, "repaired", where, f"{', '.join(off)}: missing or changed, now as the record says"
+            source, "repaired", label, f"{', '.join(damaged)}: missing or changed, now as the record says"
         )
-    return Imported(source, "duplicate", where, f"the same record is in {where}")
+    return Imported(source, "duplicate", label, f"the same record is in {label}")
 
 
-def _is(file: Path, sha256: str) -> bool:
+def _has_sha256(file: Path, sha256: str) -> bool:
     return file.is_file() and sha256_of(file) == sha256
 
 
-def _restore(source: Path, there: Path, name: str, expected: str) -> None:
-    scratch = there / f".{name}.partial"
+def _restore(source: Path, target_folder: Path, name: str, expected: str) -> None:
+    scratch = target_folder / f".{name}.partial"
     try:
         _copy_file(source, name, scratch, expected)
-        scratch.replace(there / name)
+        scratch.replace(target_folder / name)
     finally:
         scratch.unlink(missing_ok=True)
 
 
 def _on_other_data(record: Record, campaign: Path) -> str | None:
     """Say what is wrong where the runs of the campaign are on other data: they would be compared unawares."""
-    known = next(data_of_runs(campaign, record.run.dataset), None)
-    if known is None or known[1] == record.run.dataset_sha256:
+    other = next(data_of_runs(campaign, record.run.dataset), None)
+    if other is None or other[1] == record.run.dataset_sha256:
         return None
     return (
         f"it is on data of {record.run.dataset} with sha256 {record.run.dataset_sha256[:12]}..., the runs here on "
-        f"{known[1][:12]}... ({paths.relative(known[0])}); keep those on one of both, or measure them under another "
+        f"{other[1][:12]}... ({paths.relative(other[0])}); keep those on one of both, or measure them under another "
         "campaign=NAME"
     )
 
@@ -218,11 +220,11 @@ def _copy(source: Path, record: Record, digest: str, target: Path) -> None:
 
 
 def _copy_file(source: Path, name: str, target: Path, expected: str) -> None:
-    where = paths.relative(source / RECORD)
+    label = paths.relative(source / RECORD)
     if not (source / name).is_file():
-        raise UserError(f"{where}: files.{name}: missing; copy the whole folder of the run")
+        raise UserError(f"{label}: files.{name}: missing; copy the whole folder of the run")
     shutil.copy2(source / name, target)
-    if (found := sha256_of(target)) != expected:
+    if (actual := sha256_of(target)) != expected:
         raise UserError(
-            f"{where}: files.{name}: sha256 is {found[:12]}..., the record says {expected[:12]}...; copy it anew"
+            f"{label}: files.{name}: sha256 is {actual[:12]}..., the record says {expected[:12]}...; copy it anew"
         )

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from helpers.core.errors import UserError, printable, short
 
-MOST_ENTRIES = 200_000
+MAX_ENTRIES = 200_000
 """More than the runs of a campaign can have."""
 _BLOCK_BYTES = 4096
 """What even an empty file takes on a disk."""
@@ -54,8 +54,8 @@ def unpacked(file: Path) -> Iterator[Path]:
 
 def _targets(file: Path, entries: list[zipfile.ZipInfo]) -> dict[PurePosixPath, zipfile.ZipInfo]:
     """Return the plain files of an archive by where they go."""
-    if len(entries) > MOST_ENTRIES:
-        raise UserError(f"import {file}: it has {len(entries)} entries, expected at most {MOST_ENTRIES}")
+    if len(entries) > MAX_ENTRIES:
+        raise UserError(f"import {file}: it has {len(entries)} entries, expected at most {MAX_ENTRIES}")
     targets: dict[PurePosixPath, zipfile.ZipInfo] = {}
     seen: set[str] = set()
     for entry in entries:
