@@ -240,8 +240,9 @@ def test_offline_what_is_not_there_is_one_line_with_the_command(fetch, hub, monk
     assert hub.requests == []
 
 
-def test_a_campaign_that_needs_nothing_and_one_that_is_not_there_are_said(fetch, hub):
+def test_a_campaign_that_needs_nothing_and_one_that_is_not_there_are_reported(fetch, hub):
     assert fetch("nothing") == (0, ["nothing: nothing to fetch"])
+    assert fetch("nothing", "-q") == (0, [])
     status, (line,) = fetch("noting")
     assert status == 2
     assert line.startswith("error: unknown campaign 'noting' (nearest: 'nothing'")
@@ -323,7 +324,7 @@ def test_a_hub_that_does_not_answer_is_one_line_for_each(fetch, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     status, lines = fetch("checkpoint")
     assert (status, len(lines)) == (1, 3)
-    assert all("not all of it came from the hub (ConnectError: " in line for line in lines[:2])
+    assert all("the download from the hub is incomplete (ConnectError: " in line for line in lines[:2])
 
 
 def test_what_does_not_fit_on_the_disk_is_refused_before_any_byte(fetch, hub, home, monkeypatch):
@@ -338,7 +339,7 @@ def test_what_does_not_fit_on_the_disk_is_refused_before_any_byte(fetch, hub, ho
     assert blobs(home) == []
 
 
-def test_a_disk_that_is_full_after_all_is_told_as_it_is(fetch, hub, home):
+def test_a_disk_that_is_full_after_all_is_reported_as_it_is(fetch, hub, home):
     digest = hashlib.sha256(hub.repositories["datasets", LARGE, REVISION][PART]).hexdigest()
     incomplete = home / "hub" / "datasets--stub--large" / "blobs" / f"{digest}.incomplete"
     incomplete.parent.mkdir(parents=True)
@@ -347,12 +348,12 @@ def test_a_disk_that_is_full_after_all_is_told_as_it_is(fetch, hub, home):
     assert status == 1
     assert lines[-2] == (
         f"missing: dataset stub/large@aaaaaaaa: {home}/hub cannot be written: No space left on device; make room, or name "
-        "a folder on another disk in HF_HOME; what came is kept"
+        "a folder on another disk in HF_HOME; what was downloaded is kept"
     )
     assert lines[-1] == "large: 1 of 1 missing; nothing is there"
 
 
-def test_a_cache_that_cannot_be_a_folder_is_told_with_its_path(fetch, home):
+def test_a_cache_that_cannot_be_a_folder_is_reported_with_its_path(fetch, home):
     home.write_bytes(b"")
     status, lines = fetch("data")
     assert status == 1
@@ -410,7 +411,7 @@ def test_a_part_of_a_checkpoint_whose_index_is_not_linked_yet_is_not_complete(fe
 
 @pytest.mark.parametrize("size_stays", [True, False])
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_damaged_content_is_named_and_fetched_anew(fetch, hub, home, monkeypatch, name, size_stays):
+def test_damaged_content_is_named_and_fetched_again(fetch, hub, home, monkeypatch, name, size_stays):
     assert fetch("checkpoint")[0] == 0
     file = snapshot(home, "models--stub--tiny") / name
     sound = file.read_bytes()
@@ -424,7 +425,7 @@ def test_damaged_content_is_named_and_fetched_anew(fetch, hub, home, monkeypatch
     monkeypatch.delenv("HF_HUB_OFFLINE")
     status, lines = fetch("checkpoint")
     assert status == 0
-    assert f"model stub/tiny@aaaaaaaa: damaged: {name} in {file.parent}; fetching anew" in lines
+    assert f"model stub/tiny@aaaaaaaa: damaged: {name} in {file.parent}; downloading again" in lines
     assert hub.contents() == [name]
     assert file.read_bytes() == sound
 
@@ -433,7 +434,7 @@ def test_content_that_comes_damaged_is_tried_twice_and_never_kept(fetch, hub, ho
     hub.spoilt.add(PART)
     status, lines = fetch("data")
     assert status == 1
-    assert any(f"{PART}: what came from the hub does not have the hash " in line for line in lines)
+    assert any(f"{PART}: the downloaded file does not have the hash " in line for line in lines)
     assert hub.contents() == [PART, PART]
     assert blobs(home) == []
     assert not cache.complete(THE_NEWS)

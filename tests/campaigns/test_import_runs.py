@@ -109,7 +109,7 @@ def test_a_second_import_tells_duplicates_and_changes_nothing(project, cluster):
 
 
 @pytest.mark.parametrize("spoil", ["change", "remove"])
-def test_of_a_run_that_is_here_already_the_files_are_mended(project, cluster, spoil):
+def test_of_a_run_that_is_here_already_the_files_are_repaired(project, cluster, spoil):
     write_run(cluster)
     here = write_run(project / "runs")
     before = files_in(project)
@@ -131,7 +131,7 @@ def test_what_was_committed_is_never_changed(project, cluster):
     assert files_in(project) == before
 
 
-def test_what_is_broken_on_both_sides_is_left_and_told(project, cluster):
+def test_what_is_broken_on_both_sides_is_left_and_reported(project, cluster):
     (write_run(cluster) / "notebook.ipynb").write_bytes(b"other")
     (write_run(project / "runs") / "notebook.ipynb").unlink()
     before = files_in(project)
@@ -177,7 +177,7 @@ def test_the_order_of_the_runs_is_added_to_what_is_known_of_it(project, cluster)
     assert read_run_order(project / "runs" / CAMPAIGN / ORDER) == [second, here], "by time, then by seed"
 
 
-def test_a_damaged_order_is_told_and_the_runs_are_imported(project, cluster):
+def test_a_damaged_order_is_reported_and_the_runs_are_imported(project, cluster):
     write_run(cluster)
     (cluster / CAMPAIGN / ORDER).write_text("{", encoding="utf-8")
     imported = import_runs(cluster)
@@ -375,7 +375,7 @@ def test_a_zip_file_is_imported_as_the_folder_that_it_unpacks_to(project, cluste
     assert again[0].source == f"{tmp_path}/brought.zip/export/{CAMPAIGN}/run-a/{RECORD}"
 
 
-def test_what_is_wrong_with_a_run_in_a_zip_file_is_told_by_its_place_in_it(project, cluster, packed):
+def test_what_is_wrong_with_a_run_in_a_zip_file_is_reported_by_its_place_in_it(project, cluster, packed):
     (cluster / CAMPAIGN / "run-a" / "notebook.ipynb").write_bytes(b"other")
     (cluster / CAMPAIGN / "run-b" / RECORD).write_text("{", encoding="utf-8")
     file = packed()
@@ -419,8 +419,8 @@ def entry(name, mode=0o100644, method=zipfile.ZIP_DEFLATED):
         (entry(f"export/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
         (entry(f"./export//{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
         (entry(f"EXPORT/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
-        (entry("x", method=zipfile.ZIP_BZIP2), "packed in another way"),
-        (entry("x", method=zipfile.ZIP_LZMA), "packed in another way"),
+        (entry("x", method=zipfile.ZIP_BZIP2), "compressed by another method"),
+        (entry("x", method=zipfile.ZIP_LZMA), "compressed by another method"),
         (entry(f"export/{CAMPAIGN}"), "cannot be unpacked"),
         (entry(f"export/{CAMPAIGN}/run-a/{RECORD}/x"), "cannot be unpacked"),
         (entry("x" * 300), "cannot be unpacked"),

@@ -50,7 +50,7 @@ def test_ctrl_c_is_no_failure(folder):
     assert tried(folder, KeyboardInterrupt()) is None
 
 
-def test_a_process_that_is_told_to_end_leaves_a_note_that_it_has_begun(folder):
+def test_a_process_that_is_terminated_leaves_a_note_that_it_has_begun(folder):
     assert tried(folder, Terminated("SIGTERM")).ended is None
 
 
@@ -65,7 +65,7 @@ def test_a_note_that_a_process_left_without_a_word_says_that_it_has_begun(folder
     assert given_up.reason == "killed by somebody"
 
 
-def test_a_note_that_cannot_be_read_is_written_anew(folder):
+def test_a_note_that_cannot_be_read_is_written_again(folder):
     tried(folder, UserError("no"))
     attempt_file(folder).write_text("{", encoding="utf-8")
     assert fail(folder, 2, "killed", passes=True) == read_attempt(folder)

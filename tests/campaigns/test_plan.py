@@ -15,6 +15,7 @@ from helpers.campaigns.plan.reference_runs import load_reference_runs
 from helpers.campaigns.plan.target import Target, catalogue_target
 from helpers.cli import main
 from helpers.core import paths
+from helpers.core.lock import holding, run_lock
 from helpers.measure import parameters
 from helpers.models import hub
 from helpers.records.hardware import Hardware
@@ -137,7 +138,7 @@ def test_an_energy_without_a_duration_has_the_duration_of_its_power_on_fktg(plan
     assert news.duration_from.startswith("Table B4 at the power of ")
 
 
-def test_a_printed_limit_is_kept_and_told(plan_of):
+def test_a_printed_limit_is_kept_and_reported(plan_of):
     block = EMBEDDING | {"model": "xgboost-embedding", "dataset": ["emotion", "fktg"]}
     emotion, fktg = (run.expected for run in plan_of(block, notebook="traditional").runs)
     assert (emotion.pass_wh, emotion.source) == (0.01, "scaled")
@@ -336,7 +337,17 @@ def test_a_run_with_a_record_is_done_and_takes_what_it_took(plan_of):
     )
 
 
-def test_a_committed_record_alone_is_told_apart(plan_of):
+def test_a_run_that_is_being_measured_is_not_to_do(plan_of):
+    lock = run_lock(the_only(plan_of(BOW, notebook="traditional")).plan.folder)
+    lock.parent.mkdir(parents=True)
+    with holding(lock, "held"):
+        plan = plan_of(BOW, notebook="traditional")
+    assert the_only(plan).state == "running"
+    assert report.summary(plan).startswith("being measured here: 1 run, ")
+    assert the_only(plan_of(BOW, notebook="traditional")).state == "to do", "its process has ended"
+
+
+def test_a_committed_record_alone_is_reported_apart(plan_of):
     run = the_only(plan_of(BOW, notebook="traditional"))
     write_record(paths.MEASUREMENTS, run)
     plan = plan_of(BOW, notebook="traditional")
@@ -427,7 +438,7 @@ def test_what_cannot_run_says_why(plan_of, block, here, reason):
     assert any(reason in text for text in run.reasons), run.reasons
 
 
-def test_a_csv_that_no_run_would_take_is_told_before_one_starts(plan_of, tmp_path):
+def test_a_csv_that_no_run_would_take_is_reported_before_one_starts(plan_of, tmp_path):
     block = BOW | {"dataset": "fktg", "data_dir": str(tmp_path)}
     file = tmp_path / "fktg.csv"
     file.write_text("Beitrag|Themenkomplex\na|geoWK\n", encoding="utf-8")
@@ -563,12 +574,12 @@ def test_data_that_the_hub_does_not_have_is_asked_for(plan_of, tmp_path, monkeyp
     assert not any("not on the hub" in line for line in report.lines(plan_of(blocks, here=with_gpus())))
 
 
-def test_of_another_machine_only_the_hardware_is_looked_at(plan_of, monkeypatch):
+def test_of_another_machine_only_the_hardware_is_checked(plan_of, monkeypatch):
     monkeypatch.setattr(requirements, "_installed", lambda _: False)
     plan = plan_of(LLAMA | {"machine": "auto"}, machine="capella")
     assert (the_only(plan).machine, the_only(plan).state, plan.here) == ("capella", "to do", False)
     lines = list(report.lines(plan))
-    assert any("its data, packages and access were not looked at" in line for line in lines)
+    assert any("its data, packages and access were not checked" in line for line in lines)
     assert any(line.startswith("to do on capella: 1 run, ") for line in lines)
 
 

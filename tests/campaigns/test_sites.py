@@ -74,7 +74,7 @@ def test_a_faulty_site_is_refused_in_a_line_with_file_and_key(text, message, tmp
         assert line.startswith(str(file))
 
 
-def test_an_unknown_site_is_told_with_the_nearest():
+def test_an_unknown_site_is_reported_with_the_nearest():
     assert "nearest: 'example'" in refusal(load_site, "exampel")
     assert "no such file" in refusal(load_site, "./nowhere.yaml")
 
@@ -137,7 +137,7 @@ def test_schedules_of_long_ago_go_and_those_of_a_running_job_stay(tmp_path, monk
     assert {item.name for item in folder.iterdir()} == {"new.json", file.name}
 
 
-def test_the_next_try_has_more_time():
+def test_the_next_attempt_has_more_time():
     schedule, _ = scheduled("paper-capella", SLURM)
     later = reschedule(schedule, schedule.runs[:3])
     assert later.attempt == 2

@@ -102,7 +102,9 @@ def test_a_campaign_runs_over_both_nodes_each_run_alone_on_its_own(
     assert again.stdout == "4 of 4 runs done, nothing to do\n"
 
 
-def test_a_partition_that_is_not_there_is_told_at_once(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+def test_a_partition_that_is_not_there_is_reported_at_once(
+    slurm: Slurm, checkout: Checkout, site: Path
+) -> None:
     site.write_text(SITE.replace("partition: debug", "partition: gpu"), encoding="utf-8")
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1})
     done = run(checkout, site)
@@ -112,7 +114,7 @@ def test_a_partition_that_is_not_there_is_told_at_once(slurm: Slurm, checkout: C
     assert "known: debug" in line
 
 
-def test_what_sbatch_refuses_is_told_in_a_line(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+def test_what_sbatch_refuses_is_reported_in_a_line(slurm: Slurm, checkout: Checkout, site: Path) -> None:
     site.write_text(SITE + "constraint: unicorn\n", encoding="utf-8")
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1})
     done = run(checkout, site)
@@ -134,7 +136,7 @@ def test_a_run_that_is_expected_to_take_longer_than_jobs_may_is_not_submitted(
     assert asked_for(slurm, checkout) == {}
 
 
-def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
+def test_a_run_that_takes_longer_than_its_partition_allows_is_reported_so(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:
     site.write_text(SITE.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
@@ -165,7 +167,7 @@ def test_ctrl_c_twice_takes_the_jobs_out_of_the_queue(slurm: Slurm, checkout: Ch
     assert {run["state"] for run in plan["runs"]} == {"to do"}
 
 
-def test_what_jobs_wait_for_is_told_unless_it_is_their_turn(
+def test_what_jobs_wait_for_is_reported_unless_it_is_their_turn(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": [1, 2]})

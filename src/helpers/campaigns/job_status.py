@@ -1,6 +1,5 @@
-"""Tries to measure a run of a campaign: noted beside the place of its record until one succeeds."""
+"""Attempts to measure a run of a campaign: stored beside the folder of its record until one succeeds."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -11,24 +10,25 @@ from pydantic import Field, model_validator
 
 from helpers.core import paths
 from helpers.core.errors import PassingError, Terminated, UserError
+from helpers.core.files import replacing
 from helpers.core.validation import Strict, parse_json
 from helpers.records.storage import RECORD
 from helpers.study.catalogue import NAME
 
 
 class Attempt(Strict):
-    """The last try of a run that has no record."""
+    """The last attempt of a run that has no record."""
 
     run_id: str = Field(pattern=NAME)
     """The run."""
     number: int = Field(ge=1)
-    """Which try of one call of `run` it was."""
+    """Number of the attempt within one invocation of `run`, from 1."""
     began: str
     """When it began, UTC."""
     ended: str | None
-    """When it failed; null while it goes on, and where it ended without a word."""
+    """When it failed; null while it is running, and where the process was killed."""
     passes: bool | None
-    """Whether the cause may be gone at the next try; null as long as it has not failed."""
+    """Whether the failure is retryable; null as long as it has not failed."""
     reason: str | None
     """Why it failed, in one line."""
 
@@ -40,12 +40,12 @@ class Attempt(Strict):
 
 
 def attempt_file(folder: Path) -> Path:
-    """Return where the tries of the run are noted whose record appears in `folder`."""
+    """Return the file of the attempts of the run whose record appears in `folder`."""
     return folder.with_name(f"{folder.name}.attempt.json")
 
 
 def read_attempt(folder: Path) -> Attempt | None:
-    """Return the last try of a run; None where there was none, or the run has its record.
+    """Return the last attempt of a run; None where there was none, or the run has its record.
 
     Raises:
         UserError: one line with file and field where the note is not valid.
@@ -64,16 +64,15 @@ def read_attempt(folder: Path) -> Attempt | None:
 
 @contextmanager
 def attempting(folder: Path, number: int) -> Iterator[None]:
-    """Note that a run is tried, and why it failed where it does; a run that succeeds leaves no note.
+    """Store that an attempt has begun, and why it failed if it does; a run that succeeds leaves no file.
 
-    A process that is killed, or told to end, leaves a note that it has begun: whoever waits for it finds neither end nor
-    record.
+    A process that is killed, or terminated, leaves an attempt that has begun, without end and record.
     """
     started = Attempt(run_id=folder.name, number=number, began=now(), ended=None, passes=None, reason=None)
     note(folder, started)
     try:
         yield
-    except Terminated:  # by SLURM, say: whoever waits for it finds out why
+    except Terminated:  # as by SLURM: the invocation that waits for it finds out why
         raise
     except KeyboardInterrupt:
         _remove_note(folder)
@@ -91,19 +90,13 @@ def attempting(folder: Path, number: int) -> Iterator[None]:
 
 
 def note(folder: Path, attempt: Attempt) -> None:
-    """Write the note of a run, whole or not at all."""
-    file = attempt_file(folder)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    """Write the attempt of a run atomically."""
+    with replacing(attempt_file(folder)) as scratch:
         scratch.write_text(attempt.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        scratch.replace(file)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
-    """Note that a run was given up which ended without a word of its own."""
+    """Store that a run failed whose process left no reason."""
     try:
         started = read_attempt(folder)
     except UserError:  # the process may have been killed while it wrote
@@ -123,7 +116,7 @@ def now() -> str:
 
 def _failed(folder: Path, started: Attempt, reason: str, passes: bool) -> None:
     ended = started.model_copy(update={"ended": now(), "passes": passes, "reason": _one_line(reason)})
-    with suppress(OSError):  # the disk may be full; the reason is told on the terminal, too
+    with suppress(OSError):  # the disk may be full; the reason is printed on the terminal, too
         note(folder, ended)
 
 

@@ -1,4 +1,4 @@
-"""The runs of a campaign, bound to the machines that they are for, and what is there of each."""
+"""The runs of a campaign, assigned to the machines that they are for, and the state of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +9,21 @@ from helpers.campaigns.plan.requirements import blockers, remote_notes
 from helpers.campaigns.plan.target import Target, target_for
 from helpers.core import paths
 from helpers.core.errors import UserError
+from helpers.core.lock import is_held, run_lock
 from helpers.measure.parameters import CampaignRun, Plan, add_once, campaign_runs
 from helpers.records.storage import RECORD, Record, read_record
 
-State = Literal["done", "filed", "to do", "failed", "cannot run", "refused"]
-STATES: tuple[State, ...] = ("done", "filed", "to do", "failed", "cannot run", "refused")
-"""`filed`: only the committed record is there; `failed`: the last try did, and the next call tries again; `refused`: a
-record is there that is invalid or another run's."""
-MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "failed", "filed"})
-"""What `run` measures: `filed` too, for a committed record is compared with one of one's own."""
+State = Literal["done", "filed", "running", "to do", "failed", "cannot run", "refused"]
+STATES: tuple[State, ...] = ("done", "filed", "running", "to do", "failed", "cannot run", "refused")
+"""`running`: it is being measured on this machine; `filed`: only the committed record exists; `failed`: the last attempt
+did, and the next invocation retries it; `refused`: its record is invalid or another run's."""
+MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "running", "failed", "filed"})
+"""What `run` measures: `filed` too, for a committed record is compared with an own one."""
 
 
 @dataclass(frozen=True)
 class AssignedRun:
-    """A run of a campaign, bound to the machine that it is for."""
+    """A run of a campaign, assigned to the machine that it is for."""
 
     run: CampaignRun
     plan: Plan
@@ -30,7 +31,7 @@ class AssignedRun:
 
 
 def assign_runs(name: str, target: Target) -> list[AssignedRun]:
-    """Bind the runs of a campaign to the machines that they are for: `target`, where they name none.
+    """Assign the runs of a campaign to the machines that they are for: `target`, where they name none.
 
     Raises:
         UserError: one line with file and field for a fault in the campaign.
@@ -50,7 +51,7 @@ def assign_runs(name: str, target: Target) -> list[AssignedRun]:
 
 
 def mismatch(record: Record, plan: Plan) -> str | None:
-    """Return in what a record differs from the run whose place it takes; None where it is that run's."""
+    """Return the first field in which a record differs from a planned run, with both values; None where it is that run's."""
     run, chosen = record.run, plan.parameters
     pairs = {
         "campaign": (run.campaign, chosen.campaign),
@@ -74,7 +75,7 @@ def mismatch(record: Record, plan: Plan) -> str | None:
 
 
 def run_state(assigned: AssignedRun, target: Target) -> tuple[State, tuple[str, ...], Record | None]:
-    """Say what is there of a run, and where nothing is, what keeps it from starting on `target` or has to be seen to."""
+    """Return the state of a run, the reasons for it or notes on it, and its record where it has one."""
     plan, run_target = assigned.plan, assigned.target
     if (record_state := recorded(plan)) is not None:
         return record_state
@@ -86,6 +87,8 @@ def run_state(assigned: AssignedRun, target: Target) -> tuple[State, tuple[str, 
     notes = remote_notes(plan, run_target)
     if reasons:
         return "cannot run", (*reasons, *notes), None
+    if (lock := run_lock(plan.folder)).exists() and is_held(lock):
+        return "running", tuple(notes), None
     failure = _last_failure(plan)
     return "failed" if failure else "to do", (*failure, *notes), None
 
@@ -112,5 +115,5 @@ def _last_failure(plan: Plan) -> tuple[str, ...]:
     try:
         last = read_attempt(plan.folder)
     except UserError as error:
-        return (f"{error}; the next call writes it anew",)
+        return (f"{error}; the next attempt replaces it",)
     return (f"failed {last.ended}: {last.reason}",) if last is not None and last.reason is not None else ()

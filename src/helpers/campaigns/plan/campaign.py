@@ -62,8 +62,8 @@ class PlannedRun:
     co2e_g: float | None
     gpu_hours: float | None
     reasons: tuple[str, ...]
-    """Why it cannot run, why the last try failed, or why the record that is there is refused; of a machine that is not at
-    hand also what has to be seen to."""
+    """Why it cannot run, why the last attempt failed, or why its record is refused; for a machine that is not the current
+    one also what has to be set up there."""
     published_in: tuple[str, ...]
     reconstruction: str | None
     plan: Plan
@@ -72,7 +72,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Provision:
-    """Data that the hub does not have, so that somebody has to put it there."""
+    """Data that is not on the hub and has to be provided by the user."""
 
     dataset: str
     file: str
@@ -102,7 +102,7 @@ class CampaignPlan:
     filed_under: str
     machine: str
     here: bool
-    """Whether that is the machine at hand."""
+    """Whether that is the current machine."""
     grid: str
     runs: Sequence[PlannedRun]
     downloads: Sequence[Download]
@@ -245,7 +245,7 @@ def _total(runs: Sequence[PlannedRun]) -> Total:
 
 
 def _provisions(left: Iterable[Plan], target: Target) -> list[Provision]:
-    """Return the data that somebody has to provide; on a machine that is not at hand it cannot be seen whether it is there."""
+    """Return the data that the user has to provide; on another machine its presence cannot be checked, so all is listed."""
     provisions: dict[str, Provision] = {}
     for chosen in (plan.parameters for plan in left):
         csv = study().datasets[chosen.dataset].csv

@@ -19,7 +19,7 @@ class Download:
     name: str
     revision: str
     size_bytes: int | None
-    """On disk, and to be loaded; None where the catalogue does not tell."""
+    """On disk, which is what is downloaded; None where the catalogue has no size."""
     present: bool
     gated: bool | None
     runs: int
@@ -29,7 +29,7 @@ class Download:
 
 
 def hub_items(plan: Plan) -> Iterator[HubItem]:
-    """Yield what a run wants from the hub: its data and its checkpoint, where they are not in folders or packages."""
+    """Yield what a run requires from the hub: its data and its checkpoint, unless they are in folders or packages."""
     chosen = plan.parameters
     data = study().datasets[chosen.dataset].hub
     own = Path(chosen.data_dir) / f"{chosen.dataset}.csv.gz" if chosen.data_dir else None
@@ -40,7 +40,7 @@ def hub_items(plan: Plan) -> Iterator[HubItem]:
 
 
 def hub_checkpoint(plan: Plan) -> HubItem | None:
-    """Return the checkpoint that a run wants from the hub; None where it wants none."""
+    """Return the checkpoint that a run requires from the hub; None where it requires none."""
     match plan:
         case LlmPlan(parameters=llm, model=model):
             elsewhere = plan.served.runs_already or llm.checkpoint
@@ -60,7 +60,7 @@ def hub_checkpoint(plan: Plan) -> HubItem | None:
 
 
 def required_repositories(plans: Iterable[Plan]) -> dict[HubItem, int]:
-    """Return what runs want from the hub, each repository once, with the number of runs that want it."""
+    """Return what runs require from the hub, each repository once, with the number of runs that require it."""
     repositories: dict[tuple[Kind, str, str], tuple[HubItem, int]] = {}
     for item in (item for plan in plans for item in hub_items(plan)):
         key = (item.kind, item.name, item.revision)
@@ -91,7 +91,7 @@ def list_downloads(left: Iterable[Plan], runnable: Iterable[Plan]) -> list[Downl
 
 
 def _size_and_access(item: HubItem) -> tuple[int | None, bool | None]:
-    """Return the size of what is wanted of a repository, and whether it is gated; None where that is not known."""
+    """Return the size of the required files of a repository, and whether it is gated; None where unknown."""
     size_bytes = _listed_bytes(item)
     if item.kind != "model":
         return size_bytes, False
@@ -104,13 +104,13 @@ def _size_and_access(item: HubItem) -> tuple[int | None, bool | None]:
 
 
 def _listed_bytes(item: HubItem) -> int | None:
-    """Return the size that the hub's own list of files tells, where the client has written it down."""
+    """Return the size by the hub's own list of files; None where the client has not stored that list."""
     listed = hub.listing(item)
     if listed is None:
         return None
     try:
         return sum(listed[name].size_bytes for name in wanted_files(item, listed))
-    except UserError:  # `fetch` says what the repository lacks
+    except UserError:  # `fetch` reports what the repository lacks
         return None
 
 

@@ -1,4 +1,4 @@
-"""How long a pass of a run will take and what energy, and where that is known from.
+"""Estimates of the duration and energy of a pass of a run, with their source.
 
 From the best source there is: a record of the same run; the paper's row of the same run; the paper's nearest run of the
 same model, scaled by factors that the paper itself shows (between datasets, machines, numbers of GPUs, nodes), with
@@ -28,7 +28,7 @@ _STANDS_FOR = {"fktg-sample": "fktg"}
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a pass is expected to take; None where that is unknown, and the reason stands in place of the source."""
+    """Duration and energy of a pass; None where unknown, and then the `..._from` field holds the reason."""
 
     pass_s: float | None
     duration_from: str
@@ -38,17 +38,17 @@ class Estimate:
 
 
 def estimate_pass(plan: Plan, target: Target, references: ReferenceRuns) -> Estimate:
-    """Return what is expected of a pass of a run."""
+    """Estimate a pass of a run on a target machine."""
     if (same := references.measured.get(plan.run_id)) is not None:
         run = same[0]
-        energy_from = run.origin if run.energy_wh is not None else f"{run.origin} knows no energy"
+        energy_from = run.origin if run.energy_wh is not None else f"{run.origin} has no energy"
         return Estimate(run.duration_s, run.origin, run.energy_wh, energy_from, "measured")
     match plan:
         case TraditionalPlan():
             return _estimate_traditional(plan, target, references)
         case LlmPlan():
             return _estimate_language_model(plan, target, references)
-    raise TypeError(f"no expectation of a {type(plan).__name__}")
+    raise TypeError(f"no estimate of a {type(plan).__name__}")
 
 
 def _unknown(why: str) -> Estimate:
@@ -84,7 +84,7 @@ def _estimate_traditional(plan: TraditionalPlan, target: Target, references: Ref
             why = f"{item.origin}, measured on {run.machine}, not scaled"
             return Estimate(item.duration_s, why, item.energy_wh, why, "scaled")
     if not alike:
-        return _unknown("no run with this sentence embedding on this device is known")
+        return _unknown("no reference run with this sentence embedding on this device")
     if not same_model:
         return _unknown(f"the paper prints no duration of {chosen.model}")
     nearest = min(same_model, key=lambda run: (run.dataset != dataset, run.machine != target.like))
@@ -208,7 +208,7 @@ def _scaled(
 
 
 def _factors(run: PublishedRun, requested: PublishedRun, references: ReferenceRuns) -> list[Factor] | None:
-    """Return what leads from a run to the one that is wanted, one property at a time; None where a step is not known."""
+    """Return the factors from a published run to the requested one, one property at a time; None where one is unknown."""
     factors: list[Factor] = []
     for step in _steps(run, requested, references):
         if step is None:

@@ -1,4 +1,4 @@
-"""Runs whose time and energy are known: the paper's, and those of the records at hand."""
+"""Reference runs with duration and energy: the paper's, and those of stored records."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def load_reference_runs(
 ) -> ReferenceRuns:
     """Read the paper's runs, and the records that were committed and that lie in `runs/`.
 
-    A record that is refused says nothing here.
+    Invalid records are ignored here.
     """
     files = published.files(published_folder)
     measured: dict[str, list[MeasuredRun]] = {}
@@ -150,7 +150,7 @@ def _published(row: Mapping[str, object], table_b6: pd.DataFrame) -> PublishedRu
 
 
 def _is_timed(run: PublishedRun) -> bool:
-    """Say whether a run of a traditional model has both duration and energy: on FKTG alone the paper prints them."""
+    """Return whether a run of a traditional model has both duration and energy: on FKTG alone the paper prints them."""
     return bool(run.duration_s and run.energy_wh and not isinstance(study().models[run.model], LanguageModel))
 
 

@@ -17,10 +17,11 @@ _STEPS = ((86_400.0, "d"), (S_PER_HOUR, "h"), (60.0, "min"), (0.0, "s"))
 _MEANINGS = {
     "done": "done",
     "filed": "filed under data/measurements; run measures them again",
-    "to do": "to do {place}",
-    "failed": "failed, to be tried again {place}",
-    "cannot run": "cannot run {place}",
-    "refused": "a record is in the way",
+    "running": "being measured {target}",
+    "to do": "to do {target}",
+    "failed": "failed, to be retried {target}",
+    "cannot run": "cannot run {target}",
+    "refused": "refused: the record is invalid or another run's",
 }
 
 
@@ -36,13 +37,13 @@ def lines(plan: CampaignPlan) -> Iterator[str]:
         if total.runs:
             yield f"{_meaning(state, plan)}: {_sum(total)}"
     yield (
-        f"machine {plan.machine}{'' if plan.here else ' (not at hand: its data, packages and access were not looked at)'}; "
+        f"machine {plan.machine}{'' if plan.here else ' (not this machine: its data, packages and access were not checked)'}; "
         f"CO2e with the electricity of {grids()[plan.grid].title}{_excluded_phases(plan)}"
     )
 
 
 def _excluded_phases(plan: CampaignPlan) -> str:
-    """Say what an expectation leaves out; what is done tells all that it took."""
+    """Return which phases estimates exclude; runs that are done include all phases."""
     done = plan.totals["done"].runs
     if done == len(plan.runs):
         return ""
@@ -58,11 +59,11 @@ def summary(plan: CampaignPlan) -> str:
     )
 
 
-_TO_MEASURE: tuple[State, ...] = ("to do", "failed", "filed")
+_TO_MEASURE: tuple[State, ...] = ("running", "to do", "failed", "filed")
 
 
 def _meaning(state: State, plan: CampaignPlan) -> str:
-    return _MEANINGS[state].format(place=_target_text(plan))
+    return _MEANINGS[state].format(target=_target_text(plan))
 
 
 def _target_text(plan: CampaignPlan) -> str:
@@ -101,7 +102,7 @@ def _cells(run: PlannedRun) -> tuple[str, ...]:
 
 
 def _source_text(run: PlannedRun) -> str:
-    """Say where the expectation is from, and what stands in the way."""
+    """Return where the estimate is from, and why the run cannot start."""
     expected = run.expected
     parts = [expected.duration_from]
     if expected.energy_from != expected.duration_from:
@@ -132,7 +133,7 @@ def _download_lines(plan: CampaignPlan) -> Iterator[str]:
 
 
 def _runnable_text(item: Download, plan: CampaignPlan) -> str:
-    """Say how many of the runs that need something can run; nothing where all can."""
+    """Return how many of the runs that require an item can run; empty where all can."""
     if item.runnable == item.runs:
         return ""
     some = f", {item.runnable or 'none'} of which can run"

@@ -1,4 +1,4 @@
-"""What a run needs, and what of it a machine lacks: GPUs, their memory and capability, data, packages, access."""
+"""The requirements of a run, and which a machine does not meet: GPUs, memory, capability, data, packages, access."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def blockers(plan: Plan, target: Target) -> list[str]:
 
 
 def remote_notes(plan: Plan, target: Target) -> list[str]:
-    """Return what has to be seen to on a machine that is not at hand: what is set here says nothing of it."""
+    """Return what has to be set up on a machine that is not the current one: settings here do not apply there."""
     if target.here or not isinstance(plan, LlmPlan) or plan.served.runs_already or not plan.gpus:
         return []
     if target.capability is None or target.capability >= CUDA_13:
@@ -89,7 +89,7 @@ def _engine_blockers(plan: LlmPlan, target: Target) -> Iterator[str]:
 
 def _capability_blockers(plan: LlmPlan, target: Target, capability: tuple[int, int]) -> Iterator[str]:
     if target.here and capability < CUDA_13 and PYTHON_VARIABLE not in os.environ:
-        yield _too_old(capability)  # whether the Python that is named is there, `_package_blocker` says
+        yield _too_old(capability)  # whether the named Python exists, `_package_blocker` checks
     if plan.served.dtype == "bfloat16" and capability < BFLOAT16:
         yield f"{_has(capability)}, bfloat16 needs {BFLOAT16[0]}.{BFLOAT16[1]}: dtype=float16"
 
@@ -112,7 +112,7 @@ def _memory_blockers(plan: LlmPlan, target: Target) -> Iterator[str]:
     )
     if (
         weights is None or plan.parameters.checkpoint
-    ):  # a folder in place of the catalogue's: looked at by itself
+    ):  # a folder instead of the catalogue's checkpoint: checked by itself
         return
     tokens = served.max_model_len or model.context_length
     cached = tokens * model.kv_bytes_per_token
@@ -175,7 +175,7 @@ def _data_blocker(plan: Plan) -> str | None:
 
 @lru_cache
 def _data_fault(name: str, folder: str, state: str) -> str | None:
-    """Look at a CSV of the user's own, which nobody has looked at before; once for each state of it."""
+    """Check a CSV that the user provides; once for each state of the file."""
     return _refused(lambda: splits(load_dataset(name, folder)))
 
 
@@ -233,9 +233,9 @@ def _embedding_blocker(plan: TraditionalPlan) -> str | None:
     return _hub_blocker(plan, False)
 
 
-def _refused(look: Callable[[], object]) -> str | None:
+def _refused(check: Callable[[], object]) -> str | None:
     try:
-        look()
+        check()
     except UserError as error:
         return str(error)
     return None

@@ -1,4 +1,4 @@
-"""The machine that a campaign is planned for: the one at hand, or one of the catalogue that is not."""
+"""The machine that a campaign is planned for: the current one, or another one of the catalogue."""
 
 from dataclasses import dataclass, replace
 
@@ -10,16 +10,16 @@ from helpers.study.catalogue import Machine, entry, is_card, paper_machines, stu
 
 @dataclass(frozen=True)
 class Target:
-    """A machine, as far as it is known."""
+    """A machine to plan for, with what is known of its hardware."""
 
     name: str
     here: bool
-    """Whether it is the machine at hand: only then data, packages and access can be looked at."""
+    """Whether it is the current machine: only then data, packages and access can be checked."""
     hardware: Hardware
     capability: tuple[int, int] | None
-    """The least compute capability of its GPUs; None where it has none, or does not tell."""
+    """The lowest compute capability of its GPUs; None without GPUs, or where unknown."""
     nodes: int | None
-    """Nodes that there are; None where that is not known."""
+    """Number of nodes; None where unknown."""
 
     @property
     def like(self) -> str | None:
@@ -30,15 +30,15 @@ class Target:
 
 
 def current_target() -> Target:
-    """Return the machine at hand, under the name that its runs are recorded by without further settings."""
+    """Return the current machine, under the name that its runs are recorded by without further settings."""
     hardware = detect()
     return Target(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
 
 
 def site_target(machine: str) -> Target:
-    """Return a node of a site, by the machine that the site says it is.
+    """Return a node of a site, by the machine that the site names.
 
-    Files, packages and access are those of the machine at hand: a cluster shares them between its nodes.
+    Files, packages and access are those of the current machine: a cluster shares them between its nodes.
     """
     current = current_target()
     if machine in ("auto", current.name):
@@ -56,7 +56,7 @@ def catalogue_target(name: str) -> Target:
 
 
 def target_for(machine: str, current: Target, label: str) -> Target:
-    """Return the place of a run, by its parameter `machine`: the one at hand if it can be that one.
+    """Return the target of a run, by its parameter `machine`: the current machine if it can be that one.
 
     Raises:
         UserError: one line where no machine has that name.

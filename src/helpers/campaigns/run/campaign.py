@@ -177,7 +177,7 @@ def _running_elsewhere(schedule: Schedule) -> set[str]:
     jobs.cancel(job for job in queued if job.pending)
     running = {job.run_id for job in queued if not job.pending} & {run.run_id for run in schedule.runs}
     if running:
-        LOGGER.info("waiting for jobs of an earlier call: %s", ", ".join(sorted(running)))
+        LOGGER.info("waiting for jobs of an earlier invocation: %s", ", ".join(sorted(running)))
     return running
 
 

@@ -35,7 +35,7 @@ class Job:
     run_id: str
     pending: bool
     reason: str
-    """What it waits for, as SLURM says it: `Resources`, `PartitionDown`."""
+    """What it waits for, in SLURM's words: `Resources`, `PartitionDown`."""
 
 
 def queued_jobs() -> list[Job]:
@@ -107,7 +107,7 @@ class QueueMonitor:
 
 
 def cancel(chosen: Iterable[Job]) -> None:
-    """Take jobs out of the queue, or end them; one that has ended meanwhile is none to be cancelled."""
+    """Cancel jobs, pending or running; those that have ended meanwhile are ignored."""
     for job in chosen:
         with suppress(PassingError):
             ask("scancel", job.job_id)
@@ -148,12 +148,12 @@ def _minutes(limit: str) -> int | None:
 
 @dataclass(frozen=True)
 class ExitStatus:
-    """What is known of the last job of a run."""
+    """How the last job of a run ended."""
 
     state: str | None
     """In which SLURM ended it, such as `TIMEOUT`; None where it forgot."""
     error: str | None
-    """The error that the measurement told."""
+    """The error that the measurement printed."""
 
 
 def exit_status(run_id: str, site: Site, since_s: float) -> ExitStatus:

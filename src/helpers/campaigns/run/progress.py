@@ -1,4 +1,4 @@
-"""What a campaign tells while it runs: a line for each run that ends, with what is done and what is left."""
+"""Progress of a campaign: a line for each run that ends, with what is done and what is left."""
 
 import logging
 import time
@@ -19,14 +19,14 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What has become of a run."""
+    """Whether a run has its record, or its last attempt."""
 
     record: bool
     attempt: Attempt | None
 
 
 def read_status(folder: Path) -> RunStatus:
-    """Look at a run: its record, or its last try."""
+    """Return the status of a run by its folder: its record, or its last attempt."""
     if (folder / RECORD).exists():
         return RunStatus(True, None)
     try:
@@ -36,7 +36,7 @@ def read_status(folder: Path) -> RunStatus:
 
 
 class Progress:
-    """Watches the runs of a call and tells what is new."""
+    """Watches the runs of an invocation and logs what is new."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class Progress:
         self._begun = time.monotonic()
         self._left = dict(self._runs)
         self._attempts: dict[str, tuple[str, str | None]] = {}
-        """Of each run that was tried and has no record: when the last try began, and why it failed if it did."""
+        """Of each run with an attempt and without a record: when the last attempt began, and why it failed if it did."""
 
     def poll(self) -> None:
-        """Tell what has ended, and what has begun, since the last look."""
+        """Log which runs have ended, and which have begun, since the last poll."""
         for run_id in list(self._left):
             state = read_status(self._folder / run_id)
             if state.record:
@@ -65,7 +65,7 @@ class Progress:
                 self._report_attempt(run_id, state.attempt)
 
     def failures(self) -> dict[str, str]:
-        """Return the runs that have no record though they were tried, each with the reason."""
+        """Return the runs whose last attempt failed, each with the reason."""
         return {run: str(reason) for run, (_, reason) in self._attempts.items() if reason is not None}
 
     def _report_attempt(self, run_id: str, attempt: Attempt) -> None:
@@ -74,7 +74,7 @@ class Progress:
             return
         self._attempts[run_id] = key
         if attempt.reason is None:
-            LOGGER.info("%s: begins%s", run_id, f", try {attempt.number}" if attempt.number > 1 else "")
+            LOGGER.info("%s: begins%s", run_id, f", attempt {attempt.number}" if attempt.number > 1 else "")
         else:
             LOGGER.warning("%s: failed: %s | %s", run_id, attempt.reason, self._counts())
 
@@ -95,7 +95,7 @@ class Progress:
         return ", ".join(parts)
 
     def _time_left(self, left: Sequence[ScheduledRun]) -> str:
-        """Expect of the runs that are left what those that have ended took against what was expected of them."""
+        """Scale the estimates of the remaining runs by how long finished runs took against their estimates."""
         ended = [run for name, run in self._runs.items() if name not in self._left]
         expected = sum(run.expected_s or 0.0 for run in ended)
         estimated = [run for run in left if run.expected_s is not None]
@@ -116,7 +116,7 @@ def _with_unknown(text: str, runs: int, unknown: int, what: str = "time ") -> st
 
 
 def by_reason(runs: dict[str, str]) -> list[str]:
-    """Say which runs have a reason in common; of many only the first is named."""
+    """Return a line for each reason, with the first of its runs and the number of the others."""
     shared: dict[str, list[str]] = {}
     for run_id, reason in runs.items():
         shared.setdefault(reason, []).append(run_id)

@@ -1,4 +1,4 @@
-"""One try of the runs of a schedule: Snakemake, from its start to its end, however that comes."""
+"""One attempt of the runs of a schedule: Snakemake from its start to its end, and the errors in its log."""
 
 import logging
 import re
@@ -19,15 +19,15 @@ from helpers.core.errors import PassingError, Terminated
 LOGGER = logging.getLogger(__name__)
 
 POLL_S = 0.5
-"""Between two looks at what has become of the runs."""
+"""Between two polls of the runs."""
 GRACE_S = 20.0
-"""For measurements that were told to stop; they remove what they had begun."""
+"""For measurements that were interrupted; they remove what they had begun."""
 STOPPING = "stopping: what is being measured goes on to its end; Ctrl-C again stops it at once"
 
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """What came of a try."""
+    """How an attempt ended."""
 
     stopped: bool
     """With Ctrl-C."""
@@ -39,7 +39,7 @@ def measure_once(schedule: Schedule, lock: int, poll: Callable[[], None]) -> Att
     """Let Snakemake measure the runs of a schedule.
 
     After the first Ctrl-C no further run begins; after the second one what runs is ended. Whatever a run had begun is
-    gone then, and its record is made by the next call.
+    removed then, and measured by the next invocation.
 
     Args:
         schedule: the runs.
@@ -117,7 +117,7 @@ def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
 
 
 def _leave(process: "subprocess.Popen[bytes]", site: Site) -> None:
-    """End at once, with nobody to tell: what runs here ends, too; jobs run on, and the next call waits for them."""
+    """End at once, without terminal: what runs here ends, too; jobs run on, and the next invocation waits for them."""
     if site.executor == "local":
         _end(process, site)
     else:

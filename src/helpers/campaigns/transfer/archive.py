@@ -1,8 +1,9 @@
 """Pack a folder into one ZIP file: the built book, which opens without a server, and the runs of a campaign."""
 
-import os
 import zipfile
 from pathlib import Path
+
+from helpers.core.files import replacing
 
 FOLDER = "text-classification-energy"
 """What the archive of the book unpacks to."""
@@ -10,26 +11,23 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def write_zip(source: Path, file: Path, folder: str = FOLDER) -> None:
-    """Write what lies below `source` to `file`, whole or not at all; the same files give the same bytes.
+    """Write what lies below `source` to `file`, atomically; the same files give the same bytes.
 
     Names are sorted, and every file has the date where ZIP begins and the same rights.
 
     Args:
         source: what is packed.
-        file: the archive; one that is there is replaced.
+        file: the archive; an existing one is replaced.
         folder: what it unpacks to.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     sources = sorted(item for item in source.rglob("*") if item.is_file() and item != file)
-    scratch = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for item in sources:
-                entry = zipfile.ZipInfo(f"{folder}/{item.relative_to(source).as_posix()}", _DATE)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.create_system = 3  # rights as on Unix, wherever it is written
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, item.read_bytes())
-        scratch.replace(file)
-    finally:
-        scratch.unlink(missing_ok=True)  # there only where the disk is full, or someone stopped it
+    with (
+        replacing(file) as scratch,
+        zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+    ):
+        for item in sources:
+            entry = zipfile.ZipInfo(f"{folder}/{item.relative_to(source).as_posix()}", _DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # rights as on Unix, wherever it is written
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, item.read_bytes())

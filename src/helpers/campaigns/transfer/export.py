@@ -1,4 +1,4 @@
-"""Export: the runs of a campaign in one ZIP file for an archive, checked, described, and whole or not at all."""
+"""Export: the runs of a campaign in one ZIP file for an archive, checked, described and written atomically."""
 
 import shutil
 import tempfile
@@ -65,12 +65,12 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
     campaign, those of its runs, on whichever machine. Runs that are missing are counted, not asked for.
 
     Args:
-        name: the campaign: one of the catalogue, or another one that runs are filed under.
-        file: the archive; `_build/NAME.zip` where None. A ZIP file that is there is replaced.
+        name: the campaign: one of the catalogue, or another one that runs are stored under.
+        file: the archive; `_build/NAME.zip` where None. An existing ZIP file is replaced.
 
     Raises:
         UserError: one line, with nothing written, for the first record that is not valid, in conflict with another
-            one, or of another campaign; for a file that is missing, not what its record says, or tells of this
+            one, or of another campaign; for a file that is missing, not what its record says, or names this
             machine or a person; and where there is no record, or the archive cannot be written, or would replace what
             is no ZIP file.
     """
@@ -88,10 +88,10 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
         entry("campaign", study().campaigns, name)
     chosen = _choose(records, name, stored_under) if in_catalogue else _choose_all(records)
     if not chosen.records:
-        looked = " and ".join(
+        folders = " and ".join(
             paths.relative(base / stored_under) for base in (paths.RUNS, paths.MEASUREMENTS)
         )
-        raise UserError(f"export {name}: no run of it in {looked}; measure it: python -m helpers run {name}")
+        raise UserError(f"export {name}: no run of it in {folders}; measure it: python -m helpers run {name}")
     beside, orders = _campaign_files(name, stored_under, in_catalogue), _orders(stored_under)
     words = private_words()
     for run, folder in chosen.folders.items():
@@ -151,7 +151,7 @@ def _records(stored_under: str) -> dict[Path, Record]:
 
 
 def _choose_all(records: Mapping[Path, Record]) -> _Chosen:
-    """Take every record: what runs a campaign of no catalogue should have, nobody knows."""
+    """Take every record: the runs that a campaign outside the catalogue should have are unknown."""
     folders = {folder.name: folder for folder in records}
     return _Chosen(folders, {folder.name: record for folder, record in records.items()}, None, None, (), 0)
 
@@ -180,7 +180,7 @@ def _matches(records: Sequence[Record], runs: Sequence[CampaignRun]) -> list[int
     """Return for each record the number of its run in the campaign; None where it is none of them.
 
     The name of a run holds all its settings. With a checkpoint in a folder it holds the path, too, which is another
-    one on each machine: then the run is known by what planning compares.
+    one on each machine: then the run is identified by the fields that planning compares.
     """
     hardware = detect()  # part of every plan, but of no run's name
     names = {
@@ -227,7 +227,7 @@ def _title(run: CampaignRun) -> str:
 
 
 def _campaign_files(name: str, stored_under: str, in_catalogue: bool) -> dict[str, Path]:
-    """Return the files that tell of the campaign as a whole, by their names in the archive."""
+    """Return the files that describe the campaign as a whole, by their names in the archive."""
     return {f"{item}.yaml": paths.CAMPAIGNS / f"{item}.yaml" for item in (name, stored_under) if in_catalogue}
 
 
@@ -237,7 +237,7 @@ def _orders(stored_under: str) -> list[Path]:
 
 
 def _check(folder: Path, record: Record, words: Mapping[str, str]) -> None:
-    """Look through a run's files.
+    """Check a run's files for privacy and integrity.
 
     Raises:
         UserError: one line with file and field for the first that is missing, changed, or not to be given away.
@@ -254,10 +254,10 @@ def _check(folder: Path, record: Record, words: Mapping[str, str]) -> None:
 
 def _check_file(file: Path, expected: str, label: str) -> None:
     if not file.is_file():
-        raise UserError(f"{label}: missing; copy the whole folder of the run anew, or measure it again")
+        raise UserError(f"{label}: missing; copy the whole folder of the run again, or measure it again")
     if (actual := sha256_of(file)) != expected:
         raise UserError(
-            f"{label}: sha256 is {actual[:12]}..., the record says {expected[:12]}...; copy it anew, or measure it again"
+            f"{label}: sha256 is {actual[:12]}..., the record says {expected[:12]}...; copy it again, or measure it again"
         )
 
 

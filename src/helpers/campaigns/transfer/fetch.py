@@ -33,7 +33,7 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of one repository."""
+    """The outcome of one repository."""
 
     kind: Kind
     name: str
@@ -45,14 +45,14 @@ class Fetched:
     size_bytes: int | None
     """Of these files."""
     fetched_bytes: int
-    """Of them, what came over the network in this call."""
+    """Of them, what was downloaded by this invocation."""
     missing: str | None
     """Why it is not there, and what to do."""
 
 
 @dataclass(frozen=True)
 class CampaignFetched:
-    """What came of a campaign's data and checkpoints."""
+    """The outcome of a campaign's data and checkpoints."""
 
     campaign: str
     filed_under: str
@@ -64,7 +64,7 @@ class CampaignFetched:
 
     @property
     def complete(self) -> bool:
-        """Say whether all is there."""
+        """Whether nothing is missing."""
         return not self.not_public and all(item.missing is None for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class CampaignFetched:
 
 @dataclass(frozen=True)
 class _Job:
-    """A repository whose wanted files are known."""
+    """A repository with its list of required files."""
 
     item: HubItem
     runs: int
@@ -83,13 +83,13 @@ class _Job:
 
 
 def fetch_campaign(name: str, here: Target | None = None) -> CampaignFetched:
-    """Get and verify what the runs of a campaign need that are not done; the machine at hand need not be theirs.
+    """Download and verify what the runs of a campaign require that are not done; this machine need not be theirs.
 
-    A run on whatever machine (`machine: auto`) is done where its record from the machine at hand is there.
+    A run on whatever machine (`machine: auto`) is done if it has a record of the current machine.
 
     Args:
         name: the campaign.
-        here: the machine at hand.
+        here: the current machine.
 
     Raises:
         UserError: one line for a fault in the campaign, and where all of it does not fit on the disk.
@@ -117,7 +117,7 @@ def fetch_campaign(name: str, here: Target | None = None) -> CampaignFetched:
 
 
 def summary(fetched: CampaignFetched) -> str:
-    """Return what came of all in one line."""
+    """Return the outcome in one line."""
     missing = sum(item.missing is not None for item in fetched.items) + len(fetched.not_public)
     if missing:
         present = len(fetched.items) + len(fetched.not_public) - missing
@@ -137,7 +137,7 @@ def _done(plan: Plan) -> bool:
 
 
 def _not_public(plans: Iterable[Plan]) -> list[str]:
-    """Say which data is neither on the hub nor in a folder, each once."""
+    """Return why data that is neither on the hub nor in a folder is missing, each once."""
     asked = {(plan.parameters.dataset, plan.parameters.data_dir) for plan in plans}
     reasons = [
         missing_data(dataset, folder)
@@ -148,7 +148,7 @@ def _not_public(plans: Iterable[Plan]) -> list[str]:
 
 
 def _job(item: HubItem, runs: int, campaign: str) -> _Job:
-    """Find out which files are wanted, and whether we get those that are not there.
+    """Determine the required files of a repository, and whether the missing ones can be downloaded.
 
     Raises:
         UserError: one line, without the item's name, where not.
@@ -157,7 +157,7 @@ def _job(item: HubItem, runs: int, campaign: str) -> _Job:
     if listed is None and not hub.offline():
         _request(item, hub_download.list_files)
         listed = hub.listing(item)
-        if listed is None:  # the client does not tell that it could not write it down
+        if listed is None:  # the client does not report that it could not store the list
             _request(item, hub_download.check_writable)
     if listed is None:
         listed = hub.linked(item)
@@ -173,7 +173,7 @@ def _job(item: HubItem, runs: int, campaign: str) -> _Job:
 
 
 def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
-    """Find out whether all that is to come fits.
+    """Check that all downloads fit on the disk.
 
     Raises:
         UserError: one line where it does not.
@@ -187,7 +187,7 @@ def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
 
 
 def _fetched(job: _Job, campaign: str) -> Fetched:
-    """Verify what is there of a repository, and get the rest."""
+    """Verify the files of a repository that are in the cache, and download the others."""
     item, files = job.item, job.files
     try:
         _remove_damaged(job, campaign)
@@ -202,7 +202,7 @@ def _fetched(job: _Job, campaign: str) -> Fetched:
 
 
 def _remove_damaged(job: _Job, campaign: str) -> None:
-    """Verify what is there of a repository, and remove what is damaged.
+    """Verify the files of a repository that are in the cache, and remove those that are damaged.
 
     Raises:
         UserError: one line where something is, and cannot be had again.
@@ -213,7 +213,7 @@ def _remove_damaged(job: _Job, campaign: str) -> None:
     named = f"{', '.join(damaged)} in {hub.snapshot_folder(job.item)}"
     if hub.offline():
         raise UserError(f"damaged: {named}; where there is a network: {_command(campaign)}")
-    LOGGER.warning("%s: damaged: %s; fetching anew", job.item.title, named)
+    LOGGER.warning("%s: damaged: %s; downloading again", job.item.title, named)
     hub_download.remove(job.item, damaged, job.files)
 
 
@@ -222,7 +222,7 @@ def _missing(item: HubItem, runs: int, error: UserError) -> Fetched:
 
 
 def _request(item: HubItem, ask: Callable[[HubItem], None]) -> None:
-    """Ask the hub for something.
+    """Send a request to the hub, and translate its errors.
 
     Raises:
         UserError: one line where it does not give it.
@@ -237,19 +237,20 @@ def _request(item: HubItem, ask: Callable[[HubItem], None]) -> None:
             raise UserError(fault) from None
         message = " ".join(str(error).split())[:160]
         raise UserError(
-            f"not all of it came from the hub ({type(error).__name__}: {message}); what came is kept: try again"
+            f"the download from the hub is incomplete ({type(error).__name__}: {message}); what was downloaded is kept: "
+            "run the command again"
         ) from None
 
 
 def _disk_fault(error: Exception) -> str | None:
-    """Say which file this machine cannot write, and what to do; None where the fault is not the disk's."""
+    """Return which file this machine cannot write, and what to do; None where the fault is not the disk's."""
     if not isinstance(error, OSError) or error.errno not in _DISK_FAULTS:
         return None
     path = error.filename2 or error.filename or hub.cache_folder()  # a write to an open file names none
     return f"{path} cannot be written: {os.strerror(error.errno)}; {_DISK_FAULTS[error.errno]}"
 
 
-_MAKE_ROOM = "make room, or name a folder on another disk in HF_HOME; what came is kept"
+_MAKE_ROOM = "make room, or name a folder on another disk in HF_HOME; what was downloaded is kept"
 _ELSEWHERE = "name a folder in HF_HOME that can be written"
 _DISK_FAULTS = {
     errno.ENOSPC: _MAKE_ROOM,

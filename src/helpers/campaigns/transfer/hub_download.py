@@ -1,6 +1,6 @@
 """Get files of a hub repository into the client's cache: each goes on where it stopped, and is checked by its hash.
 
-huggingface_hub itself begins a file anew after an interruption: it writes to a temporary file with a name of its own,
+huggingface_hub itself restarts a file after an interruption: it writes to a temporary file with a name of its own,
 which it removes on failure and leaves behind, unused, when it is killed; what comes by Xet is no different. A part of a
 large checkpoint is some GB. So the content of a file is got here, over plain HTTP, which serves all files: into
 `blobs/HASH.incomplete`, which becomes `blobs/HASH` once its hash is right. The links and the rest of the cache's
@@ -62,10 +62,10 @@ def check_access(item: HubItem) -> None:
 
 
 def damaged_files(item: HubItem, files: Mapping[str, HubFile]) -> list[str]:
-    """Return those files that are there with another content than their hash says; reads all of them.
+    """Return those cached files whose content does not match their hash; reads all of them.
 
     Raises:
-        UserError: one line where a hash is not known.
+        UserError: one line where a hash is unknown.
     """
     cached = {name: path for name in files if (path := _present(item, name, files[name])) is not None}
     for name in cached:
@@ -92,7 +92,7 @@ def bytes_to_get(item: HubItem, files: Mapping[str, HubFile]) -> int:
 
 
 def is_linked(item: HubItem, files: Iterable[str]) -> bool:
-    """Say whether all of the files are in the snapshot."""
+    """Return whether all of the files are in the snapshot."""
     return all((hub.snapshot_folder(item) / name).is_file() for name in files)
 
 
@@ -121,7 +121,7 @@ def get_files(item: HubItem, files: Mapping[str, HubFile]) -> None:
 
 
 def is_sound(path: Path, file: HubFile) -> bool:
-    """Say whether a file has the size and the hash that it should have."""
+    """Return whether a file has the expected size and hash."""
     if _size(path) != file.size_bytes:
         return False
     if len(file.digest) == _SHA256_DIGITS:
@@ -143,7 +143,9 @@ def _get_content(item: HubItem, name: str, file: HubFile, stopped: threading.Eve
             incomplete.replace(blob)
             return
         incomplete.unlink()
-    raise UserError(f"{name}: what came from the hub does not have the hash {file.digest}, twice; try again")
+    raise UserError(
+        f"{name}: the downloaded file does not have the hash {file.digest}, twice; run the command again"
+    )
 
 
 def _go_on(item: HubItem, name: str, file: HubFile, incomplete: Path, stopped: threading.Event) -> None:

@@ -13,6 +13,7 @@ from helpers.campaigns.run.schedule import ORDER, add_invocations, read_run_orde
 from helpers.campaigns.transfer.unpacking import unpacked
 from helpers.core import paths
 from helpers.core.errors import UserError, printable
+from helpers.core.files import replacing
 from helpers.core.lock import is_held, run_lock
 from helpers.measure.preflight import data_of_runs
 from helpers.records.environment import sha256_of
@@ -27,18 +28,18 @@ class Imported:
 
     source: str
     state: State
-    """`duplicate`: the same record is there; `repaired`: it is, and files of it that were missing or changed are as it
-    says again; `conflict`: another one of the same run, or runs on other data, are there and were left."""
+    """`duplicate`: the same record exists; `repaired`: it does, and its missing or changed files were replaced;
+    `conflict`: another record of the same run, or runs on other data, exist and were left."""
     target: str | None
     """Where the run is, or would be; None where its record could not be read."""
     message: str
 
 
 def import_runs(folder: Path, runs: Path | None = None, committed: Path | None = None) -> list[Imported]:
-    """Copy every run below a folder into `runs/CAMPAIGN/RUN`, each whole or not at all.
+    """Copy every run below a folder into `runs/CAMPAIGN/RUN`, each atomically.
 
     A run is a folder with a record: folders of campaigns, of `runs/` or of several machines may lie around it.
-    Only what the record lists is copied, so no raw answers; the order of the runs is added to what is known of it here.
+    Only what the record lists is copied, so no raw answers; the run orders are merged with those stored here.
     Hidden folders, in which runs are still being written, are left out.
 
     Args:
@@ -47,7 +48,7 @@ def import_runs(folder: Path, runs: Path | None = None, committed: Path | None =
         committed: records that count as being here, too; `data/measurements` where None.
 
     Raises:
-        UserError: one line where the folder is none, holds no record, or is the very place that runs go to; and
+        UserError: one line where the folder is none, holds no record, or is the folder that runs go to; and
             where a ZIP file is none, or holds what must not be unpacked.
     """
     runs, committed = runs or paths.RUNS, committed or paths.MEASUREMENTS
@@ -86,7 +87,7 @@ def _import_all(folder: Path, given: Path, runs: Path, committed: Path) -> list[
 
 
 def _add_order(source: Path, campaign: Path) -> Imported | None:
-    """Add the order in which another machine took its runs to those that are known; returns what hinders it."""
+    """Merge the run orders of another machine with the stored ones; returns the refusal where that fails."""
     if not source.is_file() or not campaign.is_dir():
         return None
     try:
@@ -99,7 +100,7 @@ def _add_order(source: Path, campaign: Path) -> Imported | None:
 
 
 def _name_zip(item: Imported, inside: Path, file: Path) -> Imported:
-    """Name the ZIP file in place of the folder that it was unpacked into, which is gone."""
+    """Name the ZIP file instead of the temporary folder that it was unpacked into."""
     source, message = (
         text.replace(str(inside), str(file)).replace(paths.relative(inside), str(file))
         for text in (item.source, item.message)
@@ -147,15 +148,15 @@ def _write_fault(error: OSError, target: Path) -> str:
 
 
 def _compare_existing(file: Path, record: Record, existing: Path, repairable: bool) -> Imported:
-    """Say what it is that a record of the same name is there already; of the same one mend the files, if it is in `runs`.
+    """Compare a record with an existing one of the same name; repair the files of the same record if it is in `runs`.
 
     Raises:
-        UserError: one line where a file is not here as the record says, nor in what was brought.
+        UserError: one line where a file matches the record neither here nor in the source.
     """
     source, label = str(file), paths.relative(existing)
     existing_record = read_record(
         existing / RECORD
-    )  # a fault of ours refuses the import: nothing here is replaced
+    )  # an invalid one here refuses the import: nothing is replaced
     if existing_record != record:
         return Imported(
             source,
@@ -169,7 +170,8 @@ def _compare_existing(file: Path, record: Record, existing: Path, repairable: bo
         message = f"the same record is in {label}; missing or changed there: {', '.join(damaged)}; restore that with git"
         return Imported(source, "duplicate", label, message)
     for name in damaged:
-        _restore(file.parent, existing, name, record.files[name])
+        with replacing(existing / name) as scratch:
+            _copy_file(file.parent, name, scratch, record.files[name])
     if damaged:
         return Imported(
             source, "repaired", label, f"{', '.join(damaged)}: missing or changed, now as the record says"
@@ -181,17 +183,8 @@ def _has_sha256(file: Path, sha256: str) -> bool:
     return file.is_file() and sha256_of(file) == sha256
 
 
-def _restore(source: Path, target_folder: Path, name: str, expected: str) -> None:
-    scratch = target_folder / f".{name}.partial"
-    try:
-        _copy_file(source, name, scratch, expected)
-        scratch.replace(target_folder / name)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
 def _on_other_data(record: Record, campaign: Path) -> str | None:
-    """Say what is wrong where the runs of the campaign are on other data: they would be compared unawares."""
+    """Return the conflict where the runs of the campaign are on other data; None where they are on the same."""
     other = next(data_of_runs(campaign, record.run.dataset), None)
     if other is None or other[1] == record.run.dataset_sha256:
         return None
@@ -216,7 +209,9 @@ def _copy(source: Path, record: Record, digest: str, target: Path) -> None:
             _copy_file(source, name, scratch / name, expected)
         shutil.copy2(source / RECORD, scratch / RECORD)
         if sha256_of(scratch / RECORD) != digest:
-            raise UserError(f"{paths.relative(source / RECORD)}: changed while it was copied; try again")
+            raise UserError(
+                f"{paths.relative(source / RECORD)}: changed while it was copied; import it again"
+            )
 
 
 def _copy_file(source: Path, name: str, target: Path, expected: str) -> None:
@@ -226,5 +221,5 @@ def _copy_file(source: Path, name: str, target: Path, expected: str) -> None:
     shutil.copy2(source / name, target)
     if (actual := sha256_of(target)) != expected:
         raise UserError(
-            f"{label}: files.{name}: sha256 is {actual[:12]}..., the record says {expected[:12]}...; copy it anew"
+            f"{label}: files.{name}: sha256 is {actual[:12]}..., the record says {expected[:12]}...; copy it again"
         )

@@ -26,7 +26,7 @@ _COMMON_NAMES = {
     *("amd", "epyc", "ryzen", "threadripper", "intel", "xeon", "nvidia", "tesla", "quadro", "titan"),
     *("docker", "podman", "apptainer", "singularity", "slurm", "kubernetes"),
 }
-"""Names of hosts and users that tell nothing, or that records of any machine hold."""
+"""Names of hosts and users that identify nobody, or that records of any machine hold."""
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD)$")
 _TOKEN = re.compile(
     r"\b(hf_[A-Za-z0-9]{20,}|gh[a-z]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{20,}"
@@ -43,15 +43,15 @@ _PATH = re.compile(
 )
 """An absolute path, on whichever machine; not the end of an HTML element or part of an address."""
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-"""How terminals are told of colours; its last letter would be taken for a part of the word that follows."""
+"""Escape sequences for colours; their last letter would be taken for a part of the word that follows."""
 _PRINTABLE_KINDS = ("host name", "user name")
-"""Told in full, since it may be a common word, too."""
+"""Kinds whose value is part of the message, since it may be a common word, too."""
 
 
 def private_words() -> dict[str, str]:
-    """Return the words that tell of this machine, with what they are.
+    """Return the words that identify this machine or its user, with their kinds.
 
-    What stands in runs of any machine anyway, such as `jupyter`, is no such word: see `_vocabulary`.
+    What stands in runs of any machine anyway, such as `jupyter`, is excluded: see `_vocabulary`.
     """
     host = socket.gethostname()
     names = {host: "host name", host.partition(".")[0]: "host name"}
@@ -77,7 +77,7 @@ def private_words() -> dict[str, str]:
 
 
 def find_private(text: str, words: Mapping[str, str] | None = None) -> str | None:
-    """Return what is found in a text that must not leave this machine, as `host name`; None where nothing is.
+    """Return what in a text must not leave this machine, as `host name`; None where nothing.
 
     Secrets are never part of what is returned.
 
@@ -97,15 +97,15 @@ def find_private(text: str, words: Mapping[str, str] | None = None) -> str | Non
 
 
 def check_private(file: Path, words: Mapping[str, str], remedy: str) -> None:
-    """Look through a file: every text of JSON and notebooks, the columns with texts of tables, else all of it.
+    """Check a file: every text of JSON and notebooks, the columns with texts of tables, else all of it.
 
     Args:
         file: what shall be given away.
         words: as `private_words` returns them.
-        remedy: what to do about a find, for the error.
+        remedy: what to do about a finding, for the error.
 
     Raises:
-        UserError: one line with file and place, such as `cells.4.outputs.0.text`, for the first find; also where
+        UserError: one line with file and field, such as `cells.4.outputs.0.text`, for the first finding; also where
             the file is not what its name says.
     """
     label = paths.relative(file)
@@ -115,10 +115,10 @@ def check_private(file: Path, words: Mapping[str, str], remedy: str) -> None:
 
 
 def check_run(folder: Path, names: Iterable[str], words: Mapping[str, str]) -> None:
-    """Look through files of a run.
+    """Check files of a run.
 
     Raises:
-        UserError: one line with file and place for the first find.
+        UserError: one line with file and field for the first finding.
     """
     for name in names:
         check_private(folder / name, words, "measure the run again without it")
@@ -154,7 +154,7 @@ def _document_texts(value: Any, field: tuple[str, ...]) -> Iterator[tuple[str, s
 
 
 def _is_picture(key: str, value: Any) -> bool:
-    """Say whether a cell shows this as a picture in base64: no text, though anything can be found in it."""
+    """Return whether this is a base64 image of a notebook output, in which random matches occur."""
     return key.startswith("image/") and key != "image/svg+xml" and not isinstance(value, dict)
 
 

@@ -1,4 +1,4 @@
-"""File the finished records of a campaign under `data/measurements`, to be committed."""
+"""Copy the finished records of a campaign to `data/measurements`, to be committed."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ def promote(campaign: str) -> list[Path]:
 
     Raises:
         UserError: one line, with nothing copied, where the working tree is not clean, a run is missing or
-            refused, was made from uncommitted code, tells of this machine or a person, or stands there already with
+            refused, was made from uncommitted code, names this machine or a person, or exists there already with
             other content.
     """
     if git_dirty() is not False:

@@ -48,7 +48,7 @@ def unpacked(file: Path) -> Iterator[Path]:
                 for target, entry in targets.items():
                     _unpack(file, archive, entry, folder / target)
         except _BROKEN as error:
-            raise UserError(f"import {file}: not a ZIP file, or damaged: {error}; copy it anew") from None
+            raise UserError(f"import {file}: not a ZIP file, or damaged: {error}; copy it again") from None
         yield folder
 
 
@@ -85,7 +85,7 @@ def _fault(entry: zipfile.ZipInfo) -> str | None:
     if entry.flag_bits & 0x1:
         return "encrypted"
     if entry.compress_type not in _METHODS:
-        return "packed in another way than ZIP files usually are (deflated)"
+        return "compressed by another method than stored or deflated"
     return None
 
 
@@ -111,7 +111,7 @@ def _unpack(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target
                     f"{short(entry.filename)} has {out.tell()} bytes, not {entry.file_size}"
                 )
     except OSError as error:
-        if error.errno == errno.EINVAL:  # it is said to begin before the file does
+        if error.errno == errno.EINVAL:  # its offset lies before the file
             raise zipfile.BadZipFile(f"{short(entry.filename)} is not in it") from None
         raise UserError(
             f"import {file}: {short(entry.filename)}: cannot be unpacked in {target.parent}: "
