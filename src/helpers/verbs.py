@@ -120,10 +120,10 @@ def plan(options: argparse.Namespace) -> int:
     """Estimate time and energy of a campaign; list the runs that are done and those that cannot run; start nothing."""
     from helpers.campaigns.plan import report
     from helpers.campaigns.plan.campaign import plan_campaign
-    from helpers.campaigns.plan.target import at_site
+    from helpers.campaigns.plan.target import site_target
     from helpers.campaigns.run.sites import load_site
 
-    here = None if options.site is None else at_site(load_site(options.site).machine)
+    here = None if options.site is None else site_target(load_site(options.site).machine)
     planned = plan_campaign(options.campaign, options.machine, options.grid, here=here)
     if options.json:
         _print_json(report.as_json(planned))

@@ -11,7 +11,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from helpers.campaigns.run.schedule import Call, add_calls, read_order
+from helpers.campaigns.run.schedule import Invocation, add_invocations, read_run_order
 from helpers.campaigns.transfer import export
 from helpers.campaigns.transfer.export import export_campaign
 from helpers.cli import main
@@ -30,7 +30,7 @@ CAMPAIGN = "reference-gpu"
 COMMITTED = paths.MEASUREMENTS / CAMPAIGN
 RUNS = sorted(file.parent.name for file in COMMITTED.glob(f"*/{RECORD}"))
 FILES = (RECORD, "notebook.ipynb", "predictions.parquet")
-CALL = Call(began="2026-11-28T10:00:00Z", seed=7, machine="amd-epyc-2c", runs=RUNS[:1])
+CALL = Invocation(began="2026-11-28T10:00:00Z", seed=7, machine="amd-epyc-2c", runs=RUNS[:1])
 BESIDE = {"README.md", "LICENSE", "CITATION.cff", METADATA, SUMS, "workflow/Snakefile"}
 
 
@@ -126,25 +126,25 @@ def test_its_checksums_hold_for_every_file(project, runs, tmp_path):
     done = subprocess.run(check, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     listed = {line[66:] for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()}
-    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-    assert listed == there - {SUMS}
+    files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    assert listed == files - {SUMS}
     (folder / RUNS[0] / RECORD).write_text("{}", encoding="utf-8")
     assert subprocess.run(check, cwd=folder, capture_output=True, check=False).returncode == 1
 
 
 def test_it_is_a_valid_crate_that_describes_all_of_it(project, runs, tmp_path, monkeypatch):
-    add_calls(runs / export.ORDER, [CALL])
+    add_invocations(runs / export.ORDER, [CALL])
     export_campaign(CAMPAIGN)
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
     validate = validator(monkeypatch)
     assert validate(folder) == []
     assert not [message for message in validate(folder, "RECOMMENDED") if "README" in message]
-    found = entities(folder)
+    packed = entities(folder)
     described = names(project / "_build" / f"{CAMPAIGN}.zip")
-    assert check_files(folder, found) == len(described) - 2  # the description itself, and the checksums
-    assert ids(found["README.md"]["about"]) == {"./"}
-    assert found["./"]["datePublished"] == "2026-11-20"
-    assert ids(found["./"]["license"]) == {"https://creativecommons.org/licenses/by/4.0/"}
+    assert check_files(folder, packed) == len(described) - 2  # the description itself, and the checksums
+    assert ids(packed["README.md"]["about"]) == {"./"}
+    assert packed["./"]["datePublished"] == "2026-11-20"
+    assert ids(packed["./"]["license"]) == {"https://creativecommons.org/licenses/by/4.0/"}
 
 
 def test_the_crate_of_an_export_misses_what_is_taken_out_of_it(project, runs, tmp_path, monkeypatch):
@@ -160,8 +160,8 @@ def test_it_says_how_to_check_to_import_and_to_cite(project, runs, tmp_path):
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "8 of the 8 runs of the campaign are in it." in readme
     assert "2026-11-20, on intel-xeon-16c-1x-nvidia-h200" in readme
-    for said in ("sha256sum --check SHA256SUMS", f"python -m helpers import {CAMPAIGN}.zip", "CC-BY-4.0"):
-        assert said in readme
+    for message in ("sha256sum --check SHA256SUMS", f"python -m helpers import {CAMPAIGN}.zip", "CC-BY-4.0"):
+        assert message in readme
     for name in (BESIDE | {f"{CAMPAIGN}.yaml"}) - {"README.md"}:
         assert f"`{name}`" in readme, name
     licence = (folder / "LICENSE").read_text(encoding="utf-8")
@@ -179,9 +179,11 @@ def test_what_no_record_lists_is_left_behind(project, runs, run):
     (runs / "half").mkdir()
     (runs / "half" / "predictions.parquet").write_bytes(b"no record here")
     export_campaign(CAMPAIGN)
-    found = names(project / "_build" / f"{CAMPAIGN}.zip")
-    assert len(found) == 3 * len(RUNS) + len(BESIDE) + 1
-    assert not [name for name in found if "/." in name or "raw" in name or "failed" in name or "half" in name]
+    packed = names(project / "_build" / f"{CAMPAIGN}.zip")
+    assert len(packed) == 3 * len(RUNS) + len(BESIDE) + 1
+    assert not [
+        name for name in packed if "/." in name or "raw" in name or "failed" in name or "half" in name
+    ]
 
 
 def test_raw_answers_that_a_record_lists_are_refused(project, run):
@@ -194,11 +196,11 @@ def test_raw_answers_that_a_record_lists_are_refused(project, run):
 
 def test_the_order_of_the_runs_is_part_of_it(project, runs, tmp_path):
     other = CALL.model_copy(update={"seed": 6})
-    add_calls(runs / export.ORDER, [CALL])
-    add_calls(project / "measurements" / CAMPAIGN / export.ORDER, [other, CALL])
+    add_invocations(runs / export.ORDER, [CALL])
+    add_invocations(project / "measurements" / CAMPAIGN / export.ORDER, [other, CALL])
     export_campaign(CAMPAIGN)
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
-    assert read_order(folder / export.ORDER) == [other, CALL]
+    assert read_run_order(folder / export.ORDER) == [other, CALL]
     assert f"`{export.ORDER}`" in (folder / "README.md").read_text(encoding="utf-8")
 
 
@@ -213,8 +215,8 @@ def test_the_same_runs_give_the_same_bytes_and_a_changed_run_others(project, run
     (run / "notebook.ipynb").chmod(0o600)
     export_campaign(CAMPAIGN, second)
     assert first.read_bytes() == second.read_bytes()
-    for place in (str(project), str(ROOT)):
-        assert not any(place.encode() in unpacked for unpacked in contents(first))
+    for folder in (str(project), str(ROOT)):
+        assert not any(folder.encode() in unpacked for unpacked in contents(first))
     change(run / RECORD, lambda document: document.update(created="2026-11-21T00:00:00Z"))
     export_campaign(CAMPAIGN, second)
     assert first.read_bytes() != second.read_bytes()
@@ -226,31 +228,31 @@ def contents(file):
 
 
 def test_it_goes_to_another_checkout_and_comes_back_the_same(tmp_path):
-    here, there = make_checkout(tmp_path / "a"), make_checkout(tmp_path / "b")
-    shutil.rmtree(there.root / "data" / "measurements" / CAMPAIGN)
+    first, second = make_checkout(tmp_path / "a"), make_checkout(tmp_path / "b")
+    shutil.rmtree(second.root / "data" / "measurements" / CAMPAIGN)
     (tmp_path / "out").mkdir()
-    done = here.helpers("export", CAMPAIGN, "--to", str(tmp_path / "out" / "x.zip"), "--json")
+    done = first.helpers("export", CAMPAIGN, "--to", str(tmp_path / "out" / "x.zip"), "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert (told["runs"], told["present"], told["of"]) == (RUNS, 8, 8)
-    (here.root / "new.txt").write_text("another commit", encoding="utf-8")
+    document = json.loads(done.stdout)
+    assert (document["runs"], document["present"], document["of"]) == (RUNS, 8, 8)
+    (first.root / "new.txt").write_text("another commit", encoding="utf-8")
     for command in (
         ["add", "-A"],
         ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x"],
     ):
-        subprocess.run(["git", *command], cwd=here.root, check=True)
-    assert here.helpers("export", CAMPAIGN).returncode == 0
-    assert sha256_of(here.root / "_build" / f"{CAMPAIGN}.zip") == told["sha256"]
+        subprocess.run(["git", *command], cwd=first.root, check=True)
+    assert first.helpers("export", CAMPAIGN).returncode == 0
+    assert sha256_of(first.root / "_build" / f"{CAMPAIGN}.zip") == document["sha256"]
 
-    brought = there.helpers("import", str(tmp_path / "out" / "x.zip"), "--json")
+    brought = second.helpers("import", str(tmp_path / "out" / "x.zip"), "--json")
     assert brought.returncode == 0, brought.stderr
     assert [item["state"] for item in json.loads(brought.stdout)] == ["imported"] * 8
     for name in RUNS:
-        folder = there.root / "runs" / CAMPAIGN / name
+        folder = second.root / "runs" / CAMPAIGN / name
         assert sorted(file.name for file in folder.iterdir()) == sorted(FILES)
         assert read_record(folder / RECORD) == read_record(COMMITTED / name / RECORD)
     folder = unpack(tmp_path / "out" / "x.zip", tmp_path / "elsewhere")
-    again = there.helpers("import", str(folder.parent))
+    again = second.helpers("import", str(folder.parent))
     assert again.stdout.splitlines()[-1] == "8 duplicate"
 
 
@@ -341,9 +343,9 @@ def test_a_run_with_a_checkpoint_in_a_folder_is_known_by_what_its_record_says(ch
     checkout.campaign("mine", grid)
     write_record(checkout.root / "runs", "mine", run_id="from-elsewhere", model="linear-embedding")
     done = checkout.helpers("export", "mine", "--json")
-    told = json.loads(done.stdout)
-    assert (told["present"], told["of"], told["other"]) == (1, 2, 0)
-    assert told["missing"] == ["xgboost-embedding on fktg-sample"]
+    document = json.loads(done.stdout)
+    assert (document["present"], document["of"], document["other"]) == (1, 2, 0)
+    assert document["missing"] == ["xgboost-embedding on fktg-sample"]
 
 
 def test_runs_of_a_campaign_that_is_in_no_catalogue_are_exported(project, tmp_path, capsys):
@@ -352,8 +354,8 @@ def test_runs_of_a_campaign_that_is_in_no_catalogue_are_exported(project, tmp_pa
     first, second = capsys.readouterr().out.splitlines()
     assert ".zip: 1 run, " in first
     assert second.startswith("local is not in the catalogue")
-    found = names(project / "_build" / "local.zip")
-    assert sorted(found) == sorted(f"local/{name}" for name in BESIDE | {f"a-run/{RECORD}"})
+    packed = names(project / "_build" / "local.zip")
+    assert sorted(packed) == sorted(f"local/{name}" for name in BESIDE | {f"a-run/{RECORD}"})
 
 
 @pytest.mark.parametrize("name", ["referense-gpu", "../runs", "..", "", "a/b", ".hidden"])
@@ -433,7 +435,7 @@ def show(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("served by node17.example.org", "host name 'node17.example.org'"),
         ("kept in /home/someone/model", "the path /home/someone/model"),
@@ -442,14 +444,14 @@ def show(text):
     ],
 )
 def test_a_notebook_that_tells_of_a_machine_or_a_person_is_refused_with_its_cell(
-    project, run, monkeypatch, text, said
+    project, run, monkeypatch, text, message
 ):
     import socket
 
     monkeypatch.setattr(socket, "gethostname", lambda: "node17.example.org")
     change(run / "notebook.ipynb", show(text))
     line = refusal(export_campaign, CAMPAIGN)
-    assert line.startswith(f"{run / 'notebook.ipynb'}: cells.4.outputs.1.text: {said}, ")
+    assert line.startswith(f"{run / 'notebook.ipynb'}: cells.4.outputs.1.text: {message}, ")
     assert SECRET not in line
     assert left(project) == []
 

@@ -19,8 +19,8 @@ import yaml
 
 import helpers.study.catalogue
 from helpers import cli
-from helpers.campaigns.plan.assignment import place_runs
-from helpers.campaigns.plan.target import at_hand
+from helpers.campaigns.plan.assignment import assign_runs
+from helpers.campaigns.plan.target import current_target
 from helpers.core import paths, units
 from helpers.models import hub as cache
 from helpers.models.hub_files import HubItem, required_files
@@ -83,8 +83,8 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "models.yaml").write_text(json.dumps(models), encoding="utf-8")  # JSON is YAML
     datasets = yaml.safe_load((folder / "datasets.yaml").read_text(encoding="utf-8"))
     for name, repository in (("hub-news", NEWS), ("hub-large", LARGE)):
-        where = {"repository": repository, "revision": REVISION, "parts": [PART], "labels": LABELS}
-        datasets["datasets"][name] = datasets["datasets"]["news"] | {"hub": where}
+        source = {"repository": repository, "revision": REVISION, "parts": [PART], "labels": LABELS}
+        datasets["datasets"][name] = datasets["datasets"]["news"] | {"hub": source}
     (folder / "datasets.yaml").write_text(json.dumps(datasets), encoding="utf-8")
     for name, grid in CAMPAIGNS.items():
         campaign = {"title": name, "description": name, "grid": grid}
@@ -194,15 +194,15 @@ def test_all_that_the_runs_need_is_fetched_and_verified_and_nothing_else(fetch, 
         line.startswith("dataset stub/news@aaaaaaaa: ") and line.endswith(" 1 file verified")
         for line in lines
     )
-    wanted = {"config.json", "generation_config.json", "chat_template.jinja", "model.safetensors"}
-    wanted |= {"tokenizer.json", "tokenizer_config.json"}
+    required = {"config.json", "generation_config.json", "chat_template.jinja", "model.safetensors"}
+    required |= {"tokenizer.json", "tokenizer_config.json"}
     (line,) = [line for line in lines if line.startswith("model stub/tiny@aaaaaaaa: ") and "verified" in line]
-    assert line.endswith(f" {len(wanted)} files verified")
+    assert line.endswith(f" {len(required)} files verified")
     folder = snapshot(home, "models--stub--tiny")
-    assert {file.name for file in folder.rglob("*")} == wanted
+    assert {file.name for file in folder.rglob("*")} == required
     for name, content in hub.repositories["models", TINY, REVISION].items():
-        assert name not in wanted or (folder / name).read_bytes() == content
-    assert sorted(hub.contents()) == sorted([*wanted, PART])
+        assert name not in required or (folder / name).read_bytes() == content
+    assert sorted(hub.contents()) == sorted([*required, PART])
     assert "HF_HUB_OFFLINE=1" in lines[-1]
     assert cli.main(["plan", "checkpoint"]) == 0
     planned = capsys.readouterr().out
@@ -240,8 +240,9 @@ def test_offline_what_is_not_there_is_one_line_with_the_command(fetch, hub, monk
     assert hub.requests == []
 
 
-def test_a_campaign_that_needs_nothing_and_one_that_is_not_there_are_said(fetch, hub):
+def test_a_campaign_that_needs_nothing_and_one_that_is_not_there_are_reported(fetch, hub):
     assert fetch("nothing") == (0, ["nothing: nothing to fetch"])
+    assert fetch("nothing", "-q") == (0, [])
     status, (line,) = fetch("noting")
     assert status == 2
     assert line.startswith("error: unknown campaign 'noting' (nearest: 'nothing'")
@@ -250,7 +251,7 @@ def test_a_campaign_that_needs_nothing_and_one_that_is_not_there_are_said(fetch,
 
 @pytest.mark.parametrize("splits", [10, 2])
 def test_a_run_that_is_done_needs_nothing_but_one_whose_record_is_another_runs_does(fetch, hub, splits):
-    plan = place_runs("data", at_hand())[0].plan
+    plan = assign_runs("data", current_target())[0].plan
     document = record_document(run_id=plan.run_id, campaign="data", splits=splits)
     document["run"] |= {"machine": plan.machine, "dataset": "hub-news", "model": "linear-bow"}
     plan.folder.mkdir(parents=True)
@@ -301,20 +302,20 @@ def test_what_is_gated_or_not_public_is_one_line_each_and_the_rest_is_fetched(fe
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("repositories", "message"),
     [
         ({("models", TINY, "b" * 40): {}}, f"the hub has no revision {REVISION}; expected a commit of it"),
         ({}, "not on the hub, or private (no token found); check the name"),
         ({("models", TINY, REVISION): {"config.json": b"{}"}}, "no config.json with weights"),
     ],
 )
-def test_a_revision_or_repository_or_file_that_is_not_there_is_one_line(fetch, hub, there, said):
+def test_a_revision_or_repository_or_file_that_is_not_there_is_one_line(fetch, hub, repositories, message):
     del hub.repositories["models", TINY, REVISION]
-    hub.repositories |= there
+    hub.repositories |= repositories
     status, lines = fetch("checkpoint")
     assert status == 1
     (line,) = [line for line in lines if line.startswith("missing: ")]
-    assert line.startswith(f"missing: model stub/tiny@aaaaaaaa: {said}")
+    assert line.startswith(f"missing: model stub/tiny@aaaaaaaa: {message}")
     assert cache.complete(THE_NEWS)
     assert not cache.complete(THE_TINY)
 
@@ -323,7 +324,7 @@ def test_a_hub_that_does_not_answer_is_one_line_for_each(fetch, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     status, lines = fetch("checkpoint")
     assert (status, len(lines)) == (1, 3)
-    assert all("not all of it came from the hub (ConnectError: " in line for line in lines[:2])
+    assert all("the download from the hub is incomplete (ConnectError: " in line for line in lines[:2])
 
 
 def test_what_does_not_fit_on_the_disk_is_refused_before_any_byte(fetch, hub, home, monkeypatch):
@@ -338,7 +339,7 @@ def test_what_does_not_fit_on_the_disk_is_refused_before_any_byte(fetch, hub, ho
     assert blobs(home) == []
 
 
-def test_a_disk_that_is_full_after_all_is_told_as_it_is(fetch, hub, home):
+def test_a_disk_that_is_full_after_all_is_reported_as_it_is(fetch, hub, home):
     digest = hashlib.sha256(hub.repositories["datasets", LARGE, REVISION][PART]).hexdigest()
     incomplete = home / "hub" / "datasets--stub--large" / "blobs" / f"{digest}.incomplete"
     incomplete.parent.mkdir(parents=True)
@@ -347,12 +348,12 @@ def test_a_disk_that_is_full_after_all_is_told_as_it_is(fetch, hub, home):
     assert status == 1
     assert lines[-2] == (
         f"missing: dataset stub/large@aaaaaaaa: {home}/hub cannot be written: No space left on device; make room, or name "
-        "a folder on another disk in HF_HOME; what came is kept"
+        "a folder on another disk in HF_HOME; what was downloaded is kept"
     )
     assert lines[-1] == "large: 1 of 1 missing; nothing is there"
 
 
-def test_a_cache_that_cannot_be_a_folder_is_told_with_its_path(fetch, home):
+def test_a_cache_that_cannot_be_a_folder_is_reported_with_its_path(fetch, home):
     home.write_bytes(b"")
     status, lines = fetch("data")
     assert status == 1
@@ -375,12 +376,12 @@ def test_a_process_that_was_killed_leaves_nothing_complete_and_the_next_goes_on(
     hub.silent_after[PART] = 2 * CHUNK_BYTES + 1000
     process = start(FETCH, str(catalogue), "large")
     assert hub.stalled.wait(120)
-    while not (found := [file for file in blobs(home) if file.stat().st_size == 2 * CHUNK_BYTES]):
+    while not (partial := [file for file in blobs(home) if file.stat().st_size == 2 * CHUNK_BYTES]):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    (incomplete,) = found
+    (incomplete,) = partial
     assert incomplete.name.endswith(".incomplete")
     item = HubItem("dataset", LARGE, REVISION, frozenset([PART]))
     assert not cache.complete(item)
@@ -410,7 +411,7 @@ def test_a_part_of_a_checkpoint_whose_index_is_not_linked_yet_is_not_complete(fe
 
 @pytest.mark.parametrize("size_stays", [True, False])
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_damaged_content_is_named_and_fetched_anew(fetch, hub, home, monkeypatch, name, size_stays):
+def test_damaged_content_is_named_and_fetched_again(fetch, hub, home, monkeypatch, name, size_stays):
     assert fetch("checkpoint")[0] == 0
     file = snapshot(home, "models--stub--tiny") / name
     sound = file.read_bytes()
@@ -424,7 +425,7 @@ def test_damaged_content_is_named_and_fetched_anew(fetch, hub, home, monkeypatch
     monkeypatch.delenv("HF_HUB_OFFLINE")
     status, lines = fetch("checkpoint")
     assert status == 0
-    assert f"model stub/tiny@aaaaaaaa: damaged: {name} in {file.parent}; fetching anew" in lines
+    assert f"model stub/tiny@aaaaaaaa: damaged: {name} in {file.parent}; downloading again" in lines
     assert hub.contents() == [name]
     assert file.read_bytes() == sound
 
@@ -433,7 +434,7 @@ def test_content_that_comes_damaged_is_tried_twice_and_never_kept(fetch, hub, ho
     hub.spoilt.add(PART)
     status, lines = fetch("data")
     assert status == 1
-    assert any(f"{PART}: what came from the hub does not have the hash " in line for line in lines)
+    assert any(f"{PART}: the downloaded file does not have the hash " in line for line in lines)
     assert hub.contents() == [PART, PART]
     assert blobs(home) == []
     assert not cache.complete(THE_NEWS)
@@ -504,7 +505,7 @@ CHECKPOINT = ["config.json", "tokenizer.json", "model.safetensors"]
 
 
 @pytest.mark.parametrize(
-    ("there", "code", "wanted"),
+    ("repositories", "code", "required"),
     [
         ([*CHECKPOINT, "pytorch_model.bin", "merges.txt"], False, [*CHECKPOINT, "merges.txt"]),
         (["config.json", "pytorch_model.bin", "consolidated.00.pth"], False, ["config.json", "pytorch_model.bin"]),
@@ -514,5 +515,5 @@ CHECKPOINT = ["config.json", "tokenizer.json", "model.safetensors"]
         ([*CHECKPOINT, "chat_template.jinja"], False, [*CHECKPOINT, "chat_template.jinja"]),
     ],
 )  # fmt: skip
-def test_of_a_checkpoint_what_the_engines_load_is_wanted_and_its_weights_once(there, code, wanted):
-    assert required_files(HubItem("model", TINY, REVISION, code=code), there) == sorted(wanted)
+def test_of_a_checkpoint_what_the_engines_load_is_wanted_and_its_weights_once(repositories, code, required):
+    assert required_files(HubItem("model", TINY, REVISION, code=code), repositories) == sorted(required)

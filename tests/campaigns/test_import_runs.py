@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from helpers.campaigns.run.schedule import ORDER, Call, add_calls, read_order
+from helpers.campaigns.run.schedule import ORDER, Invocation, add_invocations, read_run_order
 from helpers.campaigns.transfer import import_runs as importing
 from helpers.campaigns.transfer import unpacking
 from helpers.campaigns.transfer.import_runs import import_runs
@@ -56,8 +56,8 @@ def files_in(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def states(found):
-    return [item.state for item in found]
+def states(imported):
+    return [item.state for item in imported]
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_second_import_tells_duplicates_and_changes_nothing(project, cluster):
 
 
 @pytest.mark.parametrize("spoil", ["change", "remove"])
-def test_of_a_run_that_is_here_already_the_files_are_mended(project, cluster, spoil):
+def test_of_a_run_that_is_here_already_the_files_are_repaired(project, cluster, spoil):
     write_run(cluster)
     here = write_run(project / "runs")
     before = files_in(project)
@@ -131,7 +131,7 @@ def test_what_was_committed_is_never_changed(project, cluster):
     assert files_in(project) == before
 
 
-def test_what_is_broken_on_both_sides_is_left_and_told(project, cluster):
+def test_what_is_broken_on_both_sides_is_left_and_reported(project, cluster):
     (write_run(cluster) / "notebook.ipynb").write_bytes(b"other")
     (write_run(project / "runs") / "notebook.ipynb").unlink()
     before = files_in(project)
@@ -167,20 +167,22 @@ def test_a_run_that_is_being_measured_here_is_left_alone(project, cluster):
 
 def test_the_order_of_the_runs_is_added_to_what_is_known_of_it(project, cluster):
     write_run(cluster)
-    there, here = (Call(began="2026-11-28T10:00:00Z", seed=seed, machine="m", runs=[RUN]) for seed in (1, 2))
-    add_calls(cluster / CAMPAIGN / ORDER, [there])
-    add_calls(project / "runs" / CAMPAIGN / ORDER, [here])
+    second, here = (
+        Invocation(began="2026-11-28T10:00:00Z", seed=seed, machine="m", runs=[RUN]) for seed in (1, 2)
+    )
+    add_invocations(cluster / CAMPAIGN / ORDER, [second])
+    add_invocations(project / "runs" / CAMPAIGN / ORDER, [here])
     assert states(import_runs(cluster)) == ["imported"]
     assert states(import_runs(cluster)) == ["duplicate"]
-    assert read_order(project / "runs" / CAMPAIGN / ORDER) == [there, here], "by time, then by seed"
+    assert read_run_order(project / "runs" / CAMPAIGN / ORDER) == [second, here], "by time, then by seed"
 
 
-def test_a_damaged_order_is_told_and_the_runs_are_imported(project, cluster):
+def test_a_damaged_order_is_reported_and_the_runs_are_imported(project, cluster):
     write_run(cluster)
     (cluster / CAMPAIGN / ORDER).write_text("{", encoding="utf-8")
-    found = import_runs(cluster)
-    assert states(found) == ["imported", "refused"]
-    assert found[1].source == str(cluster / CAMPAIGN / ORDER)
+    imported = import_runs(cluster)
+    assert states(imported) == ["imported", "refused"]
+    assert imported[1].source == str(cluster / CAMPAIGN / ORDER)
     assert not (project / "runs" / CAMPAIGN / ORDER).exists()
 
 
@@ -204,15 +206,15 @@ def test_a_run_that_was_committed_is_a_duplicate(project, cluster):
     assert not (project / "runs").exists()
 
 
-@pytest.mark.parametrize("where", ["runs", "data/measurements"])
-def test_another_record_of_the_run_is_a_conflict_and_left_alone(project, cluster, where):
+@pytest.mark.parametrize("base", ["runs", "data/measurements"])
+def test_another_record_of_the_run_is_a_conflict_and_left_alone(project, cluster, base):
     write_run(cluster)
     write_run(cluster, "run-b")
-    write_run(project / where, change=lambda document: document.update(created="2026-11-21T00:00:00Z"))
+    write_run(project / base, change=lambda document: document.update(created="2026-11-21T00:00:00Z"))
     before = files_in(project)
     conflict, other = import_runs(cluster)
     assert states([conflict, other]) == ["conflict", "imported"]
-    assert f"{where}/{CAMPAIGN}/{RUN} holds another record of this run" in conflict.message
+    assert f"{base}/{CAMPAIGN}/{RUN} holds another record of this run" in conflict.message
     assert "2026-11-21T00:00:00Z" in conflict.message
     after = files_in(project)
     assert {name: after[name] for name in before} == before
@@ -263,8 +265,8 @@ def test_an_invalid_record_is_refused_with_file_and_field(project, cluster, chan
 
 def test_a_broken_record_of_ours_refuses_the_import_and_is_named(project, cluster):
     write_run(cluster)
-    ours = write_run(project / "runs")
-    (ours / RECORD).write_text("{", encoding="utf-8")
+    existing = write_run(project / "runs")
+    (existing / RECORD).write_text("{", encoding="utf-8")
     (item,) = import_runs(cluster)
     assert item.state == "refused"
     assert f"runs/{CAMPAIGN}/{RUN}/{RECORD}: document:" in item.message
@@ -373,7 +375,7 @@ def test_a_zip_file_is_imported_as_the_folder_that_it_unpacks_to(project, cluste
     assert again[0].source == f"{tmp_path}/brought.zip/export/{CAMPAIGN}/run-a/{RECORD}"
 
 
-def test_what_is_wrong_with_a_run_in_a_zip_file_is_told_by_its_place_in_it(project, cluster, packed):
+def test_what_is_wrong_with_a_run_in_a_zip_file_is_reported_by_its_place_in_it(project, cluster, packed):
     (cluster / CAMPAIGN / "run-a" / "notebook.ipynb").write_bytes(b"other")
     (cluster / CAMPAIGN / "run-b" / RECORD).write_text("{", encoding="utf-8")
     file = packed()
@@ -397,7 +399,7 @@ def entry(name, mode=0o100644, method=zipfile.ZIP_DEFLATED):
 
 
 @pytest.mark.parametrize(
-    ("hostile", "said"),
+    ("hostile", "message"),
     [
         (entry("../evil"), "leads out of the folder"),
         (entry("export/../../evil"), "leads out of the folder"),
@@ -417,8 +419,8 @@ def entry(name, mode=0o100644, method=zipfile.ZIP_DEFLATED):
         (entry(f"export/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
         (entry(f"./export//{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
         (entry(f"EXPORT/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
-        (entry("x", method=zipfile.ZIP_BZIP2), "packed in another way"),
-        (entry("x", method=zipfile.ZIP_LZMA), "packed in another way"),
+        (entry("x", method=zipfile.ZIP_BZIP2), "compressed by another method"),
+        (entry("x", method=zipfile.ZIP_LZMA), "compressed by another method"),
         (entry(f"export/{CAMPAIGN}"), "cannot be unpacked"),
         (entry(f"export/{CAMPAIGN}/run-a/{RECORD}/x"), "cannot be unpacked"),
         (entry("x" * 300), "cannot be unpacked"),
@@ -426,12 +428,12 @@ def entry(name, mode=0o100644, method=zipfile.ZIP_DEFLATED):
     ids=lambda value: value.filename[:40] if isinstance(value, zipfile.ZipInfo) else value,
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_hostile_zip_file_is_refused_whole(project, packed, tmp_path, hostile, said):
+def test_a_hostile_zip_file_is_refused_whole(project, packed, tmp_path, hostile, message):
     file = packed((hostile, "../../../etc/passwd"))
     before = sorted(tmp_path.rglob("*"))
     line = refusal(import_runs, file)
     assert line.startswith(f"import {file}: ")
-    assert said in line
+    assert message in line
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -501,7 +503,7 @@ def test_a_zip_file_that_understates_what_it_holds_gives_no_more_than_it_says(pr
 
 
 def test_many_empty_entries_are_counted(project, packed, monkeypatch):
-    monkeypatch.setattr(unpacking, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(unpacking, "MAX_ENTRIES", 20)
     assert "expected at most 20" in refusal(import_runs, packed(*((f"x{i}", b"") for i in range(20))))
 
 
@@ -523,8 +525,8 @@ def test_whatever_byte_is_changed_nothing_that_is_wrong_is_imported(project, pac
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
         with suppress(UserError):
             import_runs(file)
-        found = files_in(project)
-        assert {name: data for name, data in found.items() if original.get(name) != data} == {}, at
+        imported = files_in(project)
+        assert {name: data for name, data in imported.items() if original.get(name) != data} == {}, at
         shutil.rmtree(project / "runs", ignore_errors=True)
 
 

@@ -22,8 +22,8 @@ def tried(folder, error):
 
 def test_a_run_that_is_tried_has_a_note_and_one_that_succeeded_has_none(folder):
     with attempting(folder, 1):
-        found = read_attempt(folder)
-        assert (found.run_id, found.number, found.reason) == (folder.name, 1, None)
+        attempt = read_attempt(folder)
+        assert (attempt.run_id, attempt.number, attempt.reason) == (folder.name, 1, None)
     assert not attempt_file(folder).exists()
 
 
@@ -41,31 +41,31 @@ def test_a_run_that_is_tried_has_a_note_and_one_that_succeeded_has_none(folder):
     ],
 )
 def test_a_note_says_why_and_whether_it_may_pass(folder, error, passes, reason):
-    found = tried(folder, error)
-    assert (found.number, found.passes, found.reason) == (2, passes, reason)
-    assert found.began <= found.ended
+    attempt = tried(folder, error)
+    assert (attempt.number, attempt.passes, attempt.reason) == (2, passes, reason)
+    assert attempt.began <= attempt.ended
 
 
 def test_ctrl_c_is_no_failure(folder):
     assert tried(folder, KeyboardInterrupt()) is None
 
 
-def test_a_process_that_is_told_to_end_leaves_a_note_that_it_has_begun(folder):
+def test_a_process_that_is_terminated_leaves_a_note_that_it_has_begun(folder):
     assert tried(folder, Terminated("SIGTERM")).ended is None
 
 
 def test_a_note_that_a_process_left_without_a_word_says_that_it_has_begun(folder):
     note = attempting(folder, 1)
     note.__enter__()
-    found = read_attempt(folder)
-    assert found.ended is None
+    attempt = read_attempt(folder)
+    assert attempt.ended is None
     given_up = fail(folder, 1, "killed\nby somebody", passes=True)
-    assert given_up.began == found.began
+    assert given_up.began == attempt.began
     assert read_attempt(folder) == given_up
     assert given_up.reason == "killed by somebody"
 
 
-def test_a_note_that_cannot_be_read_is_written_anew(folder):
+def test_a_note_that_cannot_be_read_is_written_again(folder):
     tried(folder, UserError("no"))
     attempt_file(folder).write_text("{", encoding="utf-8")
     assert fail(folder, 2, "killed", passes=True) == read_attempt(folder)
@@ -79,17 +79,17 @@ def test_a_record_counts_more_than_a_note(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"passes": None}, "given together"),
         ({"reasn": "x"}, "nearest: 'reason'"),
         ({"number": "1"}, "number: "),
     ],
 )
-def test_a_note_that_is_not_valid_is_refused_with_file_and_field(folder, change, said):
+def test_a_note_that_is_not_valid_is_refused_with_file_and_field(folder, change, message):
     tried(folder, UserError("no"))
     file = attempt_file(folder)
     file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | change), encoding="utf-8")
     line = refusal(read_attempt, folder)
     assert file.name in line
-    assert said in line
+    assert message in line

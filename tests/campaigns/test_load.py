@@ -63,7 +63,7 @@ def test_results_tables_and_audit_of_500_runs_are_made_in_a_minute(many: Checkou
     assert done.returncode == 0, done.stderr
     listed = many.helpers("analyse", "runs")
     assert listed.returncode == 0, listed.stderr
-    audit = said(many, _AUDIT)
+    audit = run_script(many, _AUDIT)
     took_s = processor_s() - started_s
     committed = len(list(many.root.glob("data/measurements/*/*/record.json")))
     assert rows(folder / "results.csv", CAMPAIGN) == RUNS
@@ -84,7 +84,7 @@ def test_a_changed_file_of_one_run_among_500_is_found(many: Checkout):
     before = notebook.read_bytes()
     notebook.unlink()  # a link, which others share
     notebook.write_bytes(before + b"\n")
-    (finding,) = said(many, _CHECK)
+    (finding,) = run_script(many, _CHECK)
     assert f"runs/{CAMPAIGN}/{notebook.parent.name}/notebook.ipynb: changed since the run" in finding
 
 
@@ -99,7 +99,7 @@ def test_a_finished_campaign_of_500_runs_is_resumed_in_10_s(many: Checkout):
     assert waited_s < 30.0, f"{waited_s:.1f} s on a machine that does other things, too"
 
 
-def said(checkout: Checkout, script: str) -> Any:
+def run_script(checkout: Checkout, script: str) -> Any:
     """Return the JSON that a script says, run as a module of the checkout."""
     (checkout.root / "audit_of_runs.py").write_text(script, encoding="utf-8")
     done = checkout.python("audit_of_runs")

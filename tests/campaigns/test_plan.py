@@ -11,10 +11,11 @@ import pytest
 from helpers.campaigns.plan import campaign as planning
 from helpers.campaigns.plan import report, requirements
 from helpers.campaigns.plan.campaign import plan_campaign
-from helpers.campaigns.plan.reference_runs import load_known
-from helpers.campaigns.plan.target import Place, of_catalogue
+from helpers.campaigns.plan.reference_runs import load_reference_runs
+from helpers.campaigns.plan.target import Target, catalogue_target
 from helpers.cli import main
 from helpers.core import paths
+from helpers.core.lock import holding, run_lock
 from helpers.measure import parameters
 from helpers.models import hub
 from helpers.records.hardware import Hardware
@@ -27,18 +28,18 @@ from tests.records.test_record import record_document
 from tests.support.stub_runs import CAMPAIGN, RUNS, processor_s, slowness, write_stub_runs
 
 COOL_DOWN_S = 10.0
-LAPTOP = Place("laptop", True, Hardware("CPU", 8, 32.0, (), None), None, None)
+LAPTOP = Target("laptop", True, Hardware("CPU", 8, 32.0, (), None), None, None)
 
 
 def with_gpus(model="NVIDIA A100-SXM4-80GB", memory_gb=80.0, count=1, capability=(8, 0)):
     gpus = tuple(GpuInfo(uuid=f"GPU-{i}", model=model, memory_gb=memory_gb) for i in range(count))
-    return Place("node", True, Hardware("CPU", 64, 512.0, gpus, "580"), capability, None)
+    return Target("node", True, Hardware("CPU", 64, 512.0, gpus, "580"), capability, None)
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory):
+def references(tmp_path_factory):
     """The paper's runs alone."""
-    return load_known(records=[])
+    return load_reference_runs(records=[])
 
 
 @pytest.fixture(autouse=True)
@@ -55,15 +56,15 @@ def alone(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def plan_of(monkeypatch, known):
+def plan_of(monkeypatch, references):
     """Plan a campaign with the given grid."""
 
-    def make(*grid, here=LAPTOP, machine=None, notebook="llm", known=known):
+    def make(*grid, here=LAPTOP, machine=None, notebook="llm", references=references):
         campaign = Campaign(title="t", description="d", notebook=notebook, grid=list(grid))
         catalogue = study().model_copy(update={"campaigns": {"trial": campaign}})
         monkeypatch.setattr(parameters, "study", lambda: catalogue)
         monkeypatch.setattr(planning, "study", lambda: catalogue)
-        return plan_campaign("trial", machine, known=known, here=here)
+        return plan_campaign("trial", machine, references=references, here=here)
 
     return make
 
@@ -83,10 +84,10 @@ NEWS = {"model": "phi-3.5-mini", "dataset": "news", "gpus": 1, "max_model_len": 
 @pytest.mark.parametrize("model", ["llama-3.1-8b", "ds-llama-8b"])
 def test_the_papers_rows_stand_for_both_protocols(plan_of, model):
     block = LLAMA | {"model": model}
-    ours, theirs = (the_only(plan_of(block | {"protocol": name})) for name in ("companion", "dspy-2025"))
-    assert ours.expected == theirs.expected
-    assert theirs.expected.source == "published"
-    assert ours.run_id != theirs.run_id
+    companion, dspy = (the_only(plan_of(block | {"protocol": name})) for name in ("companion", "dspy-2025"))
+    assert companion.expected == dspy.expected
+    assert dspy.expected.source == "published"
+    assert companion.run_id != dspy.run_id
 
 
 def test_a_run_of_the_paper_is_expected_as_printed(plan_of):
@@ -137,7 +138,7 @@ def test_an_energy_without_a_duration_has_the_duration_of_its_power_on_fktg(plan
     assert news.duration_from.startswith("Table B4 at the power of ")
 
 
-def test_a_printed_limit_is_kept_and_told(plan_of):
+def test_a_printed_limit_is_kept_and_reported(plan_of):
     block = EMBEDDING | {"model": "xgboost-embedding", "dataset": ["emotion", "fktg"]}
     emotion, fktg = (run.expected for run in plan_of(block, notebook="traditional").runs)
     assert (emotion.pass_wh, emotion.source) == (0.01, "scaled")
@@ -149,8 +150,8 @@ def test_a_printed_limit_is_kept_and_told(plan_of):
     assert emotion.duration_from.endswith(" (fktg), for Table B5 prints less than 0.01 Wh")
 
 
-def test_no_expectation_on_the_papers_machine_is_above_what_the_paper_prints(known):
-    plan = plan_campaign("paper-capella", "capella", known=known, here=LAPTOP)
+def test_no_expectation_on_the_papers_machine_is_above_what_the_paper_prints(references):
+    plan = plan_campaign("paper-capella", "capella", references=references, here=LAPTOP)
     limits = pd.concat(published.files()[name] for name in ("table_b4", "table_b5"))
     for row in limits.to_dict("records"):
         (run,) = [item for item in plan.runs if (item.model, item.dataset) == (row["model"], row["dataset"])]
@@ -217,8 +218,8 @@ def test_a_card_of_24_gb_is_scaled_from_the_papers_a30_and_called_rough(
     assert run.expected.energy_from.endswith(f"by the maximum power of {card} (rough)")
 
 
-def test_a_card_of_24_gb_has_an_estimate_of_every_language_model_of_its_campaign(known):
-    plan = plan_campaign("one-gpu", known=known, here=with_gpus("NVIDIA GeForce RTX 4090", 24.0))
+def test_a_card_of_24_gb_has_an_estimate_of_every_language_model_of_its_campaign(references):
+    plan = plan_campaign("one-gpu", references=references, here=with_gpus("NVIDIA GeForce RTX 4090", 24.0))
     assert all(run.duration_s and run.energy_wh for run in plan.runs if run.notebook == "llm")
 
 
@@ -258,9 +259,9 @@ def test_what_is_unknown_is_named_and_never_zero(plan_of, block, here, why):
     (line,) = [line for line in report.lines(plan) if run.run_id in line]
     assert line.count("unknown") >= 3
     assert why in line
-    (said,) = [line for line in report.lines(plan) if ": 1 run," in line]
-    assert "0.0 s" not in said
-    assert said.count("unknown") >= 3
+    (total_line,) = [line for line in report.lines(plan) if ": 1 run," in line]
+    assert "0.0 s" not in total_line
+    assert total_line.count("unknown") >= 3
 
 
 def test_a_sum_says_how_many_runs_are_not_in_it(plan_of):
@@ -273,21 +274,21 @@ def test_a_sum_says_how_many_runs_are_not_in_it(plan_of):
         1,
     )
     assert total.duration_s == plan.runs[0].duration_s
-    said = next(line for line in report.lines(plan) if line.startswith("to do here: 2 runs"))
-    assert said.count("+ 1 unknown") == 4
+    total_line = next(line for line in report.lines(plan) if line.startswith("to do here: 2 runs"))
+    assert total_line.count("+ 1 unknown") == 4
 
 
-def test_every_run_that_the_paper_shows_is_expected_and_fits_its_machine(known):
+def test_every_run_that_the_paper_shows_is_expected_and_fits_its_machine(references):
     for machine in ("capella", "paula", "clara"):
-        plan = plan_campaign(f"paper-{machine}", machine, known=known, here=LAPTOP)
+        plan = plan_campaign(f"paper-{machine}", machine, references=references, here=LAPTOP)
         for run in plan.runs:
             assert run.expected.pass_s is not None, run
             assert run.state == "to do", run
         assert all(run.expected.pass_wh is not None for run in plan.runs if run.notebook == "llm")
 
 
-def test_the_whole_paper_has_a_plan_and_says_which_of_it_is_a_reconstruction(known):
-    plan = plan_campaign("paper", known=known, here=LAPTOP)
+def test_the_whole_paper_has_a_plan_and_says_which_of_it_is_a_reconstruction(references):
+    plan = plan_campaign("paper", references=references, here=LAPTOP)
     assert len(plan.runs) == plan.totals["cannot run"].runs == 154
     assert all(run.reasons[0].startswith("a run for ") for run in plan.runs)
     assert (
@@ -336,7 +337,17 @@ def test_a_run_with_a_record_is_done_and_takes_what_it_took(plan_of):
     )
 
 
-def test_a_committed_record_alone_is_told_apart(plan_of):
+def test_a_run_that_is_being_measured_is_not_to_do(plan_of):
+    lock = run_lock(the_only(plan_of(BOW, notebook="traditional")).plan.folder)
+    lock.parent.mkdir(parents=True)
+    with holding(lock, "held"):
+        plan = plan_of(BOW, notebook="traditional")
+    assert the_only(plan).state == "running"
+    assert report.summary(plan).startswith("being measured here: 1 run, ")
+    assert the_only(plan_of(BOW, notebook="traditional")).state == "to do", "its process has ended"
+
+
+def test_a_committed_record_alone_is_reported_apart(plan_of):
     run = the_only(plan_of(BOW, notebook="traditional"))
     write_record(paths.MEASUREMENTS, run)
     plan = plan_of(BOW, notebook="traditional")
@@ -379,12 +390,12 @@ def test_a_broken_record_is_refused_and_the_plan_goes_on(plan_of):
 def test_a_measured_run_is_the_best_expectation(plan_of):
     run = the_only(plan_of(BOW, notebook="traditional"))
     write_record(paths.MEASUREMENTS, run)
-    measured = load_known(records=[paths.MEASUREMENTS])
-    (expected,) = [item.expected for item in plan_of(BOW, notebook="traditional", known=measured).runs]
+    measured = load_reference_runs(records=[paths.MEASUREMENTS])
+    (expected,) = [item.expected for item in plan_of(BOW, notebook="traditional", references=measured).runs]
     assert (expected.source, expected.pass_s) == ("measured", 0.75)
     assert expected.pass_wh == pytest.approx(0.03)
     elsewhere = the_only(
-        plan_of(BOW, notebook="traditional", known=measured, here=replace(LAPTOP, name="other"))
+        plan_of(BOW, notebook="traditional", references=measured, here=replace(LAPTOP, name="other"))
     )
     assert elsewhere.expected.source == "scaled"
     assert "measured on laptop, not scaled" in elsewhere.expected.duration_from
@@ -424,10 +435,10 @@ def test_what_cannot_run_says_why(plan_of, block, here, reason):
         assert run.state == "to do"  # the engine named by COMPANION_LLM_PYTHON may be built for it
         return
     assert run.state == "cannot run"
-    assert any(reason in found for found in run.reasons), run.reasons
+    assert any(reason in text for text in run.reasons), run.reasons
 
 
-def test_a_csv_that_no_run_would_take_is_told_before_one_starts(plan_of, tmp_path):
+def test_a_csv_that_no_run_would_take_is_reported_before_one_starts(plan_of, tmp_path):
     block = BOW | {"dataset": "fktg", "data_dir": str(tmp_path)}
     file = tmp_path / "fktg.csv"
     file.write_text("Beitrag|Themenkomplex\na|geoWK\n", encoding="utf-8")
@@ -522,8 +533,8 @@ def test_what_is_in_the_cache_is_not_downloaded_again(plan_of, tmp_path, monkeyp
 
 def test_downloads_have_the_size_of_the_weights_or_say_that_it_is_unknown(plan_of):
     plan = plan_of(NEWS | {"concurrency": [1, 8]}, here=with_gpus("NVIDIA A30", 24.0))
-    found = {item.name: (item.size_bytes, item.runs) for item in plan.downloads}
-    assert found == {"fancyzhx/ag_news": (None, 2), "microsoft/Phi-3.5-mini-instruct": (7_642_000_000, 2)}
+    downloads = {item.name: (item.size_bytes, item.runs) for item in plan.downloads}
+    assert downloads == {"fancyzhx/ag_news": (None, 2), "microsoft/Phi-3.5-mini-instruct": (7_642_000_000, 2)}
     assert any(line.startswith("to download: 7.6 GB + 1 unknown; ") for line in report.lines(plan))
 
 
@@ -536,11 +547,11 @@ def test_what_is_needed_only_by_runs_that_cannot_run_is_counted_apart(plan_of, m
     lines = list(report.lines(plan))
     assert any(line.endswith("to download (2 runs, 1 of which can run here)") for line in lines)
     assert any("65.5 GB, to download (1 run, which cannot run here)" in line for line in lines)
-    (said,) = [line for line in lines if line.startswith("to download: ")]
-    assert said.startswith(
+    (total_line,) = [line for line in lines if line.startswith("to download: ")]
+    assert total_line.startswith(
         "to download: 7.6 GB + 1 unknown; 65.5 GB for runs that cannot run here; 5.0 GB free in "
     )
-    assert said.endswith(": not enough")
+    assert total_line.endswith(": not enough")
     monkeypatch.setattr(hub, "free_bytes", lambda: 50_000_000_000)
     assert any(line.endswith(": not enough for all") for line in report.lines(plan_of(blocks, here=here)))
 
@@ -552,10 +563,10 @@ def test_sizes_that_nobody_knows_are_no_zero(plan_of):
 
 def test_data_that_the_hub_does_not_have_is_asked_for(plan_of, tmp_path, monkeypatch):
     blocks = LLAMA | {"machine": "auto", "dataset": ["fktg", "fktg-sample"], "concurrency": [1, 8]}
-    wanted = "dataset fktg: not on the hub; put fktg.csv into a folder and name it in COMPANION_DATASETS or data_dir"
+    notice = "dataset fktg: not on the hub; put fktg.csv into a folder and name it in COMPANION_DATASETS or data_dir"
     for machine, here in (("capella", LAPTOP), (None, with_gpus())):
         (line,) = [
-            line for line in report.lines(plan_of(blocks, machine=machine, here=here)) if wanted in line
+            line for line in report.lines(plan_of(blocks, machine=machine, here=here)) if notice in line
         ]
         assert line.endswith(", see book/get_the_data.md (2 runs)")
     (tmp_path / "fktg.csv").touch()
@@ -563,12 +574,12 @@ def test_data_that_the_hub_does_not_have_is_asked_for(plan_of, tmp_path, monkeyp
     assert not any("not on the hub" in line for line in report.lines(plan_of(blocks, here=with_gpus())))
 
 
-def test_of_another_machine_only_the_hardware_is_looked_at(plan_of, monkeypatch):
+def test_of_another_machine_only_the_hardware_is_checked(plan_of, monkeypatch):
     monkeypatch.setattr(requirements, "_installed", lambda _: False)
     plan = plan_of(LLAMA | {"machine": "auto"}, machine="capella")
     assert (the_only(plan).machine, the_only(plan).state, plan.here) == ("capella", "to do", False)
     lines = list(report.lines(plan))
-    assert any("its data, packages and access were not looked at" in line for line in lines)
+    assert any("its data, packages and access were not checked" in line for line in lines)
     assert any(line.startswith("to do on capella: 1 run, ") for line in lines)
 
 
@@ -576,18 +587,18 @@ def test_of_another_machine_only_the_hardware_is_looked_at(plan_of, monkeypatch)
 
 
 def test_a_fault_in_the_campaign_is_one_line_with_file_and_block(plan_of):
-    where = "data/study/campaigns/trial.yaml: grid.1: "
+    label = "data/study/campaigns/trial.yaml: grid.1: "
     for block, expected in (
         ({"model": "phi"}, "model: unknown language model 'phi'"),
         ({"machine": "capela"}, "machine: unknown machine 'capela' (nearest: 'capella'"),
         ({"gpus": "two"}, "gpus: Input should be a valid integer, found 'two'"),
     ):
         line = refusal(lambda block=block: plan_of(NEWS, block))
-        assert line.startswith(where)
+        assert line.startswith(label)
         assert expected in line
 
 
-def test_an_unknown_name_is_one_line(known):
+def test_an_unknown_name_is_one_line(references):
     assert "unknown campaign 'papers' (nearest: 'paper'" in refusal(plan_campaign, "papers")
     assert "--machine capela: unknown machine (nearest: 'capella'" in refusal(
         plan_campaign, "paper", "capela"
@@ -616,7 +627,7 @@ def test_the_command_line_gives_a_line_per_run_and_json_the_same(capsys):
 
 
 def test_a_machine_that_is_one_of_the_papers_is_the_machine_at_hand(plan_of):
-    here = replace(of_catalogue("paula"), name="detected", here=True)
+    here = replace(catalogue_target("paula"), name="detected", here=True)
     run = the_only(
         plan_of(LLAMA | {"machine": "paula", "model": "phi-3.5-mini", "dataset": "news"}, here=here)
     )

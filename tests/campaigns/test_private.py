@@ -32,7 +32,7 @@ def words(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("served by node17.cluster.example.org", "host name 'node17.cluster.example.org'"),
         ("on Node17: 3 s", "host name 'node17'"),
@@ -65,8 +65,8 @@ def words(monkeypatch):
         (r"C:\Users\Someone\x", r"the path C:\Users\Someone\x"),
     ],
 )
-def test_it_is_found(words, text, said):
-    assert find_private(text, words) == said
+def test_it_is_found(words, text, message):
+    assert find_private(text, words) == message
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ FOUND = "/home/me/x"
 
 
 @pytest.mark.parametrize(
-    ("table", "place"),
+    ("table", "field"),
     [
         (pa.table({"a": [[FOUND], None]}), "a"),
         (pa.table({"a": [{"b": FOUND}]}), "a"),
@@ -180,16 +180,16 @@ FOUND = "/home/me/x"
         (pa.Table.from_pandas(pd.DataFrame({"a": [1]}, index=pd.Index([FOUND], name="b"))), "b"),
     ],
 )
-def test_whatever_a_table_holds_is_read(tmp_path, words, table, place):
+def test_whatever_a_table_holds_is_read(tmp_path, words, table, field):
     pq.write_table(table, tmp_path / "a.parquet")
     line = refusal(check_private, tmp_path / "a.parquet", words, "-")
-    assert f"a.parquet: {place}: the path {FOUND}" in line
+    assert f"a.parquet: {field}: the path {FOUND}" in line
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("a.parquet", "not valid parquet"), ("a.ipynb", "not valid JSON"), ("a.json", "not valid JSON")],
 )
-def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, words, name, said):
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, words, name, message):
     (tmp_path / name).write_bytes(b"{")
-    assert refusal(check_private, tmp_path / name, words, "-").startswith(f"{tmp_path / name}: {said}")
+    assert refusal(check_private, tmp_path / name, words, "-").startswith(f"{tmp_path / name}: {message}")

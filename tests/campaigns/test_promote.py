@@ -6,7 +6,7 @@ import subprocess
 import pandas as pd
 import pytest
 
-from helpers.campaigns.run.schedule import Call, add_calls, read_order
+from helpers.campaigns.run.schedule import Invocation, add_invocations, read_run_order
 from helpers.campaigns.transfer import promote
 from helpers.core import paths
 from helpers.core.errors import UserError
@@ -100,11 +100,12 @@ def test_a_finished_campaign_is_filed_whole(root, runs):
 
 
 def test_the_order_of_the_runs_is_filed_with_them(root, runs):
-    add_calls(
-        root / "runs" / CAMPAIGN / "order.json", [call := Call(began="now", seed=1, machine="m", runs=["a"])]
+    add_invocations(
+        root / "runs" / CAMPAIGN / "order.json",
+        [call := Invocation(began="now", seed=1, machine="m", runs=["a"])],
     )
     promote.promote(CAMPAIGN)
-    assert read_order(root / "data" / "measurements" / CAMPAIGN / "order.json") == [call]
+    assert read_run_order(root / "data" / "measurements" / CAMPAIGN / "order.json") == [call]
     assert len(filed(root)) == 7
 
 
@@ -194,8 +195,8 @@ def test_another_run_of_the_same_name_is_not_replaced(root, runs):
     git(root, "commit", "-qm", "promoted")
     write_run(runs[1], lambda document: document.update(created="2026-11-21T00:00:00Z"))
     line = refusal(root)
-    where = f"data/measurements/{CAMPAIGN}/{runs[1].name}/{RECORD}"
-    assert line.startswith(f"{where} is another run of the same name")
+    label = f"data/measurements/{CAMPAIGN}/{runs[1].name}/{RECORD}"
+    assert line.startswith(f"{label} is another run of the same name")
 
 
 def test_a_run_that_was_half_deleted_is_filed_again(root, runs):

@@ -1,4 +1,4 @@
-"""A campaign on this machine: its order, what is tried again and what is not, Ctrl-C, and that it goes on where it stopped."""
+"""A campaign on this machine: its order, what is retried and what is not, Ctrl-C, and that it goes on where it stopped."""
 
 import json
 import os
@@ -28,7 +28,7 @@ RUNS = {
 }
 LONG = {**RUNS, "window_s": 4}
 BEGINS = re.compile(r"^(\S+): begins", re.MULTILINE)
-TRIES = re.compile(r"^(\S+): begins(?:, try (\d))?$", re.MULTILINE)
+ATTEMPTS = re.compile(r"^(\S+): begins(?:, attempt (\d))?$", re.MULTILINE)
 
 
 def run(checkout: Checkout, *options: str) -> subprocess.CompletedProcess[str]:
@@ -102,28 +102,30 @@ def test_what_does_not_pass_is_noted_once_and_the_campaign_goes_on(checkout: Che
     plan = checkout.helpers("plan", "trial")
     assert re.search(rf"^failed +{run_id} .*failed {note['ended']}: ", plan.stdout, re.MULTILINE), plan.stdout
     again = run(checkout)
-    assert "failed, to be tried again here: 1 run" in again.stdout.splitlines()[0]
+    assert "failed, to be retried here: 1 run" in again.stdout.splitlines()[0]
     assert f"{run_id}: failed: " in again.stdout
     assert again.stdout.count(": accuracy ") == 0, "what is done is not measured again, what failed is"
 
 
-def test_a_killed_kernel_is_tried_again(checkout: Checkout) -> None:
+def test_a_killed_kernel_is_retried(checkout: Checkout) -> None:
     checkout.campaign("trial", {**LONG, "model": "linear-bow"})
     process = checkout.start("helpers", "run", "trial")
     kernel_of(process, checkout).kill()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
-    (run_id,) = {name for name, _ in TRIES.findall(out)}
-    assert [number for _, number in TRIES.findall(out)] == ["", "2"]
+    (run_id,) = {name for name, _ in ATTEMPTS.findall(out)}
+    assert [number for _, number in ATTEMPTS.findall(out)] == ["", "2"]
     assert f"{run_id}: failed: " in out
     assert "kernel was killed" in out
-    assert f"trying again: {run_id}" in out
+    assert f"retrying: {run_id}" in out
     assert len(checkout.records()) == 1
     assert not notes(checkout)
     assert_whole_or_absent(checkout)
 
 
-def test_a_run_that_ends_without_a_word_is_tried_three_times_and_then_given_up(checkout: Checkout) -> None:
+def test_a_run_that_ends_without_a_word_is_attempted_three_times_and_then_given_up(
+    checkout: Checkout,
+) -> None:
     checkout.campaign("trial", {**LONG, "model": "linear-bow"}, {**RUNS, "model": "linear-tfidf"})
     process = checkout.start("helpers", "run", "trial")
     killed = set()
@@ -142,11 +144,11 @@ def test_a_run_that_ends_without_a_word_is_tried_three_times_and_then_given_up(c
         time.sleep(0.1)
     out, _ = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert [number for name, number in TRIES.findall(out) if "bow" in name] == ["", "2", "3"], out
+    assert [number for name, number in ATTEMPTS.findall(out) if "bow" in name] == ["", "2", "3"], out
     ((_, note),) = notes(checkout).items()
     assert (note["number"], note["passes"]) == (3, True)
-    assert "ended without a word" in note["reason"]
-    assert out.count("ended without a word") == 3, "once for each attempt"
+    assert "ended without a message" in note["reason"]
+    assert out.count("ended without a message") == 3, "once for each attempt"
     assert [read_record(file).run.model for file in checkout.records()] == ["linear-tfidf"]
     assert_whole_or_absent(checkout)
 
@@ -203,7 +205,7 @@ def test_ctrl_c_twice_stops_at_once_and_leaves_nothing_half_written(checkout: Ch
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_call_that_is_told_to_end_cleans_up_and_leaves_nothing_running(
+def test_a_call_that_is_terminated_cleans_up_and_leaves_nothing_running(
     number: int, checkout: Checkout
 ) -> None:
     checkout.campaign("trial", {**LONG, "window_s": 60})
@@ -240,7 +242,7 @@ def test_a_record_that_an_orphan_has_made_meanwhile_is_kept(checkout: Checkout) 
     assert checkout.records()[0].read_bytes() == made
 
 
-def test_a_damaged_order_is_told_before_anything_starts(checkout: Checkout) -> None:
+def test_a_damaged_order_is_reported_before_anything_starts(checkout: Checkout) -> None:
     checkout.campaign("trial", RUNS)
     order = checkout.root / "runs" / "trial" / "order.json"
     order.parent.mkdir(parents=True)
@@ -273,7 +275,7 @@ def test_a_campaign_that_cannot_run_here_is_refused_in_a_line(checkout: Checkout
     assert checkout.written() == ["runs/.workflow.lock"]
 
 
-def test_what_cannot_run_here_is_told_and_the_others_are_measured(checkout: Checkout) -> None:
+def test_what_cannot_run_here_is_reported_and_the_others_are_measured(checkout: Checkout) -> None:
     checkout.campaign("trial", {**RUNS, "model": "linear-bow", "dataset": ["fktg", "fktg-sample"]})
     done = run(checkout)
     assert done.returncode == 1

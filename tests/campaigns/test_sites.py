@@ -8,17 +8,17 @@ import time
 import pytest
 
 from helpers.campaigns.plan.campaign import plan_campaign
-from helpers.campaigns.plan.target import at_site
+from helpers.campaigns.plan.target import site_target
 from helpers.campaigns.run import jobs
 from helpers.campaigns.run import schedule as schedule_module
 from helpers.campaigns.run.schedule import (
-    Call,
-    add_calls,
-    again,
+    Invocation,
+    add_invocations,
     make_schedule,
     rank,
-    read_order,
+    read_run_order,
     read_schedule,
+    reschedule,
     write_schedule,
 )
 from helpers.campaigns.run.sites import LOCAL, Site, load_site
@@ -36,7 +36,7 @@ def _an_engine(tmp_path, monkeypatch):
 
 
 def scheduled(campaign, site, seed=1):
-    plan = plan_campaign(campaign, here=at_site(site.machine))
+    plan = plan_campaign(campaign, here=site_target(site.machine))
     return make_schedule(plan.runs, plan.filed_under, plan.machine, site, seed), plan
 
 
@@ -53,7 +53,7 @@ def test_the_guide_shows_the_example_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("title: x\nexecutor: slrum\n", "executor: unknown value 'slrum' (nearest: 'slurm'"),
         ("title: x\nexecutor: slurm\npartitoin: gpu\n", "unknown key 'partitoin' (nearest: 'partition'"),
@@ -65,16 +65,16 @@ def test_the_guide_shows_the_example_as_it_is():
         ("title: x\nexecutor: slurm\nmachine: cappella\n", "unknown machine 'cappella' (nearest: 'capella'"),
     ],
 )
-def test_a_faulty_site_is_refused_in_a_line_with_file_and_key(text, said, tmp_path):
+def test_a_faulty_site_is_refused_in_a_line_with_file_and_key(text, message, tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(text, encoding="utf-8")
-    line = refusal(lambda: at_site(load_site(str(file)).machine))
-    assert said in line
-    if "machine" not in said:
+    line = refusal(lambda: site_target(load_site(str(file)).machine))
+    assert message in line
+    if "machine" not in message:
         assert line.startswith(str(file))
 
 
-def test_an_unknown_site_is_told_with_the_nearest():
+def test_an_unknown_site_is_reported_with_the_nearest():
     assert "nearest: 'example'" in refusal(load_site, "exampel")
     assert "no such file" in refusal(load_site, "./nowhere.yaml")
 
@@ -93,8 +93,10 @@ def test_limits_follow_what_is_expected_and_stay_within_the_partition():
     expected = {run.run_id: run.duration_s for run in plan.runs}
     for run in schedule.runs:
         load_s = 1800 if run.notebook == "llm" else 900
-        wanted = 600 if expected[run.run_id] is None else math.ceil((2 * expected[run.run_id] + load_s) / 60)
-        assert run.limit_min == min(wanted, 600)
+        limit_min_expected = (
+            600 if expected[run.run_id] is None else math.ceil((2 * expected[run.run_id] + load_s) / 60)
+        )
+        assert run.limit_min == min(limit_min_expected, 600)
     assert {run.limit_min for run in schedule.runs} > {600}, (
         "some are cut to the partition's limit, others not"
     )
@@ -135,9 +137,9 @@ def test_schedules_of_long_ago_go_and_those_of_a_running_job_stay(tmp_path, monk
     assert {item.name for item in folder.iterdir()} == {"new.json", file.name}
 
 
-def test_the_next_try_has_more_time():
+def test_the_next_attempt_has_more_time():
     schedule, _ = scheduled("paper-capella", SLURM)
-    later = again(schedule, schedule.runs[:3])
+    later = reschedule(schedule, schedule.runs[:3])
     assert later.attempt == 2
     for before, after in zip(schedule.runs, later.runs, strict=False):
         assert after.limit_min == min(2 * before.limit_min, 600)
@@ -169,12 +171,12 @@ def test_limits_of_partitions_are_read_as_slurm_writes_them(limit, minutes, monk
 
 
 def test_orders_of_calls_are_added_and_never_lost(tmp_path):
-    first = Call(began="2026-01-01T00:00:00Z", seed=1, machine="m", runs=["a", "b"])
+    first = Invocation(began="2026-01-01T00:00:00Z", seed=1, machine="m", runs=["a", "b"])
     second = first.model_copy(update={"seed": 2})
-    here, there = tmp_path / "runs" / "order.json", tmp_path / "committed" / "order.json"
-    add_calls(here, [first])
-    add_calls(here, [second, first])
-    assert read_order(here) == [first, second]
-    add_calls(there, [second])
-    add_calls(there, read_order(here))
-    assert there.read_bytes() == here.read_bytes(), "however the calls came together"
+    measured, committed = tmp_path / "runs" / "order.json", tmp_path / "committed" / "order.json"
+    add_invocations(measured, [first])
+    add_invocations(measured, [second, first])
+    assert read_run_order(measured) == [first, second]
+    add_invocations(committed, [second])
+    add_invocations(committed, read_run_order(measured))
+    assert committed.read_bytes() == measured.read_bytes(), "however the calls came together"

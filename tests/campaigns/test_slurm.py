@@ -67,12 +67,12 @@ def run(checkout: Checkout, site: Path, **options: object) -> subprocess.Complet
 
 def asked_for(slurm: Slurm, checkout: Checkout) -> dict[str, list[dict[str, str]]]:
     """Return what SLURM knows of the jobs of a checkout, by run."""
-    found: dict[str, list[dict[str, str]]] = {}
+    jobs: dict[str, list[dict[str, str]]] = {}
     for line in slurm.ask("scontrol", "--oneliner", "show", "job").splitlines():
         facts = dict(word.partition("=")[::2] for word in line.split() if "=" in word)
         if facts.get("WorkDir") == str(checkout.root):
-            found.setdefault(facts["Comment"].removeprefix("rule_measure_wildcards_"), []).append(facts)
-    return found
+            jobs.setdefault(facts["Comment"].removeprefix("rule_measure_wildcards_"), []).append(facts)
+    return jobs
 
 
 def test_a_campaign_runs_over_both_nodes_each_run_alone_on_its_own(
@@ -84,7 +84,7 @@ def test_a_campaign_runs_over_both_nodes_each_run_alone_on_its_own(
     assert len(checkout.records()) == 4
     assert_whole_or_absent(checkout)
     jobs = asked_for(slurm, checkout)
-    assert {run: len(found) for run, found in jobs.items()} == {
+    assert {run: len(submitted) for run, submitted in jobs.items()} == {
         file.parent.name: 1 for file in checkout.records()
     }
     (facts,) = next(iter(jobs.values()))
@@ -93,7 +93,7 @@ def test_a_campaign_runs_over_both_nodes_each_run_alone_on_its_own(
     assert facts["TimeLimit"] == "00:10:00", (
         "nothing is known of these runs: the longest that the site allows"
     )
-    assert {found[0]["NodeList"] for found in jobs.values()} == {"n1", "n2"}
+    assert {submitted[0]["NodeList"] for submitted in jobs.values()} == {"n1", "n2"}
     threads = read_record(checkout.records()[0]).environment.threads
     assert max(threads.values()) == len(os.sched_getaffinity(0)), "the job has all cores of its node"
 
@@ -102,7 +102,9 @@ def test_a_campaign_runs_over_both_nodes_each_run_alone_on_its_own(
     assert again.stdout == "4 of 4 runs done, nothing to do\n"
 
 
-def test_a_partition_that_is_not_there_is_told_at_once(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+def test_a_partition_that_is_not_there_is_reported_at_once(
+    slurm: Slurm, checkout: Checkout, site: Path
+) -> None:
     site.write_text(SITE.replace("partition: debug", "partition: gpu"), encoding="utf-8")
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1})
     done = run(checkout, site)
@@ -112,7 +114,7 @@ def test_a_partition_that_is_not_there_is_told_at_once(slurm: Slurm, checkout: C
     assert "known: debug" in line
 
 
-def test_what_sbatch_refuses_is_told_in_a_line(slurm: Slurm, checkout: Checkout, site: Path) -> None:
+def test_what_sbatch_refuses_is_reported_in_a_line(slurm: Slurm, checkout: Checkout, site: Path) -> None:
     site.write_text(SITE + "constraint: unicorn\n", encoding="utf-8")
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": 1})
     done = run(checkout, site)
@@ -134,7 +136,7 @@ def test_a_run_that_is_expected_to_take_longer_than_jobs_may_is_not_submitted(
     assert asked_for(slurm, checkout) == {}
 
 
-def test_a_run_that_takes_longer_than_its_partition_allows_is_told_so(
+def test_a_run_that_takes_longer_than_its_partition_allows_is_reported_so(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:
     site.write_text(SITE.replace("most_min: 10", "most_min: 1"), encoding="utf-8")
@@ -165,7 +167,7 @@ def test_ctrl_c_twice_takes_the_jobs_out_of_the_queue(slurm: Slurm, checkout: Ch
     assert {run["state"] for run in plan["runs"]} == {"to do"}
 
 
-def test_what_jobs_wait_for_is_told_unless_it_is_their_turn(
+def test_what_jobs_wait_for_is_reported_unless_it_is_their_turn(
     slurm: Slurm, checkout: Checkout, site: Path
 ) -> None:
     checkout.campaign("trial", {**SMALL, "model": "linear-bow", "splits": [1, 2]})
@@ -180,12 +182,12 @@ def test_what_jobs_wait_for_is_told_unless_it_is_their_turn(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(checkout.records()) == 2
-    told = re.findall("^waits in the queue: (.+)$", log.read_text(encoding="utf-8"), re.MULTILINE)
+    reasons = re.findall("^waits in the queue: (.+)$", log.read_text(encoding="utf-8"), re.MULTILINE)
     # SLURM has two wordings for nodes that are not there, and may change from one to the other.
-    assert 1 <= len(told) <= 2, told
-    for line in told:
+    assert 1 <= len(reasons) <= 2, reasons
+    for line in reasons:
         assert re.search(r"^fktg-sample-linear-bow-\S+( and 1 more)?: .*(DRAINED|UnavailableNodes)", line), (
-            told
+            reasons
         )
 
 
@@ -207,10 +209,10 @@ def test_a_cluster_with_accounting_is_asked_by_sacct_and_charges_the_account(
         checkout.campaign("trial", {**SMALL, "model": ["linear-bow", "linear-tfidf"], "splits": 1})
         done = run(checkout, site)
         # The controller has told the database of the jobs of earlier tests too: they are of another account.
-        told = slurm.ask("sacct", "-X", "-n", "-P", "--accounts=mine", "-o", "State,NNodes")
+        jobs = slurm.ask("sacct", "-X", "-n", "-P", "--accounts=mine", "-o", "State,NNodes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(checkout.records()) == 2
-    assert told.split() == ["COMPLETED|1"] * 2
+    assert jobs.split() == ["COMPLETED|1"] * 2
 
 
 # --- twelve runs, ten kills ----------------------------------------------------------------------------
@@ -313,18 +315,18 @@ def test_ten_kills_at_random_moments_lose_no_record_and_duplicate_none(
     watched = Watched(checkout, slurm, site, environment)
     kills = [watched.kill_job, watched.kill_node, watched.kill_client] * 4
     chance.shuffle(kills)
-    told = []
+    history = []
     for kill in kills[:KILLS]:
         watched.wait(chance.uniform(1, 15))
-        told.append(kill())
+        history.append(kill())
     deadline = time.monotonic() + 900
     while watched.client.poll() is None:
-        assert time.monotonic() < deadline, told
+        assert time.monotonic() < deadline, history
         watched.look()
         time.sleep(0.5)
     done = run(checkout, site, env=environment)
-    assert done.returncode == 0, (told, done.stdout, done.stderr)
-    assert watched.look() == 12, told
+    assert done.returncode == 0, (history, done.stdout, done.stderr)
+    assert watched.look() == 12, history
     assert_whole_or_absent(checkout)
     records = [read_record(file) for file in checkout.records()]
     assert len({record.run.run_id for record in records}) == 12
@@ -342,9 +344,9 @@ def test_ten_kills_at_random_moments_lose_no_record_and_duplicate_none(
 
 def left_behind(checkout: Checkout) -> list[psutil.Process]:
     """Return the processes that were started in a checkout, by their environment; the tests' own are none of them."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if str(checkout.root / "src") in process.environ().get("PYTHONPATH", ""):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes

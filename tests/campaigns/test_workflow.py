@@ -119,7 +119,7 @@ def test_two_workflows_at_once_measure_each_run_once(checkout: Checkout) -> None
         ("title: [\n", "not valid YAML"),
     ],
 )
-def test_faulty_campaign_is_told_in_a_line_with_its_file(
+def test_faulty_campaign_is_reported_in_a_line_with_its_file(
     content: str, expected: str, checkout: Checkout
 ) -> None:
     file = checkout.root / "data" / "study" / "campaigns" / "faulty.yaml"
@@ -132,7 +132,7 @@ def test_faulty_campaign_is_told_in_a_line_with_its_file(
     assert checkout.written() in ([], ["runs/.workflow.lock"])
 
 
-def test_unknown_campaign_is_told_with_the_nearest(checkout: Checkout) -> None:
+def test_unknown_campaign_is_reported_with_the_nearest(checkout: Checkout) -> None:
     done = checkout.helpers("run", "dmeo")
     assert done.returncode == 2
     assert done.stderr.startswith("error: unknown campaign 'dmeo' (nearest: 'demo'")
@@ -180,10 +180,10 @@ def test_require_all_turns_every_skip_into_a_failure(tmp_path: Path) -> None:
     assert strict.returncode == 1, strict.stdout
     assert re.search(r"= 3 failed, 5 errors in ", strict.stdout), strict.stdout
     for number in range(len(SKIPPING)):
-        told = [
+        failures = [
             line
             for line in strict.stdout.splitlines()
             if f"test_{number}.py" in line and "REQUIRE_ALL=1" in line
         ]
-        assert told, strict.stdout
-        assert all("no fish" in line for line in told)
+        assert failures, strict.stdout
+        assert all("no fish" in line for line in failures)

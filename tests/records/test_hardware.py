@@ -5,7 +5,7 @@ import sys
 import pynvml
 import pytest
 
-from helpers.campaigns.plan.target import Place
+from helpers.campaigns.plan.target import Target
 from helpers.core.errors import UserError
 from helpers.records.hardware import (
     GIB,
@@ -65,7 +65,7 @@ def test_a_card_is_a_whole_word_of_the_name_of_a_gpu(card, gpu_model, same):
 def test_a_card_whose_name_contains_another_is_taken_for_no_machine_of_the_paper():
     gpu = GpuInfo(uuid="GPU-0", model="NVIDIA RTX A3000", memory_gb=12.0)
     here = Hardware("CPU", 8, 32.0, (gpu,), None)
-    assert Place("node", True, here, None, None).like is None
+    assert Target("node", True, here, None, None).like is None
     with pytest.raises(UserError, match="it has GPUs of the model A30, found NVIDIA RTX A3000"):
         resolve("paula", here)
     assert roofline.find_limits("NVIDIA GH200 480GB") is None

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from helpers.campaigns.job_status import Attempt, attempt_file, fail, read_attempt
 from helpers.campaigns.plan import campaign as planning
 from helpers.campaigns.plan import report
-from helpers.campaigns.plan.assignment import misfit
+from helpers.campaigns.plan.assignment import mismatch
 from helpers.campaigns.plan.campaign import plan_campaign
-from helpers.campaigns.plan.reference_runs import Known
-from helpers.campaigns.plan.target import Place
+from helpers.campaigns.plan.reference_runs import ReferenceRuns
+from helpers.campaigns.plan.target import Target
 from helpers.campaigns.run.sites import Site, load_site
 from helpers.core import paths
 from helpers.core.errors import UserError
@@ -252,8 +252,8 @@ PART = {
     "where": {"machine": "capella"},
     "reconstructed": False,
 }
-HERE = Place("here", True, Hardware("CPU", 2, 8.0, (), None), None, None)
-NOTHING_KNOWN = Known([], {}, {})
+HERE = Target("here", True, Hardware("CPU", 2, 8.0, (), None), None, None)
+NO_REFERENCES = ReferenceRuns([], {}, {})
 
 
 def plan_file(file: Path, monkeypatch) -> planning.CampaignPlan:
@@ -264,7 +264,7 @@ def plan_file(file: Path, monkeypatch) -> planning.CampaignPlan:
     catalogue = study().model_copy(update={"campaigns": {"whole": whole, "trial": trial}})
     monkeypatch.setattr(parameters, "study", lambda: catalogue)
     monkeypatch.setattr(planning, "study", lambda: catalogue)
-    return plan_campaign("trial", known=NOTHING_KNOWN, here=HERE)
+    return plan_campaign("trial", references=NO_REFERENCES, here=HERE)
 
 
 @bounded
@@ -392,4 +392,4 @@ def test_a_mutated_note_on_a_try_is_valid_or_refused(tmp_path_factory, changes, 
 def test_a_record_says_in_what_it_is_not_the_planned_run():
     record = Record.model_validate(record_document(run_id=RUN_ID))
     planned = parameters.plan({"model": "linear-bow", "campaign": "other"}, "here")
-    assert misfit(record, planned) == "run.campaign: found 'demo', the campaign has 'other'"
+    assert mismatch(record, planned) == "run.campaign: found 'demo', the campaign has 'other'"

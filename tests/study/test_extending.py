@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from helpers.campaigns.plan import target
-from helpers.campaigns.plan.target import Place
+from helpers.campaigns.plan.target import Target
 from helpers.core import paths
 from helpers.models.llm import prompts
 from helpers.models.llm.engine_checks import GPU_WORK_GIB
@@ -462,12 +462,12 @@ def test_another_machine_is_not_measured_under_its_name(lab, name, hardware, dif
 
 
 def test_a_machine_of_yours_is_like_the_papers_with_the_same_card_and_never_the_papers_itself(lab: Study):
-    assert target.of_catalogue("box").like == "capella"
-    assert target.of_catalogue("lab").like is None
-    assert target.of_catalogue("paula").like == "paula"
-    here = Place("here", True, of_gpus(cpu="AMD EPYC 7402"), None, None)
-    assigned = target.place_for("lab", here, "somewhere")
-    assert (assigned.name, assigned.here, assigned.hardware.gpus, assigned.nodes) == ("lab", True, (), 2)
+    assert target.catalogue_target("box").like == "capella"
+    assert target.catalogue_target("lab").like is None
+    assert target.catalogue_target("paula").like == "paula"
+    here = Target("here", True, of_gpus(cpu="AMD EPYC 7402"), None, None)
+    found = target.target_for("lab", here, "somewhere")
+    assert (found.name, found.here, found.hardware.gpus, found.nodes) == ("lab", True, (), 2)
 
 
 def test_a_campaign_is_planned_for_a_machine_without_gpus(extended: Extended):

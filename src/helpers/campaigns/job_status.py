@@ -1,4 +1,4 @@
-"""Tries to measure a run of a campaign: noted beside the place of its record until one succeeds."""
+"""Attempts to measure a run of a campaign: stored beside the folder of its record until one succeeds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,18 +17,18 @@ from helpers.study.catalogue import NAME
 
 
 class Attempt(Strict):
-    """The last try of a run that has no record."""
+    """The last attempt of a run that has no record."""
 
     run_id: str = Field(pattern=NAME)
     """The run."""
     number: int = Field(ge=1)
-    """Which try of one call of `run` it was."""
+    """Number of the attempt within one invocation of `run`, from 1."""
     began: str
     """When it began, UTC."""
     ended: str | None
-    """When it failed; null while it goes on, and where it ended without a word."""
+    """When it failed; null while it is running, and where the process was killed."""
     passes: bool | None
-    """Whether the cause may be gone at the next try; null as long as it has not failed."""
+    """Whether the failure is retryable; null as long as it has not failed."""
     reason: str | None
     """Why it failed, in one line."""
 
@@ -40,12 +40,12 @@ class Attempt(Strict):
 
 
 def attempt_file(folder: Path) -> Path:
-    """Return where the tries of the run are noted whose record appears in `folder`."""
+    """Return the file of the attempts of the run whose record appears in `folder`."""
     return folder.with_name(f"{folder.name}.attempt.json")
 
 
 def read_attempt(folder: Path) -> Attempt | None:
-    """Return the last try of a run; None where there was none, or the run has its record.
+    """Return the last attempt of a run; None where there was none, or the run has its record.
 
     Raises:
         UserError: one line with file and field where the note is not valid.
@@ -64,47 +64,46 @@ def read_attempt(folder: Path) -> Attempt | None:
 
 @contextmanager
 def attempting(folder: Path, number: int) -> Iterator[None]:
-    """Note that a run is tried, and why it failed where it does; a run that succeeds leaves no note.
+    """Store that an attempt has begun, and why it failed if it does; a run that succeeds leaves no file.
 
-    A process that is killed, or told to end, leaves a note that it has begun: whoever waits for it finds neither end nor
-    record.
+    A process that is killed, or terminated, leaves an attempt that has begun, without end and record.
     """
-    begun = Attempt(run_id=folder.name, number=number, began=utc_now(), ended=None, passes=None, reason=None)
-    note(folder, begun)
+    started = Attempt(
+        run_id=folder.name, number=number, began=utc_now(), ended=None, passes=None, reason=None
+    )
+    note(folder, started)
     try:
         yield
-    except Terminated:  # by SLURM, say: whoever waits for it finds out why
+    except Terminated:  # as by SLURM: the invocation that waits for it finds out why
         raise
     except KeyboardInterrupt:
-        _forget(folder)
+        _remove_note(folder)
         raise
     except UserError as error:
-        _failed(folder, begun, str(error), isinstance(error, TransientError))
+        _failed(folder, started, str(error), isinstance(error, TransientError))
         raise
     except OSError as error:
-        _failed(folder, begun, f"{error.filename or 'input or output'}: {error.strerror or error}", False)
+        _failed(folder, started, f"{error.filename or 'input or output'}: {error.strerror or error}", False)
         raise
     except Exception as error:
-        _failed(folder, begun, f"{type(error).__name__}: {error}", False)
+        _failed(folder, started, f"{type(error).__name__}: {error}", False)
         raise
-    _forget(folder)
+    _remove_note(folder)
 
 
 def note(folder: Path, attempt: Attempt) -> None:
-    """Write the note of a run, whole or not at all."""
-    file = attempt_file(folder)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(file) as scratch:
+    """Write the attempt of a run atomically."""
+    with atomic_write(attempt_file(folder)) as scratch:
         scratch.write_text(attempt.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
-    """Note that a run was given up which ended without a word of its own."""
+    """Store that a run failed whose process left no reason."""
     try:
-        known = read_attempt(folder)
+        started = read_attempt(folder)
     except UserError:  # the process may have been killed while it wrote
-        known = None
-    began = utc_now() if known is None else known.began
+        started = None
+    began = utc_now() if started is None else started.began
     given_up = Attempt(
         run_id=folder.name,
         number=number,
@@ -117,9 +116,9 @@ def fail(folder: Path, number: int, reason: str, passes: bool) -> Attempt:
     return given_up
 
 
-def _failed(folder: Path, begun: Attempt, reason: str, passes: bool) -> None:
-    ended = begun.model_copy(update={"ended": utc_now(), "passes": passes, "reason": _one_line(reason)})
-    with suppress(OSError):  # the disk may be full; the reason is told on the terminal, too
+def _failed(folder: Path, started: Attempt, reason: str, passes: bool) -> None:
+    ended = started.model_copy(update={"ended": utc_now(), "passes": passes, "reason": _one_line(reason)})
+    with suppress(OSError):  # the disk may be full; the reason is printed on the terminal, too
         note(folder, ended)
 
 
@@ -127,5 +126,5 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _forget(folder: Path) -> None:
+def _remove_note(folder: Path) -> None:
     attempt_file(folder).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ def atomic_write(file: Path) -> Iterator[Path]:
 
     Where the block fails, `file` stays as it was, and nothing half-written is left.
     """
+    file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
     try:
         yield scratch

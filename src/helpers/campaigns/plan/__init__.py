@@ -1,1 +1,1 @@
-"""What a campaign will take, what of it is done, and what cannot run: found out before anything starts."""
+"""What a campaign will take, which runs are done and which cannot run: determined before anything starts."""

@@ -1,54 +1,57 @@
-"""The runs of a campaign, bound to the machines that they are for, and what is there of each."""
+"""The runs of a campaign, assigned to the machines that they are for, and the state of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from helpers.campaigns.job_status import read_attempt
-from helpers.campaigns.plan.requirements import notes, obstacles
-from helpers.campaigns.plan.target import Place, place_for
+from helpers.campaigns.plan.requirements import blockers, remote_notes
+from helpers.campaigns.plan.target import Target, target_for
 from helpers.core import paths
 from helpers.core.errors import UserError
+from helpers.core.lock import is_held, run_lock
 from helpers.measure.parameters import CampaignRun, Plan, add_once, campaign_runs
 from helpers.records.storage import RECORD, Record, read_record
 
-State = Literal["done", "filed", "to do", "failed", "cannot run", "refused"]
-STATES: tuple[State, ...] = ("done", "filed", "to do", "failed", "cannot run", "refused")
-"""`filed`: only the committed record is there; `failed`: the last try did, and the next call tries again; `refused`: a
-record is there that is invalid or another run's."""
-MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "failed", "filed"})
-"""What `run` measures: `filed` too, for a committed record is compared with one of one's own."""
+State = Literal["done", "filed", "running", "to do", "failed", "cannot run", "refused"]
+STATES: tuple[State, ...] = ("done", "filed", "running", "to do", "failed", "cannot run", "refused")
+"""`running`: it is being measured on this machine; `filed`: only the committed record exists; `failed`: the last attempt
+did, and the next invocation retries it; `refused`: its record is invalid or another run's."""
+MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "running", "failed", "filed"})
+"""What `run` measures: `filed` too, for a committed record is compared with an own one."""
 
 
 @dataclass(frozen=True)
-class PlacedRun:
-    """A run of a campaign, bound to the machine that it is for."""
+class AssignedRun:
+    """A run of a campaign, assigned to the machine that it is for."""
 
     run: CampaignRun
     plan: Plan
-    place: Place
+    target: Target
 
 
-def place_runs(name: str, target: Place) -> list[PlacedRun]:
-    """Bind the runs of a campaign to the machines that they are for: `target`, where they name none.
+def assign_runs(name: str, target: Target) -> list[AssignedRun]:
+    """Assign the runs of a campaign to the machines that they are for: `target`, where they name none.
 
     Raises:
         UserError: one line with file and field for a fault in the campaign.
     """
-    places: dict[str, Place] = {}
+    targets: dict[str, Target] = {}
     plans: dict[str, Plan] = {}
-    placed = []
+    assigned = []
     for run in campaign_runs(name):
-        asked = run.parameters.machine
-        place = places.setdefault(asked, target if asked == "auto" else place_for(asked, target, run.where))
-        item = run.on(place.name, place.hardware)
-        add_once(plans, item, run.where)
-        placed.append(PlacedRun(run, item, place))
-    return placed
+        machine = run.parameters.machine
+        run_target = targets.setdefault(
+            machine, target if machine == "auto" else target_for(machine, target, run.where)
+        )
+        plan = run.on(run_target.name, run_target.hardware)
+        add_once(plans, plan, run.where)
+        assigned.append(AssignedRun(run, plan, run_target))
+    return assigned
 
 
-def misfit(record: Record, plan: Plan) -> str | None:
-    """Return in what a record differs from the run whose place it takes; None where it is that run's."""
+def mismatch(record: Record, plan: Plan) -> str | None:
+    """Return the first field in which a record differs from a planned run, with both values; None where it is that run's."""
     run, chosen = record.run, plan.parameters
     pairs = {
         "campaign": (run.campaign, chosen.campaign),
@@ -63,45 +66,47 @@ def misfit(record: Record, plan: Plan) -> str | None:
     }
     return next(
         (
-            f"run.{name}: found {found!r}, the campaign has {wanted!r}"
-            for name, (found, wanted) in pairs.items()
-            if found != wanted
+            f"run.{name}: found {recorded_value!r}, the campaign has {planned_value!r}"
+            for name, (recorded_value, planned_value) in pairs.items()
+            if recorded_value != planned_value
         ),
         None,
     )
 
 
-def state_of(placed: PlacedRun, target: Place) -> tuple[State, tuple[str, ...], Record | None]:
-    """Say what is there of a run, and where nothing is, what keeps it from starting on `target` or has to be seen to."""
-    plan, place = placed.plan, placed.place
-    if (found := recorded(plan)) is not None:
-        return found
-    reasons = obstacles(plan, place)
-    if place.name != target.name and not place.here:
+def run_state(assigned: AssignedRun, target: Target) -> tuple[State, tuple[str, ...], Record | None]:
+    """Return the state of a run, the reasons for it or notes on it, and its record where it has one."""
+    plan, run_target = assigned.plan, assigned.target
+    if (record_state := recorded(plan)) is not None:
+        return record_state
+    reasons = blockers(plan, run_target)
+    if run_target.name != target.name and not run_target.here:
         reasons.insert(
-            0, f"a run for {place.name}, this is {target.name}: plan it with --machine {place.name}"
+            0, f"a run for {run_target.name}, this is {target.name}: plan it with --machine {run_target.name}"
         )
-    there = notes(plan, place)
+    notes = remote_notes(plan, run_target)
     if reasons:
-        return "cannot run", (*reasons, *there), None
+        return "cannot run", (*reasons, *notes), None
+    if (lock := run_lock(plan.folder)).exists() and is_held(lock):
+        return "running", tuple(notes), None
     failure = _last_failure(plan)
-    return "failed" if failure else "to do", (*failure, *there), None
+    return "failed" if failure else "to do", (*failure, *notes), None
 
 
 def recorded(plan: Plan) -> tuple[State, tuple[str, ...], Record | None] | None:
     """Return the state of a run that has a record, with the record or why it is refused; None where it has none."""
-    filed = paths.MEASUREMENTS / plan.parameters.campaign / plan.run_id
-    there: tuple[tuple[State, Path], ...] = (("done", plan.folder), ("filed", filed))
-    for state, folder in there:
+    committed_folder = paths.MEASUREMENTS / plan.parameters.campaign / plan.run_id
+    folders: tuple[tuple[State, Path], ...] = (("done", plan.folder), ("filed", committed_folder))
+    for state, folder in folders:
         if not (folder / RECORD).exists():
             continue
         try:
             record = read_record(folder / RECORD)
         except UserError as error:
             return "refused", (f"{error}; delete the folder to measure it again",), None
-        if (difference := misfit(record, plan)) is not None:
-            where = paths.relative(folder / RECORD)
-            return "refused", (f"{where}: {difference}; delete the folder to measure it again",), None
+        if (difference := mismatch(record, plan)) is not None:
+            label = paths.relative(folder / RECORD)
+            return "refused", (f"{label}: {difference}; delete the folder to measure it again",), None
         return state, (), record
     return None
 
@@ -110,5 +115,5 @@ def _last_failure(plan: Plan) -> tuple[str, ...]:
     try:
         last = read_attempt(plan.folder)
     except UserError as error:
-        return (f"{error}; the next call writes it anew",)
+        return (f"{error}; the next attempt replaces it",)
     return (f"failed {last.ended}: {last.reason}",) if last is not None and last.reason is not None else ()

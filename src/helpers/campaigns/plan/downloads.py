@@ -1,36 +1,55 @@
 """What runs need from the Hugging Face hub: their data and their checkpoints, each repository once."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from helpers.core.errors import UserError
 from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
-from helpers.models.hub_files import HubItem, Kind
-from helpers.study.catalogue import study
+from helpers.models import hub
+from helpers.models.hub_files import HubItem, Kind, required_files
+from helpers.study.catalogue import LanguageModel, study
 
 
-def from_hub(plan: Plan) -> Iterator[HubItem]:
-    """Yield what a run wants from the hub: its data and its checkpoint, where they are not in folders or packages."""
+@dataclass(frozen=True)
+class Download:
+    """Something on the hub that runs of the campaign need."""
+
+    kind: Kind
+    name: str
+    revision: str
+    size_bytes: int | None
+    """On disk, which is what is downloaded; None where the catalogue has no size."""
+    present: bool
+    gated: bool | None
+    runs: int
+    """That need it and are not done."""
+    runnable: int
+    """Of them, those that can run on the machine."""
+
+
+def hub_items(plan: Plan) -> Iterator[HubItem]:
+    """Yield what a run requires from the hub: its data and its checkpoint, unless they are in folders or packages."""
     chosen = plan.parameters
     data = study().datasets[chosen.dataset].hub
     own = Path(chosen.data_dir) / f"{chosen.dataset}.csv.gz" if chosen.data_dir else None
     if data is not None and not (own and own.is_file()):
         yield HubItem("dataset", data.repository, data.revision, frozenset(data.parts))
-    if (checkpoint := checkpoint_from_hub(plan)) is not None:
+    if (checkpoint := hub_checkpoint(plan)) is not None:
         yield checkpoint
 
 
-def checkpoint_from_hub(plan: Plan) -> HubItem | None:
-    """Return the checkpoint that a run wants from the hub; None where it wants none."""
+def hub_checkpoint(plan: Plan) -> HubItem | None:
+    """Return the checkpoint that a run requires from the hub; None where it requires none."""
     match plan:
-        case LlmPlan(parameters=of_llm, model=model):
-            elsewhere = plan.served.runs_already or of_llm.checkpoint
+        case LlmPlan(parameters=llm, model=model):
+            elsewhere = plan.served.runs_already or llm.checkpoint
             if not elsewhere and model.revision is not None:
                 return HubItem(
                     kind="model",
                     name=model.checkpoint,
                     revision=model.revision,
-                    weights=of_llm.weights == "real",
+                    weights=llm.weights == "real",
                     code=model.trust_remote_code,
                 )
         case TraditionalPlan(checkpoint=str(name)) if name in study().embeddings:
@@ -40,17 +59,64 @@ def checkpoint_from_hub(plan: Plan) -> HubItem | None:
     return None
 
 
-def needed(plans: Iterable[Plan]) -> dict[HubItem, int]:
-    """Return what runs want from the hub, each repository once, with the number of runs that want it."""
-    found: dict[tuple[Kind, str, str], tuple[HubItem, int]] = {}
-    for item in (item for plan in plans for item in from_hub(plan)):
+def required_repositories(plans: Iterable[Plan]) -> dict[HubItem, int]:
+    """Return what runs require from the hub, each repository once, with the number of runs that require it."""
+    repositories: dict[tuple[Kind, str, str], tuple[HubItem, int]] = {}
+    for item in (item for plan in plans for item in hub_items(plan)):
         key = (item.kind, item.name, item.revision)
-        known, runs = found.get(key, (item, 0))
+        merged, runs = repositories.get(key, (item, 0))
         both = replace(
-            known,
-            parts=known.parts | item.parts,
-            weights=known.weights or item.weights,
-            code=known.code or item.code,
+            merged,
+            parts=merged.parts | item.parts,
+            weights=merged.weights or item.weights,
+            code=merged.code or item.code,
         )
-        found[key] = (both, runs + 1)
-    return dict(found.values())
+        repositories[key] = (both, runs + 1)
+    return dict(repositories.values())
+
+
+def list_downloads(left: Iterable[Plan], runnable: Iterable[Plan]) -> list[Download]:
+    """Return what the runs that are left need from the hub, each thing once, with how many need it, and how many can run."""
+    runnable_counts = {
+        (item.kind, item.name, item.revision): runs for item, runs in required_repositories(runnable).items()
+    }
+    downloads = []
+    for item, runs in required_repositories(left).items():
+        key = (item.kind, item.name, item.revision)
+        size_bytes, gated = _size_and_access(item)
+        downloads.append(
+            Download(*key, size_bytes, hub.complete(item), gated, runs, runnable_counts.get(key, 0))
+        )
+    return downloads
+
+
+def _size_and_access(item: HubItem) -> tuple[int | None, bool | None]:
+    """Return the size of the required files of a repository, and whether it is gated; None where unknown."""
+    size_bytes = _listed_bytes(item)
+    if item.kind != "model":
+        return size_bytes, False
+    for model in study().models.values():
+        if model.family != "Traditional" and model.checkpoint == item.name:
+            if size_bytes is None and item.weights:
+                size_bytes = stored_bytes(model)
+            return size_bytes, model.gated
+    return size_bytes, None
+
+
+def _listed_bytes(item: HubItem) -> int | None:
+    """Return the size by the hub's own list of files; None where the client has not stored that list."""
+    listed = hub.listing(item)
+    if listed is None:
+        return None
+    try:
+        return sum(listed[name].size_bytes for name in required_files(item, listed))
+    except UserError:  # `fetch` reports what the repository lacks
+        return None
+
+
+def stored_bytes(model: LanguageModel) -> int:
+    """Return the size of a checkpoint on disk, from its parameters and their type."""
+    return round(model.parameters_b * 1e9 * _BYTES[model.dtype])
+
+
+_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from helpers.campaigns.plan.target import Place, of_catalogue
+from helpers.campaigns.plan.target import Target, catalogue_target
 from helpers.models.llm.engine_checks import BFLOAT16
 from helpers.study.catalogue import paper_machines
 from helpers.study.roofline import find_limits
@@ -30,25 +30,27 @@ class OtherCard:
     title: str
 
 
-def other_card(place: Place) -> OtherCard | None:
+def other_card(target: Target) -> OtherCard | None:
     """Compare the card of a machine with the paper's card that is nearest in bandwidth; None where nothing is to compare.
 
     Only with cards that compute in bfloat16, as the checkpoints are published; the V100 has to take another format. It is
     rough at best, and worse far away: in the paper a model of 7 billion parameters takes no longer on the A30 than on the
     H100, whose memory is 3.6 times as fast.
     """
-    there = find_limits(place.hardware.gpus[0].model) if place.hardware.gpus else None
-    if place.like is not None or there is None:
+    card_limits = find_limits(target.hardware.gpus[0].model) if target.hardware.gpus else None
+    if target.like is not None or card_limits is None:
         return None
     papers = [
         (name, machine.gpu_model, limits)
         for name, machine in paper_machines().items()
         if (limits := find_limits(machine.gpu_model)) is not None
-        and (of_catalogue(name).capability or (0, 0)) >= BFLOAT16
+        and (catalogue_target(name).capability or (0, 0)) >= BFLOAT16
     ]
     machine, card, like = min(
-        papers, key=lambda item: abs(math.log(item[2].bandwidth_tb_per_s / there.bandwidth_tb_per_s))
+        papers, key=lambda item: abs(math.log(item[2].bandwidth_tb_per_s / card_limits.bandwidth_tb_per_s))
     )
-    value = like.bandwidth_tb_per_s / there.bandwidth_tb_per_s
-    why = f"x {value:.2f} from the {card}'s memory bandwidth to that of {there.title} (rough)"
-    return OtherCard(machine, Factor(value, why), there.max_power_w / like.max_power_w, there.title)
+    value = like.bandwidth_tb_per_s / card_limits.bandwidth_tb_per_s
+    why = f"x {value:.2f} from the {card}'s memory bandwidth to that of {card_limits.title} (rough)"
+    return OtherCard(
+        machine, Factor(value, why), card_limits.max_power_w / like.max_power_w, card_limits.title
+    )

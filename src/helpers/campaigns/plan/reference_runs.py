@@ -1,4 +1,4 @@
-"""Runs whose time and energy are known: the paper's, and those of the records at hand."""
+"""Reference runs with duration and energy: the paper's, and those of stored records."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ PAPERS_MACHINE = "capella"
 
 
 @dataclass(frozen=True)
-class KnownRun:
+class PublishedRun:
     """A run of the paper; durations and energies are those of a pass, GPUs are over all nodes."""
 
     model: str
@@ -59,40 +59,42 @@ class Power:
 
 
 @dataclass(frozen=True)
-class Known:
+class ReferenceRuns:
     """Everything that an expectation can come from."""
 
-    published: Sequence[KnownRun]
+    published: Sequence[PublishedRun]
     measured: Mapping[str, Sequence[MeasuredRun]]
     """By the name of the run, newest first."""
     power: Mapping[str, Power]
     """By machine of the paper."""
 
     @cached_property
-    def by_key(self) -> Mapping[tuple[str, str, str, int, int], KnownRun]:
+    def by_key(self) -> Mapping[tuple[str, str, str, int, int], PublishedRun]:
         """Return the paper's runs by model, dataset, machine, GPUs and nodes."""
         return {(run.model, run.dataset, run.machine, run.gpus, run.nodes): run for run in self.published}
 
     @cached_property
     def fewest_gpus(self) -> Mapping[tuple[str, str, str], int]:
         """Return the fewest GPUs on one node by model, dataset and machine."""
-        found: dict[tuple[str, str, str], int] = {}
+        fewest: dict[tuple[str, str, str], int] = {}
         for run in self.published:
             if run.nodes == 1:
                 key = (run.model, run.dataset, run.machine)
-                found[key] = min(run.gpus, found.get(key, run.gpus))
-        return found
+                fewest[key] = min(run.gpus, fewest.get(key, run.gpus))
+        return fewest
 
-    def of_model(self, model: str) -> list[MeasuredRun]:
+    def measured_for_model(self, model: str) -> list[MeasuredRun]:
         """Return the measured runs of a model, newest first."""
-        found = [item for runs in self.measured.values() for item in runs if item.record.run.model == model]
-        return sorted(found, key=lambda item: item.record.created, reverse=True)
+        runs = [item for runs in self.measured.values() for item in runs if item.record.run.model == model]
+        return sorted(runs, key=lambda item: item.record.created, reverse=True)
 
 
-def load_known(published_folder: Path = paths.PUBLISHED, records: Sequence[Path] | None = None) -> Known:
+def load_reference_runs(
+    published_folder: Path = paths.PUBLISHED, records: Sequence[Path] | None = None
+) -> ReferenceRuns:
     """Read the paper's runs, and the records that were committed and that lie in `runs/`.
 
-    A record that is refused says nothing here.
+    Invalid records are ignored here.
     """
     files = published.files(published_folder)
     measured: dict[str, list[MeasuredRun]] = {}
@@ -104,9 +106,9 @@ def load_known(published_folder: Path = paths.PUBLISHED, records: Sequence[Path]
     seen = published.observations(published_folder).assign(source="published", family=None)
     rows = published.published_rows(seen)
     printed = [_published(row, files["table_b6_regression"]) for row in rows]
-    of_model = {run.model: run for run in printed if _is_timed(run)}
-    return Known(
-        published=[_timed(run, of_model) for run in printed],
+    timed_runs = {run.model: run for run in printed if _is_timed(run)}
+    return ReferenceRuns(
+        published=[_timed(run, timed_runs) for run in printed],
         measured=measured,
         power=_power(files["table_3_regression_fktg"]),
     )
@@ -122,7 +124,7 @@ def _measured(file: Path, record: Record) -> MeasuredRun:
     return MeasuredRun(record, str(row["origin"]), row["duration_s"], row["energy_wh"])
 
 
-def _published(row: Mapping[str, object], table_b6: pd.DataFrame) -> KnownRun:
+def _published(row: Mapping[str, object], table_b6: pd.DataFrame) -> PublishedRun:
     """Return a row of the paper; where it prints no GPUs, the fewest, and no duration, that of Table B6 read backwards."""
     model, dataset = str(row["model"]), str(row["dataset"])
     entry = study().models[model]
@@ -131,9 +133,9 @@ def _published(row: Mapping[str, object], table_b6: pd.DataFrame) -> KnownRun:
     gpus = int(given) if given is not None else _fewest_gpus(model)
     duration_s, duration_from = _number(row.get("duration_s")), origin
     if duration_s is None and energy_wh is not None and isinstance(entry, LanguageModel):
-        duration_s = _from_table_b6(table_b6[table_b6["dataset"] == dataset], energy_wh, gpus)
+        duration_s = _table_b6_duration_s(table_b6[table_b6["dataset"] == dataset], energy_wh, gpus)
         duration_from = f"{origin} by Table B6 read backwards"
-    return KnownRun(
+    return PublishedRun(
         model=model,
         dataset=dataset,
         machine=str(row["machine"]),
@@ -147,17 +149,17 @@ def _published(row: Mapping[str, object], table_b6: pd.DataFrame) -> KnownRun:
     )
 
 
-def _is_timed(run: KnownRun) -> bool:
-    """Say whether a run of a traditional model has both duration and energy: on FKTG alone the paper prints them."""
+def _is_timed(run: PublishedRun) -> bool:
+    """Return whether a run of a traditional model has both duration and energy: on FKTG alone the paper prints them."""
     return bool(run.duration_s and run.energy_wh and not isinstance(study().models[run.model], LanguageModel))
 
 
-def _timed(run: KnownRun, of_model: Mapping[str, KnownRun]) -> KnownRun:
+def _timed(run: PublishedRun, timed_runs: Mapping[str, PublishedRun]) -> PublishedRun:
     """Give a run of a traditional model without duration the one of its energy at the power that the model takes on FKTG.
 
     Where the paper prints a limit, the energy on FKTG stands in if it keeps to it, and else the limit itself.
     """
-    like = of_model.get(run.model)
+    like = timed_runs.get(run.model)
     if run.duration_s is not None or like is None or not like.duration_s or not like.energy_wh:
         return run
     seconds_per_wh = like.duration_s / like.energy_wh
@@ -193,7 +195,7 @@ def _fewest_gpus(model: str) -> int:
     return entry.min_gpus[PAPERS_MACHINE].gpus if isinstance(entry, LanguageModel) else 1
 
 
-def _from_table_b6(printed: pd.DataFrame, energy_wh: float, gpus: int) -> float | None:
+def _table_b6_duration_s(printed: pd.DataFrame, energy_wh: float, gpus: int) -> float | None:
     """Return the duration at which the printed line has that energy; None where it is not positive."""
     terms = dict(zip(printed["term"], printed["estimate"], strict=True))
     if not terms:
@@ -204,11 +206,11 @@ def _from_table_b6(printed: pd.DataFrame, energy_wh: float, gpus: int) -> float 
 
 
 def _power(table_3: pd.DataFrame) -> dict[str, Power]:
-    found = {}
+    power = {}
     for machine, rows in table_3.groupby("machine"):
         terms = dict(zip(rows["term"], rows["estimate"], strict=True))
-        found[str(machine)] = Power(float(terms["duration_a"]), float(terms["duration_x_gpus_c"]))
-    return found
+        power[str(machine)] = Power(float(terms["duration_a"]), float(terms["duration_x_gpus_c"]))
+    return power
 
 
 def _number(value: object) -> float | None:

@@ -5,7 +5,8 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from helpers.campaigns.plan.assignment import State
-from helpers.campaigns.plan.campaign import S_PER_HOUR, CampaignPlan, Download, PlannedRun, Total
+from helpers.campaigns.plan.campaign import S_PER_HOUR, CampaignPlan, PlannedRun, Total
+from helpers.campaigns.plan.downloads import Download
 from helpers.core import units
 from helpers.models.hub import cache_folder
 from helpers.study.carbon_intensity import grids
@@ -16,10 +17,11 @@ _STEPS = ((86_400.0, "d"), (S_PER_HOUR, "h"), (60.0, "min"), (0.0, "s"))
 _MEANINGS = {
     "done": "done",
     "filed": "filed under data/measurements; run measures them again",
-    "to do": "to do {place}",
-    "failed": "failed, to be tried again {place}",
-    "cannot run": "cannot run {place}",
-    "refused": "a record is in the way",
+    "running": "being measured {target}",
+    "to do": "to do {target}",
+    "failed": "failed, to be retried {target}",
+    "cannot run": "cannot run {target}",
+    "refused": "refused: the record is invalid or another run's",
 }
 
 
@@ -27,21 +29,21 @@ def lines(plan: CampaignPlan) -> Iterator[str]:
     """Yield the plan: a line per run, then the downloads, then a total per state."""
     cells = [_cells(run) for run in plan.runs]
     widths = [max(len(cell) for cell in column) for column in zip(_HEAD, *cells, strict=True)]
-    for row, said in zip((_HEAD, *cells), ("expected from", *map(_said, plan.runs)), strict=True):
-        yield f"{'  '.join(f'{cell:<{width}}' for cell, width in zip(row, widths, strict=True))}  {said}"
-    yield from _of_downloads(plan)
+    for row, source in zip((_HEAD, *cells), ("expected from", *map(_source_text, plan.runs)), strict=True):
+        yield f"{'  '.join(f'{cell:<{width}}' for cell, width in zip(row, widths, strict=True))}  {source}"
+    yield from _download_lines(plan)
     yield ""
     for state, total in plan.totals.items():
         if total.runs:
             yield f"{_meaning(state, plan)}: {_sum(total)}"
     yield (
-        f"machine {plan.machine}{'' if plan.here else ' (not at hand: its data, packages and access were not looked at)'}; "
-        f"CO2e with the electricity of {grids()[plan.grid].title}{_on_top(plan)}"
+        f"machine {plan.machine}{'' if plan.here else ' (not this machine: its data, packages and access were not checked)'}; "
+        f"CO2e with the electricity of {grids()[plan.grid].title}{_excluded_phases(plan)}"
     )
 
 
-def _on_top(plan: CampaignPlan) -> str:
-    """Say what an expectation leaves out; what is done tells all that it took."""
+def _excluded_phases(plan: CampaignPlan) -> str:
+    """Return which phases estimates exclude; runs that are done include all phases."""
     done = plan.totals["done"].runs
     if done == len(plan.runs):
         return ""
@@ -57,14 +59,14 @@ def summary(plan: CampaignPlan) -> str:
     )
 
 
-_TO_MEASURE: tuple[State, ...] = ("to do", "failed", "filed")
+_TO_MEASURE: tuple[State, ...] = ("running", "to do", "failed", "filed")
 
 
 def _meaning(state: State, plan: CampaignPlan) -> str:
-    return _MEANINGS[state].format(place=_place(plan))
+    return _MEANINGS[state].format(target=_target_text(plan))
 
 
-def _place(plan: CampaignPlan) -> str:
+def _target_text(plan: CampaignPlan) -> str:
     return "here" if plan.here else f"on {plan.machine}"
 
 
@@ -92,15 +94,15 @@ def _cells(run: PlannedRun) -> tuple[str, ...]:
         run.run_id,
         run.machine,
         f"{run.nodes} x {run.gpus}",
-        time_of(run.duration_s),
-        energy(run.energy_wh),
+        duration_text(run.duration_s),
+        energy_text(run.energy_wh),
         _mass(run.co2e_g),
         UNKNOWN if run.gpu_hours is None else f"{run.gpu_hours:.2f}",
     )
 
 
-def _said(run: PlannedRun) -> str:
-    """Say where the expectation is from, and what stands in the way."""
+def _source_text(run: PlannedRun) -> str:
+    """Return where the estimate is from, and why the run cannot start."""
     expected = run.expected
     parts = [expected.duration_from]
     if expected.energy_from != expected.duration_from:
@@ -114,42 +116,43 @@ def _said(run: PlannedRun) -> str:
     return "; ".join(parts)
 
 
-def _of_downloads(plan: CampaignPlan) -> Iterator[str]:
+def _download_lines(plan: CampaignPlan) -> Iterator[str]:
     if plan.downloads or plan.provisions:
         yield ""
-    for given in plan.provisions:
+    for provision in plan.provisions:
         yield (
-            f"dataset {given.dataset}: not on the hub; put {given.file} into a folder and name it in {FOLDER_VARIABLE} or "
-            f"data_dir, see book/get_the_data.md ({_runs(given.runs)})"
+            f"dataset {provision.dataset}: not on the hub; put {provision.file} into a folder and name it in "
+            f"{FOLDER_VARIABLE} or data_dir, see book/get_the_data.md ({_runs(provision.runs)})"
         )
     for item in plan.downloads:
         size_text = f"size {UNKNOWN}" if item.size_bytes is None else units.size(item.size_bytes)
-        yield f"{item.kind} {item.name}: {size_text}, {_where(item, plan.here)} ({_runs(item.runs)}{_able(item, plan)})"
+        runs = f"{_runs(item.runs)}{_runnable_text(item, plan)}"
+        yield f"{item.kind} {item.name}: {size_text}, {_download_status(item, plan.here)} ({runs})"
     if plan.downloads:
         yield _to_download(plan)
 
 
-def _able(item: Download, plan: CampaignPlan) -> str:
-    """Say how many of the runs that need something can run; nothing where all can."""
+def _runnable_text(item: Download, plan: CampaignPlan) -> str:
+    """Return how many of the runs that require an item can run; empty where all can."""
     if item.runnable == item.runs:
         return ""
     some = f", {item.runnable or 'none'} of which can run"
-    return f"{some if item.runs > 1 else ', which cannot run'} {_place(plan)}"
+    return f"{some if item.runs > 1 else ', which cannot run'} {_target_text(plan)}"
 
 
 def _to_download(plan: CampaignPlan) -> str:
     """Return what comes over the network for the runs that can run, what for the others, and whether it fits."""
     absent = [item for item in plan.downloads if not (item.present and plan.here)]
-    wanted = [item for item in absent if item.runnable]
+    required = [item for item in absent if item.runnable]
     others = [item for item in absent if not item.runnable]
-    rest = f"; {_amount(others)} for runs that cannot run {_place(plan)}" if others else ""
+    rest = f"; {_amount(others)} for runs that cannot run {_target_text(plan)}" if others else ""
     free = ""
     if plan.free_bytes is not None:
-        fits = ": not enough" if _known_bytes(wanted) > plan.free_bytes else ""
-        if not fits and _known_bytes(absent) > plan.free_bytes:
+        fits = ": not enough" if _total_bytes(required) > plan.free_bytes else ""
+        if not fits and _total_bytes(absent) > plan.free_bytes:
             fits = ": not enough for all"
         free = f"; {units.size(plan.free_bytes)} free in {cache_folder()}{fits}"
-    return f"to download: {_amount(wanted)}{rest}{free}"
+    return f"to download: {_amount(required)}{rest}{free}"
 
 
 def _amount(items: Sequence[Download]) -> str:
@@ -158,14 +161,14 @@ def _amount(items: Sequence[Download]) -> str:
     unknown = sum(item.size_bytes is None for item in items)
     if unknown == len(items):
         return f"{UNKNOWN} ({unknown} without a size)"
-    return f"{units.size(_known_bytes(items))}{_without(unknown)}"
+    return f"{units.size(_total_bytes(items))}{_without(unknown)}"
 
 
-def _known_bytes(items: Sequence[Download]) -> int:
+def _total_bytes(items: Sequence[Download]) -> int:
     return sum(item.size_bytes or 0 for item in items)
 
 
-def _where(item: Download, here: bool) -> str:
+def _download_status(item: Download, here: bool) -> str:
     gated = {True: ", gated", None: ", gated or not is unknown", False: ""}[item.gated]
     return ("in the cache" if item.present else "to download") + gated if here else f"from the hub{gated}"
 
@@ -173,15 +176,15 @@ def _where(item: Download, here: bool) -> str:
 def _sum(total: Total) -> str:
     parts = [
         _runs(total.runs),
-        f"{_known(time_of(total.duration_s), total.runs, total.unknown_durations)}",
-        f"{_known(energy(total.energy_wh), total.runs, total.unknown_energies)}",
-        f"{_known(_mass(total.co2e_g), total.runs, total.unknown_energies)} CO2e",
-        f"{_known(f'{total.gpu_hours:.2f}', total.runs, total.unknown_gpu_hours)} GPU hours",
+        f"{_sum_text(duration_text(total.duration_s), total.runs, total.unknown_durations)}",
+        f"{_sum_text(energy_text(total.energy_wh), total.runs, total.unknown_energies)}",
+        f"{_sum_text(_mass(total.co2e_g), total.runs, total.unknown_energies)} CO2e",
+        f"{_sum_text(f'{total.gpu_hours:.2f}', total.runs, total.unknown_gpu_hours)} GPU hours",
     ]
     return ", ".join(parts)
 
 
-def _known(text: str, runs: int, unknown: int) -> str:
+def _sum_text(text: str, runs: int, unknown: int) -> str:
     """Give a sum with the number of runs that are not in it; where none is, it is unknown and not 0."""
     return UNKNOWN if unknown == runs else f"{text}{_without(unknown)}"
 
@@ -190,7 +193,7 @@ def _without(count: int) -> str:
     return f" + {count} unknown" if count else ""
 
 
-def time_of(seconds: float | None) -> str:
+def duration_text(seconds: float | None) -> str:
     """Return a duration in the unit that is read most easily."""
     if seconds is None:
         return UNKNOWN
@@ -198,7 +201,7 @@ def time_of(seconds: float | None) -> str:
     return f"{units.significant(seconds / size, 2)} {unit}"
 
 
-def energy(wh: float | None) -> str:
+def energy_text(wh: float | None) -> str:
     """Return an energy in the unit that is read most easily."""
     return UNKNOWN if wh is None else units.energy(wh).replace(units.THIN, " ")
 

@@ -1,12 +1,12 @@
-"""What a run needs, and what of it a machine lacks: GPUs, their memory and capability, data, packages, access."""
+"""The requirements of a run, and which a machine does not meet: GPUs, memory, capability, data, packages, access."""
 
 import os
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
-from helpers.campaigns.plan.downloads import checkpoint_from_hub
-from helpers.campaigns.plan.target import Place
+from helpers.campaigns.plan.downloads import hub_checkpoint, stored_bytes
+from helpers.campaigns.plan.target import Target
 from helpers.core import paths, units
 from helpers.core.errors import UserError
 from helpers.core.paths import is_folder
@@ -16,7 +16,7 @@ from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local
 from helpers.models.llm.engine import PYTHON_VARIABLE, engine_entry, engine_python, engine_url
 from helpers.models.llm.engine_checks import BFLOAT16, CUDA_13, GPU_SHARE, memory_requirement
 from helpers.records.environment import package_version
-from helpers.study.catalogue import LanguageModel, study
+from helpers.study.catalogue import study
 from helpers.study.datasets import FOLDER_VARIABLE, load_dataset, splits
 
 MEASURE = {
@@ -26,49 +26,41 @@ MEASURE = {
 """Packages that every run of a notebook needs."""
 
 
-def obstacles(plan: Plan, place: Place) -> list[str]:
+def blockers(plan: Plan, target: Target) -> list[str]:
     """Return why a run cannot start on a machine, each with what to do; nothing where it can.
 
     What cannot be seen from here, such as the data on another machine, is no obstacle.
     """
-    found = list(_of_gpus(plan, place))
+    reasons = list(_gpu_blockers(plan, target))
     if isinstance(plan, LlmPlan):
-        found += _of_engine(plan, place)
-    if place.here:
-        found += [reason for reason in (_of_packages(plan), _of_data(plan)) if reason]
+        reasons += _engine_blockers(plan, target)
+    if target.here:
+        reasons += [reason for reason in (_package_blocker(plan), _data_blocker(plan)) if reason]
         if isinstance(plan, LlmPlan):
-            found += [reason for reason in (_of_checkpoint(plan),) if reason]
+            reasons += [reason for reason in (_checkpoint_blocker(plan),) if reason]
         elif isinstance(plan, TraditionalPlan):
-            found += [reason for reason in (_of_embedding(plan),) if reason]
-    return found
+            reasons += [reason for reason in (_embedding_blocker(plan),) if reason]
+    return reasons
 
 
-def notes(plan: Plan, place: Place) -> list[str]:
-    """Return what has to be seen to on a machine that is not at hand: what is set here says nothing of it."""
-    if place.here or not isinstance(plan, LlmPlan) or plan.served.runs_already or not plan.gpus:
+def remote_notes(plan: Plan, target: Target) -> list[str]:
+    """Return what has to be set up on a machine that is not the current one: settings here do not apply there."""
+    if target.here or not isinstance(plan, LlmPlan) or plan.served.runs_already or not plan.gpus:
         return []
-    if place.capability is None or place.capability >= CUDA_13:
+    if target.capability is None or target.capability >= CUDA_13:
         return []
-    return [f"on {place.name} {_too_old(place.capability)}"]
+    return [f"on {target.name} {_too_old(target.capability)}"]
 
 
-def stored_bytes(model: LanguageModel) -> int:
-    """Return the size of a checkpoint on disk, from its parameters and their type."""
-    return round(model.parameters_b * 1e9 * _BYTES[model.dtype])
+def _gpu_blockers(plan: Plan, target: Target) -> Iterator[str]:
+    gpu_count = len(target.hardware.gpus)
+    if plan.gpus > gpu_count:
+        yield f"needs {units.counted(plan.gpus, 'GPU')} on a node, {target.name} has {gpu_count}"
+    if target.nodes is not None and plan.nodes > target.nodes:
+        yield f"needs {units.counted(plan.nodes, 'node')}, {target.name} has {target.nodes}"
 
 
-_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-
-
-def _of_gpus(plan: Plan, place: Place) -> Iterator[str]:
-    there = len(place.hardware.gpus)
-    if plan.gpus > there:
-        yield f"needs {units.counted(plan.gpus, 'GPU')} on a node, {place.name} has {there}"
-    if place.nodes is not None and plan.nodes > place.nodes:
-        yield f"needs {units.counted(plan.nodes, 'node')}, {place.name} has {place.nodes}"
-
-
-def _of_engine(plan: LlmPlan, place: Place) -> Iterator[str]:
+def _engine_blockers(plan: LlmPlan, target: Target) -> Iterator[str]:
     served, model = plan.served, plan.model
     if served.runs_already:
         try:
@@ -82,14 +74,14 @@ def _of_engine(plan: LlmPlan, place: Place) -> Iterator[str]:
         yield str(error)
     if plan.gpus > 1 and model.heads % plan.gpus:
         yield f"its {model.heads} attention heads cannot be spread evenly over {plan.gpus} GPUs"
-    if plan.gpus and place.capability is not None:
-        yield from _of_capability(plan, place, place.capability)
-    yield from _of_memory(plan, place)
+    if plan.gpus and target.capability is not None:
+        yield from _capability_blockers(plan, target, target.capability)
+    yield from _memory_blockers(plan, target)
 
 
-def _of_capability(plan: LlmPlan, place: Place, capability: tuple[int, int]) -> Iterator[str]:
-    if place.here and capability < CUDA_13 and PYTHON_VARIABLE not in os.environ:
-        yield _too_old(capability)  # whether the Python that is named is there, `_of_packages` says
+def _capability_blockers(plan: LlmPlan, target: Target, capability: tuple[int, int]) -> Iterator[str]:
+    if target.here and capability < CUDA_13 and PYTHON_VARIABLE not in os.environ:
+        yield _too_old(capability)  # whether the named Python exists, `_package_blocker` checks
     if plan.served.dtype == "bfloat16" and capability < BFLOAT16:
         yield f"{_has(capability)}, bfloat16 needs {BFLOAT16[0]}.{BFLOAT16[1]}: dtype=float16"
 
@@ -105,7 +97,7 @@ def _has(capability: tuple[int, int]) -> str:
     return f"the GPUs have compute capability {capability[0]}.{capability[1]}"
 
 
-def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
+def _memory_blockers(plan: LlmPlan, target: Target) -> Iterator[str]:
     if plan.parameters.checkpoint:  # a folder instead of the catalogue's checkpoint: checked by itself
         return
     model = plan.model
@@ -119,28 +111,28 @@ def _of_memory(plan: LlmPlan, place: Place) -> Iterator[str]:
     if required is None:
         return
     if not plan.gpus:
-        if not required.fits(place.hardware.ram_gb):
-            yield f"needs {required.gib:.1f} GiB of memory, {place.name} has {place.hardware.ram_gb:.1f}"
+        if not required.fits(target.hardware.ram_gb):
+            yield f"needs {required.gib:.1f} GiB of memory, {target.name} has {target.hardware.ram_gb:.1f}"
         return
-    if not place.hardware.gpus:
+    if not target.hardware.gpus:
         return
-    smallest_gib = min(gpu.memory_gb for gpu in place.hardware.gpus)
+    smallest_gib = min(gpu.memory_gb for gpu in target.hardware.gpus)
     if not required.fits(smallest_gib):
         each = f"each of {required.gpus} GPUs" if required.gpus > 1 else "its GPU"
         yield (
-            f"needs {required.gib:.1f} GiB on {each}, {place.name} has {smallest_gib:.1f}, of which the engine uses "
+            f"needs {required.gib:.1f} GiB on {each}, {target.name} has {smallest_gib:.1f}, of which the engine uses "
             f"{GPU_SHARE:.0%}: more gpus, a quantisation, or a smaller max_model_len"
         )
 
 
-def _of_packages(plan: Plan) -> str | None:
-    wanted = [*MEASURE[plan.notebook]]
+def _package_blocker(plan: Plan) -> str | None:
+    packages = [*MEASURE[plan.notebook]]
     if isinstance(plan, TraditionalPlan):
-        wanted += ["xgboost"] if plan.model.classifier == "xgboost" else []
-        wanted += ["sentence-transformers"] if plan.model.features == "embedding" else []
+        packages += ["xgboost"] if plan.model.classifier == "xgboost" else []
+        packages += ["sentence-transformers"] if plan.model.features == "embedding" else []
     if plan.nodes > 1:
-        wanted.append("ray")
-    if absent := [package for package in wanted if not _installed(package)]:
+        packages.append("ray")
+    if absent := [package for package in packages if not _installed(package)]:
         return (
             f"not installed: {', '.join(absent)} (make book; for nodes: python -m pip install -e '.[nodes]')"
         )
@@ -157,7 +149,7 @@ def _installed(package: str) -> bool:
     return package_version(package) is not None
 
 
-def _of_data(plan: Plan) -> str | None:
+def _data_blocker(plan: Plan) -> str | None:
     name, folder = plan.parameters.dataset, plan.parameters.data_dir
     item = study().datasets[name]
     missing = missing_data(name, folder)
@@ -165,12 +157,12 @@ def _of_data(plan: Plan) -> str | None:
         return missing
     files = [Path(folder) / file for file in (item.csv.file, f"{name}.csv.gz")]
     state = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()]
-    return _fault_of_data(name, folder, f"{state} {item!r}")
+    return _data_fault(name, folder, f"{state} {item!r}")
 
 
 @lru_cache
-def _fault_of_data(name: str, folder: str, state: str) -> str | None:
-    """Look at a CSV of the user's own, which nobody has looked at before; once for each state of it."""
+def _data_fault(name: str, folder: str, state: str) -> str | None:
+    """Check a CSV that the user provides; once for each state of the file."""
     return _refused(lambda: splits(load_dataset(name, folder)))
 
 
@@ -192,17 +184,17 @@ def missing_data(dataset: str, folder: str) -> str | None:
     return None
 
 
-def _of_checkpoint(plan: LlmPlan) -> str | None:
+def _checkpoint_blocker(plan: LlmPlan) -> str | None:
     served, model = plan.served, plan.model
     if served.runs_already:
         return None
     if is_local(served.checkpoint):
         return _refused(lambda: find_checkpoint(served.checkpoint, None, served.weights))
-    return _of_hub(plan, model.gated)
+    return _hub_blocker(plan, model.gated)
 
 
-def _of_hub(plan: Plan, gated: bool | None) -> str | None:
-    item = checkpoint_from_hub(plan)
+def _hub_blocker(plan: Plan, gated: bool | None) -> str | None:
+    item = hub_checkpoint(plan)
     if item is None or hub.complete(item):
         return None
     if hub.offline():
@@ -212,7 +204,7 @@ def _of_hub(plan: Plan, gated: bool | None) -> str | None:
     return None
 
 
-def _of_embedding(plan: TraditionalPlan) -> str | None:
+def _embedding_blocker(plan: TraditionalPlan) -> str | None:
     name = plan.checkpoint
     if name is None:
         return None
@@ -225,12 +217,12 @@ def _of_embedding(plan: TraditionalPlan) -> str | None:
             if _installed(item.package.replace("_", "-"))
             else f"not installed: {item.package} (make book)"
         )
-    return _of_hub(plan, False)
+    return _hub_blocker(plan, False)
 
 
-def _refused(look: Callable[[], object]) -> str | None:
+def _refused(check: Callable[[], object]) -> str | None:
     try:
-        look()
+        check()
     except UserError as error:
         return str(error)
     return None

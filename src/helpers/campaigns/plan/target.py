@@ -1,4 +1,4 @@
-"""The machine that a campaign is planned for: the one at hand, or one of the catalogue that is not."""
+"""The machine that a campaign is planned for: the current one, or another one of the catalogue."""
 
 from dataclasses import dataclass, replace
 
@@ -9,17 +9,17 @@ from helpers.study.catalogue import Machine, entry, is_card, paper_machines, stu
 
 
 @dataclass(frozen=True)
-class Place:
-    """A machine, as far as it is known."""
+class Target:
+    """A machine to plan for, with what is known of its hardware."""
 
     name: str
     here: bool
-    """Whether it is the machine at hand: only then data, packages and access can be looked at."""
+    """Whether it is the current machine: only then data, packages and access can be checked."""
     hardware: Hardware
     capability: tuple[int, int] | None
-    """The least compute capability of its GPUs; None where it has none, or does not tell."""
+    """The lowest compute capability of its GPUs; None without GPUs, or where unknown."""
     nodes: int | None
-    """Nodes that there are; None where that is not known."""
+    """Number of nodes; None where unknown."""
 
     @property
     def like(self) -> str | None:
@@ -29,48 +29,48 @@ class Place:
         return _with_gpu(self.hardware.gpus[0].model) if self.hardware.gpus else None
 
 
-def at_hand() -> Place:
-    """Return the machine at hand, under the name that its runs are recorded by without further settings."""
+def current_target() -> Target:
+    """Return the current machine, under the name that its runs are recorded by without further settings."""
     hardware = detect()
-    return Place(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
+    return Target(hardware.name, True, hardware, min(compute_capabilities(), default=None), None)
 
 
-def at_site(machine: str) -> Place:
-    """Return a node of a site, by the machine that the site says it is.
+def site_target(machine: str) -> Target:
+    """Return a node of a site, by the machine that the site names.
 
-    Files, packages and access are those of the machine at hand: a cluster shares them between its nodes.
+    Files, packages and access are those of the current machine: a cluster shares them between its nodes.
     """
-    here = at_hand()
-    if machine in ("auto", here.name):
-        return here
+    current = current_target()
+    if machine in ("auto", current.name):
+        return current
     entry("machine", study().machines, machine, "site: machine: ")
-    return replace(of_catalogue(machine), here=True)
+    return replace(catalogue_target(machine), here=True)
 
 
-def of_catalogue(name: str) -> Place:
+def catalogue_target(name: str) -> Target:
     """Return a machine as the catalogue describes it."""
     machine = study().machines[name]
     cores = 1  # what the paper prints is ambiguous, and nothing here is reckoned with it
     hardware = Hardware(machine.cpu, cores, machine.ram_gb, _gpus(machine), None)
-    return Place(name, False, hardware, _capability(machine), machine.nodes)
+    return Target(name, False, hardware, _capability(machine), machine.nodes)
 
 
-def place_for(machine: str, here: Place, where: str) -> Place:
-    """Return the place of a run, by its parameter `machine`: the one at hand if it can be that one.
+def target_for(machine: str, current: Target, label: str) -> Target:
+    """Return the target of a run, by its parameter `machine`: the current machine if it can be that one.
 
     Raises:
         UserError: one line where no machine has that name.
     """
-    if machine in ("auto", here.name):
-        return here
+    if machine in ("auto", current.name):
+        return current
     if machine not in study().machines:
-        known = [here.name, *study().machines]
-        raise UserError(f"{where}: machine: unknown machine {short(machine)} ({nearest(machine, known)})")
+        names = [current.name, *study().machines]
+        raise UserError(f"{label}: machine: unknown machine {short(machine)} ({nearest(machine, names)})")
     try:
-        resolve(machine, here.hardware)
+        resolve(machine, current.hardware)
     except UserError:
-        return of_catalogue(machine)
-    return Place(machine, True, here.hardware, here.capability, study().machines[machine].nodes)
+        return catalogue_target(machine)
+    return Target(machine, True, current.hardware, current.capability, study().machines[machine].nodes)
 
 
 def _with_gpu(model: str) -> str | None:

@@ -1,15 +1,12 @@
-"""Run a campaign: what is left of it, in a random order; tries again what may pass, notes what does not, and goes on.
+"""Run a campaign: measure its missing runs in a random order, retry what is retryable, record other failures, go on.
 
-Snakemake starts the runs (`workflow/Snakefile`); records appear whole or not at all, so the same command goes on where
-the last one stopped, however that was.
+Snakemake starts the runs (`workflow/Snakefile`). Records are written atomically, so the same command goes on where the
+last one stopped.
 """
 
 import logging
-import re
 import secrets
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +14,16 @@ from helpers.campaigns import job_status
 from helpers.campaigns.job_status import attempt_file
 from helpers.campaigns.plan.assignment import MEASURED_BY_RUN
 from helpers.campaigns.plan.campaign import CampaignPlan, plan_campaign
-from helpers.campaigns.plan.report import summary, time_of
-from helpers.campaigns.plan.target import at_site
+from helpers.campaigns.plan.report import duration_text, summary
+from helpers.campaigns.plan.target import site_target
 from helpers.campaigns.run import jobs
-from helpers.campaigns.run.progress import Progress, by_reason, state_of
-from helpers.campaigns.run.schedule import Schedule, ScheduledRun, again, make_schedule, note_order
+from helpers.campaigns.run.progress import Progress, by_reason, read_status
+from helpers.campaigns.run.schedule import Schedule, ScheduledRun, add_to_run_order, make_schedule, reschedule
 from helpers.campaigns.run.sites import LOCAL, Site
-from helpers.campaigns.run.snakemake import Tried, measure_once
-from helpers.campaigns.run.waiting import Waiting
+from helpers.campaigns.run.snakemake import measure_once, read_error, sbatch_error
 from helpers.campaigns.run.workflow import workflow_lock
 from helpers.core import paths
-from helpers.core.errors import TransientError, UserError
+from helpers.core.errors import UserError
 from helpers.core.lock import is_held, run_lock
 from helpers.records.environment import git_dirty
 from helpers.study.campaigns import filed_under
@@ -35,11 +31,8 @@ from helpers.study.catalogue import study
 
 LOGGER = logging.getLogger(__name__)
 
-TRIES = 3
-"""Of a run whose failure may pass: a port that was taken, a node that was lost, a process that was killed."""
-PATIENCE = 150
-"""Looks at a queue that does not answer."""
-_LOOK_S = 2.0
+MAX_ATTEMPTS = 3
+"""Of a run whose failure is retryable: a port that was taken, a node that was lost, a process that was killed."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +40,11 @@ class Outcome:
     """What became of a campaign."""
 
     done: int
-    """Runs with a record, also those of earlier calls."""
+    """Runs with a record, also those of earlier invocations."""
     failed: dict[str, str]
-    """Runs that were tried without success, with the reason."""
+    """Runs whose last attempt failed, with the reason."""
     left: int
-    """Runs that were not tried, because the call was stopped."""
+    """Runs without an attempt, because the invocation was stopped."""
     cannot_run: dict[str, str]
     """Runs that cannot run here, with the reason."""
 
@@ -62,36 +55,35 @@ class Outcome:
 
 
 def run_campaign(name: str, site: Site = LOCAL, seed: int | None = None) -> Outcome:
-    """Measure what is left of a campaign.
+    """Measure the missing runs of a campaign.
 
     Args:
         name: of the campaign.
-        site: where.
-        seed: of the order of the runs; chosen, and kept beside the runs, where None.
+        site: where its runs are measured.
+        seed: of the run order; random where None, and stored with the runs.
 
     Raises:
-        UserError: one line, before anything starts, for a fault in the campaign, a record that is in the way, or where
-            no run can run here; later, where Snakemake could not start a single run.
+        UserError: one line, before anything starts, for a fault in the campaign, for an invalid record, or where no run
+            can run here; later, where Snakemake could not start a single run.
     """
-    filed_under(name, study())  # a mistyped name is told before the machine is looked at
-    here = at_site(site.machine)
+    filed_under(name, study())  # a mistyped name is an error before the machine is inspected
+    target = site_target(site.machine)
     if site.executor == "slurm":
         jobs.check_limit(site)
     with workflow_lock() as lock:
-        plan = plan_campaign(name, here=here)
+        plan = plan_campaign(name, here=target)
         _check(name, plan)
-        cannot = {run.run_id: "; ".join(run.reasons) for run in plan.runs_in({"cannot run"})}
-        cannot |= _too_long(plan, site)
-        for line in by_reason(cannot):
+        cannot_run = {run.run_id: "; ".join(run.reasons) for run in plan.runs_in({"cannot run"})}
+        cannot_run |= _too_long(plan, site)
+        for line in by_reason(cannot_run):
             LOGGER.warning("cannot run here: %s", line)
-        chosen = [run for run in plan.runs_in(MEASURED_BY_RUN) if run.run_id not in cannot]
+        to_measure = [run for run in plan.runs_in(MEASURED_BY_RUN) if run.run_id not in cannot_run]
         done = plan.totals["done"].runs
-        if not chosen:
+        if not to_measure:
             LOGGER.info("%d of %d runs done, nothing to do", done, len(plan.runs))
-            return Outcome(done, {}, 0, cannot)
-        schedule = make_schedule(
-            chosen, plan.filed_under, plan.machine, site, secrets.randbelow(2**31) if seed is None else seed
-        )
+            return Outcome(done, {}, 0, cannot_run)
+        seed = secrets.randbelow(2**31) if seed is None else seed
+        schedule = make_schedule(to_measure, plan.filed_under, plan.machine, site, seed)
         LOGGER.info(
             "%s on %s: %d of %d runs done; %s; order of seed %d",
             *(name, plan.machine, done, len(plan.runs), summary(plan), schedule.seed),
@@ -100,17 +92,17 @@ def run_campaign(name: str, site: Site = LOCAL, seed: int | None = None) -> Outc
             LOGGER.warning(
                 "the working tree has changes (git status): what is measured now cannot be promoted"
             )
-        note_order(schedule)
+        add_to_run_order(schedule)
         progress = Progress(plan.filed_under, schedule.runs, done, len(plan.runs))
         stopped = _measure(schedule, lock, progress)
-    return _outcome(schedule, progress, done, stopped, cannot)
+    return _outcome(schedule, progress, done, stopped, cannot_run)
 
 
 def _check(name: str, plan: CampaignPlan) -> None:
-    """Refuse what a call could not mend.
+    """Refuse what an invocation could not repair.
 
     Raises:
-        UserError: one line for a record that is in the way, and where no run can run here.
+        UserError: one line for an invalid record, and where no run can run here.
     """
     if refused := plan.runs_in({"refused"}):
         more = f" (and {len(refused) - 1} more runs)" if len(refused) > 1 else ""
@@ -123,179 +115,140 @@ def _check(name: str, plan: CampaignPlan) -> None:
 
 
 def _too_long(plan: CampaignPlan, site: Site) -> dict[str, str]:
-    """Return the runs that would be ended for their time, whatever limit they are given."""
+    """Return the runs whose estimate exceeds the longest time limit of the site."""
     if site.executor == "local":
         return {}
     return {
-        run.run_id: f"it is expected to take {time_of(run.duration_s)}, jobs of the site end after "
-        f"{time_of(60.0 * site.most_min)} (most_min)"
+        run.run_id: f"it is expected to take {duration_text(run.duration_s)}, jobs of the site end after "
+        f"{duration_text(60.0 * site.most_min)} (most_min)"
         for run in plan.runs_in(MEASURED_BY_RUN)
         if run.duration_s is not None and run.duration_s > 60 * site.most_min
     }
 
 
 def _measure(schedule: Schedule, lock: int, progress: Progress) -> bool:
-    """Try the runs, and those again whose failure may pass; returns whether it was stopped."""
+    """Measure the runs, and retry those whose failure is retryable; returns whether it was stopped."""
     for run in schedule.runs:
-        _forget_earlier(_folder(schedule, run))
-    look = _looks(schedule.site, progress)
+        _remove_earlier_note(_folder(schedule, run))
+    poll = _poller(schedule.site, progress)
     while True:
-        elsewhere, log = _left_running(schedule), None
-        mine = [run for run in schedule.runs if run.run_id not in elsewhere]
-        if mine:
-            tried = measure_once(schedule.model_copy(update={"runs": mine}), lock, look)
-            progress.look()
-            if tried.stopped:
+        elsewhere, log = _running_elsewhere(schedule), None
+        to_start = [run for run in schedule.runs if run.run_id not in elsewhere]
+        if to_start:
+            result = measure_once(schedule.model_copy(update={"runs": to_start}), lock, poll)
+            progress.poll()
+            if result.stopped:
                 return True
-            _check_begun(schedule, mine, tried)
-            log = tried.log
-        _wait_for(elsewhere, progress)
-        waiting = _note_the_lost(schedule, log, progress)
-        if not waiting:
+            log = result.log
+            _check_started(schedule, to_start, log)
+        jobs.wait_for(elsewhere, progress.poll)
+        retryable = _record_lost_runs(schedule, log, progress)
+        if not retryable:
             return False
-        schedule = again(schedule, waiting)
-        LOGGER.info("trying again: %s", ", ".join(run.run_id for run in waiting))
+        schedule = reschedule(schedule, retryable)
+        LOGGER.info("retrying: %s", ", ".join(run.run_id for run in retryable))
 
 
-def _looks(site: Site, progress: Progress) -> Callable[[], None]:
-    """Return what is looked at while runs are measured."""
+def _poller(site: Site, progress: Progress) -> Callable[[], None]:
+    """Return what is called again and again while runs are measured."""
     if site.executor == "local":
-        return progress.look
-    waiting = Waiting(site.check_s)
+        return progress.poll
+    monitor = jobs.QueueMonitor(site.check_s)
 
-    def look() -> None:
-        progress.look()
-        waiting.look()
+    def poll() -> None:
+        progress.poll()
+        monitor.poll()
 
-    return look
+    return poll
 
 
-def _forget_earlier(folder: Path) -> None:
-    """Remove the note of an earlier call's try, unless an orphan of it still measures the run."""
+def _remove_earlier_note(folder: Path) -> None:
+    """Remove the attempt of an earlier invocation, unless an orphan of it still measures the run."""
     note = attempt_file(folder)
     if note.exists() and not is_held(run_lock(folder)):
         note.unlink(missing_ok=True)
 
 
-def _left_running(schedule: Schedule) -> set[str]:
-    """Return the runs that jobs of an earlier call measure; those of its jobs that only wait are taken back."""
+def _running_elsewhere(schedule: Schedule) -> set[str]:
+    """Return the runs that jobs of an earlier invocation measure; its pending jobs are cancelled."""
     if schedule.site.executor == "local":
-        return set()  # an orphan holds the run's lock, and the next try waits for it
-    found = _queue()
-    jobs.cancel(job for job in found if job.pending)
-    running = {job.run_id for job in found if not job.pending} & {run.run_id for run in schedule.runs}
+        return set()  # an orphan holds the run's lock, and the next attempt waits for it
+    queued = jobs.wait_for_queue()
+    jobs.cancel(job for job in queued if job.pending)
+    running = {job.run_id for job in queued if not job.pending} & {run.run_id for run in schedule.runs}
     if running:
-        LOGGER.info("waiting for jobs of an earlier call: %s", ", ".join(sorted(running)))
+        LOGGER.info("waiting for jobs of an earlier invocation: %s", ", ".join(sorted(running)))
     return running
 
 
-def _wait_for(elsewhere: set[str], progress: Progress) -> None:
-    while elsewhere and elsewhere & {job.run_id for job in _queue()}:
-        progress.look()
-        time.sleep(_LOOK_S)
-
-
-def _queue() -> list[jobs.Job]:
-    """Return the jobs in the queue; a controller that is restarted meanwhile is waited for.
+def _check_started(schedule: Schedule, runs: Sequence[ScheduledRun], log: Path) -> None:
+    """Check that at least one run has started.
 
     Raises:
-        TransientError: one line where it does not come back.
+        UserError: one line with Snakemake's error where none has.
     """
-    for _ in range(PATIENCE):
-        with suppress(TransientError):
-            return jobs.in_queue()
-        time.sleep(_LOOK_S)
-    return jobs.in_queue()
+    statuses = [read_status(_folder(schedule, run)) for run in runs]
+    if not any(status.record or status.attempt is not None for status in statuses):
+        raise UserError(f"no run has begun: {read_error(log)[:300]}; the whole log: {paths.relative(log)}")
 
 
-def _check_begun(schedule: Schedule, runs: Sequence[ScheduledRun], tried: Tried) -> None:
-    """Find out whether any run has begun.
-
-    Raises:
-        UserError: one line with what Snakemake said where none has.
-    """
-    states = [state_of(_folder(schedule, run)) for run in runs]
-    if any(state.record or state.attempt is not None for state in states):
-        return
-    raise UserError(f"no run has begun: {_said(tried.log)[:300]}; the whole log: {paths.relative(tried.log)}")
-
-
-def _said(log: Path) -> str:
-    """Return what went wrong by Snakemake's log: what sbatch said, else the first line on an error and the next."""
-    if refused := _of_sbatch(log):
-        return refused
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    first = next((number for number, line in enumerate(lines) if re.search("Error|Exception", line)), None)
-    if first is None:
-        return (
-            "Snakemake said nothing of an error" if lines else "Snakemake's log is empty (is the disk full?)"
-        )
-    return " ".join(lines[first : first + 2])
-
-
-def _of_sbatch(log: Path) -> str | None:
-    text = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
-    found = re.search(r"SLURM sbatch failed\. The error message was '(.+?)'", text)
-    return found[1] if found else None
-
-
-def _note_the_lost(schedule: Schedule, log: Path | None, progress: Progress) -> list[ScheduledRun]:
-    """Note why runs ended that said nothing; returns those that are worth another try.
+def _record_lost_runs(schedule: Schedule, log: Path | None, progress: Progress) -> list[ScheduledRun]:
+    """Record why runs ended that left no reason themselves; returns the runs to retry.
 
     Args:
-        schedule: the runs that were tried.
+        schedule: the runs of this attempt.
         log: of Snakemake; None where it was not started.
-        progress: tells them.
+        progress: reports the failures.
     """
-    waiting = []
+    retryable = []
     for run in schedule.runs:
-        state = state_of(_folder(schedule, run))
-        if state.record:
+        status = read_status(_folder(schedule, run))
+        if status.record:
             continue
-        attempt = state.attempt
+        attempt = status.attempt
         if attempt is None or attempt.reason is None:
-            reason, passes = _why_lost(schedule, run, log, begun=attempt is not None)
+            reason, passes = _diagnose_lost_run(schedule, run, log, started=attempt is not None)
             attempt = job_status.fail(_folder(schedule, run), schedule.attempt, reason, passes)
-        if attempt.passes and schedule.attempt < TRIES:
-            waiting.append(run)
-    progress.look()
-    return waiting
+        if attempt.passes and schedule.attempt < MAX_ATTEMPTS:
+            retryable.append(run)
+    progress.poll()
+    return retryable
 
 
-def _why_lost(schedule: Schedule, run: ScheduledRun, log: Path | None, begun: bool) -> tuple[str, bool]:
-    """Say why a run ended that noted nothing, and whether it may pass."""
+def _diagnose_lost_run(
+    schedule: Schedule, run: ScheduledRun, log: Path | None, started: bool
+) -> tuple[str, bool]:
+    """Return why a run ended that left no reason, and whether it is retryable."""
     if schedule.site.executor == "local" or log is None:
         return _KILLED, True
-    word = jobs.last_word(
-        run.run_id, schedule.site, since_s=log.with_suffix(".json").stat().st_mtime - _SLACK_S
-    )
-    state = word.state or ""
+    since_s = log.with_suffix(".json").stat().st_mtime - _CLOCK_TOLERANCE_S
+    status = jobs.exit_status(run.run_id, schedule.site, since_s)
+    state = status.state or ""
     if state.startswith("TIMEOUT"):
-        said = f"SLURM ended its job: {state} after {run.limit_min} min; raise limit_factor or most_min of the site"
-        return said, run.limit_min < schedule.site.most_min
-    if state.startswith(_NEVER_PASS):
+        reason = f"SLURM ended its job: {state} after {run.limit_min} min; raise limit_factor or most_min of the site"
+        return reason, run.limit_min < schedule.site.most_min
+    if state.startswith(_NOT_RETRYABLE):
         return f"SLURM ended its job: {state}", False
-    if word.error is not None:
-        return word.error, False
-    if not begun and (refused := _of_sbatch(log)):
-        return refused, True
+    if status.error is not None:
+        return status.error, False
+    if not started and (refusal := sbatch_error(log)):
+        return refusal, True
     return f"SLURM ended its job: {state}" if state else _KILLED, True
 
 
-_KILLED = "the process ended without a word (killed?)"
-_NEVER_PASS = ("OUT_OF_MEMORY", "CANCELLED", "DEADLINE")
-_SLACK_S = 60.0
+_KILLED = "the process ended without a message (killed?)"
+_NOT_RETRYABLE = ("OUT_OF_MEMORY", "CANCELLED", "DEADLINE")
+_CLOCK_TOLERANCE_S = 60.0
 """Between the clocks of this machine and of a file server."""
 
 
 def _outcome(
-    schedule: Schedule, progress: Progress, done: int, stopped: bool, cannot: dict[str, str]
+    schedule: Schedule, progress: Progress, done: int, stopped: bool, cannot_run: dict[str, str]
 ) -> Outcome:
-    states = {run.run_id: state_of(_folder(schedule, run)) for run in schedule.runs}
+    measured = sum(read_status(_folder(schedule, run)).record for run in schedule.runs)
     failed = progress.failures()
-    measured = sum(state.record for state in states.values())
-    left = len(states) - measured - len(failed) if stopped else 0
-    return Outcome(done + measured, failed, left, cannot)
+    left = len(schedule.runs) - measured - len(failed) if stopped else 0
+    return Outcome(done + measured, failed, left, cannot_run)
 
 
 def _folder(schedule: Schedule, run: ScheduledRun) -> Path:

@@ -1,4 +1,4 @@
-"""What a campaign tells while it runs: a line for each run that ends, with what is done and what is left."""
+"""Progress of a campaign: a line for each run that ends, with what is done and what is left."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.campaigns.job_status import Attempt, read_attempt
-from helpers.campaigns.plan.report import energy, time_of
+from helpers.campaigns.plan.report import duration_text, energy_text
 from helpers.campaigns.run.schedule import ScheduledRun
 from helpers.core import paths
 from helpers.core.errors import UserError
@@ -18,25 +18,25 @@ LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class State:
-    """What has become of a run."""
+class RunStatus:
+    """Whether a run has its record, or its last attempt."""
 
     record: bool
     attempt: Attempt | None
 
 
-def state_of(folder: Path) -> State:
-    """Look at a run: its record, or its last try."""
+def read_status(folder: Path) -> RunStatus:
+    """Return the status of a run by its folder: its record, or its last attempt."""
     if (folder / RECORD).exists():
-        return State(True, None)
+        return RunStatus(True, None)
     try:
-        return State(False, read_attempt(folder))
+        return RunStatus(False, read_attempt(folder))
     except UserError:  # what another version wrote
-        return State(False, None)
+        return RunStatus(False, None)
 
 
 class Progress:
-    """Watches the runs of a call and tells what is new."""
+    """Watches the runs of an invocation and logs what is new."""
 
     def __init__(
         self,
@@ -50,43 +50,43 @@ class Progress:
         self._before, self._total = before, total
         self._begun = time.monotonic()
         self._left = dict(self._runs)
-        self._tries: dict[str, tuple[str, str | None]] = {}
-        """Of each run that was tried and has no record: when the last try began, and why it failed if it did."""
+        self._attempts: dict[str, tuple[str, str | None]] = {}
+        """Of each run with an attempt and without a record: when the last attempt began, and why it failed if it did."""
 
-    def look(self) -> None:
-        """Tell what has ended, and what has begun, since the last look."""
+    def poll(self) -> None:
+        """Log which runs have ended, and which have begun, since the last poll."""
         for run_id in list(self._left):
-            state = state_of(self._folder / run_id)
+            state = read_status(self._folder / run_id)
             if state.record:
                 del self._left[run_id]
-                self._tries.pop(run_id, None)
-                LOGGER.info("%s | %s", self._said(run_id), self._counted())
+                self._attempts.pop(run_id, None)
+                LOGGER.info("%s | %s", self._result_text(run_id), self._counts())
             elif state.attempt is not None:
-                self._tried(run_id, state.attempt)
+                self._report_attempt(run_id, state.attempt)
 
     def failures(self) -> dict[str, str]:
-        """Return the runs that have no record though they were tried, each with the reason."""
-        return {run: str(reason) for run, (_, reason) in self._tries.items() if reason is not None}
+        """Return the runs whose last attempt failed, each with the reason."""
+        return {run: str(reason) for run, (_, reason) in self._attempts.items() if reason is not None}
 
-    def _tried(self, run_id: str, attempt: Attempt) -> None:
+    def _report_attempt(self, run_id: str, attempt: Attempt) -> None:
         key = (attempt.began, attempt.reason)
-        if self._tries.get(run_id) == key:
+        if self._attempts.get(run_id) == key:
             return
-        self._tries[run_id] = key
+        self._attempts[run_id] = key
         if attempt.reason is None:
-            LOGGER.info("%s: begins%s", run_id, f", try {attempt.number}" if attempt.number > 1 else "")
+            LOGGER.info("%s: begins%s", run_id, f", attempt {attempt.number}" if attempt.number > 1 else "")
         else:
-            LOGGER.warning("%s: failed: %s | %s", run_id, attempt.reason, self._counted())
+            LOGGER.warning("%s: failed: %s | %s", run_id, attempt.reason, self._counts())
 
-    def _said(self, run_id: str) -> str:
+    def _result_text(self, run_id: str) -> str:
         try:
             return describe(read_record(self._folder / run_id / RECORD))
         except UserError as error:
             return f"{run_id}: {error}"
 
-    def _counted(self) -> str:
+    def _counts(self) -> str:
         failed = self.failures()
-        running = [name for name in self._tries if name not in failed]
+        running = [name for name in self._attempts if name not in failed]
         left = [run for name, run in self._left.items() if name not in failed]
         parts = [f"{self._before + len(self._runs) - len(self._left)} of {self._total} done"]
         parts += [f"{len(running)} running"] if running else []
@@ -95,18 +95,18 @@ class Progress:
         return ", ".join(parts)
 
     def _time_left(self, left: Sequence[ScheduledRun]) -> str:
-        """Expect of the runs that are left what those that have ended took against what was expected of them."""
+        """Scale the estimates of the remaining runs by how long finished runs took against their estimates."""
         ended = [run for name, run in self._runs.items() if name not in self._left]
         expected = sum(run.expected_s or 0.0 for run in ended)
-        known = [run for run in left if run.expected_s is not None]
+        estimated = [run for run in left if run.expected_s is not None]
         factor = (time.monotonic() - self._begun) / expected if expected else 1.0
-        seconds = factor * sum(run.expected_s or 0.0 for run in known)
-        return _with_unknown(time_of(seconds), len(left), len(left) - len(known))
+        seconds = factor * sum(run.expected_s or 0.0 for run in estimated)
+        return _with_unknown(duration_text(seconds), len(left), len(left) - len(estimated))
 
 
 def _energy_left(left: Sequence[ScheduledRun]) -> str:
-    known = [run.expected_wh for run in left if run.expected_wh is not None]
-    return _with_unknown(energy(sum(known)), len(left), len(left) - len(known), "energy ")
+    estimated = [run.expected_wh for run in left if run.expected_wh is not None]
+    return _with_unknown(energy_text(sum(estimated)), len(left), len(left) - len(estimated), "energy ")
 
 
 def _with_unknown(text: str, runs: int, unknown: int, what: str = "time ") -> str:
@@ -116,7 +116,7 @@ def _with_unknown(text: str, runs: int, unknown: int, what: str = "time ") -> st
 
 
 def by_reason(runs: dict[str, str]) -> list[str]:
-    """Say which runs have a reason in common; of many only the first is named."""
+    """Return a line for each reason, with the first of its runs and the number of the others."""
     shared: dict[str, list[str]] = {}
     for run_id, reason in runs.items():
         shared.setdefault(reason, []).append(run_id)

@@ -1,4 +1,4 @@
-"""The schedule of a call of `run`: what Snakemake starts, in which order, with which limits.
+"""The schedule of an invocation of `run`: what Snakemake starts, in which order, with which limits.
 
 It is written once and read by Snakemake here and in every job, so that no job asks its own machine what the campaign is.
 """
@@ -25,13 +25,13 @@ from helpers.records.storage import writing
 FOLDER = paths.RUNS / ".workflow"
 """Schedules, logs and the lock of the workflow."""
 ORDER = "order.json"
-"""Beside the runs of a campaign: in which order each call of `run` took them, and by which seed."""
+"""Beside the runs of a campaign: the run order of each invocation of `run`, and its seed."""
 KEPT_S = 30 * 86_400.0
 """How long schedules and logs are kept."""
 LOAD_S = 900.0
 """Room in a time limit for what is not expected: starting, loading, training."""
-MORE_EACH_TRY = 2
-"""A run that was not ready in time is given this much more at the next try."""
+LIMIT_GROWTH_PER_ATTEMPT = 2
+"""By what the time limit of a run is multiplied for its next attempt."""
 
 
 class ScheduledRun(Strict):
@@ -52,23 +52,23 @@ class ScheduledRun(Strict):
 
 
 class Schedule(Strict):
-    """The runs of one call, in their order."""
+    """The runs of one invocation, in their order."""
 
     campaign: str
-    """The name that the runs are filed under."""
+    """The name that the runs are stored under."""
     machine: str
     began: str
     """UTC."""
     seed: int
     """Of the order."""
     attempt: int
-    """Which try of its runs this is."""
+    """Number of the attempt, from 1."""
     site: Site
     runs: list[ScheduledRun]
 
 
-class Call(Strict):
-    """The order of one call of `run`, kept beside the runs."""
+class Invocation(Strict):
+    """The run order of one invocation of `run`, stored beside the runs."""
 
     began: str
     """UTC."""
@@ -78,10 +78,10 @@ class Call(Strict):
     """Their names, in their order."""
 
 
-class Order(Strict):
-    """All calls of a campaign."""
+class RunOrder(Strict):
+    """All invocations of a campaign."""
 
-    calls: list[Call]
+    calls: list[Invocation]
 
 
 def make_schedule(
@@ -104,21 +104,23 @@ def make_schedule(
 
 
 def rank(seed: int, run_id: str) -> bytes:
-    """Return the place of a run in an order: no random generator whose stream may change with a version."""
+    """Return the sort key of a run in the order of `seed`; a hash, because streams of random generators change with versions."""
     return hashlib.sha256(f"{seed}:{run_id}".encode()).digest()
 
 
-def again(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
-    """Return the schedule of the next try of some runs, with more time for each."""
+def reschedule(schedule: Schedule, runs: Sequence[ScheduledRun]) -> Schedule:
+    """Return the schedule of the next attempt of some runs, with more time for each."""
     longer = [
-        run.model_copy(update={"limit_min": min(run.limit_min * MORE_EACH_TRY, schedule.site.most_min)})
+        run.model_copy(
+            update={"limit_min": min(run.limit_min * LIMIT_GROWTH_PER_ATTEMPT, schedule.site.most_min)}
+        )
         for run in runs
     ]
     return schedule.model_copy(update={"attempt": schedule.attempt + 1, "runs": longer})
 
 
 def write_schedule(schedule: Schedule) -> Path:
-    """Write a schedule to a file of its own, for jobs of an earlier call may still read theirs; those of long ago go.
+    """Write a schedule to a file of its own, for jobs of an earlier invocation may still read theirs; old ones are removed.
 
     Raises:
         UserError: one line with the file where the disk is full.
@@ -143,51 +145,50 @@ def read_schedule(file: Path) -> Schedule:
     return parse_json(Schedule, file.read_bytes(), paths.relative(file))
 
 
-def note_order(schedule: Schedule) -> None:
-    """Add the order of this call to what is kept beside the runs; it names no folder of this machine."""
-    call = Call(
+def add_to_run_order(schedule: Schedule) -> None:
+    """Append the run order of this invocation to those stored beside the runs; it names no folder of this machine."""
+    invocation = Invocation(
         began=schedule.began,
         seed=schedule.seed,
         machine=schedule.machine,
         runs=[run.run_id for run in schedule.runs],
     )
-    add_calls(paths.RUNS / schedule.campaign / ORDER, [call])
+    add_invocations(paths.RUNS / schedule.campaign / ORDER, [invocation])
 
 
-def read_order(file: Path) -> list[Call]:
-    """Read the orders of a campaign.
+def read_run_order(file: Path) -> list[Invocation]:
+    """Read the run orders of a campaign.
 
     Raises:
         UserError: one line with file and field where the file is not valid.
     """
-    return parse_json(Order, b'{"calls": %b}' % file.read_bytes(), paths.relative(file)).calls
+    return parse_json(RunOrder, b'{"calls": %b}' % file.read_bytes(), paths.relative(file)).calls
 
 
-def add_calls(file: Path, calls: Sequence[Call]) -> None:
-    """Add the orders of calls to a file, by the time at which they began; those that are in it stay.
+def add_invocations(file: Path, invocations: Sequence[Invocation]) -> None:
+    """Merge the run orders of invocations into a file, sorted by the time at which they began.
 
     Raises:
         UserError: one line with the file where it is not valid (with the field), or the disk is full.
     """
-    known = read_order(file) if file.is_file() else []
-    new = [call for call in calls if call not in known]
+    stored = read_run_order(file) if file.is_file() else []
+    new = [item for item in invocations if item not in stored]
     if not new:
         return
-    calls_by_time = sorted([*known, *new], key=lambda call: (call.began, call.machine, call.seed))
-    file.parent.mkdir(parents=True, exist_ok=True)
+    by_time = sorted([*stored, *new], key=lambda item: (item.began, item.machine, item.seed))
     with atomic_write(file) as scratch, writing(scratch), scratch.open("w", encoding="utf-8") as out:
-        out.write(json.dumps([call.model_dump() for call in calls_by_time], indent=1) + "\n")
+        out.write(json.dumps([item.model_dump() for item in by_time], indent=1) + "\n")
         out.flush()
         os.fsync(out.fileno())
 
 
 def _scheduled(planned: PlannedRun, site: Site) -> ScheduledRun:
     plan = planned.plan
-    given = {**plan.parameters.model_dump(), "machine": plan.machine}
+    arguments = {**plan.parameters.model_dump(), "machine": plan.machine}
     return ScheduledRun(
         run_id=plan.run_id,
         notebook=plan.notebook,
-        arguments=[f"-p{name}={value}" for name, value in given.items() if value != ""],
+        arguments=[f"-p{name}={value}" for name, value in arguments.items() if value != ""],
         gpus=plan.gpus,
         nodes=plan.nodes,
         limit_min=_limit_min(plan, planned.duration_s, site),

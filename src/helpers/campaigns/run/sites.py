@@ -16,7 +16,7 @@ _WORD = r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$"
 
 
 class Site(Strict):
-    """A place where runs are measured."""
+    """This machine or a cluster, where runs are measured."""
 
     title: str
     executor: Literal["local", "slurm"]
@@ -34,17 +34,17 @@ class Site(Strict):
     gres: str = Field(default="gpu", pattern=r"^gpu(:[A-Za-z0-9_.]+)?$")
     """How the cluster names its GPUs, without their number: `gpu` or `gpu:h100`."""
     accounting: bool = True
-    """Whether the cluster has accounting (`sacct` answers); without it jobs are asked for with `squeue`."""
+    """Whether the cluster has accounting (`sacct` answers); without it jobs are polled with `squeue`."""
     jobs: int = Field(default=8, ge=1, le=1000)
-    """Jobs that are queued or run at the same time, at the most."""
+    """Maximum number of jobs that are queued or run at the same time."""
     limit_factor: float = Field(default=2.0, ge=1, le=100)
     """By what the expected duration of a run is multiplied for its time limit."""
     most_min: int = Field(default=1440, ge=1)
     """Longest time limit that the partition allows, in minutes; also that of runs whose duration is unknown."""
     interface: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]+$")
-    """Network interface over which two nodes of a run talk; None: the address by which SLURM knows a node."""
+    """Network interface over which two nodes of a run talk; None: the address that SLURM has for a node."""
     check_s: int = Field(default=20, ge=1, le=90)
-    """Seconds between two looks at the queue; a job that has ended stays in it for some minutes only."""
+    """Seconds between two polls of the queue; a job that has ended stays in it for some minutes only."""
 
     @model_validator(mode="after")
     def _slurm_alone_has_a_queue(self) -> Self:
@@ -75,7 +75,7 @@ def load_site(name: str) -> Site:
     else:
         file = SITES / f"{name}.yaml"
         if not file.is_file():
-            known = [item.stem for item in SITES.glob("*.yaml")]
-            raise UserError(f"--site {name}: unknown site ({nearest(name, known)})")
-    where = paths.relative(file)
-    return parse(Site, load_yaml(file, where), where)
+            names = [item.stem for item in SITES.glob("*.yaml")]
+            raise UserError(f"--site {name}: unknown site ({nearest(name, names)})")
+    label = paths.relative(file)
+    return parse(Site, load_yaml(file, label), label)

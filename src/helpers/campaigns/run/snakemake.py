@@ -1,6 +1,7 @@
-"""One try of the runs of a schedule: Snakemake, from its start to its end, however that comes."""
+"""One attempt of the runs of a schedule: Snakemake from its start to its end, and the errors in its log."""
 
 import logging
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,16 +18,16 @@ from helpers.core.errors import Terminated, TransientError
 
 LOGGER = logging.getLogger(__name__)
 
-LOOK_S = 0.5
-"""Between two looks at what has become of the runs."""
-ENDS_S = 20.0
-"""For measurements that were told to stop; they remove what they had begun."""
+POLL_S = 0.5
+"""Between two polls of the runs."""
+GRACE_S = 20.0
+"""For measurements that were interrupted; they remove what they had begun."""
 STOPPING = "stopping: what is being measured goes on to its end; Ctrl-C again stops it at once"
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What came of a try."""
+class AttemptResult:
+    """How an attempt ended."""
 
     stopped: bool
     """With Ctrl-C."""
@@ -34,41 +35,41 @@ class Tried:
     """All that Snakemake and the measurements printed."""
 
 
-def measure_once(schedule: Schedule, lock: int, look: Callable[[], None]) -> Tried:
+def measure_once(schedule: Schedule, lock: int, poll: Callable[[], None]) -> AttemptResult:
     """Let Snakemake measure the runs of a schedule.
 
     After the first Ctrl-C no further run begins; after the second one what runs is ended. Whatever a run had begun is
-    gone then, and its record is made by the next call.
+    removed then, and measured by the next invocation.
 
     Args:
         schedule: the runs.
         lock: of the workflow; Snakemake holds it, too.
-        look: called twice a second.
+        poll: called twice a second.
     """
     file = write_schedule(schedule)
     log = file.with_suffix(".log")
     with log.open("wb") as out:
-        options = ["--config", f"schedule={file}", *_of_site(schedule.site)]
+        options = ["--config", f"schedule={file}", *_site_options(schedule.site)]
         process = workflow.start("campaign", schedule.site.executor, options, lock, out)
     try:
         try:
-            _watch(process, look)
-            return Tried(False, log)
+            _watch(process, poll)
+            return AttemptResult(False, log)
         except Terminated:
             raise
         except KeyboardInterrupt:
             LOGGER.warning(STOPPING)
             _begin_no_more(process, schedule.site)
-            _watch(process, look)
+            _watch(process, poll)
     except Terminated:
         _leave(process, schedule.site)
     except KeyboardInterrupt:
         LOGGER.warning("stopping at once")
         _end(process, schedule.site)
-    return Tried(True, log)
+    return AttemptResult(True, log)
 
 
-def _of_site(site: Site) -> Sequence[str]:
+def _site_options(site: Site) -> Sequence[str]:
     if site.executor == "local":
         return []
     return [
@@ -80,19 +81,19 @@ def _of_site(site: Site) -> Sequence[str]:
     ]
 
 
-def _watch(process: "subprocess.Popen[bytes]", look: Callable[[], None]) -> None:
+def _watch(process: "subprocess.Popen[bytes]", poll: Callable[[], None]) -> None:
     while True:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(LOOK_S)
+            process.wait(POLL_S)
             return
-        look()
+        poll()
 
 
 def _begin_no_more(process: "subprocess.Popen[bytes]", site: Site) -> None:
     process.terminate()  # Snakemake waits for what runs, and starts nothing
     if site.executor == "slurm":
         with suppress(TransientError):
-            jobs.cancel(job for job in jobs.in_queue() if job.pending)
+            jobs.cancel(job for job in jobs.queued_jobs() if job.pending)
 
 
 def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
@@ -101,12 +102,12 @@ def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
     below = _below(process)
     if site.executor == "slurm":
         with suppress(TransientError):
-            jobs.cancel(jobs.in_queue())
+            jobs.cancel(jobs.queued_jobs())
     for child in below:
         with suppress(psutil.Error):
             if "helpers" in child.cmdline():
                 child.send_signal(signal.SIGINT)
-    psutil.wait_procs(below, ENDS_S)
+    psutil.wait_procs(below, GRACE_S)
     for child in _below(process):
         with suppress(psutil.Error):
             child.kill()
@@ -116,7 +117,7 @@ def _end(process: "subprocess.Popen[bytes]", site: Site) -> None:
 
 
 def _leave(process: "subprocess.Popen[bytes]", site: Site) -> None:
-    """End at once, with nobody to tell: what runs here ends, too; jobs run on, and the next call waits for them."""
+    """End at once, without terminal: what runs here ends, too; jobs run on, and the next invocation waits for them."""
     if site.executor == "local":
         _end(process, site)
     else:
@@ -128,3 +129,22 @@ def _below(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(process.pid).children(recursive=True)
     return []
+
+
+def read_error(log: Path) -> str:
+    """Return the error in Snakemake's log: that of sbatch, else the first line with an error and the next."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if refusal := sbatch_error(log):
+        return refusal
+    lines = [line.strip() for line in text.splitlines()]
+    first = next((number for number, line in enumerate(lines) if re.search("Error|Exception", line)), None)
+    if first is None:
+        return "Snakemake reported no error" if lines else "Snakemake's log is empty (is the disk full?)"
+    return " ".join(lines[first : first + 2])
+
+
+def sbatch_error(log: Path) -> str | None:
+    """Return why sbatch refused a job, by Snakemake's log; None where it refused none."""
+    text = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
+    match = re.search(r"SLURM sbatch failed\. The error message was '(.+?)'", text)
+    return match[1] if match else None

@@ -16,7 +16,7 @@ from helpers.core.lock import holding
 def workflow_lock() -> AbstractContextManager[int]:
     """Hold this checkout for one workflow; waits while another runs.
 
-    The lock is ours, because Snakemake's own has to be removed by hand after a kill. Snakemake holds it, too, as long as
+    The lock is not Snakemake's own, because that has to be removed by hand after a kill. Snakemake holds it, too, as long as
     it lives, even where the process that started it was killed.
     """
     paths.RUNS.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def start(
         profile: a folder of `workflow/profiles`.
         options: further ones.
         lock: what `workflow_lock` gave.
-        log: takes all that it prints; it is told on the terminal where None. With a log it has a session of its own, so
+        log: takes all that it prints; it goes to the terminal where None. With a log it has a session of its own, so
             that Ctrl-C on the terminal is for the caller alone.
     """
     command = [
@@ -46,7 +46,7 @@ def start(
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     return subprocess.Popen(
         command,
-        cwd=paths.ROOT,  # jobs of SLURM bear it, and are known by it
+        cwd=paths.ROOT,  # the working directory of SLURM jobs, by which they are recognised
         pass_fds=[lock],
         env=environment,
         stdin=None if log is None else subprocess.DEVNULL,
@@ -59,11 +59,11 @@ def start(
 def make_book() -> int:
     """Make the book from the records that are there; returns Snakemake's exit status."""
     with workflow_lock() as lock:
-        _note_browser()
+        _write_browser_state()
         return start("book", "local", [], lock).wait()
 
 
-def _note_browser() -> None:
+def _write_browser_state() -> None:
     """Note whether there is a Chromium in a file that the book depends on: a new one draws the images."""
     note: Path = paths.BUILD / "browser.txt"
     text = "Chromium found\n" if images.has_browser() else "no Chromium\n"

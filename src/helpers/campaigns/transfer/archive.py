@@ -11,16 +11,15 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def write_zip(source: Path, file: Path, folder: str = FOLDER) -> None:
-    """Write what lies below `source` to `file`, whole or not at all; the same files give the same bytes.
+    """Write what lies below `source` to `file`, atomically; the same files give the same bytes.
 
     Names are sorted, and every file has the date where ZIP begins and the same rights.
 
     Args:
         source: what is packed.
-        file: the archive; one that is there is replaced.
+        file: the archive; an existing one is replaced.
         folder: what it unpacks to.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     sources = sorted(item for item in source.rglob("*") if item.is_file() and item != file)
     with (
         atomic_write(file) as scratch,

@@ -1,4 +1,4 @@
-"""Export: the runs of a campaign in one ZIP file for an archive, checked, described, and whole or not at all."""
+"""Export: the runs of a campaign in one ZIP file for an archive, checked, described and written atomically."""
 
 import shutil
 import tempfile
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.campaigns.plan.assignment import misfit
-from helpers.campaigns.run.schedule import ORDER, add_calls, read_order
+from helpers.campaigns.plan.assignment import mismatch
+from helpers.campaigns.run.schedule import ORDER, add_invocations, read_run_order
 from helpers.campaigns.transfer.archive import write_zip
 from helpers.campaigns.transfer.private import check_private, check_run, private_words
 from helpers.core import paths
@@ -65,12 +65,12 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
     campaign, those of its runs, on whichever machine. Runs that are missing are counted, not asked for.
 
     Args:
-        name: the campaign: one of the catalogue, or another one that runs are filed under.
-        file: the archive; `_build/NAME.zip` where None. A ZIP file that is there is replaced.
+        name: the campaign: one of the catalogue, or another one that runs are stored under.
+        file: the archive; `_build/NAME.zip` where None. An existing ZIP file is replaced.
 
     Raises:
         UserError: one line, with nothing written, for the first record that is not valid, in conflict with another
-            one, or of another campaign; for a file that is missing, not what its record says, or tells of this
+            one, or of another campaign; for a file that is missing, not what its record says, or names this
             machine or a person; and where there is no record, or the archive cannot be written, or would replace what
             is no ZIP file.
     """
@@ -81,30 +81,32 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
         raise UserError(
             f"export {name}: {paths.relative(file)} is there and no ZIP file; remove it, or give another --to FILE.zip"
         )
-    known = name in study().campaigns
-    filed = filed_under(name, study()) if known else name
-    found = _records(filed) if known or _places(filed) else {}
-    if not found and not known:
+    in_catalogue = name in study().campaigns
+    stored_under = filed_under(name, study()) if in_catalogue else name
+    records = _records(stored_under) if in_catalogue or _campaign_folders(stored_under) else {}
+    if not records and not in_catalogue:
         entry("campaign", study().campaigns, name)
-    chosen = _choose(found, name, filed) if known else _all(found)
+    chosen = _choose(records, name, stored_under) if in_catalogue else _choose_all(records)
     if not chosen.records:
-        looked = " and ".join(paths.relative(base / filed) for base in (paths.RUNS, paths.MEASUREMENTS))
-        raise UserError(f"export {name}: no run of it in {looked}; measure it: python -m helpers run {name}")
-    beside, orders = _beside(name, filed, known), _orders(filed)
+        folders = " and ".join(
+            paths.relative(base / stored_under) for base in (paths.RUNS, paths.MEASUREMENTS)
+        )
+        raise UserError(f"export {name}: no run of it in {folders}; measure it: python -m helpers run {name}")
+    beside, orders = _campaign_files(name, stored_under, in_catalogue), _orders(stored_under)
     words = private_words()
     for run, folder in chosen.folders.items():
         _check(folder, chosen.records[run], words)
     for source in (*beside.values(), *orders):
         check_private(source, words, "remove it")
     try:
-        _write(name, filed, chosen, beside, orders, file)
+        _write(name, stored_under, chosen, beside, orders, file)
     except OSError as error:
         raise UserError(
             f"export {name}: {paths.relative(file)} cannot be written: {error.strerror or error}; nothing was left there"
         ) from None
     return Exported(
         campaign=name,
-        filed_under=filed,
+        filed_under=stored_under,
         file=paths.relative(file),
         size_bytes=file.stat().st_size,
         sha256=sha256_of(file),
@@ -116,52 +118,52 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
     )
 
 
-def _places(filed: str) -> list[Path]:
+def _campaign_folders(stored_under: str) -> list[Path]:
     """Return the folders of the runs of a campaign: the committed ones, and those of this machine."""
-    if "/" in filed or filed.startswith("."):
+    if "/" in stored_under or stored_under.startswith("."):
         return []
-    places = [base / filed for base in (paths.MEASUREMENTS, paths.RUNS)]
-    return [place for place in places if place.is_dir()]
+    folders = [base / stored_under for base in (paths.MEASUREMENTS, paths.RUNS)]
+    return [folder for folder in folders if folder.is_dir()]
 
 
-def _records(filed: str) -> dict[Path, Record]:
+def _records(stored_under: str) -> dict[Path, Record]:
     """Read the records of a campaign, by the folders of the runs; of two that are the same, the committed one.
 
     Raises:
         UserError: one line with file and field for the first fault.
     """
-    found: dict[str, tuple[Path, Record]] = {}
-    for place in _places(filed):
-        for file in sorted(place.glob(f"[!.]*/{RECORD}")):
-            record, where = read_record(file), paths.relative(file)
-            if record.run.campaign != filed:
+    records: dict[str, tuple[Path, Record]] = {}
+    for campaign_folder in _campaign_folders(stored_under):
+        for file in sorted(campaign_folder.glob(f"[!.]*/{RECORD}")):
+            record, label = read_record(file), paths.relative(file)
+            if record.run.campaign != stored_under:
                 raise UserError(
-                    f"{where}: run.campaign: {record.run.campaign!r} does not name its folder; move the run to "
-                    f"{paths.relative(place.with_name(record.run.campaign))}"
+                    f"{label}: run.campaign: {record.run.campaign!r} does not name its folder; move the run to "
+                    f"{paths.relative(campaign_folder.with_name(record.run.campaign))}"
                 )
-            folder, other = found.setdefault(record.run.run_id, (file.parent, record))
+            folder, other = records.setdefault(record.run.run_id, (file.parent, record))
             if other != record:
                 raise UserError(
-                    f"{where}: another record than {paths.relative(folder / RECORD)} of the same run: created "
+                    f"{label}: another record than {paths.relative(folder / RECORD)} of the same run: created "
                     f"{record.created} and {other.created}; delete one of both folders"
                 )
-    return dict(found[run] for run in sorted(found))
+    return dict(records[run] for run in sorted(records))
 
 
-def _all(found: Mapping[Path, Record]) -> _Chosen:
-    """Take every record: what runs a campaign of no catalogue should have, nobody knows."""
-    folders = {folder.name: folder for folder in found}
-    return _Chosen(folders, {folder.name: record for folder, record in found.items()}, None, None, (), 0)
+def _choose_all(records: Mapping[Path, Record]) -> _Chosen:
+    """Take every record: the runs that a campaign outside the catalogue should have are unknown."""
+    folders = {folder.name: folder for folder in records}
+    return _Chosen(folders, {folder.name: record for folder, record in records.items()}, None, None, (), 0)
 
 
-def _choose(found: Mapping[Path, Record], name: str, filed: str) -> _Chosen:
+def _choose(records: Mapping[Path, Record], name: str, stored_under: str) -> _Chosen:
     """Compare the records with the runs of a campaign; of a part take those that are its runs."""
     runs = campaign_runs(name)
-    matches = _matches(list(found.values()), runs)
+    matches = _matches(list(records.values()), runs)
     taken = [
         (folder, record)
-        for (folder, record), match in zip(found.items(), matches, strict=True)
-        if match is not None or name == filed
+        for (folder, record), match in zip(records.items(), matches, strict=True)
+        if match is not None or name == stored_under
     ]
     present = {match for match in matches if match is not None}
     return _Chosen(
@@ -178,7 +180,7 @@ def _matches(records: Sequence[Record], runs: Sequence[CampaignRun]) -> list[int
     """Return for each record the number of its run in the campaign; None where it is none of them.
 
     The name of a run holds all its settings. With a checkpoint in a folder it holds the path, too, which is another
-    one on each machine: then the run is known by what planning compares.
+    one on each machine: then the run is identified by the fields that planning compares.
     """
     hardware = detect()  # part of every plan, but of no run's name
     names = {
@@ -201,7 +203,7 @@ def _matches(records: Sequence[Record], runs: Sequence[CampaignRun]) -> list[int
                 (
                     number
                     for number, run in with_folder
-                    if misfit(record, run.on(record.run.machine, hardware)) is None
+                    if mismatch(record, run.on(record.run.machine, hardware)) is None
                 ),
                 None,
             ),
@@ -224,43 +226,48 @@ def _title(run: CampaignRun) -> str:
     )
 
 
-def _beside(name: str, filed: str, known: bool) -> dict[str, Path]:
-    """Return the files that tell of the campaign as a whole, by their names in the archive."""
-    return {f"{item}.yaml": paths.CAMPAIGNS / f"{item}.yaml" for item in (name, filed) if known}
+def _campaign_files(name: str, stored_under: str, in_catalogue: bool) -> dict[str, Path]:
+    """Return the files that describe the campaign as a whole, by their names in the archive."""
+    return {f"{item}.yaml": paths.CAMPAIGNS / f"{item}.yaml" for item in (name, stored_under) if in_catalogue}
 
 
-def _orders(filed: str) -> list[Path]:
+def _orders(stored_under: str) -> list[Path]:
     """Return the orders in which the runs were taken: those that were committed, and those of this machine."""
-    return [place / ORDER for place in _places(filed) if (place / ORDER).is_file()]
+    return [folder / ORDER for folder in _campaign_folders(stored_under) if (folder / ORDER).is_file()]
 
 
 def _check(folder: Path, record: Record, words: Mapping[str, str]) -> None:
-    """Look through a run's files.
+    """Check a run's files for privacy and integrity.
 
     Raises:
         UserError: one line with file and field for the first that is missing, changed, or not to be given away.
     """
-    where = paths.relative(folder / RECORD)
+    label = paths.relative(folder / RECORD)
     if RAW_ANSWERS in record.files:
         raise UserError(
-            f"{where}: files.{RAW_ANSWERS}: raw answers may quote the texts and are never published; measure the run again"
+            f"{label}: files.{RAW_ANSWERS}: raw answers may quote the texts and are never published; measure the run again"
         )
     for name, expected in record.files.items():
-        _check_file(folder / name, expected, f"{where}: files.{name}")
+        _check_file(folder / name, expected, f"{label}: files.{name}")
     check_run(folder, (RECORD, *record.files), words)
 
 
-def _check_file(file: Path, expected: str, where: str) -> None:
+def _check_file(file: Path, expected: str, label: str) -> None:
     if not file.is_file():
-        raise UserError(f"{where}: missing; copy the whole folder of the run anew, or measure it again")
-    if (found := sha256_of(file)) != expected:
+        raise UserError(f"{label}: missing; copy the whole folder of the run again, or measure it again")
+    if (actual := sha256_of(file)) != expected:
         raise UserError(
-            f"{where}: sha256 is {found[:12]}..., the record says {expected[:12]}...; copy it anew, or measure it again"
+            f"{label}: sha256 is {actual[:12]}..., the record says {expected[:12]}...; copy it again, or measure it again"
         )
 
 
 def _write(
-    name: str, filed: str, chosen: _Chosen, beside: Mapping[str, Path], orders: Sequence[Path], file: Path
+    name: str,
+    stored_under: str,
+    chosen: _Chosen,
+    beside: Mapping[str, Path],
+    orders: Sequence[Path],
+    file: Path,
 ) -> None:
     """Lay the archive out beside `file` and pack it; a scratch folder is left in no case."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -271,9 +278,11 @@ def _write(
         for target, source in beside.items():
             shutil.copyfile(source, folder / target)
         for source in orders:
-            add_calls(folder / ORDER, read_order(source))
+            add_invocations(folder / ORDER, read_run_order(source))
         named = [*beside, *([ORDER] if orders else [])]
-        contents = Contents(name, filed, chosen.records, chosen.present, chosen.of, chosen.missing, named)
+        contents = Contents(
+            name, stored_under, chosen.records, chosen.present, chosen.of, chosen.missing, named
+        )
         texts = {
             "README.md": readme_text(contents),
             "LICENSE": licence_text(),
@@ -281,7 +290,7 @@ def _write(
         }
         for target, text in texts.items():
             (folder / target).write_text(text, encoding="utf-8")
-        describe_campaign(folder, name if name != filed else None)
+        describe_campaign(folder, name if name != stored_under else None)
         (folder / checksums.NAME).write_text(checksums.sums_text(folder), encoding="utf-8")
         write_zip(folder, file, name)
 
@@ -291,8 +300,8 @@ def _copy_run(source: Path, record: Record, target: Path) -> None:
     target.mkdir(parents=True)
     for name in (RECORD, *record.files):
         shutil.copyfile(source / name, target / name)
-    where = paths.relative(source / RECORD)
+    label = paths.relative(source / RECORD)
     for name, expected in record.files.items():
-        _check_file(target / name, expected, f"{where}: files.{name}")
+        _check_file(target / name, expected, f"{label}: files.{name}")
     if read_record(target / RECORD) != record:
-        raise UserError(f"{where}: changed while it was copied; try again")
+        raise UserError(f"{label}: changed while it was copied; try again")

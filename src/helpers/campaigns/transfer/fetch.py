@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from helpers.campaigns.plan.assignment import place_runs, recorded
-from helpers.campaigns.plan.downloads import needed
+from helpers.campaigns.plan.assignment import assign_runs, recorded
+from helpers.campaigns.plan.downloads import required_repositories
 from helpers.campaigns.plan.requirements import missing_data
-from helpers.campaigns.plan.target import Place, at_hand
+from helpers.campaigns.plan.target import Target, current_target
 from helpers.campaigns.transfer import hub_download
 from helpers.core import units
 from helpers.core.errors import UserError
@@ -33,7 +33,7 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of one repository."""
+    """The outcome of one repository."""
 
     kind: Kind
     name: str
@@ -45,14 +45,14 @@ class Fetched:
     size_bytes: int | None
     """Of these files."""
     fetched_bytes: int
-    """Of them, what came over the network in this call."""
+    """Of them, what was downloaded by this invocation."""
     missing: str | None
     """Why it is not there, and what to do."""
 
 
 @dataclass(frozen=True)
 class CampaignFetched:
-    """What came of a campaign's data and checkpoints."""
+    """The outcome of a campaign's data and checkpoints."""
 
     campaign: str
     filed_under: str
@@ -64,7 +64,7 @@ class CampaignFetched:
 
     @property
     def complete(self) -> bool:
-        """Say whether all is there."""
+        """Whether nothing is missing."""
         return not self.not_public and all(item.missing is None for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class CampaignFetched:
 
 @dataclass(frozen=True)
 class _Job:
-    """A repository whose wanted files are known."""
+    """A repository with its list of required files."""
 
     item: HubItem
     runs: int
@@ -82,25 +82,25 @@ class _Job:
     to_get_bytes: int
 
 
-def fetch_campaign(name: str, here: Place | None = None) -> CampaignFetched:
-    """Get and verify what the runs of a campaign need that are not done; the machine at hand need not be theirs.
+def fetch_campaign(name: str, here: Target | None = None) -> CampaignFetched:
+    """Download and verify what the runs of a campaign require that are not done; this machine need not be theirs.
 
-    A run on whatever machine (`machine: auto`) is done where its record from the machine at hand is there.
+    A run on whatever machine (`machine: auto`) is done if it has a record of the current machine.
 
     Args:
         name: the campaign.
-        here: the machine at hand.
+        here: the current machine.
 
     Raises:
         UserError: one line for a fault in the campaign, and where all of it does not fit on the disk.
     """
-    plans = [item.plan for item in place_runs(name, here or at_hand()) if not _done(item.plan)]
+    plans = [item.plan for item in assign_runs(name, here or current_target()) if not _done(item.plan)]
     not_public = _not_public(plans)
     for reason in not_public:
         LOGGER.warning("missing: %s", reason)
     jobs: list[_Job | Fetched] = []
     with holding(_lock_file(), f"another fetch into {hub.cache_folder()} is running"):
-        for item, runs in needed(plans).items():
+        for item, runs in required_repositories(plans).items():
             try:
                 jobs.append(_job(item, runs, name))
             except UserError as error:
@@ -116,28 +116,28 @@ def fetch_campaign(name: str, here: Place | None = None) -> CampaignFetched:
     return CampaignFetched(name, filed_under(name, study()), folder, tuple(fetched), tuple(not_public))
 
 
-def summary(done: CampaignFetched) -> str:
-    """Return what came of all in one line."""
-    lacking = sum(item.missing is not None for item in done.items) + len(done.not_public)
-    if lacking:
-        there = len(done.items) + len(done.not_public) - lacking
-        rest = f"{there} verified, in {done.folder}" if there else "nothing is there"
-        return f"{done.campaign}: {lacking} of {there + lacking} missing; {rest}"
-    if not done.items:
-        return f"{done.campaign}: nothing to fetch"
+def summary(fetched: CampaignFetched) -> str:
+    """Return the outcome in one line."""
+    missing = sum(item.missing is not None for item in fetched.items) + len(fetched.not_public)
+    if missing:
+        present = len(fetched.items) + len(fetched.not_public) - missing
+        rest = f"{present} verified, in {fetched.folder}" if present else "nothing is there"
+        return f"{fetched.campaign}: {missing} of {present + missing} missing; {rest}"
+    if not fetched.items:
+        return f"{fetched.campaign}: nothing to fetch"
     return (
-        f"{done.campaign}: all there, verified, in {done.folder}; on nodes without internet set HF_HUB_OFFLINE=1 "
+        f"{fetched.campaign}: all there, verified, in {fetched.folder}; on nodes without internet set HF_HUB_OFFLINE=1 "
         "(and HF_HOME or HF_HUB_CACHE as here)"
     )
 
 
 def _done(plan: Plan) -> bool:
-    found = recorded(plan)
-    return found is not None and found[0] == "done"
+    state = recorded(plan)
+    return state is not None and state[0] == "done"
 
 
 def _not_public(plans: Iterable[Plan]) -> list[str]:
-    """Say which data is neither on the hub nor in a folder, each once."""
+    """Return why data that is neither on the hub nor in a folder is missing, each once."""
     asked = {(plan.parameters.dataset, plan.parameters.data_dir) for plan in plans}
     reasons = [
         missing_data(dataset, folder)
@@ -148,17 +148,17 @@ def _not_public(plans: Iterable[Plan]) -> list[str]:
 
 
 def _job(item: HubItem, runs: int, campaign: str) -> _Job:
-    """Find out which files are wanted, and whether we get those that are not there.
+    """Determine the required files of a repository, and whether the missing ones can be downloaded.
 
     Raises:
         UserError: one line, without the item's name, where not.
     """
     listed = hub.listing(item)
     if listed is None and not hub.offline():
-        _asked(item, hub_download.list_files)
+        _request(item, hub_download.list_files)
         listed = hub.listing(item)
-        if listed is None:  # the client does not tell that it could not write it down
-            _asked(item, hub_download.check_writable)
+        if listed is None:  # the client does not report that it could not store the list
+            _request(item, hub_download.check_writable)
     if listed is None:
         listed = hub.linked(item)
         if not hub.complete(item):
@@ -168,12 +168,12 @@ def _job(item: HubItem, runs: int, campaign: str) -> _Job:
     if not hub_download.is_linked(item, files):
         if hub.offline():
             raise UserError(_unreachable(campaign))
-        _asked(item, hub_download.check_access)
+        _request(item, hub_download.check_access)
     return _Job(item, runs, files, to_get_bytes)
 
 
 def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
-    """Find out whether all that is to come fits.
+    """Check that all downloads fit on the disk.
 
     Raises:
         UserError: one line where it does not.
@@ -187,14 +187,14 @@ def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
 
 
 def _fetched(job: _Job, campaign: str) -> Fetched:
-    """Verify what is there of a repository, and get the rest."""
+    """Verify the files of a repository that are in the cache, and download the others."""
     item, files = job.item, job.files
     try:
         _remove_damaged(job, campaign)
         if to_get_bytes := hub_download.bytes_to_get(item, files):
             LOGGER.info("%s: fetching %s", item.title, units.size(to_get_bytes))
         if not hub_download.is_linked(item, files):
-            _asked(item, lambda item: hub_download.get_files(item, files))
+            _request(item, lambda item: hub_download.get_files(item, files))
     except UserError as error:
         return _missing(item, job.runs, error)
     size_bytes = sum(file.size_bytes for file in files.values())
@@ -202,7 +202,7 @@ def _fetched(job: _Job, campaign: str) -> Fetched:
 
 
 def _remove_damaged(job: _Job, campaign: str) -> None:
-    """Verify what is there of a repository, and remove what is damaged.
+    """Verify the files of a repository that are in the cache, and remove those that are damaged.
 
     Raises:
         UserError: one line where something is, and cannot be had again.
@@ -213,7 +213,7 @@ def _remove_damaged(job: _Job, campaign: str) -> None:
     named = f"{', '.join(damaged)} in {hub.snapshot_folder(job.item)}"
     if hub.offline():
         raise UserError(f"damaged: {named}; where there is a network: {_command(campaign)}")
-    LOGGER.warning("%s: damaged: %s; fetching anew", job.item.title, named)
+    LOGGER.warning("%s: damaged: %s; downloading again", job.item.title, named)
     hub_download.remove(job.item, damaged, job.files)
 
 
@@ -221,8 +221,8 @@ def _missing(item: HubItem, runs: int, error: UserError) -> Fetched:
     return Fetched(item.kind, item.name, item.revision, runs, None, None, 0, str(error))
 
 
-def _asked(item: HubItem, ask: Callable[[HubItem], None]) -> None:
-    """Ask the hub for something.
+def _request(item: HubItem, ask: Callable[[HubItem], None]) -> None:
+    """Send a request to the hub, and translate its errors.
 
     Raises:
         UserError: one line where it does not give it.
@@ -233,23 +233,24 @@ def _asked(item: HubItem, ask: Callable[[HubItem], None]) -> None:
     except (OSError, httpx.HTTPError, ValueError, LookupError) as error:  # the client's own are OSErrors
         if (refusal := hub_refusal(error, item.revision)) is not None:
             raise UserError(refusal) from None
-        if (fault := _of_disk(error)) is not None:
+        if (fault := _disk_fault(error)) is not None:
             raise UserError(fault) from None
-        told = " ".join(str(error).split())[:160]
+        message = " ".join(str(error).split())[:160]
         raise UserError(
-            f"not all of it came from the hub ({type(error).__name__}: {told}); what came is kept: try again"
+            f"the download from the hub is incomplete ({type(error).__name__}: {message}); what was downloaded is kept: "
+            "run the command again"
         ) from None
 
 
-def _of_disk(error: Exception) -> str | None:
-    """Say which file this machine cannot write, and what to do; None where the fault is not the disk's."""
+def _disk_fault(error: Exception) -> str | None:
+    """Return which file this machine cannot write, and what to do; None where the fault is not the disk's."""
     if not isinstance(error, OSError) or error.errno not in _DISK_FAULTS:
         return None
-    place = error.filename2 or error.filename or hub.cache_folder()  # a write to an open file names none
-    return f"{place} cannot be written: {os.strerror(error.errno)}; {_DISK_FAULTS[error.errno]}"
+    path = error.filename2 or error.filename or hub.cache_folder()  # a write to an open file names none
+    return f"{path} cannot be written: {os.strerror(error.errno)}; {_DISK_FAULTS[error.errno]}"
 
 
-_MAKE_ROOM = "make room, or name a folder on another disk in HF_HOME; what came is kept"
+_MAKE_ROOM = "make room, or name a folder on another disk in HF_HOME; what was downloaded is kept"
 _ELSEWHERE = "name a folder in HF_HOME that can be written"
 _DISK_FAULTS = {
     errno.ENOSPC: _MAKE_ROOM,
@@ -258,11 +259,11 @@ _DISK_FAULTS = {
 }
 
 
-def _line(done: Fetched) -> str:
-    title = f"{done.kind} {done.name}@{done.revision[:8]}"
-    if done.files is None or done.size_bytes is None:
-        return f"missing: {title}: {done.missing}"
-    return f"{title}: {units.size(done.size_bytes)}, {done.files} file{'s' * (done.files != 1)} verified"
+def _line(fetched: Fetched) -> str:
+    title = f"{fetched.kind} {fetched.name}@{fetched.revision[:8]}"
+    if fetched.files is None or fetched.size_bytes is None:
+        return f"missing: {title}: {fetched.missing}"
+    return f"{title}: {units.size(fetched.size_bytes)}, {fetched.files} file{'s' * (fetched.files != 1)} verified"
 
 
 def _unreachable(campaign: str) -> str:

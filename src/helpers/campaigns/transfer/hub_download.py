@@ -1,6 +1,6 @@
 """Get files of a hub repository into the client's cache: each goes on where it stopped, and is checked by its hash.
 
-huggingface_hub itself begins a file anew after an interruption: it writes to a temporary file with a name of its own,
+huggingface_hub itself restarts a file after an interruption: it writes to a temporary file with a name of its own,
 which it removes on failure and leaves behind, unused, when it is killed; what comes by Xet is no different. A part of a
 large checkpoint is some GB. So the content of a file is got here, over plain HTTP, which serves all files: into
 `blobs/HASH.incomplete`, which becomes `blobs/HASH` once its hash is right. The links and the rest of the cache's
@@ -62,20 +62,20 @@ def check_access(item: HubItem) -> None:
 
 
 def damaged_files(item: HubItem, files: Mapping[str, HubFile]) -> list[str]:
-    """Return those files that are there with another content than their hash says; reads all of them.
+    """Return those cached files whose content does not match their hash; reads all of them.
 
     Raises:
-        UserError: one line where a hash is not known.
+        UserError: one line where a hash is unknown.
     """
-    there = {name: place for name in files if (place := _present(item, name, files[name])) is not None}
-    for name in there:
+    cached = {name: path for name in files if (path := _present(item, name, files[name])) is not None}
+    for name in cached:
         if len(files[name].digest) not in (_SHA1_DIGITS, _SHA256_DIGITS):
             raise UserError(
                 f"{name} cannot be verified without a network: it is no link to a blob; fetch it again with HF_HUB_OFFLINE=0"
             )
     with ThreadPoolExecutor(WORKERS) as pool:
-        sound = pool.map(lambda name: is_sound(there[name], files[name]), there)
-        return [name for name, right in zip(there, sound, strict=True) if not right]
+        sound = pool.map(lambda name: is_sound(cached[name], files[name]), cached)
+        return [name for name, right in zip(cached, sound, strict=True) if not right]
 
 
 def remove(item: HubItem, names: Iterable[str], files: Mapping[str, HubFile]) -> None:
@@ -92,7 +92,7 @@ def bytes_to_get(item: HubItem, files: Mapping[str, HubFile]) -> int:
 
 
 def is_linked(item: HubItem, files: Iterable[str]) -> bool:
-    """Say whether all of the files are in the snapshot."""
+    """Return whether all of the files are in the snapshot."""
     return all((hub.snapshot_folder(item) / name).is_file() for name in files)
 
 
@@ -121,7 +121,7 @@ def get_files(item: HubItem, files: Mapping[str, HubFile]) -> None:
 
 
 def is_sound(path: Path, file: HubFile) -> bool:
-    """Say whether a file has the size and the hash that it should have."""
+    """Return whether a file has the expected size and hash."""
     if _size(path) != file.size_bytes:
         return False
     if len(file.digest) == _SHA256_DIGITS:
@@ -135,15 +135,17 @@ def is_sound(path: Path, file: HubFile) -> bool:
 
 
 def _get_content(item: HubItem, name: str, file: HubFile, stopped: threading.Event) -> None:
-    place, incomplete = hub.blob(item, file), _incomplete(item, file)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    blob, incomplete = hub.blob(item, file), _incomplete(item, file)
+    blob.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(2):
         _go_on(item, name, file, incomplete, stopped)
         if is_sound(incomplete, file):
-            incomplete.replace(place)
+            incomplete.replace(blob)
             return
         incomplete.unlink()
-    raise UserError(f"{name}: what came from the hub does not have the hash {file.digest}, twice; try again")
+    raise UserError(
+        f"{name}: the downloaded file does not have the hash {file.digest}, twice; run the command again"
+    )
 
 
 def _go_on(item: HubItem, name: str, file: HubFile, incomplete: Path, stopped: threading.Event) -> None:
@@ -223,13 +225,13 @@ def _endpoint() -> str | None:
 
 
 def _present(item: HubItem, name: str, file: HubFile) -> Path | None:
-    places = (hub.snapshot_folder(item) / name, hub.blob(item, file))
-    return next((place for place in places if place.is_file()), None)
+    candidates = (hub.snapshot_folder(item) / name, hub.blob(item, file))
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _incomplete(item: HubItem, file: HubFile) -> Path:
-    place = hub.blob(item, file)
-    return place.with_name(f"{place.name}.incomplete")
+    blob = hub.blob(item, file)
+    return blob.with_name(f"{blob.name}.incomplete")
 
 
 def _size(file: Path) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from helpers.campaigns.run.schedule import ORDER, add_calls, read_order
+from helpers.campaigns.run.schedule import ORDER, add_invocations, read_run_order
 from helpers.campaigns.transfer.unpacking import unpacked
 from helpers.core import paths
 from helpers.core.errors import UserError, printable
@@ -28,18 +28,18 @@ class Imported:
 
     source: str
     state: State
-    """`duplicate`: the same record is there; `repaired`: it is, and files of it that were missing or changed are as it
-    says again; `conflict`: another one of the same run, or runs on other data, are there and were left."""
+    """`duplicate`: the same record exists; `repaired`: it does, and its missing or changed files were replaced;
+    `conflict`: another record of the same run, or runs on other data, exist and were left."""
     target: str | None
     """Where the run is, or would be; None where its record could not be read."""
     message: str
 
 
 def import_runs(folder: Path, runs: Path | None = None, committed: Path | None = None) -> list[Imported]:
-    """Copy every run below a folder into `runs/CAMPAIGN/RUN`, each whole or not at all.
+    """Copy every run below a folder into `runs/CAMPAIGN/RUN`, each atomically.
 
     A run is a folder with a record: folders of campaigns, of `runs/` or of several machines may lie around it.
-    Only what the record lists is copied, so no raw answers; the order of the runs is added to what is known of it here.
+    Only what the record lists is copied, so no raw answers; the run orders are merged with those stored here.
     Hidden folders, in which runs are still being written, are left out.
 
     Args:
@@ -48,22 +48,22 @@ def import_runs(folder: Path, runs: Path | None = None, committed: Path | None =
         committed: records that count as being here, too; `data/measurements` where None.
 
     Raises:
-        UserError: one line where the folder is none, holds no record, or is the very place that runs go to; and
+        UserError: one line where the folder is none, holds no record, or is the folder that runs go to; and
             where a ZIP file is none, or holds what must not be unpacked.
     """
     runs, committed = runs or paths.RUNS, committed or paths.MEASUREMENTS
     if folder.is_file():
         with unpacked(folder) as inside:
-            return [_in_zip(item, inside, folder) for item in _import_all(inside, folder, runs, committed)]
+            return [_name_zip(item, inside, folder) for item in _import_all(inside, folder, runs, committed)]
     if not folder.is_dir():
         raise UserError(
             f"import {folder}: no such folder or ZIP file; give one with CAMPAIGN/RUN/{RECORD} below it"
         )
     inside = folder.resolve()
-    for ours in (runs.resolve(), committed.resolve()):
-        if inside.is_relative_to(ours) or ours.is_relative_to(inside):
+    for own_folder in (runs.resolve(), committed.resolve()):
+        if inside.is_relative_to(own_folder) or own_folder.is_relative_to(inside):
             raise UserError(
-                f"import {folder}: it holds, or lies in, {paths.relative(ours)}, where runs are already; give the folder "
+                f"import {folder}: it holds, or lies in, {paths.relative(own_folder)}, where runs are already; give the folder "
                 "that was copied from the other machine"
             )
     return _import_all(folder, folder, runs, committed)
@@ -73,34 +73,34 @@ def _import_all(folder: Path, given: Path, runs: Path, committed: Path) -> list[
     files = list(_records(folder))
     if not files:
         raise UserError(f"import {given}: no {RECORD} below it; give a folder with CAMPAIGN/RUN/{RECORD}")
-    found = [_import(file, runs, committed) for file in files]
+    imported = [_import(file, runs, committed) for file in files]
     orders = {
         (file.parent.parent / ORDER, runs / Path(item.target).parent.name)
-        for file, item in zip(files, found, strict=True)
+        for file, item in zip(files, imported, strict=True)
         if item.target is not None and item.state in ("imported", "duplicate", "repaired")
     }
     refused = [item for source, campaign in sorted(orders) if (item := _add_order(source, campaign))]
     return [
         replace(item, source=printable(item.source), message=printable(item.message))
-        for item in found + refused
+        for item in imported + refused
     ]
 
 
 def _add_order(source: Path, campaign: Path) -> Imported | None:
-    """Add the order in which another machine took its runs to those that are known; returns what hinders it."""
+    """Merge the run orders of another machine with the stored ones; returns the refusal where that fails."""
     if not source.is_file() or not campaign.is_dir():
         return None
     try:
-        add_calls(campaign / ORDER, read_order(source))
+        add_invocations(campaign / ORDER, read_run_order(source))
     except UserError as error:
         return Imported(str(source), "refused", None, str(error))
     except OSError as error:
-        return Imported(str(source), "refused", None, _said(error, campaign))
+        return Imported(str(source), "refused", None, _write_fault(error, campaign))
     return None
 
 
-def _in_zip(item: Imported, inside: Path, file: Path) -> Imported:
-    """Name the ZIP file in place of the folder that it was unpacked into, which is gone."""
+def _name_zip(item: Imported, inside: Path, file: Path) -> Imported:
+    """Name the ZIP file instead of the temporary folder that it was unpacked into."""
     source, message = (
         text.replace(str(inside), str(file)).replace(paths.relative(inside), str(file))
         for text in (item.source, item.message)
@@ -110,89 +110,87 @@ def _in_zip(item: Imported, inside: Path, file: Path) -> Imported:
 
 def _records(folder: Path) -> Iterator[Path]:
     """Yield the records below a folder in the order of their names; loops of links are not followed."""
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if RECORD in files:
             folders.clear()  # what lies in a run's folder is no run
-            yield Path(place) / RECORD
+            yield Path(parent) / RECORD
 
 
 def _import(file: Path, runs: Path, committed: Path) -> Imported:
-    source, where, target = str(file), None, runs
+    source, label, target = str(file), None, runs
     try:
         digest = sha256_of(file)
         record = read_record(file)
         target = runs / record.run.campaign / record.run.run_id
-        where = paths.relative(target)
-        for there in (target, committed / record.run.campaign / record.run.run_id):
-            if (there / RECORD).exists():
-                return _beside(file, record, there, ours=there == target)
+        label = paths.relative(target)
+        for existing in (target, committed / record.run.campaign / record.run.run_id):
+            if (existing / RECORD).exists():
+                return _compare_existing(file, record, existing, repairable=existing == target)
         if other := _on_other_data(record, target.parent):
-            return Imported(source, "conflict", where, other)
+            return Imported(source, "conflict", label, other)
         try:
             _copy(file.parent, record, digest, target)
         finally:
             with suppress(OSError):
                 target.parent.rmdir()  # where a refused run was to be the first of its campaign
     except UserError as error:
-        return Imported(source, "refused", where, str(error))
+        return Imported(source, "refused", label, str(error))
     except OSError as error:
-        return Imported(source, "refused", where, _said(error, target))
-    return Imported(source, "imported", where, "")
+        return Imported(source, "refused", label, _write_fault(error, target))
+    return Imported(source, "imported", label, "")
 
 
-def _said(error: OSError, target: Path) -> str:
+def _write_fault(error: OSError, target: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):  # the system names what was read
         return f"{paths.relative(target)}: cannot be written: {error.strerror}; make room there and import it again"
     return f"{error.filename or target}: {error.strerror or error}; put that right and import it again"
 
 
-def _beside(file: Path, record: Record, there: Path, ours: bool) -> Imported:
-    """Say what it is that a record of the same name is there already; of the same one mend the files, if it is in `runs`.
+def _compare_existing(file: Path, record: Record, existing: Path, repairable: bool) -> Imported:
+    """Compare a record with an existing one of the same name; repair the files of the same record if it is in `runs`.
 
     Raises:
-        UserError: one line where a file is not here as the record says, nor in what was brought.
+        UserError: one line where a file matches the record neither here nor in the source.
     """
-    source, where = str(file), paths.relative(there)
-    known = read_record(there / RECORD)  # a fault of ours refuses the import: nothing here is replaced
-    if known != record:
+    source, label = str(file), paths.relative(existing)
+    existing_record = read_record(
+        existing / RECORD
+    )  # an invalid one here refuses the import: nothing is replaced
+    if existing_record != record:
         return Imported(
             source,
             "conflict",
-            where,
-            f"{where} holds another record of this run: created {known.created}, found {record.created}; move one of both "
-            "to another campaign or delete the folder",
+            label,
+            f"{label} holds another record of this run: created {existing_record.created}, found {record.created}; move "
+            "one of both to another campaign or delete the folder",
         )
-    off = [name for name, expected in record.files.items() if not _is(there / name, expected)]
-    if off and not ours:
-        said = f"the same record is in {where}; missing or changed there: {', '.join(off)}; restore that with git"
-        return Imported(source, "duplicate", where, said)
-    for name in off:
-        _restore(file.parent, there, name, record.files[name])
-    if off:
+    damaged = [name for name, expected in record.files.items() if not _has_sha256(existing / name, expected)]
+    if damaged and not repairable:
+        message = f"the same record is in {label}; missing or changed there: {', '.join(damaged)}; restore that with git"
+        return Imported(source, "duplicate", label, message)
+    for name in damaged:
+        with atomic_write(existing / name) as scratch:
+            _copy_file(file.parent, name, scratch, record.files[name])
+    if damaged:
         return Imported(
-            source, "repaired", where, f"{', '.join(off)}: missing or changed, now as the record says"
+            source, "repaired", label, f"{', '.join(damaged)}: missing or changed, now as the record says"
         )
-    return Imported(source, "duplicate", where, f"the same record is in {where}")
+    return Imported(source, "duplicate", label, f"the same record is in {label}")
 
 
-def _is(file: Path, sha256: str) -> bool:
+def _has_sha256(file: Path, sha256: str) -> bool:
     return file.is_file() and sha256_of(file) == sha256
 
 
-def _restore(source: Path, there: Path, name: str, expected: str) -> None:
-    with atomic_write(there / name) as scratch:
-        _copy_file(source, name, scratch, expected)
-
-
 def _on_other_data(record: Record, campaign: Path) -> str | None:
-    """Say what is wrong where the runs of the campaign are on other data: they would be compared unawares."""
-    known = next(data_of_runs(campaign, record.run.dataset), None)
-    if known is None or known[1] == record.run.dataset_sha256:
+    """Return the conflict where the runs of the campaign are on other data; None where they are on the same."""
+    other = next(data_of_runs(campaign, record.run.dataset), None)
+    if other is None or other[1] == record.run.dataset_sha256:
         return None
     return (
         f"it is on data of {record.run.dataset} with sha256 {record.run.dataset_sha256[:12]}..., the runs here on "
-        f"{known[1][:12]}... ({paths.relative(known[0])}); keep those on one of both, or measure them under another "
+        f"{other[1][:12]}... ({paths.relative(other[0])}); keep those on one of both, or measure them under another "
         "campaign=NAME"
     )
 
@@ -211,15 +209,17 @@ def _copy(source: Path, record: Record, digest: str, target: Path) -> None:
             _copy_file(source, name, scratch / name, expected)
         shutil.copy2(source / RECORD, scratch / RECORD)
         if sha256_of(scratch / RECORD) != digest:
-            raise UserError(f"{paths.relative(source / RECORD)}: changed while it was copied; try again")
+            raise UserError(
+                f"{paths.relative(source / RECORD)}: changed while it was copied; import it again"
+            )
 
 
 def _copy_file(source: Path, name: str, target: Path, expected: str) -> None:
-    where = paths.relative(source / RECORD)
+    label = paths.relative(source / RECORD)
     if not (source / name).is_file():
-        raise UserError(f"{where}: files.{name}: missing; copy the whole folder of the run")
+        raise UserError(f"{label}: files.{name}: missing; copy the whole folder of the run")
     shutil.copy2(source / name, target)
-    if (found := sha256_of(target)) != expected:
+    if (actual := sha256_of(target)) != expected:
         raise UserError(
-            f"{where}: files.{name}: sha256 is {found[:12]}..., the record says {expected[:12]}...; copy it anew"
+            f"{label}: files.{name}: sha256 is {actual[:12]}..., the record says {expected[:12]}...; copy it again"
         )

@@ -18,15 +18,15 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.records.storage import Record
 
-_SHORTEST_NAME = 3
-_SHORTEST_SECRET = 8
-_OF_EVERYBODY = {
+_MIN_NAME_LENGTH = 3
+_MIN_SECRET_LENGTH = 8
+_COMMON_NAMES = {
     *("localhost", "localdomain", "ubuntu", "debian", "linux"),
     *("root", "user", "runner", "jovyan", "jupyter", "ipython"),
     *("amd", "epyc", "ryzen", "threadripper", "intel", "xeon", "nvidia", "tesla", "quadro", "titan"),
     *("docker", "podman", "apptainer", "singularity", "slurm", "kubernetes"),
 }
-"""Names of hosts and users that tell nothing, or that records of any machine hold."""
+"""Names of hosts and users that identify nobody, or that records of any machine hold."""
 _SECRET_VARIABLE = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD)$")
 _TOKEN = re.compile(
     r"\b(hf_[A-Za-z0-9]{20,}|gh[a-z]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{20,}"
@@ -43,15 +43,15 @@ _PATH = re.compile(
 )
 """An absolute path, on whichever machine; not the end of an HTML element or part of an address."""
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-"""How terminals are told of colours; its last letter would be taken for a part of the word that follows."""
-_SHOWN = ("host name", "user name")
-"""Told in full, since it may be a common word, too."""
+"""Escape sequences for colours; their last letter would be taken for a part of the word that follows."""
+_PRINTABLE_KINDS = ("host name", "user name")
+"""Kinds whose value is part of the message, since it may be a common word, too."""
 
 
 def private_words() -> dict[str, str]:
-    """Return the words that tell of this machine, with what they are.
+    """Return the words that identify this machine or its user, with their kinds.
 
-    What stands in runs of any machine anyway, such as `jupyter`, is no such word: see `_vocabulary`.
+    What stands in runs of any machine anyway, such as `jupyter`, is excluded: see `_vocabulary`.
     """
     host = socket.gethostname()
     names = {host: "host name", host.partition(".")[0]: "host name"}
@@ -66,18 +66,18 @@ def private_words() -> dict[str, str]:
     secrets = {
         value: f"value of {name}"
         for name, value in os.environ.items()
-        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
+        if _SECRET_VARIABLE.search(name) and len(value) >= _MIN_SECRET_LENGTH
     }
-    known = _OF_EVERYBODY | _vocabulary()
-    telling = {name: what for name, what in names.items() if len(name) >= _SHORTEST_NAME}
+    common = _COMMON_NAMES | _vocabulary()
+    identifying = {name: what for name, what in names.items() if len(name) >= _MIN_NAME_LENGTH}
     return {
         **{folder: what for folder, what in folders.items() if Path(folder).parent != Path("/")},
-        **{word: what for word, what in {**telling, **secrets}.items() if word.lower() not in known},
+        **{word: what for word, what in {**identifying, **secrets}.items() if word.lower() not in common},
     }
 
 
 def find_private(text: str, words: Mapping[str, str] | None = None) -> str | None:
-    """Return what is found in a text that must not leave this machine, as `host name`; None where nothing is.
+    """Return what in a text must not leave this machine, as `host name`; None where nothing.
 
     Secrets are never part of what is returned.
 
@@ -88,7 +88,7 @@ def find_private(text: str, words: Mapping[str, str] | None = None) -> str | Non
     text = html.unescape(_COLOUR.sub("", text))
     for word, what in (private_words() if words is None else words).items():
         if re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text, re.IGNORECASE):
-            return f"{what} '{word}'" if what in _SHOWN else what
+            return f"{what} '{word}'" if what in _PRINTABLE_KINDS else what
     if _TOKEN.search(text):
         return "a token"
     if path := _PATH.search(text):
@@ -97,77 +97,77 @@ def find_private(text: str, words: Mapping[str, str] | None = None) -> str | Non
 
 
 def check_private(file: Path, words: Mapping[str, str], remedy: str) -> None:
-    """Look through a file: every text of JSON and notebooks, the columns with texts of tables, else all of it.
+    """Check a file: every text of JSON and notebooks, the columns with texts of tables, else all of it.
 
     Args:
         file: what shall be given away.
         words: as `private_words` returns them.
-        remedy: what to do about a find, for the error.
+        remedy: what to do about a finding, for the error.
 
     Raises:
-        UserError: one line with file and place, such as `cells.4.outputs.0.text`, for the first find; also where
+        UserError: one line with file and field, such as `cells.4.outputs.0.text`, for the first finding; also where
             the file is not what its name says.
     """
-    where = paths.relative(file)
-    for place, text in _texts(file, where):
-        if found := find_private(text, words):
-            raise UserError(f"{where}: {place}: {found}, which must not be published; {remedy}")
+    label = paths.relative(file)
+    for field, text in _texts(file, label):
+        if finding := find_private(text, words):
+            raise UserError(f"{label}: {field}: {finding}, which must not be published; {remedy}")
 
 
 def check_run(folder: Path, names: Iterable[str], words: Mapping[str, str]) -> None:
-    """Look through files of a run.
+    """Check files of a run.
 
     Raises:
-        UserError: one line with file and place for the first find.
+        UserError: one line with file and field for the first finding.
     """
     for name in names:
         check_private(folder / name, words, "measure the run again without it")
 
 
-def _texts(file: Path, where: str) -> Iterator[tuple[str, str]]:
+def _texts(file: Path, label: str) -> Iterator[tuple[str, str]]:
     match file.suffix:
         case ".json" | ".ipynb":
             try:
                 document = json.loads(file.read_bytes())
             except (ValueError, RecursionError) as error:
-                raise UserError(f"{where}: not valid JSON: {error}") from None
-            yield from _of_document(document, ())
+                raise UserError(f"{label}: not valid JSON: {error}") from None
+            yield from _document_texts(document, ())
         case ".parquet":
-            yield from _of_table(file, where)
+            yield from _table_texts(file, label)
         case _:
             yield "text", file.read_text(encoding="utf-8", errors="replace")
 
 
-def _of_document(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _document_texts(value: Any, field: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
-        yield ".".join(place) or "document", value
+        yield ".".join(field) or "document", value
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-        yield ".".join(place) or "document", "\n".join(value)  # the lines of a cell
+        yield ".".join(field) or "document", "\n".join(value)  # the lines of a cell
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _of_document(item, (*place, str(number)))
+            yield from _document_texts(item, (*field, str(number)))
     elif isinstance(value, dict):
-        yield ".".join(place) or "document", "\n".join(value)
+        yield ".".join(field) or "document", "\n".join(value)
         for key, item in value.items():
             if not _is_picture(key, item):
-                yield from _of_document(item, (*place, key))
+                yield from _document_texts(item, (*field, key))
 
 
 def _is_picture(key: str, value: Any) -> bool:
-    """Say whether a cell shows this as a picture in base64: no text, though anything can be found in it."""
+    """Return whether this is a base64 image of a notebook output, in which random matches occur."""
     return key.startswith("image/") and key != "image/svg+xml" and not isinstance(value, dict)
 
 
-def _of_table(file: Path, where: str) -> Iterator[tuple[str, str]]:
+def _table_texts(file: Path, label: str) -> Iterator[tuple[str, str]]:
     try:
         import pyarrow as pa  # noqa: PLC0415  (slow to import, and only here)
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
-        raise UserError(f"{where}: reading it needs pyarrow, found none; pip install '.[measure]'") from None
+        raise UserError(f"{label}: reading it needs pyarrow, found none; pip install '.[measure]'") from None
     try:
         table = pq.read_table(file)
     except (OSError, ValueError) as error:
-        raise UserError(f"{where}: not valid parquet: {error}") from None
+        raise UserError(f"{label}: not valid parquet: {error}") from None
     yield "columns", "\n".join(table.column_names)
     for part in (table.schema, *table.schema):
         for key, value in (part.metadata or {}).items():

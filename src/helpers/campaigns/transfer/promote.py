@@ -1,9 +1,9 @@
-"""File the finished records of a campaign under `data/measurements`, to be committed."""
+"""Copy the finished records of a campaign to `data/measurements`, to be committed."""
 
 import shutil
 from pathlib import Path
 
-from helpers.campaigns.run.schedule import ORDER, add_calls, read_order
+from helpers.campaigns.run.schedule import ORDER, add_invocations, read_run_order
 from helpers.campaigns.transfer.private import check_run, private_words
 from helpers.core import paths
 from helpers.core.errors import UserError
@@ -17,7 +17,7 @@ def promote(campaign: str) -> list[Path]:
 
     Raises:
         UserError: one line, with nothing copied, where the working tree is not clean, a run is missing or
-            refused, was made from uncommitted code, tells of this machine or a person, or stands there already with
+            refused, was made from uncommitted code, names this machine or a person, or exists there already with
             other content.
     """
     if git_dirty() is not False:
@@ -40,7 +40,7 @@ def promote(campaign: str) -> list[Path]:
                 shutil.copy2(folder / name, scratch / name)
     for folder in {folder.parent for folder in new}:
         if (folder / ORDER).is_file():
-            add_calls(paths.MEASUREMENTS / folder.name / ORDER, read_order(folder / ORDER))
+            add_invocations(paths.MEASUREMENTS / folder.name / ORDER, read_run_order(folder / ORDER))
     return [_target(folder) for folder in new]
 
 
@@ -49,19 +49,19 @@ def _target(folder: Path) -> Path:
 
 
 def _is_new(folder: Path, record: Record) -> bool:
-    where = paths.relative(folder / RECORD)
+    label = paths.relative(folder / RECORD)
     if record.run.campaign != folder.parent.name:
-        raise UserError(f"{where}: run.campaign: {record.run.campaign!r} does not name its folder")
+        raise UserError(f"{label}: run.campaign: {record.run.campaign!r} does not name its folder")
     if record.environment.git_commit is None or record.environment.git_dirty is not False:
-        raise UserError(f"{where}: environment.git_dirty: measured from uncommitted code; measure it again")
+        raise UserError(f"{label}: environment.git_dirty: measured from uncommitted code; measure it again")
     for name, expected in record.files.items():
         if not (folder / name).is_file() or sha256_of(folder / name) != expected:
-            raise UserError(f"{where}: files.{name}: missing or changed since the run; measure it again")
-    filed = _target(folder) / RECORD
-    if not filed.exists():
+            raise UserError(f"{label}: files.{name}: missing or changed since the run; measure it again")
+    committed = _target(folder) / RECORD
+    if not committed.exists():
         return True
-    if read_record(filed) != record:
+    if read_record(committed) != record:
         raise UserError(
-            f"{paths.relative(filed)} is another run of the same name; remove it first to replace it"
+            f"{paths.relative(committed)} is another run of the same name; remove it first to replace it"
         )
     return False

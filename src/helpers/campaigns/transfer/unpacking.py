@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from helpers.core.errors import UserError, printable, short
 
-MOST_ENTRIES = 200_000
+MAX_ENTRIES = 200_000
 """More than the runs of a campaign can have."""
 _BLOCK_BYTES = 4096
 """What even an empty file takes on a disk."""
@@ -48,14 +48,14 @@ def unpacked(file: Path) -> Iterator[Path]:
                 for target, entry in targets.items():
                     _unpack(file, archive, entry, folder / target)
         except _BROKEN as error:
-            raise UserError(f"import {file}: not a ZIP file, or damaged: {error}; copy it anew") from None
+            raise UserError(f"import {file}: not a ZIP file, or damaged: {error}; copy it again") from None
         yield folder
 
 
 def _targets(file: Path, entries: list[zipfile.ZipInfo]) -> dict[PurePosixPath, zipfile.ZipInfo]:
     """Return the plain files of an archive by where they go."""
-    if len(entries) > MOST_ENTRIES:
-        raise UserError(f"import {file}: it has {len(entries)} entries, expected at most {MOST_ENTRIES}")
+    if len(entries) > MAX_ENTRIES:
+        raise UserError(f"import {file}: it has {len(entries)} entries, expected at most {MAX_ENTRIES}")
     targets: dict[PurePosixPath, zipfile.ZipInfo] = {}
     seen: set[str] = set()
     for entry in entries:
@@ -85,7 +85,7 @@ def _fault(entry: zipfile.ZipInfo) -> str | None:
     if entry.flag_bits & 0x1:
         return "encrypted"
     if entry.compress_type not in _METHODS:
-        return "packed in another way than ZIP files usually are (deflated)"
+        return "compressed by another method than stored or deflated"
     return None
 
 
@@ -111,7 +111,7 @@ def _unpack(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target
                     f"{short(entry.filename)} has {out.tell()} bytes, not {entry.file_size}"
                 )
     except OSError as error:
-        if error.errno == errno.EINVAL:  # it is said to begin before the file does
+        if error.errno == errno.EINVAL:  # its offset lies before the file
             raise zipfile.BadZipFile(f"{short(entry.filename)} is not in it") from None
         raise UserError(
             f"import {file}: {short(entry.filename)}: cannot be unpacked in {target.parent}: "
