@@ -352,14 +352,14 @@ def import_runs(options: argparse.Namespace) -> int:
 
     from helpers.campaigns.transfer.import_runs import import_runs
 
-    found = import_runs(Path(options.source))
+    imported = import_runs(Path(options.source))
     if options.json:
-        print(json.dumps([asdict(item) for item in found], indent=1, ensure_ascii=False))
+        print(json.dumps([asdict(item) for item in imported], indent=1, ensure_ascii=False))
     else:
-        for item in found:
+        for item in imported:
             print(
                 f"{item.state:<9}  {item.target or item.source}{f': {item.message}' if item.message else ''}"
             )
-        states = [item.state for item in found]
+        states = [item.state for item in imported]
         print(", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
-    return 1 if any(item.state in ("conflict", "refused") for item in found) else 0
+    return 1 if any(item.state in ("conflict", "refused") for item in imported) else 0
