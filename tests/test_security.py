@@ -175,25 +175,6 @@ def test_nothing_makes_objects_or_runs_programs_from_data() -> None:
     assert found == set(ALLOWED)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "import pickle",
-        "from joblib import load",
-        "yaml.unsafe_load(x)",
-        "yaml.load(x, Loader=y)",
-        "torch.load(x)",
-        "pd.read_pickle(x)",
-        "np.load(x, allow_pickle=True)",
-        "eval(x)",
-        "os.system(x)",
-        "subprocess.run(x, shell=True)",
-    ],
-)
-def test_the_search_finds_what_it_looks_for(source: str) -> None:
-    assert list(unsafe(source))
-
-
 # Markup in data
 
 
@@ -224,11 +205,6 @@ class Harm(HTMLParser):
         """Look at the words of a script."""
         if self._script and data.strip() == "alert(1)":
             self.found.append("<script>")
-
-
-@pytest.mark.parametrize("text", [SCRIPT, f'<p title="{IMAGE}">', '<a href="javascript:alert(1)">x</a>'])
-def test_harm_is_seen(text: str) -> None:
-    assert Harm(text).found
 
 
 @one_book

@@ -145,35 +145,3 @@ def test_the_prose_uses_the_terms_of_the_field() -> None:
 def test_terms_of_our_own_stand_in_the_glossary(term: str) -> None:
     glossary = (paths.ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
     assert re.search(rf"^{term}\n    \S", glossary, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        *("def found(): ...", "class found: ...", "def f(*, found): ...", "lambda found: 1", "found = 1"),
-        *(
-            "for a, found in b: ...",
-            "with a as found: ...",
-            "a.found = 1",
-            "import found",
-            "import a as found",
-        ),
-        *("from a import found", "if (found := 1): ...", "[1 for found in a]", "async def found(): ..."),
-        "try: ...\nexcept OSError as found: ...",
-    ],
-)
-def test_every_way_to_bind_a_name_is_counted(code: str) -> None:
-    assert "found" in set(bound_names(ast.parse(code)))
-
-
-def test_messages_are_all_strings_but_docstrings() -> None:
-    tree = ast.parse(
-        '"""D."""\nA = "one"\n"""Of A."""\ndef f():\n    """D."""\n    raise E(f"two {A} three")'
-    )
-    assert set(messages(tree)) == {"one", "two ", " three"}
-
-
-def test_a_phrase_is_named_with_the_term_to_use() -> None:
-    assert phrases_in("A line for each\nthing that is off.") == [
-        "'thing that is off': use findings; a finding; no findings"
-    ]

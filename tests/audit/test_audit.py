@@ -13,6 +13,7 @@ import pytest
 from helpers.audit import check
 from helpers.core import paths
 from helpers.core.errors import UserError
+from helpers.figures.display import METADATA
 from tests.conftest import Checkout
 from tests.support.browsing import one_book
 
@@ -317,7 +318,7 @@ def change_everywhere(copy: Checkout, name: str, change: Callable[[str], str]) -
     executed, page = copy.root / EXECUTED / f"{name}.ipynb", copy.root / PAGES / f"{name}.html"
     document = json.loads(executed.read_text(encoding="utf-8"))
     outputs = [output for cell in document["cells"] for output in cell.get("outputs", [])]
-    (output,) = (item for item in outputs if "text/html" in item.get("data", {}))
+    (output,) = (item for item in outputs if METADATA in item.get("metadata", {}))
     fragment = "".join(output["data"]["text/html"])
     assert change(fragment) != fragment
     output["data"]["text/html"] = change(fragment)

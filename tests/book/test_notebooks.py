@@ -48,26 +48,6 @@ def test_there_are_notebooks_to_measure_and_to_analyse():
     assert any(name.startswith("analysis/") for name in NAMES)
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("def f():\n    pass", ["defines f"]),
-        ("class A: pass", ["defines A"]),
-        ("f = lambda: 1", ["defines a lambda"]),
-        ("for run in runs:\n    print(run)", ["loops"]),
-        ("while True: pass", ["loops"]),
-        ("open('/home/me/x')", ["path '/home/me/x'"]),
-        ("open('../data/x.csv')", ["path '../data/x.csv'"]),
-        ("open('~/x')", ["path '~/x'"]),
-        ("open('C:\\\\x')", ["path 'C:\\\\x'"]),
-        ('print(f"{a / b} Wh")', []),
-        ("model = 'linear-bow'  # /comment", []),
-    ],
-)
-def test_the_rules_find_what_they_are_for(source, expected):
-    assert faults(source) == expected
-
-
 def test_it_is_valid_and_has_a_title(notebook):
     nbformat.validate(notebook)
     assert notebook.cells[0].cell_type == "markdown"

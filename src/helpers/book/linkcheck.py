@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 from helpers.book import build
 
 _REFUSED = (401, 403, 405, 406, 418, 429, 999)
-"""Answers of servers that are there and do not talk to programs."""
+"""Answers of servers that are there and refuse programs."""
 _TIMEOUT_S = 30
 _CONCURRENCY = 8
 _ATTEMPTS = 2
@@ -42,7 +42,7 @@ def broken(pages_of: Mapping[str, list[str]]) -> list[str]:
 
 
 def _answer(address: str) -> str:
-    """Return what is wrong with an address; nothing where it is there, or refuses to tell a program."""
+    """Return what is wrong with an address; nothing where it is there, or refuses programs."""
     answer = ""
     for _ in range(_ATTEMPTS):
         # Some servers know no HEAD, so a page is asked for, and not read.

@@ -133,7 +133,7 @@ def describe_book_crate(html: Path) -> Path:
 
 
 def _about(name: str) -> dict[str, Any] | None:
-    """Return what is said of a file beside the runs: a README tells of the whole folder."""
+    """Return further properties of a file beside the runs: a README describes the whole folder."""
     return {"about": {"@id": "./"}} if name == "README.md" else None
 
 

@@ -33,7 +33,7 @@ class Table(Strict):
 
     title: str
     key: list[str] = Field(min_length=1)
-    """Columns that together tell the rows apart."""
+    """Columns that together identify a row."""
     references: dict[str, str] = Field(default_factory=dict)
     """By column: the table that has its values in the column of the same name."""
     columns: dict[str, Column] = Field(default_factory=dict)

@@ -26,7 +26,7 @@ class Contents:
     of: int | None
     missing: Sequence[str]
     beside: Sequence[str]
-    """Names of the files that tell of the campaign as a whole."""
+    """Names of the files that describe the campaign as a whole."""
 
 
 def missing_text(missing: Sequence[str]) -> str:
