@@ -19,11 +19,12 @@ from helpers.figures.display import source_files
 from helpers.figures.paper.table_1 import missing_numbers, table_1
 from helpers.figures.paper.table_2 import table_2
 from helpers.figures.paper.table_4 import table_4
-from helpers.figures.paper.table_b2 import pairs, table_b2
+from helpers.figures.paper.table_b2 import table_b2
 from helpers.figures.paper.table_b3 import table_b3
 from helpers.figures.paper.tables_b4_b5 import table_b4, table_b5
 from helpers.figures.plots import tables as parts
 from helpers.results import tables as results
+from helpers.statistics.node_pairs import pairs
 from helpers.study.catalogue import model_title, study
 
 ALL = [table_1, table_2, table_4, table_b2, table_b3, table_b4, table_b5]

@@ -7,9 +7,9 @@ import html
 
 import pandas as pd
 
-from helpers.figures.beyond import one_text_reasons
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import bars
+from helpers.figures.plots.remarks import short_answers_caveat
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, paper_machines, study
 
@@ -39,7 +39,7 @@ def draw(runs: pd.DataFrame, best: pd.DataFrame, compared: pd.DataFrame, tables:
         label="Figure 5",
         finding=finding,
         note=(
-            f"Open bars: published (Table B3). Filled bars: our runs. {one_text_reasons.caveat(tables.results)}"
+            f"Open bars: published (Table B3). Filled bars: our runs. {short_answers_caveat(tables.results)}"
             "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
             "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and "
             f"Figures 3 and 6, and the other cards are assumed to have been as many. {bars.ACCOUNTING} "

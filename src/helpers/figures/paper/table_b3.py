@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from helpers.figures.beyond import one_text_reasons
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.remarks import short_answers_caveat
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, study
 
@@ -51,7 +51,7 @@ def draw(printed: pd.DataFrame, repeated: pd.DataFrame, measured: pd.DataFrame, 
         finding=_finding(repeated),
         note=(
             "Inference on 189 texts of FKTG, energy and duration by GPU card. "
-            f"{one_text_reasons.caveat(tables.results)}The table prints no number of GPUs: the "
+            f"{short_answers_caveat(tables.results)}The table prints no number of GPUs: the "
             "counts shown are inferred. The last columns name the run of Table B1 or of a figure that has the duration "
             f"and the energy of the H100 columns, to within {100 * SAME:.0f} %."
         ),

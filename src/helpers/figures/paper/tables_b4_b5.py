@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from helpers.core import units
-from helpers.figures.beyond.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
 from helpers.figures.display import Figure, html_table
+from helpers.figures.paper.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import in_the_studys_order
 from helpers.figures.plots.tables import times
