@@ -1,6 +1,5 @@
 """Figures 2 to 5: the points of the print, the findings computed again, our runs beside the published ones."""
 
-import csv
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -21,14 +20,10 @@ from helpers.figures.paper.figure_5 import _card, figure_5, labels
 from helpers.figures.plots import bars
 from helpers.results.tables import load_tables
 from helpers.study.catalogue import model_title, study
+from tests.support.published_tables import read_published
 
 FIGURES = (figure_2, figure_3, figure_4, figure_5)
 MINUS = "\u2212"
-
-
-def read(name):
-    with (paths.PUBLISHED / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +200,7 @@ def test_figure_2_has_the_17_models_of_the_print_in_three_panels_and_a_word_for_
     names = [item.figure.layout.yaxis.ticktext for item in artefact.panels[:3]]
     families = ("Traditional", "Other LLM", "Deepseek")
     for family, shown in zip(families, names, strict=True):
-        printed = {row["model"] for row in read("figure_2") if row["panel"] == family}
+        printed = {row["model"] for row in read_published("figure_2") if row["panel"] == family}
         assert sorted(shown) == sorted(model_title(model) for model in printed)
     (ours,) = artefact.panels[3:]
     assert [note.text for note in ours.figure.layout.annotations] == ["not measured on this machine"]
@@ -213,7 +208,7 @@ def test_figure_2_has_the_17_models_of_the_print_in_three_panels_and_a_word_for_
 
 def test_figure_2_draws_the_digitised_components_with_their_uncertainty(tables):
     data = components(rows_of_figure_2(tables), tables.observations).set_index(["model", "component"])
-    for row in read("figure_2"):
+    for row in read_published("figure_2"):
         found = data.loc[(row["model"], row["component"].lower())]
         if row["source"] == "not_visible":
             assert np.isnan(found["energy_wh"])
@@ -229,7 +224,7 @@ def test_figure_2_draws_the_digitised_components_with_their_uncertainty(tables):
 def test_figure_2_stacks_components_up_to_the_published_total(tables):
     data = components(rows_of_figure_2(tables), tables.observations)
     sums = data.groupby("model")["energy_wh"].sum(min_count=1).dropna()
-    totals = {row["model"]: float(row["energy_wh"]) for row in read("table_b1") if row["energy_wh"]}
+    totals = {row["model"]: float(row["energy_wh"]) for row in read_published("table_b1") if row["energy_wh"]}
     assert len(sums) == 13
     for model, total in totals.items():
         assert sums[model] == pytest.approx(total, abs=max(0.006, 0.005 * total))
@@ -269,7 +264,7 @@ def test_figure_2_hatches_run_by_run_where_a_campaign_measured_the_cpu_of_some(c
 
 def test_figure_2_computes_its_finding(tables):
     shares = {}
-    for row in read("figure_2"):
+    for row in read_published("figure_2"):
         if row["source"] == "digitised":
             shares.setdefault(row["model"], {})[row["component"]] = float(row["energy_wh"])
     gpu = [100 * parts["GPU"] / sum(parts.values()) for parts in shares.values()]
@@ -314,7 +309,7 @@ def test_figure_2_marks_invented_texts(tables):
 def test_figure_3_draws_the_17_bars_of_the_print(tables):
     artefact = figure_3(tables)
     order = list(study().models)
-    rows = sorted(read("figure_3"), key=lambda row: (order.index(row["model"]), int(row["gpus"])))
+    rows = sorted(read_published("figure_3"), key=lambda row: (order.index(row["model"]), int(row["gpus"])))
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
         lengths = drawn(panel(artefact, f"fktg-other-llm-{name}").figure)
         assert len(lengths) == len(rows) == 17
@@ -325,7 +320,7 @@ def test_figure_3_draws_the_17_bars_of_the_print(tables):
 
 def test_figure_3_adds_the_deepseek_points_of_figure_6(tables):
     artefact = figure_3(tables)
-    rows = read("figure_6")
+    rows = read_published("figure_6")
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
         lengths = drawn(panel(artefact, f"fktg-deepseek-{name}").figure)
         assert sorted(lengths) == sorted(float(row[f"{column}_table"] or row[column]) for row in rows)
@@ -339,7 +334,7 @@ def test_figure_3_draws_what_reading_the_figure_allows_as_error_bars(tables):
 
 
 def test_all_17_steps_are_faster_and_two_take_less_energy(tables):
-    points = [row for row in read("capella_points") if row["nodes"] == "1"]
+    points = [row for row in read_published("capella_points") if row["nodes"] == "1"]
     found = {}
     for model in study().models:
         own = sorted((row for row in points if row["model"] == model), key=lambda row: int(row["gpus"]))
@@ -507,7 +502,7 @@ def test_figure_4_draws_table_b2_with_the_printed_ratios(tables):
     artefact = figure_4(tables)
     data = artefact.data.set_index(["model", "nodes"])
     assert len(data) == 8
-    for row in read("table_b2"):
+    for row in read_published("table_b2"):
         found = data.loc[(row["model"], int(row["nodes"]))]
         assert (found["duration_s"], found["energy_wh"]) == (
             float(row["duration_s"]),
@@ -521,14 +516,14 @@ def test_figure_4_draws_table_b2_with_the_printed_ratios(tables):
         shown = re.findall(
             r"\(([\d.]+)\N{MULTIPLICATION SIGN}\)", " ".join(sum((t.text for t in traces), ()))
         )
-        ratios = [row[f"{name}_ratio_double_to_single"] for row in read("table_b2")]
+        ratios = [row[f"{name}_ratio_double_to_single"] for row in read_published("table_b2")]
         assert sorted(shown) == sorted(ratio for ratio in ratios if ratio)
 
 
 def test_figure_4_shows_the_three_models_of_the_print_on_their_axes_and_ds_llama_70b_apart(tables):
     artefact = figure_4(tables)
     order = list(study().models)
-    rows = sorted(read("figure_4"), key=lambda row: (order.index(row["model"]), int(row["nodes"])))
+    rows = sorted(read_published("figure_4"), key=lambda row: (order.index(row["model"]), int(row["nodes"])))
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
         lengths = drawn(panel(artefact, f"fktg-other-llm-{name}").figure)
         bounds = [float(row[f"{column}_uncertainty"]) for row in rows]
@@ -578,7 +573,7 @@ def test_figure_5_draws_all_of_table_b3_cards_in_the_order_of_the_print(tables):
     artefact = figure_5(tables)
     order = list(study().models)
     rows = sorted(
-        read("table_b3"),
+        read_published("table_b3"),
         key=lambda row: (order.index(row["model"]), ["A30", "V100", "H100"].index(row["gpu_model"])),
     )
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
@@ -594,10 +589,10 @@ def test_figure_5_marks_the_four_models_of_the_print_and_says_which_gpus_are_inf
     artefact = figure_5(tables)
     headers = [note.text for item in artefact.panels for note in item.figure.layout.annotations]
     marked = {re.sub(r"<b>|\*.*", "", header) for header in headers if "*" in header}
-    assert marked == {model_title(row["model"]) for row in read("figure_5")}
+    assert marked == {model_title(row["model"]) for row in read_published("figure_5")}
     assert len(marked) == 4
     assert all("(inferred)" in header for header in headers)
-    inferred = {row["model"]: row["gpus_h100_inferred"] for row in read("inferred_b3_gpu_counts")}
+    inferred = {row["model"]: row["gpus_h100_inferred"] for row in read_published("inferred_b3_gpu_counts")}
     for model, gpus in inferred.items():
         assert any(model_title(model) in header and f"{gpus} GPU" in header for header in headers)
     assert "Table B3 does not print it" in artefact.note
@@ -605,8 +600,8 @@ def test_figure_5_marks_the_four_models_of_the_print_and_says_which_gpus_are_inf
 
 def test_the_published_figure_5_swaps_its_row_labels(tables):
     compared = labels(tables).set_index(["model", "machine"])
-    table = {(row["model"], row["machine"]): row for row in read("table_b3")}
-    bars_in_print = {(row["model"], row["machine"]): row for row in read("figure_5")}
+    table = {(row["model"], row["machine"]): row for row in read_published("table_b3")}
+    bars_in_print = {(row["model"], row["machine"]): row for row in read_published("figure_5")}
     assert len(compared) == len(bars_in_print) == 12
     for key, row in bars_in_print.items():
         # The file has them the right way round; below "Duration" the print shows what is energy here.
@@ -630,7 +625,7 @@ def test_with_right_labels_in_print_nothing_would_be_said_against_them(tables):
 
 def test_figure_5_computes_which_card_needs_the_least_energy(tables):
     best = {}
-    for row in read("table_b3"):
+    for row in read_published("table_b3"):
         best.setdefault(row["model"], []).append((float(row["energy_wh"]), row["gpu_model"]))
     cards = {model: min(runs)[1] for model, runs in best.items()}
     assert {cards[model] for model in cards if model.startswith("ds-")} == {"H100"}
