@@ -21,9 +21,9 @@ def chance(dataset: str) -> float:
     return study().datasets[dataset].chance
 
 
-def below_chance(published: pd.DataFrame, ours: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
+def below_chance(published: pd.DataFrame, measured: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
     """Say what always naming the most frequent label gives, and name every model that it would beat."""
-    rows = pd.concat([published, ours], ignore_index=True)
+    rows = pd.concat([published, measured], ignore_index=True)
     below = rows[rows["accuracy"] + rows["accuracy_uncertainty"].fillna(0) < rows["chance"]]
     levels = [f"{chance(name):.2f} on {name} ({_most_frequent(name)})" for name in datasets]
     lead = f"Always to name the most frequent label gives {parts.listed(levels)}"
@@ -81,18 +81,18 @@ def differs_by_noise(row: "pd.Series[Any]") -> bool | None:
     return verdict(gap, row["published_accuracy_uncertainty"], error) != CLEAR
 
 
-def agreement(ours: pd.DataFrame) -> Iterator[str]:
+def agreement(measured: pd.DataFrame) -> Iterator[str]:
     """Say which measured accuracies are farther from the published ones than the test texts and rounding explain."""
-    known = ours[ours["published_accuracy"].notna() & ours["accuracy"].notna()]
-    if known.empty:
+    compared = measured[measured["published_accuracy"].notna() & measured["accuracy"].notna()]
+    if compared.empty:
         return
-    away = known[~known["differs_by_noise"].astype(bool)]
+    away = compared[~compared["differs_by_noise"].astype(bool)]
     named = [
         f"{model_title(str(model))} on {dataset} ({', '.join(part['source'])}{_other_embedding(part['checkpoint'])})"
         for (dataset, model), part in away.groupby(["dataset", "model"], sort=False)
     ]
     yield (
-        f"{len(known) - len(away)} of {len(known)} measured accuracies differ from the published one by no more than "
+        f"{len(compared) - len(away)} of {len(compared)} measured accuracies differ from the published one by no more than "
         "rounding and the noise of the test texts (95 %, means over splits)"
         + (f"; not {parts.listed(named)}." if named else ".")
     )

@@ -161,7 +161,7 @@ def _rank(cards: pd.Series) -> pd.Series:
 
 def least_energy(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the run with the least energy per model and number of GPUs: of the published ones where there are any."""
-    candidates = bars.told(runs)
+    candidates = bars.published_or_all(runs)
     candidates = candidates[candidates["energy_wh"].notna()]
     return candidates.loc[candidates.groupby(["dataset", "model", "gpus"], sort=False)["energy_wh"].idxmin()]
 

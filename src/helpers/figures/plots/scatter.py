@@ -112,13 +112,13 @@ def drawable(rows: pd.DataFrame) -> pd.Series:
     return rows["energy_wh"].notna() | rows["energy_wh_below"].notna()
 
 
-def panel(of_dataset: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "") -> Panel:
+def panel(runs: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "") -> Panel:
     """Draw rows of `results` of one dataset: hollow where published, filled where measured.
 
     Rows without any energy are named below the title instead; where nothing is left, the plot says so.
     """
     entry = study().datasets[dataset]
-    rows = of_dataset[drawable(of_dataset)]
+    rows = runs[drawable(runs)]
     figure = go.Figure()
     style.layout(figure, height=plot.height)
     style.energy_axis(figure, *axes.decades)
@@ -138,7 +138,7 @@ def panel(of_dataset: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: s
     return Panel(
         name=dataset,
         title=entry.title,
-        note=_note(measured, entry.synthetic, plot.wide) + _left_out(of_dataset[~drawable(of_dataset)]),
+        note=_note(measured, entry.synthetic, plot.wide) + _left_out(runs[~drawable(runs)]),
         figure=figure,
         alt=alt or _alt(rows, entry.title),
         wide=plot.wide,
