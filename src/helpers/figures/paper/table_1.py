@@ -151,7 +151,7 @@ def _finding(models: pd.DataFrame) -> str:
     ]
     return (
         f"The names of {len(odd)} of the {len(models)} language models do not fit the linked repositories: "
-        f"{parts.listed(named)}; which ones ran cannot be told from the paper."
+        f"{parts.listed(named)}; the paper does not say which ones ran."
     )
 
 
