@@ -80,9 +80,9 @@ def test_models_that_the_tables_round_to_one_accuracy_are_drawn_apart_and_named_
 
 
 def test_our_runs_of_the_same_models_stand_beside_filled(with_reference):
-    ours = with_reference.results[with_reference.results["source"] != "published"]
+    measured = with_reference.results[with_reference.results["source"] != "published"]
     for panel in figure_7(with_reference).panels:
-        expected = ours[(ours["dataset"] == panel.name) & (ours["model"] == COMPARED)]
+        expected = measured[(measured["dataset"] == panel.name) & (measured["model"] == COMPARED)]
         assert len(expected) == 2
         filled = [point for point in points(panel) if not point[3].endswith("-open")]
         assert sorted(x for _, x, *_ in filled) == pytest.approx(sorted(expected["accuracy"]))
@@ -168,9 +168,9 @@ def test_labels_name_every_published_point_and_hide_nothing_but_a_mark(with_refe
         size = (252.0, 383.0)
         towards = {name: (dx, dy) for name, dx, dy in style.PLACES}
         boxes = [
-            style._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text.strip(), *towards[place])
+            style._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text.strip(), *towards[position])
             for trace in panel.figure.data
-            for text, place, x, y in zip(trace.text, trace.textposition, trace.x, trace.y, strict=True)
+            for text, position, x, y in zip(trace.text, trace.textposition, trace.x, trace.y, strict=True)
             if text
             for row in [{"accuracy": x, "energy_wh": y, "energy_wh_below": None}]
         ]

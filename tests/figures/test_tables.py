@@ -72,8 +72,8 @@ def grids(artefact):
 
 
 def column(grid, heading):
-    place = grid[0].index(heading)
-    return [row[place] for row in grid[1:]]
+    position = grid[0].index(heading)
+    return [row[position] for row in grid[1:]]
 
 
 # All tables
@@ -229,10 +229,10 @@ def test_table_1_names_the_checkpoint_of_a_measured_language_model(tmp_path, now
     file.write_text(json.dumps(record), encoding="utf-8")
     tables = results.load_tables(committed=nowhere, live=tmp_path)
     assert tables.refused == []
-    *_, ours = grids(table_1(tables))
-    assert column(ours, "Checkpoint") == ["owner/checkpoint-of-ours"]
-    assert column(ours, "Model") == ["Llama 3.1 8B"]
-    assert column(ours, "Revision") == ["0" * 40]
+    *_, checkpoints = grids(table_1(tables))
+    assert column(checkpoints, "Checkpoint") == ["owner/checkpoint-of-ours"]
+    assert column(checkpoints, "Model") == ["Llama 3.1 8B"]
+    assert column(checkpoints, "Revision") == ["0" * 40]
 
 
 # Table 2
@@ -254,8 +254,8 @@ def test_table_2_prints_each_machine_of_the_paper(published):
 
 def test_table_2_takes_our_machines_from_the_records(with_reference):
     artefact = table_2(with_reference)
-    ours = artefact.data[artefact.data["source"] != "published"].set_index("source")
-    for source, row in ours.iterrows():
+    measured = artefact.data[artefact.data["source"] != "published"].set_index("source")
+    for source, row in measured.iterrows():
         files = sorted(paths.MEASUREMENTS.glob(f"{source}/*/record.json"))
         assert sorted(row["origin"].split()) == [paths.relative(file) for file in files]
         assert row["runs"] == len(files)
@@ -265,7 +265,7 @@ def test_table_2_takes_our_machines_from_the_records(with_reference):
         assert row["ram_gb"] == environment["ram_gb"]
         for gpu in environment["gpus"]:
             assert gpu["model"] in row["gpus"]
-    assert ours.loc["reference-cpu", "gpus"] == "none"
+    assert measured.loc["reference-cpu", "gpus"] == "none"
     assert "2 machines, none of them one of the paper's" in artefact.finding
 
 
@@ -366,10 +366,12 @@ def test_table_b2_names_the_model_whose_ratios_lie_farthest_apart(published):
 
 
 def test_table_b2_compares_our_runs_in_the_same_way(published):
-    ours = published.results[published.results["origin"].str.contains("table_b2|table_b1")].assign(
+    extended = published.results[published.results["origin"].str.contains("table_b2|table_b1")].assign(
         source="ours"
     )
-    tables = dataclasses.replace(published, results=pd.concat([published.results, ours], ignore_index=True))
+    tables = dataclasses.replace(
+        published, results=pd.concat([published.results, extended], ignore_index=True)
+    )
     artefact = table_b2(tables)
     data = artefact.data.set_index(["source", "model"])
     for model in data.loc["ours"].index:
@@ -561,10 +563,10 @@ def test_our_accuracies_are_compared_with_the_published_ones(with_reference):
         (row["dataset"], row["model"]): float(row["accuracy"])
         for row in read_published("table_b4") + read_published("table_b5")
     }
-    ours = with_reference.results[with_reference.results["source"] != "published"]
+    own_runs = with_reference.results[with_reference.results["source"] != "published"]
     tables = {"b4": (table_b4, ("news", "yelp")), "b5": (table_b5, ("tomatoes", "emotion"))}
     for name, (table, datasets) in tables.items():
-        rows = ours[ours["dataset"].isin(datasets)]
+        rows = own_runs[own_runs["dataset"].isin(datasets)]
         near = [
             differs_by_noise_alone(row, printed[row["dataset"], row["model"]]) for _, row in rows.iterrows()
         ]
