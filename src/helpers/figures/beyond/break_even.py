@@ -10,7 +10,7 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import tables as parts
-from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import Tables
 from helpers.statistics import selection
 from helpers.statistics.break_even import Interval
@@ -102,7 +102,7 @@ def _comparisons(results: pd.DataFrame) -> pd.DataFrame:
         for dataset, llms in results[_rivals(results)].groupby("dataset")
     }
     rows = []
-    for _, run in in_the_studys_order(trained).iterrows():
+    for _, run in sorted_by_study(trained).iterrows():
         against = chosen.get(run["dataset"], [])
         rows += [_compare(run, llm, name) for name, llm in zip(RIVALS, against, strict=False)]
     return pd.DataFrame(rows, columns=_COLUMNS)

@@ -72,7 +72,7 @@ def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
 def _rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the published runs of Table B1 and all measured ones, with a column of g CO2e for each grid."""
     published = (results["source"] == "published") & results["origin"].str.contains("table_b1")
-    rows = scatter.in_the_studys_order(results[published | (results["source"] != "published")])
+    rows = scatter.sorted_by_study(results[published | (results["source"] != "published")])
     columns = [
         "source",
         "dataset",

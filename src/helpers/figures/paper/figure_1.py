@@ -32,7 +32,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     Capella, one node, minimal number of GPUs (Tables B1, B4, B5) for the published rows; every measured row of the
     dataset beside them.
     """
-    return scatter.in_the_studys_order(scatter.side_by_side(results))
+    return scatter.sorted_by_study(scatter.side_by_side(results))
 
 
 def extremes(runs: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from helpers.core import units
 from helpers.figures.display import Figure, html_table
 from helpers.figures.paper.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
 from helpers.figures.plots import tables as parts
-from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.figures.plots.scatter import sorted_by_study
 from helpers.figures.plots.tables import times
 from helpers.results.tables import Tables
 from helpers.statistics import selection
@@ -111,7 +111,7 @@ def rows(tables: Tables, name: str) -> pd.DataFrame:
     printed = observations[(observations["origin"] == name) & (observations["quantity"] == "energy_wh")]
     printed = printed.rename(columns={"value": "printed_energy_wh", "below": "printed_energy_wh_below"})
     runs = results[(results["source"] == "published") & results["dataset"].isin(datasets)]
-    runs = in_the_studys_order(runs)[_COLUMNS].assign(chance=runs["dataset"].map(chance))
+    runs = sorted_by_study(runs)[_COLUMNS].assign(chance=runs["dataset"].map(chance))
     energies = printed[["dataset", "model", "printed_energy_wh", "printed_energy_wh_below"]]
     return runs.merge(energies, on=["dataset", "model"], how="inner")
 

@@ -89,7 +89,7 @@ class Plot:
         return [(width, self.brief - _FRAME_PX)] if self.brief else []
 
 
-def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
+def sorted_by_study(rows: pd.DataFrame) -> pd.DataFrame:
     """Sort rows of `results` by dataset, source and model; datasets and models as in the catalogue."""
     order = {"dataset": list(study().datasets), "model": list(study().models)}
     return rows.sort_values(
