@@ -79,25 +79,10 @@ def draw(
 
 
 _COLUMNS = [
-    "source",
-    "dataset",
-    "model",
-    "family",
-    "machine",
-    "gpus",
-    "energy_wh",
-    "energy_wh_below",
-    "energy_uncertainty_wh",
-    "energy_sd_wh",
-    "energy_kind",
-    "accuracy",
-    "accuracy_uncertainty",
-    "accuracy_sd",
-    "splits",
-    "texts",
-    "duration_s",
-    "checkpoint",
-    "origin",
+    *("source", "dataset", "model", "family", "machine", "gpus"),
+    *("energy_wh", "energy_wh_below", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind"),
+    *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
+    *("splits", "texts", "duration_s", "checkpoint", "origin"),
 ]
 
 

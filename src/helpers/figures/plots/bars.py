@@ -27,18 +27,8 @@ _TICKS = 3
 _ROOM = 1.75
 """Length of the value axis over its longest bar, so that the label at the bar's end fits."""
 _DATA_COLUMNS = [
-    *(
-        "dataset",
-        "model",
-        "family",
-        "source",
-        "machine",
-        "gpu_model",
-        "gpus",
-        "gpus_origin",
-        "nodes",
-        "texts",
-    ),
+    *("dataset", "model", "family", "source", "machine"),
+    *("gpu_model", "gpus", "gpus_origin", "nodes", "texts"),
     *("duration_s", "duration_uncertainty_s", "duration_sd_s"),
     *("energy_wh", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind", "checks_failed", "origin"),
 ]

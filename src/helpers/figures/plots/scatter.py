@@ -22,26 +22,10 @@ _PHONE_PX, _MARKED_PHONE_PX = 268, 242
 _BRIEF_PX = 510
 """The same on the front page, beside the contents."""
 DATA_COLUMNS = [
-    "dataset",
-    "synthetic",
-    "model",
-    "family",
-    "source",
-    "machine",
-    "gpus",
-    "accuracy",
-    "accuracy_uncertainty",
-    "accuracy_sd",
-    "energy_wh",
-    "energy_wh_below",
-    "energy_uncertainty_wh",
-    "energy_sd_wh",
-    "energy_kind",
-    "duration_s",
-    "texts",
-    "checkpoint",
-    "checks_failed",
-    "origin",
+    *("dataset", "synthetic", "model", "family", "source", "machine", "gpus"),
+    *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
+    *("energy_wh", "energy_wh_below", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind"),
+    *("duration_s", "texts", "checkpoint", "checks_failed", "origin"),
 ]
 """Columns of `results` that a figure of this kind offers as CSV."""
 MARKS = "Filled: our runs, with a cross where CPU and GPU were estimated, with a dot where one of them was measured."
