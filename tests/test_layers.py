@@ -1,4 +1,7 @@
-"""The folders of `helpers` read as the way of the data: no import runs against their order, lazy ones included."""
+"""The folders of `helpers` read as the way of the data: no import runs against their order, lazy ones included.
+
+Inside `figures`, what the figures of the paper share with those beyond it stands in `plots`.
+"""
 
 import ast
 import shutil
@@ -15,6 +18,8 @@ ORDER = (
 )
 """A package imports those to its left and itself."""
 AT_THE_ROOT = {"__init__", "__main__", "cli", "verbs"}
+APART = ("helpers.figures.paper", "helpers.figures.beyond")
+"""Packages that import nothing of each other, and of which `plots` imports nothing."""
 SOURCES = paths.ROOT / "src"
 
 
@@ -31,6 +36,19 @@ def upward_imports(sources: Path) -> list[str]:
             if above is not None and ORDER.index(above) > ORDER.index(layer):
                 found.append(f"src/helpers/{inside.as_posix()}:{line}: {layer} -> {target}")
     return found
+
+
+def imports_across(sources: Path) -> list[str]:
+    """Return the lines by which the figures of the paper and those beyond it, or `plots`, import what stands apart."""
+    crossing = []
+    for package in (*APART, "helpers.figures.plots"):
+        for file in sorted((sources / package.replace(".", "/")).rglob("*.py")):
+            crossing += [
+                f"src/{file.relative_to(sources).as_posix()}:{line}: {target}"
+                for line, target in _imports(ast.parse(file.read_text(encoding="utf-8")))
+                if any(f"{target}.".startswith(f"{other}.") for other in APART if other != package)
+            ]
+    return crossing
 
 
 def _layer(name: str) -> str | None:
@@ -52,6 +70,26 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def test_no_import_runs_against_the_order_of_the_folders() -> None:
     assert upward_imports(SOURCES) == []
+
+
+def test_figures_of_the_paper_and_those_beyond_it_share_by_way_of_plots() -> None:
+    assert imports_across(SOURCES) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("paper/figure_1.py", "from helpers.figures.beyond import power"),
+        ("beyond/power.py", "def late():\n    from helpers.figures.paper.figure_2 import rows"),
+        ("plots/bars.py", "import helpers.figures.paper.figure_3"),
+    ],
+)
+def test_a_line_that_imports_across_is_named(file: str, line: str, tmp_path: Path) -> None:
+    shutil.copytree(SOURCES / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    changed = tmp_path / "helpers" / "figures" / file
+    changed.write_text(f"{changed.read_text(encoding='utf-8')}\n\n{line}\n", encoding="utf-8")
+    (crossing,) = imports_across(tmp_path)
+    assert crossing.startswith(f"src/helpers/figures/{file}:")
 
 
 def test_every_folder_has_its_place_in_the_order_and_few_modules_stand_at_the_root() -> None:

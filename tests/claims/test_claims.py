@@ -1,12 +1,10 @@
 """The claim ledger: complete, computed from the tables, sensitive to exactly the cells it names, and readable."""
 
-import csv
 import dataclasses
 import html
 import json
 import math
 import re
-import shutil
 import statistics
 from pathlib import Path
 
@@ -42,6 +40,7 @@ from helpers.figures.beyond.claims import claims
 from helpers.results import tables as results
 from helpers.statistics import accuracy_gaps, power
 from tests.conftest import refusal
+from tests.support.published_tables import published_with_cell, read_published
 
 STATIC = paths.ROOT / "book" / "_static"
 
@@ -115,13 +114,8 @@ EXPECTED = {
 }
 
 
-def published(name):
-    with (paths.PUBLISHED / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def cell(name, column, **key):
-    rows = [row for row in published(name) if all(row[part] == value for part, value in key.items())]
+    rows = [row for row in read_published(name) if all(row[part] == value for part, value in key.items())]
     assert len(rows) == 1
     return float(rows[0][column])
 
@@ -344,7 +338,7 @@ def test_recomputed_numbers_are_those_of_the_printed_tables(paper):
     jamba = {nodes: cell("table_b2", "energy_wh", model="jamba-mini-1.5", nodes=nodes) for nodes in "12"}
     jamba_s = {nodes: cell("table_b2", "duration_s", model="jamba-mini-1.5", nodes=nodes) for nodes in "12"}
     reasoning = ("ds-llama-8b", "ds-llama-70b", "ds-qwen-14b", "ds-qwen-32b")
-    others = [row["model"] for row in published("table_1_models") if row["model"] not in reasoning]
+    others = [row["model"] for row in read_published("table_1_models") if row["model"] not in reasoning]
     means = [statistics.fmean(b1("accuracy", model) for model in models) for models in (others, reasoning)]
     expected = {
         "qwen-7b-seven-times-less-energy": b1("energy_wh", "qwen-2.5-72b") / b1("energy_wh", "qwen-2.5-7b"),
@@ -388,7 +382,7 @@ def test_counterexamples_are_named(paper):
 
 
 def test_equation_2_is_counted_as_by_hand(paper):
-    rows = published("capella_points")
+    rows = read_published("capella_points")
     errors = [
         (0.1 + 0.09 * int(row["gpus"])) * float(row["duration_s"]) / float(row["energy_wh"]) - 1
         for row in rows
@@ -617,17 +611,7 @@ CHANGES = [
 
 def with_change(change, folder, nowhere):
     """The ledger of a copy of data/published in which one cell is another."""
-    copy = folder / "published"
-    shutil.copytree(paths.PUBLISHED, copy)
-    rows = published(change.table)
-    hit = [row for row in rows if all(row[column] == value for column, value in change.key.items())]
-    assert len(hit) == 1
-    assert hit[0][change.column] != change.value
-    hit[0][change.column] = change.value
-    with (copy / f"{change.table}.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    copy = published_with_cell(folder, change.table, change.key, change.column, change.value)
     return by_id(evaluate(results.load_tables(copy, nowhere, nowhere)))
 
 

@@ -283,7 +283,7 @@ def fktg(tmp_path_factory):
     """The rows of the first panel of Figure 1, without what was measured on this machine."""
     empty = tmp_path_factory.mktemp("no-records")
     table = results.load_tables(committed=empty, live=empty).results
-    rows = scatter.in_the_studys_order(scatter.side_by_side(table))
+    rows = scatter.sorted_by_study(scatter.side_by_side(table))
     return rows[rows["dataset"] == "fktg"]
 
 

@@ -59,19 +59,19 @@ def shown(item: Figure, monkeypatch: pytest.MonkeyPatch, in_book: bool) -> list[
 
 def test_in_the_book_it_is_one_output_with_what_a_machine_asks_for(monkeypatch):
     (output,) = shown(artefact(panel("a", "x"), panel("b", "x")), monkeypatch, in_book=True)
-    found = output.metadata["companion"]
+    described = output.metadata["companion"]
     assert output.data["text/plain"] == "Figure X: One < two."
-    assert (found["name"], found["kind"], found["commit"]) == ("figure_x", "figure", git_commit())
-    assert found["inputs"] == {
+    assert (described["name"], described["kind"], described["commit"]) == ("figure_x", "figure", git_commit())
+    assert described["inputs"] == {
         paths.relative(RECORD): sha256_of(RECORD),
         "data/published/table_b1.csv": sha256_of(paths.PUBLISHED / "table_b1.csv"),
     }
-    assert [(item["name"], item["alt"], item["height"]) for item in found["panels"]] == [
+    assert [(item["name"], item["alt"], item["height"]) for item in described["panels"]] == [
         ("a", "The finding of a", 300),
         ("b", "The finding of b", 300),
     ]
-    assert found["data_csv"].splitlines()[0] == "model,wh,origin"
-    assert json.loads(json.dumps(found)) == found
+    assert described["data_csv"].splitlines()[0] == "model,wh,origin"
+    assert json.loads(json.dumps(described)) == described
     assert "table" in artefact().metadata()["kind"]
 
 
@@ -110,7 +110,7 @@ def test_a_panel_without_marks_is_a_sentence_without_plot_and_links():
     (_, sentence) = page.select(".panel")
     assert sentence.get_text(" ").split() == ["B", "B:", "not", "measured", "on", "this", "machine."]
     assert sentence.select("a, img, script") == []
-    assert [found["name"] for found in item.metadata()["panels"]] == ["a"]
+    assert [panel_metadata["name"] for panel_metadata in item.metadata()["panels"]] == ["a"]
 
 
 def test_no_text_of_the_data_becomes_markup():
@@ -138,7 +138,7 @@ def test_json_of_a_plot_has_plain_numbers_and_null_for_what_is_absent():
     ("traces", "names"), [((("x", "y"), ("y", "z")), ["x", "y", "z"]), ((("x",), ("x",)), []), (((),), [])]
 )
 def test_legend_has_a_button_for_each_name_where_there_is_a_choice(traces, names):
-    panels = [panel(str(number), *found) for number, found in enumerate(traces)]
+    panels = [panel(str(number), *drawn) for number, drawn in enumerate(traces)]
     soup = BeautifulSoup(artefact(*panels).html(), "html.parser")
     buttons = soup.select(".legend-buttons button")
     assert [button["data-name"] for button in buttons] == names

@@ -1,9 +1,7 @@
 """Figure 7: which models it draws, where they lie, and what stands beside them."""
 
-import csv
 import dataclasses
 import math
-import shutil
 from itertools import combinations
 
 import pandas as pd
@@ -11,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.core import paths
 from helpers.figures import style
 from helpers.figures.paper.figure_7 import COMPARED, DATASETS, best_models, figure_7
 from helpers.figures.plots import scatter
 from helpers.results import tables as results
 from helpers.study.catalogue import model_title, study
+from tests.support.published_tables import published_with_cell, read_published
 
 
 @pytest.fixture(scope="module")
 def printed_figure():
-    with (paths.PUBLISHED / "figure_7.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_published("figure_7")
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +80,9 @@ def test_models_that_the_tables_round_to_one_accuracy_are_drawn_apart_and_named_
 
 
 def test_our_runs_of_the_same_models_stand_beside_filled(with_reference):
-    ours = with_reference.results[with_reference.results["source"] != "published"]
+    measured = with_reference.results[with_reference.results["source"] != "published"]
     for panel in figure_7(with_reference).panels:
-        expected = ours[(ours["dataset"] == panel.name) & (ours["model"] == COMPARED)]
+        expected = measured[(measured["dataset"] == panel.name) & (measured["model"] == COMPARED)]
         assert len(expected) == 2
         filled = [point for point in points(panel) if not point[3].endswith("-open")]
         assert sorted(x for _, x, *_ in filled) == pytest.approx(sorted(expected["accuracy"]))
@@ -127,24 +124,14 @@ def test_the_note_names_the_models_where_rule_and_figure_part(published):
     assert "differ in Qwen 2.5 7B (news)" in note
 
 
-def edited(folder, name, key, column, value):
-    """A copy of the published files with one cell changed."""
-    copy = folder / "published"
-    shutil.copytree(paths.PUBLISHED, copy, dirs_exist_ok=True)
-    frame = pd.read_csv(copy / f"{name}.csv", dtype=str, keep_default_na=False)
-    hit = frame[list(key)].eq(pd.Series(key)).all(axis=1)
-    assert hit.sum() == 1
-    frame.loc[hit, column] = value
-    frame.to_csv(copy / f"{name}.csv", index=False)
-    return copy
-
-
 def test_the_finding_follows_the_data(tmp_path, nowhere, published):
     before = figure_7(published).finding
     rows = {(r["dataset"], r["model"]): r for r in published.results.to_dict("records") if r["nodes"] == 1}
     ratio = rows["yelp", "qwen-2.5-72b"]["accuracy"] - rows["yelp", COMPARED]["accuracy"]
     assert f"{ratio:.2f} (yelp)" in before
-    copy = edited(tmp_path, "table_b4", {"dataset": "yelp", "model": "qwen-2.5-72b"}, "accuracy", "0.78")
+    copy = published_with_cell(
+        tmp_path, "table_b4", {"dataset": "yelp", "model": "qwen-2.5-72b"}, "accuracy", "0.78"
+    )
     after = figure_7(results.load_tables(copy, nowhere, nowhere)).finding
     assert "0.35 (yelp)" in after
 
@@ -181,9 +168,9 @@ def test_labels_name_every_published_point_and_hide_nothing_but_a_mark(with_refe
         size = (252.0, 383.0)
         towards = {name: (dx, dy) for name, dx, dy in style.PLACES}
         boxes = [
-            style._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text.strip(), *towards[place])
+            style._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text.strip(), *towards[position])
             for trace in panel.figure.data
-            for text, place, x, y in zip(trace.text, trace.textposition, trace.x, trace.y, strict=True)
+            for text, position, x, y in zip(trace.text, trace.textposition, trace.x, trace.y, strict=True)
             if text
             for row in [{"accuracy": x, "energy_wh": y, "energy_wh_below": None}]
         ]

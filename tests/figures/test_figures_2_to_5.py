@@ -1,6 +1,5 @@
 """Figures 2 to 5: the points of the print, the findings computed again, our runs beside the published ones."""
 
-import csv
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -21,14 +20,10 @@ from helpers.figures.paper.figure_5 import _card, figure_5, labels
 from helpers.figures.plots import bars
 from helpers.results.tables import load_tables
 from helpers.study.catalogue import model_title, study
+from tests.support.published_tables import read_published
 
 FIGURES = (figure_2, figure_3, figure_4, figure_5)
 MINUS = "\u2212"
-
-
-def read(name):
-    with (paths.PUBLISHED / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +39,12 @@ def committed(tmp_path_factory):
     return load_tables(live=tmp_path_factory.mktemp("no-live-runs"))
 
 
-def change(tables, column, value, **where):
+def change(tables, column, value, **key):
     """Return the tables with one value of `results` changed in the published rows that `where` selects."""
     results = tables.results.copy()
     chosen = results["source"] == "published"
-    for name, wanted in where.items():
-        chosen &= results[name] == wanted
+    for name, expected in key.items():
+        chosen &= results[name] == expected
     assert chosen.sum() == 1
     results.loc[chosen, column] = value
     return replace(tables, results=results)
@@ -91,8 +86,8 @@ MEASURED = {
 
 
 def panel(artefact, name):
-    (found,) = [item for item in artefact.panels if item.name == name]
-    return found
+    (match,) = [item for item in artefact.panels if item.name == name]
+    return match
 
 
 def drawn(figure, number=0):
@@ -205,31 +200,31 @@ def test_figure_2_has_the_17_models_of_the_print_in_three_panels_and_a_word_for_
     names = [item.figure.layout.yaxis.ticktext for item in artefact.panels[:3]]
     families = ("Traditional", "Other LLM", "Deepseek")
     for family, shown in zip(families, names, strict=True):
-        printed = {row["model"] for row in read("figure_2") if row["panel"] == family}
+        printed = {row["model"] for row in read_published("figure_2") if row["panel"] == family}
         assert sorted(shown) == sorted(model_title(model) for model in printed)
-    (ours,) = artefact.panels[3:]
-    assert [note.text for note in ours.figure.layout.annotations] == ["not measured on this machine"]
+    (own_panel,) = artefact.panels[3:]
+    assert [note.text for note in own_panel.figure.layout.annotations] == ["not measured on this machine"]
 
 
 def test_figure_2_draws_the_digitised_components_with_their_uncertainty(tables):
     data = components(rows_of_figure_2(tables), tables.observations).set_index(["model", "component"])
-    for row in read("figure_2"):
-        found = data.loc[(row["model"], row["component"].lower())]
+    for row in read_published("figure_2"):
+        part = data.loc[(row["model"], row["component"].lower())]
         if row["source"] == "not_visible":
-            assert np.isnan(found["energy_wh"])
+            assert np.isnan(part["energy_wh"])
             continue
-        assert found["energy_wh"] == float(row["energy_wh"])
-        assert found["energy_uncertainty_wh"] == float(row["energy_wh_uncertainty"])
-        assert found["share"] == pytest.approx(float(row["share_of_total"]), abs=0.002)
+        assert part["energy_wh"] == float(row["energy_wh"])
+        assert part["energy_uncertainty_wh"] == float(row["energy_wh_uncertainty"])
+        assert part["share"] == pytest.approx(float(row["share_of_total"]), abs=0.002)
         half = 0.5 * 10.0 ** -len(row["energy_wh"].partition(".")[2])  # the file rounds both
         watts = float(row["average_power_w"])
-        assert found["power_w"] == pytest.approx(watts, abs=0.06 + watts * half / float(row["energy_wh"]))
+        assert part["power_w"] == pytest.approx(watts, abs=0.06 + watts * half / float(row["energy_wh"]))
 
 
 def test_figure_2_stacks_components_up_to_the_published_total(tables):
     data = components(rows_of_figure_2(tables), tables.observations)
     sums = data.groupby("model")["energy_wh"].sum(min_count=1).dropna()
-    totals = {row["model"]: float(row["energy_wh"]) for row in read("table_b1") if row["energy_wh"]}
+    totals = {row["model"]: float(row["energy_wh"]) for row in read_published("table_b1") if row["energy_wh"]}
     assert len(sums) == 13
     for model, total in totals.items():
         assert sums[model] == pytest.approx(total, abs=max(0.006, 0.005 * total))
@@ -240,7 +235,7 @@ def test_figure_2_stacks_components_up_to_the_published_total(tables):
 
 
 def test_figure_2_hatches_what_was_or_probably_was_estimated(committed):
-    published, ours = 0, {"measured": 0, "estimated": 0}
+    published, own_runs = 0, {"measured": 0, "estimated": 0}
     for item in figure_2(committed).panels:
         for trace in (t for t in item.figure.data if t.type == "bar"):
             if is_hollow(trace):
@@ -250,11 +245,11 @@ def test_figure_2_hatches_what_was_or_probably_was_estimated(committed):
             for text, hatch in zip(trace.hovertext, hatched(trace), strict=True):
                 kind = re.search(r"measured by|estimated|missing", text).group().split()[0]
                 assert hatch is (kind == "estimated"), text
-                ours[kind] = ours.get(kind, 0) + 1
+                own_runs[kind] = own_runs.get(kind, 0) + 1
     assert published == 9
-    assert ours["measured"] == 8  # the GPU of the 8 runs of reference-gpu
-    assert ours["estimated"] == 2 * 32
-    assert ours["missing"] == 24
+    assert own_runs["measured"] == 8  # the GPU of the 8 runs of reference-gpu
+    assert own_runs["estimated"] == 2 * 32
+    assert own_runs["missing"] == 24
 
 
 def test_figure_2_hatches_run_by_run_where_a_campaign_measured_the_cpu_of_some(committed):
@@ -269,7 +264,7 @@ def test_figure_2_hatches_run_by_run_where_a_campaign_measured_the_cpu_of_some(c
 
 def test_figure_2_computes_its_finding(tables):
     shares = {}
-    for row in read("figure_2"):
+    for row in read_published("figure_2"):
         if row["source"] == "digitised":
             shares.setdefault(row["model"], {})[row["component"]] = float(row["energy_wh"])
     gpu = [100 * parts["GPU"] / sum(parts.values()) for parts in shares.values()]
@@ -314,18 +309,18 @@ def test_figure_2_marks_invented_texts(tables):
 def test_figure_3_draws_the_17_bars_of_the_print(tables):
     artefact = figure_3(tables)
     order = list(study().models)
-    rows = sorted(read("figure_3"), key=lambda row: (order.index(row["model"]), int(row["gpus"])))
+    rows = sorted(read_published("figure_3"), key=lambda row: (order.index(row["model"]), int(row["gpus"])))
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
         lengths = drawn(panel(artefact, f"fktg-other-llm-{name}").figure)
         assert len(lengths) == len(rows) == 17
         for length, row in zip(lengths, rows, strict=True):
-            known = row[f"{column}_table"]  # a printed value comes before one read off the figure
-            assert length == float(known or row[column])
+            in_table = row[f"{column}_table"]  # a printed value comes before one read off the figure
+            assert length == float(in_table or row[column])
 
 
 def test_figure_3_adds_the_deepseek_points_of_figure_6(tables):
     artefact = figure_3(tables)
-    rows = read("figure_6")
+    rows = read_published("figure_6")
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
         lengths = drawn(panel(artefact, f"fktg-deepseek-{name}").figure)
         assert sorted(lengths) == sorted(float(row[f"{column}_table"] or row[column]) for row in rows)
@@ -339,22 +334,22 @@ def test_figure_3_draws_what_reading_the_figure_allows_as_error_bars(tables):
 
 
 def test_all_17_steps_are_faster_and_two_take_less_energy(tables):
-    points = [row for row in read("capella_points") if row["nodes"] == "1"]
-    found = {}
+    points = [row for row in read_published("capella_points") if row["nodes"] == "1"]
+    drawn = {}
     for model in study().models:
         own = sorted((row for row in points if row["model"] == model), key=lambda row: int(row["gpus"]))
         for low, high in pairwise(own):
             key = (model, int(low["gpus"]), int(high["gpus"]))
-            found[key] = [float(high[c]) / float(low[c]) - 1 for c in ("duration_s", "energy_wh")]
+            drawn[key] = [float(high[c]) / float(low[c]) - 1 for c in ("duration_s", "energy_wh")]
     table = steps(rows_of_figure_3(tables.results)).set_index(["model", "gpus_from", "gpus_to"])
-    assert set(table.index) == set(found)
-    assert len(found) == 17
-    for key, (duration, energy) in found.items():
+    assert set(table.index) == set(drawn)
+    assert len(drawn) == 17
+    for key, (duration, energy) in drawn.items():
         assert table.loc[key, "duration_change"] == pytest.approx(duration)
         assert table.loc[key, "energy_change"] == pytest.approx(energy)
-    thriftier = {key for key, (_, energy) in found.items() if energy < 0}
-    assert thriftier == {("ds-qwen-32b", 1, 2), ("jamba-mini-1.5", 2, 4)}
-    assert set(table.index[table["energy_direction"] == "falls"]) == thriftier
+    more_efficient = {key for key, (_, energy) in drawn.items() if energy < 0}
+    assert more_efficient == {("ds-qwen-32b", 1, 2), ("jamba-mini-1.5", 2, 4)}
+    assert set(table.index[table["energy_direction"] == "falls"]) == more_efficient
     assert set(table["duration_direction"]) == {"falls"}
 
 
@@ -372,11 +367,11 @@ def test_figure_3_names_the_steps_that_take_less_energy(tables):
 
 
 def test_figure_3_says_the_opposite_when_the_data_do(tables):
-    where = {"machine": "capella", "dataset": "fktg", "gpus": 4}
-    changed = change(tables, "energy_wh", 30.0, model="jamba-mini-1.5", **where)
-    changed = change(changed, "duration_s", 90.0, model="jamba-mini-1.5", **where)
-    changed = change(changed, "energy_wh", 900.0, model="ds-qwen-32b", **where)
-    changed = change(changed, "energy_wh", 400.0, model="ds-qwen-32b", **{**where, "gpus": 2})
+    key = {"machine": "capella", "dataset": "fktg", "gpus": 4}
+    changed = change(tables, "energy_wh", 30.0, model="jamba-mini-1.5", **key)
+    changed = change(changed, "duration_s", 90.0, model="jamba-mini-1.5", **key)
+    changed = change(changed, "energy_wh", 900.0, model="ds-qwen-32b", **key)
+    changed = change(changed, "energy_wh", 400.0, model="ds-qwen-32b", **{**key, "gpus": 2})
     artefact = figure_3(changed)
     assert (
         artefact.finding == "More GPUs shorten the run in 16 of 17 steps and lower its energy in none of 17."
@@ -415,9 +410,9 @@ def step(energies, bounds=(0.0, 0.0), **columns):
     ],
 )
 def test_a_change_within_what_the_readings_allow_is_unclear(after, bound, direction):
-    (found,) = steps(step([10.0, after], (bound, bound))).to_dict("records")
-    assert found["energy_direction"] == direction
-    assert found["duration_direction"] == "falls"
+    (only,) = steps(step([10.0, after], (bound, bound))).to_dict("records")
+    assert only["energy_direction"] == direction
+    assert only["duration_direction"] == "falls"
 
 
 def test_the_spread_over_the_splits_bounds_a_measured_change():
@@ -445,12 +440,12 @@ def test_units_and_the_order_of_rows_change_no_step(energies, factor, random):
 
 
 def test_our_runs_on_more_gpus_stand_beside_the_published_ones_filled(tables):
-    ours = with_runs(
+    extended = with_runs(
         tables,
         (("qwen-2.5-7b", 1, 1), {**MEASURED, "duration_s": 30.0}),
         (("qwen-2.5-7b", 2, 1), {**MEASURED, "duration_s": 20.0, "energy_wh": 8.0, "gpu_wh": 5.0}),
     )
-    artefact = figure_3(ours)
+    artefact = figure_3(extended)
     item = panel(artefact, "fktg-other-llm-energy")
     assert item.note.endswith("Measured: ours.")
     published, total, measured = item.figure.data
@@ -474,10 +469,10 @@ def test_our_runs_on_more_gpus_stand_beside_the_published_ones_filled(tables):
 
 def test_our_runs_on_another_dataset_get_panels_of_their_own(tables):
     news = {**MEASURED, "dataset": "news"}
-    ours = with_runs(
+    extended = with_runs(
         tables, (("qwen-2.5-7b", 1, 1), news), (("qwen-2.5-7b", 2, 1), {**news, "energy_wh": None})
     )
-    artefact = figure_3(ours)
+    artefact = figure_3(extended)
     assert [item.name for item in artefact.panels[4:]] == ["news-other-llm-duration", "news-other-llm-energy"]
     assert "No energy, so not drawn: Qwen 2.5 7B." in artefact.panels[5].note
     assert drawn(artefact.panels[5].figure) == [9.0]
@@ -490,14 +485,14 @@ def test_two_campaigns_in_one_plot_are_told_apart_by_name(tables):
         for gpus in (1, 2)
     ]
     names = panel(figure_3(with_runs(tables, *runs)), "fktg-other-llm-energy").figure.layout.yaxis.ticktext
-    ours = [f"{gpus}, {source}" for source in ("first", "second") for gpus in ("1 GPU", "2 GPUs")]
-    assert list(names[5:12]) == ["1 GPU", "2 GPUs", "4 GPUs", *ours]  # published first, then by campaign
+    levels = [f"{gpus}, {source}" for source in ("first", "second") for gpus in ("1 GPU", "2 GPUs")]
+    assert list(names[5:12]) == ["1 GPU", "2 GPUs", "4 GPUs", *levels]  # published first, then by campaign
 
 
 def test_runs_with_several_texts_at_a_time_are_another_matter(tables):
     many = {**MEASURED, "concurrency": 8}
-    ours = with_runs(tables, (("qwen-2.5-7b", 1, 1), many), (("qwen-2.5-7b", 2, 1), many))
-    pd.testing.assert_frame_equal(figure_3(ours).data, figure_3(tables).data, check_dtype=False)
+    extended = with_runs(tables, (("qwen-2.5-7b", 1, 1), many), (("qwen-2.5-7b", 2, 1), many))
+    pd.testing.assert_frame_equal(figure_3(extended).data, figure_3(tables).data, check_dtype=False)
 
 
 # Figure 4
@@ -507,28 +502,28 @@ def test_figure_4_draws_table_b2_with_the_printed_ratios(tables):
     artefact = figure_4(tables)
     data = artefact.data.set_index(["model", "nodes"])
     assert len(data) == 8
-    for row in read("table_b2"):
-        found = data.loc[(row["model"], int(row["nodes"]))]
-        assert (found["duration_s"], found["energy_wh"]) == (
+    for row in read_published("table_b2"):
+        computed = data.loc[(row["model"], int(row["nodes"]))]
+        assert (computed["duration_s"], computed["energy_wh"]) == (
             float(row["duration_s"]),
             float(row["energy_wh"]),
         )
         for name in ("duration", "energy"):
             printed = row[f"{name}_ratio_double_to_single"]
-            assert f"{found[f'{name}_ratio']:.2f}" == (printed or "nan")
+            assert f"{computed[f'{name}_ratio']:.2f}" == (printed or "nan")
     for name in ("duration", "energy"):
         traces = [panel(artefact, f"fktg-{part}-{name}").figure.data[0] for part in ("other-llm", "deepseek")]
         shown = re.findall(
             r"\(([\d.]+)\N{MULTIPLICATION SIGN}\)", " ".join(sum((t.text for t in traces), ()))
         )
-        ratios = [row[f"{name}_ratio_double_to_single"] for row in read("table_b2")]
+        ratios = [row[f"{name}_ratio_double_to_single"] for row in read_published("table_b2")]
         assert sorted(shown) == sorted(ratio for ratio in ratios if ratio)
 
 
 def test_figure_4_shows_the_three_models_of_the_print_on_their_axes_and_ds_llama_70b_apart(tables):
     artefact = figure_4(tables)
     order = list(study().models)
-    rows = sorted(read("figure_4"), key=lambda row: (order.index(row["model"]), int(row["nodes"])))
+    rows = sorted(read_published("figure_4"), key=lambda row: (order.index(row["model"]), int(row["nodes"])))
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
         lengths = drawn(panel(artefact, f"fktg-other-llm-{name}").figure)
         bounds = [float(row[f"{column}_uncertainty"]) for row in rows]
@@ -556,18 +551,18 @@ def test_figure_4_computes_its_finding(tables):
 
 
 def test_figure_4_compares_runs_of_the_same_machine_and_gpus_only(tables):
-    ours = with_runs(
+    extended = with_runs(
         tables,
         (("llama-3.1-70b", 2, 1), {**MEASURED, "gpus": 4}),
         (("llama-3.1-70b", 2, 2), MEASURED),
     )
-    pd.testing.assert_frame_equal(figure_4(ours).data, figure_4(tables).data, check_dtype=False)
-    ours = with_runs(
+    pd.testing.assert_frame_equal(figure_4(extended).data, figure_4(tables).data, check_dtype=False)
+    extended = with_runs(
         tables,
         (("llama-3.1-70b", 2, 1), {**MEASURED, "energy_wh": 45.0}),
         (("llama-3.1-70b", 2, 2), {**MEASURED, "energy_wh": 90.0}),
     )
-    data = figure_4(ours).data
+    data = figure_4(extended).data
     assert list(data.loc[data["source"] == "ours", "energy_ratio"].dropna()) == [2.0]
 
 
@@ -578,7 +573,7 @@ def test_figure_5_draws_all_of_table_b3_cards_in_the_order_of_the_print(tables):
     artefact = figure_5(tables)
     order = list(study().models)
     rows = sorted(
-        read("table_b3"),
+        read_published("table_b3"),
         key=lambda row: (order.index(row["model"]), ["A30", "V100", "H100"].index(row["gpu_model"])),
     )
     for name, column in (("duration", "duration_s"), ("energy", "energy_wh")):
@@ -594,10 +589,10 @@ def test_figure_5_marks_the_four_models_of_the_print_and_says_which_gpus_are_inf
     artefact = figure_5(tables)
     headers = [note.text for item in artefact.panels for note in item.figure.layout.annotations]
     marked = {re.sub(r"<b>|\*.*", "", header) for header in headers if "*" in header}
-    assert marked == {model_title(row["model"]) for row in read("figure_5")}
+    assert marked == {model_title(row["model"]) for row in read_published("figure_5")}
     assert len(marked) == 4
     assert all("(inferred)" in header for header in headers)
-    inferred = {row["model"]: row["gpus_h100_inferred"] for row in read("inferred_b3_gpu_counts")}
+    inferred = {row["model"]: row["gpus_h100_inferred"] for row in read_published("inferred_b3_gpu_counts")}
     for model, gpus in inferred.items():
         assert any(model_title(model) in header and f"{gpus} GPU" in header for header in headers)
     assert "Table B3 does not print it" in artefact.note
@@ -605,8 +600,8 @@ def test_figure_5_marks_the_four_models_of_the_print_and_says_which_gpus_are_inf
 
 def test_the_published_figure_5_swaps_its_row_labels(tables):
     compared = labels(tables).set_index(["model", "machine"])
-    table = {(row["model"], row["machine"]): row for row in read("table_b3")}
-    bars_in_print = {(row["model"], row["machine"]): row for row in read("figure_5")}
+    table = {(row["model"], row["machine"]): row for row in read_published("table_b3")}
+    bars_in_print = {(row["model"], row["machine"]): row for row in read_published("figure_5")}
     assert len(compared) == len(bars_in_print) == 12
     for key, row in bars_in_print.items():
         # The file has them the right way round; below "Duration" the print shows what is energy here.
@@ -630,7 +625,7 @@ def test_with_right_labels_in_print_nothing_would_be_said_against_them(tables):
 
 def test_figure_5_computes_which_card_needs_the_least_energy(tables):
     best = {}
-    for row in read("table_b3"):
+    for row in read_published("table_b3"):
         best.setdefault(row["model"], []).append((float(row["energy_wh"]), row["gpu_model"]))
     cards = {model: min(runs)[1] for model, runs in best.items()}
     assert {cards[model] for model in cards if model.startswith("ds-")} == {"H100"}

@@ -1,11 +1,9 @@
 """Tables 1, 2, 4 and B2 to B5: the printed cells, what is computed from them, and our runs beside."""
 
-import csv
 import dataclasses
 import html
 import json
 import re
-import shutil
 from decimal import ROUND_HALF_UP, Decimal
 
 import pandas as pd
@@ -19,12 +17,14 @@ from helpers.figures.display import source_files
 from helpers.figures.paper.table_1 import missing_numbers, table_1
 from helpers.figures.paper.table_2 import table_2
 from helpers.figures.paper.table_4 import table_4
-from helpers.figures.paper.table_b2 import pairs, table_b2
+from helpers.figures.paper.table_b2 import table_b2
 from helpers.figures.paper.table_b3 import table_b3
 from helpers.figures.paper.tables_b4_b5 import table_b4, table_b5
 from helpers.figures.plots import tables as parts
 from helpers.results import tables as results
+from helpers.statistics.node_pairs import pairs
 from helpers.study.catalogue import model_title, study
+from tests.support.published_tables import published_with_cell, read_published
 
 ALL = [table_1, table_2, table_4, table_b2, table_b3, table_b4, table_b5]
 ABSENT = {
@@ -36,11 +36,6 @@ ABSENT = {
     table_b4: "News and yelp: not measured on this machine",
     table_b5: "Tomatoes and emotion: not measured on this machine",
 }
-
-
-def read(name):
-    with (paths.PUBLISHED / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +55,9 @@ def with_reference(nowhere):
 
 def with_cell(folder, name, key, column, value):
     """The published tables with one cell of one file changed."""
-    copy, empty = folder / "published", folder / "empty"
-    shutil.copytree(paths.PUBLISHED, copy, dirs_exist_ok=True)
+    empty = folder / "empty"
     empty.mkdir(exist_ok=True)
-    frame = pd.read_csv(copy / f"{name}.csv", dtype=str, keep_default_na=False)
-    hit = frame[list(key)].eq(pd.Series(key)).all(axis=1)
-    assert hit.sum() == 1
-    frame.loc[hit, column] = value
-    frame.to_csv(copy / f"{name}.csv", index=False)
-    return results.load_tables(copy, empty, empty)
+    return results.load_tables(published_with_cell(folder, name, key, column, value), empty, empty)
 
 
 def grids(artefact):
@@ -83,8 +72,8 @@ def grids(artefact):
 
 
 def column(grid, heading):
-    place = grid[0].index(heading)
-    return [row[place] for row in grid[1:]]
+    position = grid[0].index(heading)
+    return [row[position] for row in grid[1:]]
 
 
 # All tables
@@ -151,9 +140,13 @@ def test_a_list_in_a_sentence_names_every_item_once(items):
 
 def test_table_1_shows_what_the_paper_links_and_what_we_pin(published):
     grid, *_ = grids(table_1(published))
-    assert column(grid, "Repository that the paper links") == [row["hf_id"] for row in read("table_1_models")]
-    assert column(grid, "Model") == [model_title(row["model"]) for row in read("table_1_models")]
-    for row, revision in zip(read("table_1_models"), column(grid, "Revision that we pin"), strict=True):
+    assert column(grid, "Repository that the paper links") == [
+        row["hf_id"] for row in read_published("table_1_models")
+    ]
+    assert column(grid, "Model") == [model_title(row["model"]) for row in read_published("table_1_models")]
+    for row, revision in zip(
+        read_published("table_1_models"), column(grid, "Revision that we pin"), strict=True
+    ):
         assert study().models[row["model"]].revision.startswith(revision)
         assert len(revision) == 12
 
@@ -168,11 +161,13 @@ def test_table_1_shows_what_each_language_model_takes_and_the_papers_machines(pu
     assert shown["Llama 3.1 8B"]["Licence to be accepted"] == "yes"
     assert shown["Jamba Mini 1.5"]["Licence to be accepted"] == "not known"
     assert [name for name, row in shown.items() if row["Thinks first"] == "yes"] == [
-        model_title(row["model"]) for row in read("table_1_models") if row["model"].startswith("ds-")
+        model_title(row["model"])
+        for row in read_published("table_1_models")
+        if row["model"].startswith("ds-")
     ]
-    assert column(needs, "Model") == [model_title(row["model"]) for row in read("table_1_models")]
-    used = {row["model"]: row["gpus"] for row in read("table_b1")}
-    assert column(needs, "Capella") == [used[row["model"]] for row in read("table_1_models")]
+    assert column(needs, "Model") == [model_title(row["model"]) for row in read_published("table_1_models")]
+    used = {row["model"]: row["gpus"] for row in read_published("table_b1")}
+    assert column(needs, "Capella") == [used[row["model"]] for row in read_published("table_1_models")]
 
 
 def test_table_1_says_that_both_generations_of_qwen_are_in_the_catalogue(published):
@@ -234,10 +229,10 @@ def test_table_1_names_the_checkpoint_of_a_measured_language_model(tmp_path, now
     file.write_text(json.dumps(record), encoding="utf-8")
     tables = results.load_tables(committed=nowhere, live=tmp_path)
     assert tables.refused == []
-    *_, ours = grids(table_1(tables))
-    assert column(ours, "Checkpoint") == ["owner/checkpoint-of-ours"]
-    assert column(ours, "Model") == ["Llama 3.1 8B"]
-    assert column(ours, "Revision") == ["0" * 40]
+    *_, checkpoints = grids(table_1(tables))
+    assert column(checkpoints, "Checkpoint") == ["owner/checkpoint-of-ours"]
+    assert column(checkpoints, "Model") == ["Llama 3.1 8B"]
+    assert column(checkpoints, "Revision") == ["0" * 40]
 
 
 # Table 2
@@ -245,7 +240,7 @@ def test_table_1_names_the_checkpoint_of_a_measured_language_model(tmp_path, now
 
 def test_table_2_prints_each_machine_of_the_paper(published):
     (grid,) = grids(table_2(published))
-    for row in read("table_2_clusters"):
+    for row in read_published("table_2_clusters"):
         cells = column(grid, study().machines[row["machine"]].title)
         assert cells == [
             row["hpc_center"],
@@ -259,8 +254,8 @@ def test_table_2_prints_each_machine_of_the_paper(published):
 
 def test_table_2_takes_our_machines_from_the_records(with_reference):
     artefact = table_2(with_reference)
-    ours = artefact.data[artefact.data["source"] != "published"].set_index("source")
-    for source, row in ours.iterrows():
+    measured = artefact.data[artefact.data["source"] != "published"].set_index("source")
+    for source, row in measured.iterrows():
         files = sorted(paths.MEASUREMENTS.glob(f"{source}/*/record.json"))
         assert sorted(row["origin"].split()) == [paths.relative(file) for file in files]
         assert row["runs"] == len(files)
@@ -270,7 +265,7 @@ def test_table_2_takes_our_machines_from_the_records(with_reference):
         assert row["ram_gb"] == environment["ram_gb"]
         for gpu in environment["gpus"]:
             assert gpu["model"] in row["gpus"]
-    assert ours.loc["reference-cpu", "gpus"] == "none"
+    assert measured.loc["reference-cpu", "gpus"] == "none"
     assert "2 machines, none of them one of the paper's" in artefact.finding
 
 
@@ -309,7 +304,7 @@ def test_table_4_gives_the_share_of_the_most_frequent_label(published):
 
 def test_table_4_prints_the_papers_columns_and_compares_the_repositories(published, tmp_path):
     artefact = table_4(published)
-    for row, shown in zip(read("table_4_datasets"), grids(artefact)[0][1:], strict=True):
+    for row, shown in zip(read_published("table_4_datasets"), grids(artefact)[0][1:], strict=True):
         assert shown == [row["dataset"], row["classification_task"], row["hf_id"]]
     assert "the same repository for all 4" in artefact.note
     other = with_cell(tmp_path, "table_4_datasets", {"dataset": "yelp"}, "hf_id", "elsewhere/yelp")
@@ -319,7 +314,7 @@ def test_table_4_prints_the_papers_columns_and_compares_the_repositories(publish
 def test_table_4_shows_the_best_published_accuracy(published):
     data = table_4(published).data.set_index("dataset")
     for table in ("table_b1", "table_b4", "table_b5"):
-        rows = pd.DataFrame(read(table))
+        rows = pd.DataFrame(read_published(table))
         for dataset, part in rows.groupby("dataset"):
             assert data.loc[dataset, "best_accuracy"] == part["accuracy"].astype(float).max()
     assert data.loc["tomatoes", "best_tied"] == 3
@@ -339,7 +334,7 @@ def test_table_4_identifies_the_data_that_was_measured(with_reference):
 
 
 def test_table_b2_recomputes_all_eight_ratios(published):
-    rows = {(row["model"], row["nodes"]): row for row in read("table_b2")}
+    rows = {(row["model"], row["nodes"]): row for row in read_published("table_b2")}
     data = table_b2(published).data.set_index("model")
     for model in data.index:
         for name, unit in (("duration", "duration_s"), ("energy", "energy_wh")):
@@ -371,10 +366,12 @@ def test_table_b2_names_the_model_whose_ratios_lie_farthest_apart(published):
 
 
 def test_table_b2_compares_our_runs_in_the_same_way(published):
-    ours = published.results[published.results["origin"].str.contains("table_b2|table_b1")].assign(
+    extended = published.results[published.results["origin"].str.contains("table_b2|table_b1")].assign(
         source="ours"
     )
-    tables = dataclasses.replace(published, results=pd.concat([published.results, ours], ignore_index=True))
+    tables = dataclasses.replace(
+        published, results=pd.concat([published.results, extended], ignore_index=True)
+    )
     artefact = table_b2(tables)
     data = artefact.data.set_index(["source", "model"])
     for model in data.loc["ours"].index:
@@ -407,7 +404,7 @@ def test_ratios_know_no_units_and_no_order(published, seconds, watthours, seed):
 
 def test_table_b3_prints_the_papers_cells(published):
     grid = grids(table_b3(published))[0]
-    for row in read("table_b3"):
+    for row in read_published("table_b3"):
         shown = grid[1:][column(grid, "Model").index(model_title(row["model"]))]
         for unit, value in (("s", "duration_s"), ("Wh", "energy_wh")):
             assert shown[grid[0].index(f"{row['gpu_model']} ({unit})")] == row[value]
@@ -415,17 +412,17 @@ def test_table_b3_prints_the_papers_cells(published):
 
 def test_table_b3_finds_the_gpu_counts_that_were_inferred(published):
     data = table_b3(published).data.drop_duplicates("model").set_index("model")
-    for row in read("inferred_b3_gpu_counts"):
+    for row in read_published("inferred_b3_gpu_counts"):
         assert data.loc[row["model"], "run_gpus"] == int(row["gpus_h100_inferred"])
         named = row["evidence_h100"].partition(" ")[0]
         assert data.loc[row["model"], "run_origin"] == named
     h100 = column(grids(table_b3(published))[0], "GPUs, H100")
-    assert h100 == [row["gpus_h100_inferred"] for row in read("inferred_b3_gpu_counts")]
+    assert h100 == [row["gpus_h100_inferred"] for row in read_published("inferred_b3_gpu_counts")]
 
 
 def test_table_b3_names_the_models_that_are_not_those_of_table_b1(published):
-    h100 = {row["model"]: row for row in read("table_b3") if row["gpu_model"] == "H100"}
-    b1 = {row["model"]: row for row in read("table_b1")}
+    h100 = {row["model"]: row for row in read_published("table_b3") if row["gpu_model"] == "H100"}
+    b1 = {row["model"]: row for row in read_published("table_b1")}
     other = [
         model_title(model)
         for model, row in h100.items()
@@ -457,7 +454,7 @@ def test_table_b3_says_where_no_other_run_has_its_values(tmp_path):
 
 def test_table_b3_names_the_card_with_the_least_energy(published):
     least = {}
-    for row in read("table_b3"):
+    for row in read_published("table_b3"):
         best = least.get(row["model"])
         if best is None or float(row["energy_wh"]) < float(best["energy_wh"]):
             least[row["model"]] = row
@@ -472,7 +469,7 @@ def test_table_b3_names_the_card_with_the_least_energy(published):
 def test_tables_b4_and_b5_print_the_papers_cells(table, name, published):
     grid = grids(table(published))[0]
     assert len(grid) == 1 + 17
-    for row in read(name):
+    for row in read_published(name):
         shown = grid[1:][column(grid, "Model").index(model_title(row["model"]))]
         energy = row["energy_wh"] or f"<{row['energy_wh_below']}"
         assert shown[grid[0].index(f"{row['dataset']}: energy (Wh)")] == energy
@@ -484,7 +481,7 @@ def test_energies_come_from_figure_7_where_the_table_has_too_few_digits(table, n
     grid = grids(table(published))[1]
     coarse = {
         (row["dataset"], row["model"]): row
-        for row in read("figure_7")
+        for row in read_published("figure_7")
         if row["table"] == name and (not row["energy_wh_table"] or float(row["energy_wh_table"]) < 1)
     }
     assert column(grid, "Dataset") == [dataset for dataset, _ in coarse]
@@ -498,7 +495,7 @@ def test_table_b4_finds_the_accuracy_below_chance(published, tmp_path):
     sentence = "Qwen 2.5 7B has an accuracy of 0.01 on news, below the 0.25 of always naming the most frequent label."
     others = [
         float(row["accuracy"])
-        for row in read("table_b4")
+        for row in read_published("table_b4")
         if row["dataset"] == "news"
         and study().models[row["model"]].family != "Traditional"
         and row["model"] != "qwen-2.5-7b"
@@ -534,7 +531,7 @@ def test_table_b5_finds_the_models_below_the_share_of_joy(published, tmp_path):
 def test_table_b4_finds_the_energy_that_is_out_of_line(published, tmp_path):
     energy = {
         row["dataset"]: float(row["energy_wh"])
-        for row in read("table_b4") + read("table_b5")
+        for row in read_published("table_b4") + read_published("table_b5")
         if row["model"] == "phi-3.5-mini"
     }
     factors = [energy["yelp"] / energy[name] for name in ("news", "tomatoes", "emotion")]
@@ -549,9 +546,13 @@ def test_table_b4_finds_the_energy_that_is_out_of_line(published, tmp_path):
 
 def test_table_b5_says_how_long_the_smallest_energy_of_the_embedding_model_lasts(published, with_reference):
     power = next(
-        float(row["average_power_w"]) for row in read("table_b1") if row["model"] == "linear-embedding"
+        float(row["average_power_w"])
+        for row in read_published("table_b1")
+        if row["model"] == "linear-embedding"
     )
-    energy = min(float(row["energy_wh"]) for row in read("figure_7") if row["model"] == "linear-embedding")
+    energy = min(
+        float(row["energy_wh"]) for row in read_published("figure_7") if row["model"] == "linear-embedding"
+    )
     sentence = f"the former lasts {1000 * 3600 * energy / power:.1f}{THIN}ms"
     assert f"{sentence}." in table_b5(published).body
     assert f"{sentence}; our fastest run on emotion takes 44{THIN}ms." in table_b5(with_reference).body
@@ -559,12 +560,13 @@ def test_table_b5_says_how_long_the_smallest_energy_of_the_embedding_model_lasts
 
 def test_our_accuracies_are_compared_with_the_published_ones(with_reference):
     printed = {
-        (row["dataset"], row["model"]): float(row["accuracy"]) for row in read("table_b4") + read("table_b5")
+        (row["dataset"], row["model"]): float(row["accuracy"])
+        for row in read_published("table_b4") + read_published("table_b5")
     }
-    ours = with_reference.results[with_reference.results["source"] != "published"]
+    own_runs = with_reference.results[with_reference.results["source"] != "published"]
     tables = {"b4": (table_b4, ("news", "yelp")), "b5": (table_b5, ("tomatoes", "emotion"))}
     for name, (table, datasets) in tables.items():
-        rows = ours[ours["dataset"].isin(datasets)]
+        rows = own_runs[own_runs["dataset"].isin(datasets)]
         near = [
             differs_by_noise_alone(row, printed[row["dataset"], row["model"]]) for _, row in rows.iterrows()
         ]

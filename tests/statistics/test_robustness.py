@@ -5,9 +5,11 @@ import pytest
 import statsmodels.formula.api as smf
 
 from helpers.figures.beyond.regression import table_3, table_b6
-from helpers.figures.paper.table_b2 import node_power, pairs, table_b2
+from helpers.figures.paper.table_b2 import table_b2
+from helpers.figures.plots.remarks import node_power
 from helpers.results.tables import load_tables
 from helpers.statistics import regression, robustness
+from helpers.statistics.node_pairs import pairs
 from helpers.study.catalogue import paper_models
 from tests.statistics.test_regression import runs as invented
 

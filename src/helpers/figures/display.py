@@ -141,8 +141,8 @@ class Figure:
     def _about_runs(self) -> str:
         """Say which version of the meter took our runs, where an earlier one did."""
         records = [read_record(paths.ROOT / name) for name in self.sources() if is_record(name)]
-        said = about_records(records)
-        return f'<p class="note meter-version">{html.escape(said)}</p>' if said else ""
+        remark = about_records(records)
+        return f'<p class="note meter-version">{html.escape(remark)}</p>' if remark else ""
 
     def _caption(self) -> str:
         source = source_panel(self.name, self.kind, self.function, self.rebuild, self.sources())
@@ -213,8 +213,8 @@ def _legend(panels: Sequence[Panel]) -> str:
     return f'<div class="legend-buttons" role="group" aria-label="Marks shown">{buttons}</div>'
 
 
-def _panel(artefact: str, panel: Panel) -> str:
-    identifier = f"{artefact}-{panel.name}"
+def _panel(figure: str, panel: Panel) -> str:
+    identifier = f"{figure}-{panel.name}"
     classes = "panel" + (" wide" if panel.wide else "") + (" marked" if panel.marked else "")
     alt, height = html.escape(panel.alt), int(panel.figure.layout.height)
     head = (
@@ -222,8 +222,8 @@ def _panel(artefact: str, panel: Panel) -> str:
         f'<p class="panel-note">{html.escape(panel.note)}</p>'
     )
     if not panel.figure.data:  # a sentence says so; an empty plot would only take room
-        said = "" if NOT_MEASURED in panel.note.lower() else f'<p class="panel-note">{alt}</p>'
-        return f"{head}{said}</div><!-- end of panel -->"
+        sentence = "" if NOT_MEASURED in panel.note.lower() else f'<p class="panel-note">{alt}</p>'
+        return f"{head}{sentence}</div><!-- end of panel -->"
     image = f"{ROOT_LINK}_images/{identifier}.svg"
     return (
         f'{head}<div class="plot" id="{identifier}" data-alt="{alt}" style="min-height: {height}px">'
@@ -233,8 +233,8 @@ def _panel(artefact: str, panel: Panel) -> str:
     )
 
 
-def _data_table(artefact: Figure) -> str:
-    table = html_table(artefact.data, f"Data of {artefact.label}")
+def _data_table(figure: Figure) -> str:
+    table = html_table(figure.data, f"Data of {figure.label}")
     return f'<details class="figure-data"><summary>Data of this figure</summary>{table}</details>'
 
 

@@ -53,15 +53,15 @@ class ExecutedFigure(Strict):
 
 
 def read_executed_figure(notebook: Path) -> ExecutedFigure:
-    """Read the artefact of an executed analysis notebook.
+    """Read the figure or table of an executed analysis notebook.
 
     Raises:
         UserError: one line where the notebook holds none, or was not executed for the book.
     """
     for output in _outputs(notebook):
-        found = output.get("metadata", {}).get(METADATA)
-        if found is not None:
-            return _shown(found, "".join(output["data"]["text/html"]))
+        metadata = output.get("metadata", {}).get(METADATA)
+        if metadata is not None:
+            return _executed_figure(metadata, "".join(output["data"]["text/html"]))
     name = paths.relative(notebook)
     raise UserError(
         f"{name}: expected a figure or table made for the book, found none; run `python -m helpers analyse {notebook.stem}`"
@@ -69,7 +69,7 @@ def read_executed_figure(notebook: Path) -> ExecutedFigure:
 
 
 def fragment_of(notebook: Path) -> str | None:
-    """Return the HTML of the artefact; None where the notebook holds none."""
+    """Return the HTML of the figure or table; None where the notebook holds none."""
     for output in _outputs(notebook):
         if METADATA in output.get("metadata", {}):
             return "".join(output["data"]["text/html"])
@@ -86,14 +86,14 @@ def _outputs(notebook: Path) -> list[dict[str, Any]]:
     return [output for cell in document["cells"] for output in cell.get("outputs", [])]
 
 
-def _shown(found: dict[str, Any], fragment: str) -> ExecutedFigure:
-    figures = [json.loads(found[1]) for found in re.findall(_PLOT, fragment, re.DOTALL)]
-    panels = [{**panel, "figure": figure} for panel, figure in zip(found["panels"], figures, strict=True)]
+def _executed_figure(metadata: dict[str, Any], fragment: str) -> ExecutedFigure:
+    plots = [json.loads(plot) for _, plot, _ in re.findall(_PLOT, fragment, re.DOTALL)]
+    panels = [{**panel, "figure": plot} for panel, plot in zip(metadata["panels"], plots, strict=True)]
     body = re.search(r"<!-- body -->(.*?)<!-- end of body -->", fragment, re.DOTALL)
-    inputs = found["inputs"]
+    inputs = metadata["inputs"]
     return ExecutedFigure.model_validate(
         {
-            **found,
+            **metadata,
             "inputs": tuple(inputs),
             "sha256": inputs,
             "records": tuple(filter(is_record, inputs)),

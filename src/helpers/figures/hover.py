@@ -21,46 +21,46 @@ def _lines(row: "pd.Series[Any]") -> Iterator[str]:
         plus = f" ± {row['accuracy_uncertainty']:.4g}" if pd.notna(row["accuracy_uncertainty"]) else ""
         sd = f", SD over splits {row['accuracy_sd']:.3f}" if pd.notna(row["accuracy_sd"]) else ""
         yield f"accuracy {row['accuracy']:.3f}{plus}{sd}"
-        read = _known(row, "accuracy_read")
+        read = _value(row, "accuracy_read")
         if read is not None and read != row["accuracy"]:
             yield f"drawn at {read:.4g}, as the paper's figure shows it"
     yield from _energy_lines(row)
     if pd.notna(row["duration_s"]):
-        told = units.duration(_number(row["duration_s"]), 3, _known(row, "duration_uncertainty_s"))
-        yield f"duration {told}{_sd(_known(row, 'duration_sd_s'), units.duration)}"
+        duration = units.duration(_number(row["duration_s"]), 3, _value(row, "duration_uncertainty_s"))
+        yield f"duration {duration}{_sd(_value(row, 'duration_sd_s'), units.duration)}"
     if pd.notna(row["gpus"]):
         inferred = " (inferred, not printed)" if row["gpus_origin"] == "inferred" else ""
         yield f"GPUs: {row['gpus']}{inferred}, nodes: {row['nodes']}"
     if row["family"] == "Traditional" and pd.notna(row["checkpoint"]):
         yield f"embedding {row['checkpoint']}"
     if row["family"] != "Traditional" and row["source"] != "published":
-        yield from _asked_lines(row)
+        yield from _request_lines(row)
     if row["checks_failed"] and pd.notna(row["checks_failed"]):
         yield f"checks failed: {row['checks_failed']}"
     yield f"source: {row['origin']}"
 
 
-def _asked_lines(row: "pd.Series[Any]") -> Iterator[str]:
+def _request_lines(row: "pd.Series[Any]") -> Iterator[str]:
     """Yield what belongs to a measured language model; rows of a figure need not have these columns."""
-    known = {name: value for name, value in row.items() if pd.notna(value)}
-    if known.get("weights") == "dummy":
+    present = {name: value for name, value in row.items() if pd.notna(value)}
+    if present.get("weights") == "dummy":
         yield "dummy weights: its answers mean nothing"
-    if "concurrency" in known:
-        yield f"texts at a time: {known['concurrency']}"
-    if "tokens_in" in known and "tokens_out" in known:
+    if "concurrency" in present:
+        yield f"texts at a time: {present['concurrency']}"
+    if "tokens_in" in present and "tokens_out" in present:
         texts = _number(row["texts"])
-        each = [f"{_number(known[name]) / texts:.0f}" for name in ("tokens_in", "tokens_out")]
+        each = [f"{_number(present[name]) / texts:.0f}" for name in ("tokens_in", "tokens_out")]
         yield f"tokens per text: {each[0]} in, {each[1]} out"
-    if "parse_failures" in known:
-        yield f"answers without a category: {_number(known['parse_failures']):g} of {known['texts']}"
+    if "parse_failures" in present:
+        yield f"answers without a category: {_number(present['parse_failures']):g} of {present['texts']}"
 
 
 def _energy_lines(row: "pd.Series[Any]") -> Iterator[str]:
     if pd.notna(row["energy_wh"]):
         energy, texts = _number(row["energy_wh"]), _number(row["texts"])
-        told = units.energy(energy, 3, _known(row, "energy_uncertainty_wh"))
+        rounded = units.energy(energy, 3, _value(row, "energy_uncertainty_wh"))
         kind = _KINDS.get(row["energy_kind"], row["energy_kind"])
-        yield f"energy {told}{_sd(_known(row, 'energy_sd_wh'), units.energy)} ({kind})"
+        yield f"energy {rounded}{_sd(_value(row, 'energy_sd_wh'), units.energy)} ({kind})"
         yield f"{units.energy(energy / texts, 2)} per text"
         if pd.notna(row["accuracy"]) and row["accuracy"] > 0:
             yield f"{units.energy(energy / texts / _number(row['accuracy']), 2)} per correct answer"
@@ -74,7 +74,7 @@ _KINDS = {"inferred": "inferred from the limits of the printed panel; its mark i
 """Kinds of energy that need more than their word."""
 
 
-def _known(row: "pd.Series[Any]", name: str) -> float | None:
+def _value(row: "pd.Series[Any]", name: str) -> float | None:
     """Return a value of a row; rows of a figure need not have the column."""
     value = row.get(name)
     return None if pd.isna(value) else _number(value)

@@ -14,14 +14,14 @@ _VERSION = (4, 4)
 def read_executed(file: Path) -> Mapping[str, Any]:
     """Return an executed notebook, of valid form; nothing where there is none, which is the audit's to report."""
     try:
-        found = json.loads(file.read_bytes())
-        if not isinstance(found, dict):
+        document = json.loads(file.read_bytes())
+        if not isinstance(document, dict):
             return {}
-        nbformat.validate(found, None, *_VERSION, relax_add_props=True)
-        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written again
+        nbformat.validate(document, None, *_VERSION, relax_add_props=True)
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written again
     except (OSError, ValueError, RecursionError, nbformat.ValidationError):
         return {}
-    return found
+    return document
 
 
 def papermill_of(notebook: Mapping[str, Any]) -> Mapping[str, Any]:

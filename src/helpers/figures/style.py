@@ -156,8 +156,8 @@ def labels(
     """Return text and place of the labels, apart from their marks by a space, and empty where no place is free."""
     places = place_labels(points, list(text), *sizes, lines=lines)
     rows = [
-        (_apart(label, place) if label and place else "", place or PLACES[0][0])
-        for label, place in zip(text, places, strict=True)
+        (_apart(label, position) if label and position else "", position or PLACES[0][0])
+        for label, position in zip(text, places, strict=True)
     ]
     return pd.DataFrame(rows, columns=["text", "place"], index=text.index, dtype=object)
 
@@ -187,14 +187,14 @@ def place_labels(
         if label
     }
     first: set[int] = set()
-    found = [_choose(free, boxes, first)]
+    attempts = [_choose(free, boxes, first)]
     for _ in labels:  # what found no place is tried again as one of the first to choose
-        lacking = {number for number, places in free.items() if places} - set(found[-1])
+        lacking = {number for number, places in free.items() if places} - set(attempts[-1])
         if not lacking - first:
             break
         first |= lacking
-        found.append(_choose(free, boxes, first))
-    best = max(found, key=len)
+        attempts.append(_choose(free, boxes, first))
+    best = max(attempts, key=len)
     return [best.get(number) if label else PLACES[0][0] for number, label in enumerate(labels)]
 
 
@@ -213,23 +213,24 @@ def _choose(
             continue
         hidden = {
             name: {
-                (other, place)
-                for other, places in free.items()
-                for place in places
-                if any(map(_overlap, boxes[number, name], boxes[other, place]))
+                (other, position)
+                for other, positions in free.items()
+                for position in positions
+                if any(map(_overlap, boxes[number, name], boxes[other, position]))
             }
             for name in own
         }
         chosen[number] = min(own, key=lambda name: len(hidden[name]))
         lost = hidden[chosen[number]]
         free = {
-            other: [place for place in places if (other, place) not in lost] for other, places in free.items()
+            other: [position for position in positions if (other, position) not in lost]
+            for other, positions in free.items()
         }
     return chosen
 
 
-def _apart(label: str, place: str) -> str:
-    return {"middle right": _SPACE + label, "middle left": label + _SPACE}.get(place, label)
+def _apart(label: str, position: str) -> str:
+    return {"middle right": _SPACE + label, "middle left": label + _SPACE}.get(position, label)
 
 
 @dataclass(frozen=True)

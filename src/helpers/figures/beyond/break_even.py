@@ -10,7 +10,7 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import tables as parts
-from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import Tables
 from helpers.statistics import selection
 from helpers.statistics.break_even import Interval
@@ -59,7 +59,7 @@ def draw(data: pd.DataFrame, llms: pd.DataFrame) -> Figure:
 def rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return our runs of traditional models whose energies of training and of inference were measured."""
     trained = (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
-    return in_the_studys_order(results[trained])
+    return sorted_by_study(results[trained])
 
 
 def language_models(results: pd.DataFrame) -> pd.DataFrame:

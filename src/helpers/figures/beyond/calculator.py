@@ -10,11 +10,12 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.figures.display import Figure, html_table
-from helpers.figures.paper.table_b2 import node_power, pairs
+from helpers.figures.plots.remarks import node_power
 from helpers.results.accounting import TITLES as ACCOUNTING
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import proxy, regression
 from helpers.statistics.estimation import Choice, Estimation, estimation
+from helpers.statistics.node_pairs import pairs
 from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
 from helpers.study.catalogue import model_title, study

@@ -88,7 +88,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the published runs of Table B1 and all measured ones that took one text at a time."""
     results = select_sequential(results)
     published = (results["source"] == "published") & results["origin"].str.contains("table_b1")
-    return scatter.in_the_studys_order(results[published | (results["source"] != "published")])[_COLUMNS]
+    return scatter.sorted_by_study(results[published | (results["source"] != "published")])[_COLUMNS]
 
 
 def _finding(published: pd.DataFrame) -> str:

@@ -93,14 +93,14 @@ def published_rows(rows: pd.DataFrame) -> pd.DataFrame:
     chosen = rows[
         (rows["source"] == "published") & rows["origin"].str.contains("table_b1") & (rows["nodes"] == 1)
     ]
-    return scatter.in_the_studys_order(chosen)
+    return scatter.sorted_by_study(chosen)
 
 
 def swept_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the measured runs that differ from another one in their concurrency only, in the study's order."""
     measured = rows[(rows["source"] != "published") & rows["duration_s"].notna()]
     counts = measured.groupby(SERIES, dropna=False)["concurrency"].transform("nunique")
-    return scatter.in_the_studys_order(measured[counts > 1].sort_values("concurrency", kind="stable"))
+    return scatter.sorted_by_study(measured[counts > 1].sort_values("concurrency", kind="stable"))
 
 
 def series(rows: pd.DataFrame) -> Series:

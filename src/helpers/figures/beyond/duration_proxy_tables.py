@@ -9,9 +9,10 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.figures.display import html_table
-from helpers.figures.paper.table_b2 import node_power, pairs
+from helpers.figures.plots.remarks import node_power
 from helpers.results.tables import Tables
 from helpers.statistics import diagnostics, proxy, regression
+from helpers.statistics.node_pairs import pairs
 from helpers.statistics.proxy import (
     APPROXIMATION,
     ESTIMATORS,

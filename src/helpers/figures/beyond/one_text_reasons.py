@@ -11,7 +11,6 @@ from helpers.statistics.bandwidth_bound import (
     ANSWER_TOKENS,
     IMPOSSIBLE,
     PHI_ANSWER_TOKENS,
-    POSSIBLE,
     SHORTENED,
 )
 from helpers.study import roofline
@@ -132,31 +131,6 @@ def _two_nodes(runs: pd.DataFrame) -> str:
     return (
         "On Capella more speaks for one text at a time. Two nodes work on a text one after the other, and their longer "
         f"durations have time for about as many tokens as those of one node with as many cards: {parts.listed(compared)}."
-    )
-
-
-def caveat(results: pd.DataFrame) -> str:
-    """Return what the published durations in `results` leave open for a comparison of cards; empty where nothing."""
-    runs = bandwidth_bound.bounds(bandwidth_bound.published_runs(results))
-    lacking = runs[runs["verdict"] != POSSIBLE]
-    if lacking.empty:
-        return ""
-    cards = parts.listed(list(lacking["gpu_model"].drop_duplicates()))
-    unread, shortened = (int((lacking["verdict"] == verdict).sum()) for verdict in (IMPOSSIBLE, SHORTENED))
-    counts = " and ".join(
-        [
-            *([f"{unread} leave no time for any answer that DSPy reads"] if unread else []),
-            *(
-                [f"{shortened}{' more' if unread else ''} only for one without its closing marker"]
-                if shortened
-                else []
-            ),
-        ]
-    )
-    return (
-        "Whether the cards did the same work is open for short answers. Of the runs of "
-        f"{parts.titles(lacking['model'].unique())} on {cards}, with the numbers of cards that we infer and one text at a time, "
-        f"{counts} (Could these durations be one text at a time?). "
     )
 
 

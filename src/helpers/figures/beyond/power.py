@@ -11,7 +11,7 @@ from helpers.figures import style
 from helpers.figures.beyond import power_claims, power_tables
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import tables as parts
-from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
 from helpers.statistics.power import Constants, RankChange
@@ -107,7 +107,7 @@ def _data(
             per_gpu.drop(columns=["duration_s", "energy_wh"])
             .rename(columns={"power_w": "value_w"})
             .assign(source="published", quantity="w_per_gpu_inferred"),
-            in_the_studys_order(runs)
+            sorted_by_study(runs)
             .rename(columns={rule: f"{rule}_wh" for rule in power.RULES})
             .assign(quantity="energy"),
             measured.rename(columns={r: f"{r}_wh" for r in power.MEASURED_RULES}).assign(quantity="energy"),

@@ -16,8 +16,8 @@ REAL = ("news", "yelp", "tomatoes", "emotion")
 BRIEF_PX = 390
 """Height of the first panel on the front page (book/index.md)."""
 _ROOM = 0.2
-"""Left free at both ends of an accuracy axis, of what the data span, but at least of `_LEAST_SPAN`."""
-_LEAST_SPAN = 0.2
+"""Left free at both ends of an accuracy axis, of what the data span, but at least of `_MIN_SPAN`."""
+_MIN_SPAN = 0.2
 
 
 def figure_1(tables: Tables) -> Figure:
@@ -32,7 +32,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     Capella, one node, minimal number of GPUs (Tables B1, B4, B5) for the published rows; every measured row of the
     dataset beside them.
     """
-    return scatter.in_the_studys_order(scatter.side_by_side(results))
+    return scatter.sorted_by_study(scatter.side_by_side(results))
 
 
 def extremes(runs: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +98,7 @@ def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
     if drawn.empty:
         return 0.0, 1.0
     low, high = drawn["accuracy"].min(), drawn["accuracy"].max()
-    room = _ROOM * max(high - low, _LEAST_SPAN)
+    room = _ROOM * max(high - low, _MIN_SPAN)
     return low - room, high + room
 
 

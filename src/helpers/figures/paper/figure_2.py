@@ -240,15 +240,8 @@ def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[st
     fig.update_layout(
         barmode="stack",
         showlegend=True,
-        legend={
-            "traceorder": "normal",
-            "xref": "container",
-            "yref": "container",
-            "x": 0,
-            "y": 1,
-            "xanchor": "left",
-            "yanchor": "top",
-        },
+        legend={"traceorder": "normal", "xref": "container", "yref": "container"}
+        | {"x": 0, "y": 1, "xanchor": "left", "yanchor": "top"},
         margin_t=fig.layout.margin.t + room,
         height=fig.layout.height + room,
     )

@@ -91,37 +91,37 @@ def _percent(change: float, digits: int) -> str:
     return f"{100 * change:+.{digits}f} %".replace("-", "\u2212")  # a minus sign, not a hyphen
 
 
-def _finding(found: pd.DataFrame) -> str:
-    told = bars.told(found)
-    if told.empty:
+def _finding(changes: pd.DataFrame) -> str:
+    chosen = bars.published_or_all(changes)
+    if chosen.empty:
         return "No LLM was run on different numbers of GPUs."
-    return f"More GPUs {_summary(told)}{_named(told)}."
+    return f"More GPUs {_summary(chosen)}{_named(chosen)}."
 
 
-def _summary(found: pd.DataFrame) -> str:
-    faster, thriftier = (
-        int((found[f"{name}_direction"] == "falls").sum()) for name in ("duration", "energy")
+def _summary(changes: pd.DataFrame) -> str:
+    faster, more_efficient = (
+        int((changes[f"{name}_direction"] == "falls").sum()) for name in ("duration", "energy")
     )
     return (
-        f"shorten the run in {bars.share(faster, len(found))} steps and lower its energy in "
-        f"{bars.share(thriftier, len(found))}"
+        f"shorten the run in {bars.share(faster, len(changes))} steps and lower its energy in "
+        f"{bars.share(more_efficient, len(changes))}"
     )
 
 
-def _named(found: pd.DataFrame) -> str:
+def _named(changes: pd.DataFrame) -> str:
     """Name the steps that take less energy, which by the paper's words there are none of."""
-    thriftier = found[found["energy_direction"] == "falls"].sort_values("energy_change")
+    more_efficient = changes[changes["energy_direction"] == "falls"].sort_values("energy_change")
     names = [
         f"{model_title(step['model'])} from {step['gpus_from']} to {step['gpus_to']} "
         f"({_percent(step['energy_change'], 1)})"
-        for _, step in thriftier.iterrows()
+        for _, step in more_efficient.iterrows()
     ]
     return f": {bars.listed(names)}" if names else ""
 
 
-def _against_the_paper(found: pd.DataFrame, rows: pd.DataFrame, tables: Tables) -> str:
+def _against_the_paper(changes: pd.DataFrame, rows: pd.DataFrame, tables: Tables) -> str:
     """Say what the ledger says of the paper's two sentences, and how more GPUs did in our runs."""
-    published, measured = (found[(found["source"] == "published") == yes] for yes in (True, False))
+    published, measured = (changes[(changes["source"] == "published") == yes] for yes in (True, False))
     parts = []
     if len(published):
         parts.append(

@@ -70,7 +70,7 @@ def ratios(runs: pd.DataFrame) -> pd.DataFrame:
 
     Column beside those of `rows`: `excess`, by how much the energy grows more than the duration (a share).
     """
-    chosen = bars.told(runs[runs["duration_ratio"].notna() & runs["energy_ratio"].notna()])
+    chosen = bars.published_or_all(runs[runs["duration_ratio"].notna() & runs["energy_ratio"].notna()])
     return chosen.assign(excess=chosen["energy_ratio"] / chosen["duration_ratio"] - 1)
 
 

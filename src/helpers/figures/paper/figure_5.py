@@ -7,9 +7,9 @@ import html
 
 import pandas as pd
 
-from helpers.figures.beyond import one_text_reasons
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import bars
+from helpers.figures.plots.remarks import short_answers_caveat
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, paper_machines, study
 
@@ -39,7 +39,7 @@ def draw(runs: pd.DataFrame, best: pd.DataFrame, compared: pd.DataFrame, tables:
         label="Figure 5",
         finding=finding,
         note=(
-            f"Open bars: published (Table B3). Filled bars: our runs. {one_text_reasons.caveat(tables.results)}"
+            f"Open bars: published (Table B3). Filled bars: our runs. {short_answers_caveat(tables.results)}"
             "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
             "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and "
             f"Figures 3 and 6, and the other cards are assumed to have been as many. {bars.ACCOUNTING} "
@@ -161,7 +161,7 @@ def _rank(cards: pd.Series) -> pd.Series:
 
 def least_energy(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the run with the least energy per model and number of GPUs: of the published ones where there are any."""
-    candidates = bars.told(runs)
+    candidates = bars.published_or_all(runs)
     candidates = candidates[candidates["energy_wh"].notna()]
     return candidates.loc[candidates.groupby(["dataset", "model", "gpus"], sort=False)["energy_wh"].idxmin()]
 

@@ -11,6 +11,7 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.hover import hover_text
+from helpers.figures.plots.bars import several
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import prediction, regression
 from helpers.statistics.proxy import LONG_S
@@ -106,7 +107,7 @@ def _linear(points: pd.DataFrame, fits: Mapping[int, Fit], finding: str) -> Pane
         figure.add_annotation(
             x=end["duration_s"],
             y=end["energy_wh"],
-            text=f"{gpus} GPU{'s' if gpus > 1 else ''}",
+            text=several(gpus, "GPU"),
             showarrow=False,
             xanchor="left",
             xshift=10,
@@ -173,7 +174,7 @@ def _add_line(figure: go.Figure, fitted: Fit, gpus: int, durations: Any, band: b
             mode="lines",
             line={"color": _GREY[0], "dash": _DASHES.get(gpus, "longdash"), "width": 1.5},
             hoverinfo="skip",
-            name=f"line, {gpus} GPU{'s' if gpus > 1 else ''}",
+            name=f"line, {several(gpus, 'GPU')}",
             showlegend=band,
             meta=style.themed(*_GREY),
         )

@@ -80,7 +80,7 @@ def as_read(picked: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     keys = pd.MultiIndex.from_frame(picked[["dataset", "model"]])
     runs = runs[pd.MultiIndex.from_frame(runs[["dataset", "model"]]).isin(keys)]
     without_energy = picked[~scatter.drawable(picked)]
-    return scatter.in_the_studys_order(pd.concat([runs, without_energy], ignore_index=True))
+    return scatter.sorted_by_study(pd.concat([runs, without_energy], ignore_index=True))
 
 
 def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:

@@ -54,8 +54,8 @@ def missing_numbers(title: str, repository: str) -> list[str]:
 
     A size is a number of parameters such as `7B`; `2` is not found in `2.5`.
     """
-    of_repository = _numbers(repository.partition("/")[2])
-    return [number for number in _numbers(title) if number not in of_repository]
+    in_link = _numbers(repository.partition("/")[2])
+    return [number for number in _numbers(title) if number not in in_link]
 
 
 def _numbers(text: str) -> list[str]:
@@ -151,7 +151,7 @@ def _finding(models: pd.DataFrame) -> str:
     ]
     return (
         f"The names of {len(odd)} of the {len(models)} language models do not fit the linked repositories: "
-        f"{parts.listed(named)}; which ones ran cannot be told from the paper."
+        f"{parts.listed(named)}; the paper does not say which ones ran."
     )
 
 

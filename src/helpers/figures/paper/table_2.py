@@ -4,6 +4,7 @@ import pandas as pd
 
 from helpers.core import paths
 from helpers.figures.display import Figure, html_table
+from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
 from helpers.records.storage import Environment, read_record
 from helpers.results.tables import Tables
@@ -100,7 +101,7 @@ def _finding(published: pd.DataFrame, measured: pd.DataFrame) -> str:
         else "none of them one of the paper's"
     )
     count = measured["machine"].nunique()
-    return f"{lead}; our runs come from {count} machine{'s' if count > 1 else ''}, {which}."
+    return f"{lead}; our runs come from {bars.several(count, 'machine')}, {which}."
 
 
 def _one_column_each(published: pd.DataFrame) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from helpers.core import units
 from helpers.figures.display import Figure, html_table
+from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables, select_sequential
 from helpers.study.catalogue import model_title, study
 
@@ -24,13 +24,17 @@ def draw(recomputed: pd.DataFrame, measured: pd.DataFrame) -> Figure:
     body = html_table(
         _as_printed(recomputed), "As published, one Capella node, averages over 10 splits", _NUMBERS
     )
-    body += _block(
-        fktg, "Measured, FKTG", "FKTG: not measured on this machine; its texts are not public as a file."
+    body += parts.block(
+        fktg,
+        "Measured, FKTG",
+        "FKTG: not measured on this machine; its texts are not public as a file.",
+        _HEADINGS,
     )
-    body += _block(
+    body += parts.block(
         sample,
         "Measured, synthetic sample (invented texts, not comparable)",
         "Synthetic sample: not measured yet.",
+        _HEADINGS,
     )
     return Figure(
         name="table_b1",
@@ -86,21 +90,8 @@ def measured_rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the measured rows of `results` on FKTG and on the synthetic sample, with their average power in W."""
     runs = select_sequential(results)
     runs = runs[(runs["source"] != "published") & runs["dataset"].isin(DATASETS)]
-    columns = [
-        "source",
-        "dataset",
-        "synthetic",
-        "machine",
-        "model",
-        "gpus",
-        "energy_wh",
-        "energy_kind",
-        "accuracy",
-        "duration_s",
-        "origin",
-    ]
     power = 3600 * runs["energy_wh"] / runs["duration_s"]
-    return runs[columns].assign(average_power_w=power)
+    return runs[_MEASURED].assign(average_power_w=power)
 
 
 _NUMBERS = ("Energy (Wh)", "Accuracy", "Duration (s)", "Average power (W)", "Recomputed (W)")
@@ -125,24 +116,18 @@ def _as_printed(data: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _block(rows: pd.DataFrame, caption: str, absent: str) -> str:
-    if rows.empty:
-        return f'<p class="absent">{absent}</p>'
-    shown = rows.drop(columns=["origin", "dataset", "synthetic"]).assign(model=rows["model"].map(model_title))
-    for column in ("energy_wh", "accuracy", "duration_s", "average_power_w"):
-        shown[column] = [
-            None if pd.isna(value) else units.significant(value, 3)
-            for value in rows.get(column, shown[column])
-        ]
-    names = {
-        "source": "Campaign",
-        "machine": "Machine",
-        "model": "Model",
-        "gpus": "GPUs",
-        "energy_wh": "Energy (Wh)",
-        "energy_kind": "Energy is",
-        "accuracy": "Accuracy",
-        "duration_s": "Duration (s)",
-        "average_power_w": "Average power (W)",
-    }
-    return html_table(shown.rename(columns=names), caption, _NUMBERS)
+_MEASURED = [
+    *("source", "dataset", "synthetic", "machine", "model", "gpus"),
+    *("energy_wh", "energy_kind", "accuracy", "duration_s", "origin"),
+]
+_HEADINGS = {
+    "source": "Campaign",
+    "machine": "Machine",
+    "model": "Model",
+    "gpus": "GPUs",
+    "energy_wh": "Energy (Wh)",
+    "energy_kind": "Energy is",
+    "accuracy": "Accuracy",
+    "duration_s": "Duration (s)",
+    "average_power_w": "Average power (W)",
+}

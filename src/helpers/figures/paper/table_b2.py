@@ -5,10 +5,11 @@ import pandas as pd
 from helpers.core import units
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.remarks import node_power
 from helpers.results.tables import Tables, select_sequential
-from helpers.study.catalogue import model_title, study
+from helpers.statistics.node_pairs import pairs
+from helpers.study.catalogue import model_title
 
-_RUN = ["source", "machine", "dataset", "model", "checkpoint", "gpus"]
 _PRINTED = {
     "duration": "duration_ratio_double_to_single",
     "energy": "energy_ratio_double_to_single",
@@ -60,45 +61,6 @@ def draw(runs: pd.DataFrame, published: pd.DataFrame) -> Figure:
         body=body,
         inputs=parts.inputs(published["origin"], measured["origin"]),
     )
-
-
-def pairs(results: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run on two nodes that has its like on one node, with both values and their ratios.
-
-    Durations in s, energies in Wh, mean power in W; a ratio is two nodes to one, without a unit.
-    """
-    values = ["duration_s", "energy_wh", "origin"]
-    rows = results[[*_RUN, "nodes", *values]].assign(
-        checkpoint=results["checkpoint"].astype("string").fillna("")
-    )
-    one, two = (
-        rows[rows["nodes"] == nodes].drop(columns="nodes").rename(columns={n: f"{n}_{nodes}" for n in values})
-        for nodes in (1, 2)
-    )
-    found = two.merge(one, on=_RUN)
-    order = list(study().models)
-    found = found.sort_values(
-        ["source", "model"], key=lambda c: c.map(order.index) if c.name == "model" else c
-    )
-    return found.assign(
-        duration_ratio=found["duration_s_2"] / found["duration_s_1"],
-        energy_ratio=found["energy_wh_2"] / found["energy_wh_1"],
-        power_w_1=3600 * found["energy_wh_1"] / found["duration_s_1"],
-        power_w_2=3600 * found["energy_wh_2"] / found["duration_s_2"],
-        origin=[
-            " ".join(parts.inputs(both)) for both in zip(found["origin_1"], found["origin_2"], strict=True)
-        ],
-    ).drop(columns=["origin_1", "origin_2"])
-
-
-def node_power(found: pd.DataFrame) -> str:
-    """Say by how much the mean power is higher on two nodes, for the rows of `pairs`, the least first."""
-    rows = found.assign(more=found["power_w_2"] - found["power_w_1"]).sort_values("more")
-    told = [
-        f"{more:+.0f} W ({model_title(model)})"
-        for model, more in zip(rows["model"], rows["more"], strict=True)
-    ]
-    return f"Mean power on two nodes against one, with as many GPUs: {parts.listed(told)}."
 
 
 def with_printed(runs: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from helpers.figures.beyond import one_text_reasons
 from helpers.figures.display import Figure, html_table
+from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.remarks import short_answers_caveat
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, study
 
@@ -51,7 +52,7 @@ def draw(printed: pd.DataFrame, repeated: pd.DataFrame, measured: pd.DataFrame, 
         finding=_finding(repeated),
         note=(
             "Inference on 189 texts of FKTG, energy and duration by GPU card. "
-            f"{one_text_reasons.caveat(tables.results)}The table prints no number of GPUs: the "
+            f"{short_answers_caveat(tables.results)}The table prints no number of GPUs: the "
             "counts shown are inferred. The last columns name the run of Table B1 or of a figure that has the duration "
             f"and the energy of the H100 columns, to within {100 * SAME:.0f} %."
         ),
@@ -140,13 +141,13 @@ def _finding(repeated: pd.DataFrame) -> str:
 def _against_b1(repeated: pd.DataFrame) -> Iterator[str]:
     for _, row in repeated[_differs(repeated)].iterrows():
         instead = (
-            f"The values are those of the run on {_gpus(row['run_gpus'])} in {_named(row['run_origin'])}."
+            f"The values are those of the run on {bars.several(row['run_gpus'], 'GPU')} in {_named(row['run_origin'])}."
             if pd.notna(row["run_origin"])
             else "No other published run has these values."
         )
         yield (
             f"{model_title(row['model'])}: duration {100 * row['b1_duration']:+.0f} % and energy {100 * row['b1_energy']:+.0f} % "
-            f"against Table B1 ({_gpus(row['b1_gpus'])}). {instead}"
+            f"against Table B1 ({bars.several(row['b1_gpus'], 'GPU')}). {instead}"
         )
 
 
@@ -157,10 +158,6 @@ def _least_energy(rows: pd.DataFrame) -> Iterator[str]:
         for card, part in least.groupby("gpu_model", sort=False)
     ]
     yield f"The card with the least energy is {'; '.join(cards)}."
-
-
-def _gpus(count: int) -> str:
-    return f"{count} GPU{'s' if count > 1 else ''}"
 
 
 def _named(origin: str) -> str:
@@ -189,7 +186,7 @@ def _as_printed(printed: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
     table["GPUs, others"] = list(others.reindex(models).astype("Int64"))
     same = repeated.set_index("model").reindex(models)
     table["H100 is the run of"] = [
-        f"{_named(name)}, {_gpus(gpus)}" if pd.notna(name) else None
+        f"{_named(name)}, {bars.several(gpus, 'GPU')}" if pd.notna(name) else None
         for name, gpus in zip(same["run_origin"], same["run_gpus"], strict=True)
     ]
     table["Same as in Table B1"] = list(_differs(same).map({True: "no", False: "yes"}))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from helpers.core import units
-from helpers.figures.beyond.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
 from helpers.figures.display import Figure, html_table
+from helpers.figures.paper.accuracy_remarks import agreement, below_chance, chance, differs_by_noise
 from helpers.figures.plots import tables as parts
-from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.figures.plots.scatter import sorted_by_study
 from helpers.figures.plots.tables import times
 from helpers.results.tables import Tables
 from helpers.statistics import selection
@@ -79,25 +79,10 @@ def draw(
 
 
 _COLUMNS = [
-    "source",
-    "dataset",
-    "model",
-    "family",
-    "machine",
-    "gpus",
-    "energy_wh",
-    "energy_wh_below",
-    "energy_uncertainty_wh",
-    "energy_sd_wh",
-    "energy_kind",
-    "accuracy",
-    "accuracy_uncertainty",
-    "accuracy_sd",
-    "splits",
-    "texts",
-    "duration_s",
-    "checkpoint",
-    "origin",
+    *("source", "dataset", "model", "family", "machine", "gpus"),
+    *("energy_wh", "energy_wh_below", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind"),
+    *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
+    *("splits", "texts", "duration_s", "checkpoint", "origin"),
 ]
 
 
@@ -111,7 +96,7 @@ def rows(tables: Tables, name: str) -> pd.DataFrame:
     printed = observations[(observations["origin"] == name) & (observations["quantity"] == "energy_wh")]
     printed = printed.rename(columns={"value": "printed_energy_wh", "below": "printed_energy_wh_below"})
     runs = results[(results["source"] == "published") & results["dataset"].isin(datasets)]
-    runs = in_the_studys_order(runs)[_COLUMNS].assign(chance=runs["dataset"].map(chance))
+    runs = sorted_by_study(runs)[_COLUMNS].assign(chance=runs["dataset"].map(chance))
     energies = printed[["dataset", "model", "printed_energy_wh", "printed_energy_wh_below"]]
     return runs.merge(energies, on=["dataset", "model"], how="inner")
 

@@ -27,18 +27,8 @@ _TICKS = 3
 _ROOM = 1.75
 """Length of the value axis over its longest bar, so that the label at the bar's end fits."""
 _DATA_COLUMNS = [
-    *(
-        "dataset",
-        "model",
-        "family",
-        "source",
-        "machine",
-        "gpu_model",
-        "gpus",
-        "gpus_origin",
-        "nodes",
-        "texts",
-    ),
+    *("dataset", "model", "family", "source", "machine"),
+    *("gpu_model", "gpus", "gpus_origin", "nodes", "texts"),
     *("duration_s", "duration_uncertainty_s", "duration_sd_s"),
     *("energy_wh", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind", "checks_failed", "origin"),
 ]
@@ -194,7 +184,7 @@ def data(rows: pd.DataFrame, *more: str) -> pd.DataFrame:
     return rows[[*_DATA_COLUMNS[:-1], *more, "origin"]]
 
 
-def told(rows: pd.DataFrame) -> pd.DataFrame:
+def published_or_all(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the published rows, which a finding is about, or all where none is published."""
     published = rows[rows["source"] == "published"]
     return published if len(published) else rows
@@ -232,34 +222,34 @@ def panels(rows: pd.DataFrame, alt: str) -> list[Panel]:
 
 def _panel(rows: pd.DataFrame, dataset: str, family: str, quantity: Quantity, alt: str) -> Panel:
     entry, look = study().datasets[dataset], style.FAMILIES[family]
-    known = rows[rows[quantity.value].notna()]
+    drawn = rows[rows[quantity.value].notna()]
     fig = go.Figure()
-    if known.empty:
+    if drawn.empty:
         style.layout(fig, height=200)
         style.not_measured(fig)
     else:
-        _draw(fig, known, look, quantity)
+        _draw(fig, drawn, look, quantity)
     title = f"{look.title}: {quantity.name}" + ("" if dataset == "fktg" else f", {entry.title}")
-    counts = f"{(known['source'] == 'published').sum()} published bars, {(known['source'] != 'published').sum()} measured."
+    counts = f"{(drawn['source'] == 'published').sum()} published bars, {(drawn['source'] != 'published').sum()} measured."
     return Panel(
         name=f"{dataset}-{family.lower().replace(' ', '-')}-{quantity.name}",
         title=title,
-        note=_note(rows, known, entry.title, entry.synthetic, quantity),
+        note=_note(rows, drawn, entry.title, entry.synthetic, quantity),
         figure=fig,
-        alt=f"{title}, {counts} {alt}" if len(known) else f"{title}: {style.NOT_MEASURED}.",
+        alt=f"{title}, {counts} {alt}" if len(drawn) else f"{title}: {style.NOT_MEASURED}.",
         marked=entry.synthetic,
     )
 
 
-def _note(rows: pd.DataFrame, known: pd.DataFrame, dataset: str, synthetic: bool, quantity: Quantity) -> str:
-    measured = sorted(set(known.loc[known["source"] != "published", "source"]))
-    published = sorted(set(known.loc[known["source"] == "published", "machine"]))
+def _note(rows: pd.DataFrame, drawn: pd.DataFrame, dataset: str, synthetic: bool, quantity: Quantity) -> str:
+    measured = sorted(set(drawn.loc[drawn["source"] != "published", "source"]))
+    published = sorted(set(drawn.loc[drawn["source"] == "published", "machine"]))
     parts = ["Invented texts; not a result of the paper's kind."] if synthetic else []
     if published:
         names = [study().machines[name].title for name in published]
         parts.append(f"Published: {dataset} on {listed(names)}.")
     parts.append(f"Measured: {listed(measured)}." if measured else "Not measured on this machine.")
-    lacking = rows.loc[~rows.index.isin(known.index), "model"].unique()
+    lacking = rows.loc[~rows.index.isin(drawn.index), "model"].unique()
     if len(lacking):
         parts.append(f"No {quantity.name}, so not drawn: {listed([model_title(m) for m in lacking])}.")
     return " ".join(parts)
@@ -305,12 +295,12 @@ def _total(rows: pd.DataFrame, look: style.FamilyStyle, quantity: Quantity, publ
 
 
 def _measured_part(rows: pd.DataFrame, look: style.FamilyStyle) -> go.Bar:
-    known = rows[energies(rows, "measured_only").notna()]
+    measured = rows[energies(rows, "measured_only").notna()]
     return bar(
-        list(known["_y"]),
-        list(energies(known, "measured_only")),
+        list(measured["_y"]),
+        list(energies(measured, "measured_only")),
         look,
         True,
-        [False] * len(known),
-        [f"{hover_text(row)}<br>without what was estimated" for _, row in known.iterrows()],
+        [False] * len(measured),
+        [f"{hover_text(row)}<br>without what was estimated" for _, row in measured.iterrows()],
     )

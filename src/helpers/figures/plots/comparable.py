@@ -35,7 +35,7 @@ def comparable(tables: Tables) -> pd.DataFrame:
     energy, spread = rows["energy_wh"].astype(float), rows["energy_uncertainty_wh"].astype(float).fillna(0)
     rows["energy_low_wh"] = (energy - spread).clip(lower=0).fillna(0.0)
     rows["energy_high_wh"] = (energy + spread).fillna(rows["energy_wh_below"].astype(float))
-    return scatter.in_the_studys_order(rows)
+    return scatter.sorted_by_study(rows)
 
 
 def folded(summary: str, body: str) -> Markup:

@@ -12,7 +12,7 @@ def assessed(tables: Tables, name: str) -> Assessment:
     Raises:
         KeyError: the ledger has no such claim.
     """
-    found = [claim for claim in project_claims() if claim.id == name]
-    if not found:
+    matches = [claim for claim in project_claims() if claim.id == name]
+    if not matches:
         raise KeyError(f"data/study/claims.yaml has no {name}")
-    return ledger.evaluate(tables, claims=found)[0]
+    return ledger.evaluate(tables, claims=matches)[0]

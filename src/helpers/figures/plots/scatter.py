@@ -22,26 +22,10 @@ _PHONE_PX, _MARKED_PHONE_PX = 268, 242
 _BRIEF_PX = 510
 """The same on the front page, beside the contents."""
 DATA_COLUMNS = [
-    "dataset",
-    "synthetic",
-    "model",
-    "family",
-    "source",
-    "machine",
-    "gpus",
-    "accuracy",
-    "accuracy_uncertainty",
-    "accuracy_sd",
-    "energy_wh",
-    "energy_wh_below",
-    "energy_uncertainty_wh",
-    "energy_sd_wh",
-    "energy_kind",
-    "duration_s",
-    "texts",
-    "checkpoint",
-    "checks_failed",
-    "origin",
+    *("dataset", "synthetic", "model", "family", "source", "machine", "gpus"),
+    *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
+    *("energy_wh", "energy_wh_below", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind"),
+    *("duration_s", "texts", "checkpoint", "checks_failed", "origin"),
 ]
 """Columns of `results` that a figure of this kind offers as CSV."""
 MARKS = "Filled: our runs, with a cross where CPU and GPU were estimated, with a dot where one of them was measured."
@@ -89,7 +73,7 @@ class Plot:
         return [(width, self.brief - _FRAME_PX)] if self.brief else []
 
 
-def in_the_studys_order(rows: pd.DataFrame) -> pd.DataFrame:
+def sorted_by_study(rows: pd.DataFrame) -> pd.DataFrame:
     """Sort rows of `results` by dataset, source and model; datasets and models as in the catalogue."""
     order = {"dataset": list(study().datasets), "model": list(study().models)}
     return rows.sort_values(
@@ -112,13 +96,13 @@ def drawable(rows: pd.DataFrame) -> pd.Series:
     return rows["energy_wh"].notna() | rows["energy_wh_below"].notna()
 
 
-def panel(of_dataset: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "") -> Panel:
+def panel(runs: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "") -> Panel:
     """Draw rows of `results` of one dataset: hollow where published, filled where measured.
 
     Rows without any energy are named below the title instead; where nothing is left, the plot says so.
     """
     entry = study().datasets[dataset]
-    rows = of_dataset[drawable(of_dataset)]
+    rows = runs[drawable(runs)]
     figure = go.Figure()
     style.layout(figure, height=plot.height)
     style.energy_axis(figure, *axes.decades)
@@ -138,7 +122,7 @@ def panel(of_dataset: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: s
     return Panel(
         name=dataset,
         title=entry.title,
-        note=_note(measured, entry.synthetic, plot.wide) + _left_out(of_dataset[~drawable(of_dataset)]),
+        note=_note(measured, entry.synthetic, plot.wide) + _left_out(runs[~drawable(runs)]),
         figure=figure,
         alt=alt or _alt(rows, entry.title),
         wide=plot.wide,

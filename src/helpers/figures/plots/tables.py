@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.figures.display import html_table
-from helpers.figures.plots.scatter import in_the_studys_order
+from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import select_sequential
 from helpers.study.catalogue import model_title
 
@@ -33,7 +33,7 @@ def measured(
     rows = rows[(rows["source"] != "published") & rows["dataset"].isin(datasets)]
     if models is not None:
         rows = rows[rows["model"].isin(models)]
-    return in_the_studys_order(rows)
+    return sorted_by_study(rows)
 
 
 def block(rows: pd.DataFrame, caption: str, absent: str, columns: Mapping[str, str] = MEASURED) -> str:
