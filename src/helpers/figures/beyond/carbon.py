@@ -30,7 +30,7 @@ def carbon(tables: Tables) -> Figure:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Draw `emissions`: a panel for the published runs, and one for each dataset of ours."""
+    """Draw `emissions`: a panel for the published runs, and one for each dataset of our runs."""
     published = data[data["source"] == "published"]
     measured = data[data["source"] != "published"]
     return Figure(

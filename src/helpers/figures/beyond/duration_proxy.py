@@ -25,7 +25,7 @@ from helpers.statistics.proxy import (
 )
 
 _GOOD_PERCENT = 20.0
-"""Up to this median error duration is said to tell the energy; the limit is ours."""
+"""Up to this median error duration counts as a predictor of the energy; the limit is ours."""
 
 
 def duration_proxy(tables: Tables) -> Figure:
@@ -143,7 +143,7 @@ _DATA = [
 
 
 def verdict(errors: pd.DataFrame) -> str:
-    """Say in words whether duration tells the energy of language models, and how the estimators do for their short runs.
+    """Return whether duration predicts the energy of language models, and the errors for their short runs, in words.
 
     All numbers are of language models: the traditional ones ran too short to be measured.
     """
