@@ -21,7 +21,7 @@ _OFFSET = 0.17
 
 
 def accuracy_differences(tables: Tables) -> Figure:
-    """Set every accuracy gap beside its noise.
+    """Compare every accuracy gap with its noise.
 
     Published accuracies are means over 10 splits without a spread: the standard error of a difference follows from
     the texts that ten overlapping test sets stand for, unpaired (`accuracy_noise.effective_texts`). Our runs are
@@ -69,7 +69,7 @@ def draw(runs: pd.DataFrame, published: pd.DataFrame, measured: pd.DataFrame, ta
 
 
 def _larger_pool(published: pd.DataFrame) -> str:
-    """Say how many verdicts another part of a dataset could change: the larger the pool, the smaller the noise."""
+    """Return how many verdicts another part of a dataset could change: the larger the pool, the smaller the noise."""
     assumed = published[published["dataset"].map(lambda name: study().datasets[name].texts is None)]
     least = assumed["std_error"] * (assumed["effective_texts"] / assumed["effective_texts_at_most"]) ** 0.5
     values = zip(assumed["gap"], assumed["rounding"], least, strict=True)

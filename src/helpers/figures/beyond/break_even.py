@@ -1,4 +1,4 @@
-"""After how many texts training a traditional model pays against asking a language model."""
+"""After how many texts training a traditional model pays against a language model that needs none."""
 
 import math
 from typing import Any
@@ -67,13 +67,8 @@ def language_models(results: pd.DataFrame) -> pd.DataFrame:
 
     Only runs on one node with an energy and an accuracy are chosen from.
     """
-    llms = results[
-        (results["source"] == "published")
-        & (results["family"] != "Traditional")
-        & (results["nodes"] == 1)
-        & results["energy_wh"].notna()
-        & results["accuracy"].notna()
-    ]
+    llms = results.query("source == 'published' and family != 'Traditional' and nodes == 1")
+    llms = llms.dropna(subset=["energy_wh", "accuracy"])
     chosen = [
         choose(group)
         for _, group in llms.groupby("dataset")
@@ -148,20 +143,16 @@ def _finding(data: pd.DataFrame) -> str:
 def _range(data: pd.DataFrame) -> tuple[float, float]:
     """Return the decades of all x axes, with room for the labels; a reader compares panels."""
     texts = data["texts"].dropna().astype(float)
-    return (
-        (math.log10(texts.min()) - 0.9, max(math.log10(texts.max()), 0.0) + 0.9)
-        if len(texts)
-        else (-3.0, 1.0)
-    )
+    if texts.empty:
+        return -3.0, 1.0
+    return math.log10(texts.min()) - 0.9, max(math.log10(texts.max()), 0.0) + 0.9
 
 
 def _span(rows: pd.DataFrame) -> str:
     texts = rows["texts"].dropna()
-    return (
-        f"{units.significant(texts.min(), 2)} to {units.significant(texts.max(), 2)}"
-        if len(texts)
-        else "unknown"
-    )
+    if texts.empty:
+        return "unknown"
+    return f"{units.significant(texts.min(), 2)} to {units.significant(texts.max(), 2)}"
 
 
 def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Panel:
@@ -212,11 +203,10 @@ def _note(rows: pd.DataFrame) -> str:
         f"{rival} {model_title(llm)} ({accuracy:.2f})"
         for rival, llm, accuracy in zip(llms["rival"], llms["llm"], llms["llm_accuracy"], strict=True)
     )
+    unpaid = rows[rows["texts"].isna()]
     never = [
         f"{model_title(model)} against {model_title(llm)}"
-        for model, llm in zip(
-            rows.loc[rows["texts"].isna(), "model"], rows.loc[rows["texts"].isna(), "llm"], strict=True
-        )
+        for model, llm in zip(unpaid["model"], unpaid["llm"], strict=True)
     ]
     kinds = rows.drop_duplicates("source")
     sources = [f"{name} ({kind})" for name, kind in zip(kinds["source"], kinds["energy_kind"], strict=True)]
@@ -272,8 +262,7 @@ def _hover(row: "pd.Series[Any]") -> str:
 def _table(data: pd.DataFrame) -> str:
     if data.empty:
         return ""
-    key = "origin"  # the run: a campaign may have several of a model and a dataset
-    shown = data.drop_duplicates(key)
+    shown = data.drop_duplicates("origin")  # runs: a campaign may have several of a model and a dataset
     frame = pd.DataFrame(
         {
             "Dataset": [study().datasets[name].title for name in shown["dataset"]],
@@ -285,9 +274,8 @@ def _table(data: pd.DataFrame) -> str:
         }
     )
     for rival in RIVALS:
-        against = shown[[key]].merge(data[data["rival"] == rival], on=key)
-        title = rival.capitalize()
-        frame[f"{title} LLM"] = [
+        against = shown[["origin"]].merge(data[data["rival"] == rival], on="origin")
+        frame[f"{rival.capitalize()} LLM"] = [
             f"{model_title(llm)} ({accuracy:.2f})"
             for llm, accuracy in zip(against["llm"], against["llm_accuracy"], strict=True)
         ]
@@ -300,11 +288,8 @@ def _table(data: pd.DataFrame) -> str:
         "Texts after which training has paid, with the interval; below 1 the first text already does. In brackets behind an "
         "LLM its accuracy"
     )
-    return html_table(
-        frame,
-        caption,
-        [*frame.columns[3:6], *(f"{what}, {r}" for r in RIVALS for what in ("Per text", "Texts"))],
-    )
+    numbers = [name for name in frame.columns if name.startswith(("Per text", "Texts"))]
+    return html_table(frame, caption, [*frame.columns[3:6], *numbers])
 
 
 def _texts(middle: float, low: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""The calculator: energy from a duration, and models from a wish. It computes in the reader's browser."""
+"""The calculator: energy from a duration, and models from requirements. It computes in the reader's browser."""
 
 import html
 import json
@@ -67,7 +67,7 @@ def draw(models: pd.DataFrame, fits: Sequence[dict[str, Any]], coefficients: pd.
 
 
 def fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Return the estimation for each source, machine and kind of model, with the words that the page says of it.
+    """Return the estimation for each source, machine and kind of model, with the sentences of the page.
 
     Published runs too short to be measured are left out. `fits` holds the coefficients `a` and `c` of Eq. 1
     (Wh/s, and Wh/s per GPU) by estimator, `choices` the estimator of each decade of durations with its errors.
@@ -91,7 +91,7 @@ def fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> list[dic
                     "title": f"{_machine_title(machine)}, {source}, {kind}",
                     "accounting_title": ACCOUNTING[mode],
                     "known_from_s": MEASURED_FROM_S if published else fitted.shortest_s,
-                    "unknown": _unknown(published, fitted),
+                    "unknown": _shortest(published, fitted),
                     "remarks": _remarks(runs, kind) + ([] if not published else [_nodes(points)]),
                     "paper": _paper(machine, printed) if published else None,
                     "origins": sorted(set(points["origin"])),
@@ -131,7 +131,7 @@ def _range(shortest_s: float, longest_s: float) -> str:
 
 
 def _error(choice: Choice) -> str:
-    """Say how far off an estimator is in its decade."""
+    """Return the error of an estimator in its decade, as a sentence."""
     decade = f"{choice.from_s:g} to {choice.to_s:g}{units.THIN}s"
     if choice.median_percent is None or choice.worst_percent is None:
         return f"None of these runs took {decade}: how far off it is there is not known"
@@ -142,8 +142,8 @@ def _error(choice: Choice) -> str:
     )
 
 
-def _unknown(published: bool, fitted: Estimation) -> str:
-    """Say below which duration nothing is known, and why."""
+def _shortest(published: bool, fitted: Estimation) -> str:
+    """Return below which duration there is no estimate, and why."""
     if published:
         return (
             f"Nothing is known below {MEASURED_FROM_S:.0f}{units.THIN}s: the meter read every 15{units.THIN}s, and durations are "
@@ -163,7 +163,7 @@ def _remarks(runs: pd.DataFrame, kind: str) -> list[str]:
 
 
 def _nodes(points: pd.DataFrame) -> str:
-    """Say what two nodes do to the power, in pairs only, and how to count their GPUs."""
+    """Return the power of two nodes against one, in pairs of runs, and how GPUs are counted."""
     node_pairs = pairs(points)
     if node_pairs.empty:
         return "All runs are on one node."
@@ -229,7 +229,9 @@ def coefficients(fits: Sequence[dict[str, Any]]) -> pd.DataFrame:
                 title: None if choice[key] is None else units.significant(choice[key], 2)
                 for title, key in (("Median error (%)", "median_percent"), ("Largest (%)", "worst_percent"))
             },
-            "95 % interval, factor": f"{fit['factor']:.2f}{_few(fit['models'])}" if fit["factor"] else None,
+            "95 % interval, factor": f"{fit['factor']:.2f}{_few_models(fit['models'])}"
+            if fit["factor"]
+            else None,
             "Energy": fit["accounting_title"],
         }
         for fit in fits
@@ -246,8 +248,8 @@ def _table(coefficients: pd.DataFrame) -> str:
     return html_table(coefficients, caption, coefficients.columns[3:-1])
 
 
-def _few(models: int) -> str:
-    """Say where an interval is wide because it rests on hardly any models."""
+def _few_models(models: int) -> str:
+    """Return the number of models in brackets where an interval is wide because it rests on so few."""
     return f" ({models} models only)" if models <= _FEW_MODELS else ""
 
 

@@ -9,7 +9,7 @@ from helpers.core import units
 from helpers.core.paths import relative
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
-from helpers.figures.plots import scatter
+from helpers.figures.plots import dots, scatter
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables, select_sequential
 from helpers.study.carbon_intensity import GRIDS, Grid, co2e_g, grids
@@ -30,7 +30,7 @@ def carbon(tables: Tables) -> Figure:
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """Draw `emissions`: a panel for the published runs, and one for each dataset of ours."""
+    """Draw `emissions`: a panel for the published runs, and one for each dataset of our runs."""
     published = data[data["source"] == "published"]
     measured = data[data["source"] != "published"]
     return Figure(
@@ -109,8 +109,7 @@ def _finding(published: pd.DataFrame) -> str:
 def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
     shown = rows[rows["energy_wh"].notna()]
     figure = go.Figure()
-    titles = [model_title(model) for model in study().models if model in set(shown["model"])]
-    style.layout(figure, height=100 + 28 * max(len(titles), 4))
+    style.layout(figure, height=100 + 28 * max(shown["model"].nunique(), 4))
     for family, look in style.FAMILIES.items():
         for published in (True, False):
             part = shown[(shown["family"] == family) & ((shown["source"] == "published") == published)]
@@ -125,17 +124,12 @@ def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
         figure.update_xaxes(
             type="log",
             title="CO2e per 1000 texts",
-            range=[
-                exponents[0] - style.PAD,
-                exponents[-1] + style.PAD,
-            ],  # ticks at the very ends would be lost
+            range=[exponents[0] - style.PAD, exponents[-1] + style.PAD],  # ticks at the ends would be lost
             tickvals=[10.0**e for e in exponents],
             ticktext=[grams(10.0**e, 1) for e in exponents],
             minor={"ticks": ""},
         )
-        figure.update_yaxes(
-            categoryorder="array", categoryarray=titles[::-1], range=[-0.6, len(titles) - 0.4]
-        )
+        dots.model_axis(figure, set(shown["model"]))
     missing = rows.loc[rows["energy_wh"].isna(), "model"]
     note = "Hollow: published, Capella." if wide else f"Filled: {parts.listed(sorted(set(rows['source'])))}."
     return Panel(

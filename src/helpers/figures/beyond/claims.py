@@ -168,7 +168,7 @@ def reasons_html(item: Assessment) -> str:
 
 
 def places(item: Assessment) -> str:
-    """Return where the paper says it, `Section 4.2, v1; abstract, v2`, or that it does not."""
+    """Return the passages of the paper that state it, `Section 4.2, v1; abstract, v2`, or that none does."""
     if item.claim.nature == "inference":
         return f"Our inference, about {item.claim.place}, {item.claim.version}"
     repeated = "".join(f"; {passage.place}, {passage.version}" for passage in item.claim.also)
@@ -192,7 +192,7 @@ def _statement(item: Assessment, with_id: bool) -> Markup:
 
 
 def _each(item: Assessment, cell: Callable[[ReadingResult], str]) -> Markup | None:
-    """Return what each reading asks or finds: one value, or a numbered list where there are several."""
+    """Return the cell of each reading: one value, or a numbered list of several."""
     cells = [cell(reading) for reading in item.readings]
     if not any(cells):
         return None

@@ -1,4 +1,4 @@
-"""Energy, speed and accuracy against the number of texts that a language model is asked at the same time."""
+"""Energy, speed and accuracy of language models against concurrency, the number of requests in flight."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from helpers.study.catalogue import LanguageModel, model_title, study
 SERIES = ["source", "machine", "dataset", "model", "gpus", "nodes", *SETTINGS]
 """What runs have in common that differ in their concurrency only."""
 NO_SWEEP = "No campaign has asked a language model with different numbers of texts at a time yet."
-"""What stands where nothing was measured."""
+"""The sentence for no measured series."""
 _COLUMNS = (
     *("source", "dataset", "synthetic", "model", "family", "machine", "gpu_model", "gpus", "nodes"),
     *SETTINGS,
@@ -35,7 +35,7 @@ def concurrency(tables: Tables) -> Figure:
     """Show energy per text, texts per second and accuracy against concurrency, published and measured.
 
     The paper prints no concurrency; its runs stand beside what the hardware allows at best with all texts together.
-    Runs of ours are drawn where a campaign asked the same model with several concurrencies.
+    Runs of ours are drawn where a campaign ran the same model with several concurrencies.
     """
     runs = rows(tables.results)
     return draw(published_rows(runs), swept_rows(runs))
@@ -72,8 +72,8 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:
     """Add texts per second, energy per text and the bound of each with all texts together to rows of `results`.
 
-    `bound_texts_per_s` is an upper bound, `bound_wh_per_text` a lower one. They are absent where the
-    catalogue does not know the model's size, or we do not know the GPU.
+    `bound_texts_per_s` is an upper bound, `bound_wh_per_text` a lower one. They are absent without
+    the model's size in the catalogue, or the GPU's limits in `data/study/gpus.yaml`.
     """
     texts, duration = rows["texts"].astype(float), rows["duration_s"].astype(float)
     bounds = [_bound(row) for _, row in rows.iterrows()]
@@ -89,7 +89,7 @@ def with_rates(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of Table B1, whose durations and GPUs are printed; how many texts were asked at a time is not."""
+    """Return the runs of Table B1, whose durations and GPUs are printed; their concurrency is not."""
     chosen = rows[
         (rows["source"] == "published") & rows["origin"].str.contains("table_b1") & (rows["nodes"] == 1)
     ]
@@ -104,26 +104,28 @@ def swept_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def series(rows: pd.DataFrame) -> Series:
-    """Return the runs of each line of a panel with its name: the model, and what tells it from other lines."""
+    """Return the runs of each line of a panel with its name: the model, and what distinguishes it from other lines."""
     groups = [group for _, group in rows.groupby(SERIES, dropna=False, sort=False)]
-    telling = [
+    distinguishing = [
         name for name in ("source", "machine", "gpus", "nodes") if rows[name].nunique(dropna=False) > 1
     ]
-    return [(_name(group.iloc[0], telling), group.sort_values("concurrency")) for group in groups]
+    return [(_name(group.iloc[0], distinguishing), group.sort_values("concurrency")) for group in groups]
 
 
-def _name(row: "pd.Series[Any]", telling: Sequence[str]) -> str:
+def _name(row: "pd.Series[Any]", distinguishing: Sequence[str]) -> str:
     names = {
         "source": str(row["source"]),
         "machine": str(row["machine"]),
         "gpus": bars.several(row["gpus"], "GPU") if row["gpus"] else "CPU",
         "nodes": bars.several(row["nodes"], "node"),
     }
-    return ", ".join([model_title(row["model"]), *(names[name] for name in telling), *unlike_default(row)])
+    return ", ".join(
+        [model_title(row["model"]), *(names[name] for name in distinguishing), *unlike_default(row)]
+    )
 
 
 def _bound(row: "pd.Series[Any]") -> roofline.LowerBound | None:
-    """Return the bound of a row with all texts together; of a reasoning model only where its tokens are known."""
+    """Return the bound of a row with all texts together; of a reasoning model only with counted tokens."""
     model = study().models[str(row["model"])]
     limits = roofline.find_limits(None if pd.isna(row["gpu_model"]) else str(row["gpu_model"]))
     if pd.notna(row["quantisation"]) or row["prefix_caching"] is True:
@@ -155,7 +157,7 @@ def _finding(published: pd.DataFrame, swept: pd.DataFrame) -> str:
 
 
 def _gain(swept: pd.DataFrame) -> str:
-    """Say what asking for many texts at a time gained most in our runs, against one at a time."""
+    """Return the largest gain of a series in our runs over its sequential run, as a sentence."""
     gains = []
     for name, rows in series(swept) if len(swept) else []:
         alone = rows[rows["concurrency"] == 1]

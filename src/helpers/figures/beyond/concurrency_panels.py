@@ -46,7 +46,7 @@ _BESIDE = 0.75
 
 
 def published(rows: pd.DataFrame, quantity: Quantity, alt: str) -> Panel:
-    """Draw the published runs, a row per model, and the bound with all texts together where it is known."""
+    """Draw the published runs, a row per model, and the bound with all texts together where there is one."""
     figure = go.Figure()
     style.layout(figure, height=430)
     drawn = rows[rows[quantity.column].notna()]
@@ -103,8 +103,8 @@ def measured(series: Series, dataset: str, quantity: Quantity) -> Panel:
     )
 
 
-def text_of(quantity: Quantity, value: float) -> str:
-    """Return a value of a quantity as people read it."""
+def _format_value(quantity: Quantity, value: float) -> str:
+    """Return a value of a quantity as text, with its unit for an energy."""
     if quantity is ENERGY:
         return units.energy(value)
     return f"{value:.3f}" if quantity is ACCURACY else units.significant(value, 2)
@@ -113,8 +113,8 @@ def text_of(quantity: Quantity, value: float) -> str:
 def _range(name: str, rows: pd.DataFrame, quantity: Quantity) -> str:
     first, last = rows.iloc[0], rows.iloc[-1]
     return (
-        f"{name}, {text_of(quantity, first[quantity.column])} at {first['concurrency']} and "
-        f"{text_of(quantity, last[quantity.column])} at {last['concurrency']}"
+        f"{name}, {_format_value(quantity, first[quantity.column])} at {first['concurrency']} and "
+        f"{_format_value(quantity, last[quantity.column])} at {last['concurrency']}"
     )
 
 
@@ -130,15 +130,15 @@ def _marks(rows: pd.DataFrame, column: str, symbol: str, look: style.FamilyStyle
 
 
 def _draw(figure: go.Figure, lines: Series, quantity: Quantity) -> None:
-    asked = sorted({int(count) for _, rows in lines for count in rows["concurrency"]})
-    left, right = math.log10(asked[0]), math.log10(asked[-1])
+    concurrencies = sorted({int(count) for _, rows in lines for count in rows["concurrency"]})
+    left, right = math.log10(concurrencies[0]), math.log10(concurrencies[-1])
     room = max(right - left, 1.0)
     figure.update_xaxes(
         title="Texts at a time",
         type="log",
         range=[left - 0.06 * room, right + _BESIDE * room],
-        tickvals=asked,
-        ticktext=[str(count) for count in asked],
+        tickvals=concurrencies,
+        ticktext=[str(count) for count in concurrencies],
         tickangle=0,
         minor={"ticks": ""},
     )
@@ -183,7 +183,7 @@ def _line(rows: pd.DataFrame, quantity: Quantity, look: style.FamilyStyle, dash:
 
 
 def _label(name: str, rows: pd.DataFrame, height: float, look: style.FamilyStyle) -> go.Scatter:
-    """Return the name of a line behind its last point; on a phone there is room for the model alone."""
+    """Return the name of a line behind its last point; on a phone only the model fits."""
     side = "middle right"
     short = model_title(str(rows["model"].iloc[0]))
     broad, narrow = (
@@ -205,7 +205,7 @@ def _label(name: str, rows: pd.DataFrame, height: float, look: style.FamilyStyle
 
 
 def _spread(values: list[float], quantity: Quantity, ends: tuple[float, float]) -> list[float]:
-    """Return where labels of these values stand: as near as there is room, from the lowest up."""
+    """Return the heights of labels for these values, moved apart from the lowest up; not above the axis."""
     low, high = ends
     gap = _LABEL_PX / _HEIGHT_PX * (high - low)
     heights = [math.log10(value) if quantity.logarithmic else value for value in values]

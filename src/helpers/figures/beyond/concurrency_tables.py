@@ -1,7 +1,5 @@
 """The tables below the figure on concurrency."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from helpers.core import units
@@ -68,7 +66,7 @@ def _series_table(name: str, rows: pd.DataFrame) -> pd.DataFrame:
             "Energy is": rows["energy_kind"],
             "mWh per text": _significant(1e3 * rows["wh_per_text"]),
             "in percent": _significant(100 * rows["wh_per_text"] / lowest["wh_per_text"], 2),
-            "Accuracy": [None if pd.isna(value) else f"{value:.3f}" for value in rows["accuracy"]],
+            "Accuracy": rows["accuracy"].map("{:.3f}".format, na_action="ignore"),
             "Tokens in": _significant(rows["tokens_in"]),
             "Tokens out": _significant(rows["tokens_out"]),
             "Parse failures": _significant(rows["parse_failures"]),
@@ -76,5 +74,5 @@ def _series_table(name: str, rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _significant(values: "pd.Series[float]", digits: int = 3) -> Sequence[str | None]:
-    return [None if pd.isna(value) else units.significant(float(value), digits) for value in values]
+def _significant(values: "pd.Series[float]", digits: int = 3) -> "pd.Series[str]":
+    return values.map(lambda value: units.significant(float(value), digits), na_action="ignore")

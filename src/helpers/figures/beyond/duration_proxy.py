@@ -1,16 +1,14 @@
 """Is duration a good proxy for energy? Three estimators side by side, and the diagnostics that the paper does not have."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
+from helpers.figures.beyond import duration_proxy_panels
 from helpers.figures.beyond.duration_proxy_tables import Case, estimators, negative, robustness
-from helpers.figures.display import Figure, Panel
+from helpers.figures.display import Figure
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import diagnostics, proxy, regression
 from helpers.statistics.proxy import (
@@ -26,9 +24,8 @@ from helpers.statistics.proxy import (
     Proportional,
 )
 
-_GREY = ("#6b7280", "#9aa3ae")
 _GOOD_PERCENT = 20.0
-"""Up to this median error duration is said to tell the energy; the limit is ours."""
+"""Up to this median error duration counts as a predictor of the energy; the limit is ours."""
 
 
 def duration_proxy(tables: Tables) -> Figure:
@@ -65,7 +62,7 @@ def draw(
         ),
         data=data,
         function="helpers.figures.beyond.duration_proxy.duration_proxy",
-        panels=[panel for case in cases for panel in _panels(case)],
+        panels=[panel for case in cases for panel in duration_proxy_panels.panels(case)],
         body="".join(f"{estimators(case)}{robustness(case.fitted)}" for case in cases)
         + negative(published.fitted, tables),
     )
@@ -145,20 +142,8 @@ _DATA = [
 ]
 
 
-def _panels(case: Case) -> list[Panel]:
-    panels = [
-        *(_ratios(case, name) for name in ESTIMATORS),
-        _residuals(case.influence, case.published),
-        _cooks(case.influence),
-    ]
-    return [
-        replace(panel, name=f"{case.name}-{panel.name}", title=f"{case.title}: {panel.title}")
-        for panel in panels
-    ]
-
-
 def verdict(errors: pd.DataFrame) -> str:
-    """Say in words whether duration tells the energy of language models, and how the estimators do for their short runs.
+    """Return whether duration predicts the energy of language models, and the errors for their short runs, in words.
 
     All numbers are of language models: the traditional ones ran too short to be measured.
     """
@@ -188,152 +173,3 @@ def verdict(errors: pd.DataFrame) -> str:
 
 def _size(percent: float) -> str:
     return f"{percent:.0f} %" if percent < 1000 else f"{units.significant(percent / 100, 2)} times the energy"
-
-
-def _scatter(rows: pd.DataFrame, x: str, y: str, published: bool, hover: str) -> list[go.Scatter]:
-    """Return marks by family; `hover` is the format of the text on `x` and `y`."""
-    traces = []
-    for family, look in style.FAMILIES.items():
-        part = rows[rows["family"] == family]
-        if len(part):
-            traces.append(
-                go.Scatter(
-                    x=part[x],
-                    y=part[y],
-                    mode="markers",
-                    name=look.title,
-                    showlegend=False,
-                    marker={
-                        "symbol": f"{look.symbol}-open" if published else look.symbol,
-                        "size": 9,
-                        "color": look.light,
-                        "line": {"width": 1.5, "color": look.light},
-                    },
-                    hovertext=[
-                        f"<b>{row['name']}</b><br>{hover.format(x=row[x], y=row[y])}"
-                        for _, row in part.iterrows()
-                    ],
-                    hoverinfo="text",
-                    meta=style.themed(look.light, look.dark, not published),
-                )
-            )
-    return traces
-
-
-def _ratios(case: Case, estimator: str) -> Panel:
-    rows = case.errors[(case.errors["estimator"] == estimator) & (case.errors["sample"] == LEFT_OUT)]
-    drawn = rows.dropna(subset=["log_error"])
-    drawn = drawn.assign(ratio=drawn["estimate_wh"] / drawn["energy_wh"])
-    figure = go.Figure(
-        _scatter(
-            drawn, "duration_s", "ratio", case.published, "duration {x:.4g} s<br>estimate {y:.3g} x energy"
-        )
-    )
-    style.layout(figure, height=360)
-    figure.update_xaxes(
-        title="Duration (s)", type="log", range=_range(rows["duration_s"]), **_ticks(rows["duration_s"])
-    )
-    figure.update_yaxes(
-        title="Estimate / energy",
-        type="log",
-        range=_RATIOS,
-        tickvals=[0.2, 0.5, 1, 2, 5, 10],
-        ticktext=["0.2", "0.5", "1", "2", "5", "10"],
-    )
-    figure.add_hline(y=1, line={"color": _GREY[0], "width": 1})
-    factor = proxy.factors(case.errors[case.errors.index.isin(case.about.index)])[estimator]
-    if factor and len(drawn):
-        figure.add_shape(
-            type="rect",
-            x0=case.about["duration_s"].min(),
-            x1=case.about["duration_s"].max(),
-            y0=1 / factor,
-            y1=factor,
-            line={"width": 0},
-            fillcolor="rgba(128,128,128,0.18)",
-        )
-    outside = int((rows["estimate_wh"] <= 0).sum())
-    size = rows["error_percent"].abs()
-    median = (
-        f"Median error {units.significant(size[rows.index.isin(case.about.index)].median(), 2)} % for {case.kind}."
-        if len(drawn)
-        else "No estimate: without any one model, the other runs do not determine the fit."
-    )
-    interval = f" 95 % interval: the estimate divided and multiplied by {factor:.2f}." if factor else ""
-    absent = f" Not drawn: {units.counted(outside, 'run')} with a negative estimate." if outside else ""
-    return Panel(
-        name=estimator,
-        title=f"{ESTIMATORS[estimator]}, model left out",
-        note=f"{median}{interval}{absent}",
-        figure=figure,
-        alt=f"Estimated by measured energy against duration, {len(rows)} runs. {median}{interval}{absent}",
-    )
-
-
-_RATIOS = [-0.75, 1.25]
-"""Range of the ratio's axis, as powers of ten."""
-
-
-def _residuals(influence: pd.DataFrame, published: bool) -> Panel:
-    figure = go.Figure(
-        _scatter(influence, "fitted_wh", "residual_wh", published, "fitted {x:.4g} Wh, residual {y:+.3g} Wh")
-    )
-    style.layout(figure, height=360)
-    figure.update_xaxes(title="Fitted energy (Wh)")
-    figure.update_yaxes(title="Residual (Wh)")
-    figure.add_hline(y=0, line={"color": _GREY[0], "width": 1})
-    below = int((influence["fitted_wh"] < 0).sum())
-    worst = influence.sort_values("residual_wh", key=abs).iloc[-1]
-    return Panel(
-        name="residuals",
-        title="Residuals against fitted energies",
-        note=f"{below} runs have a negative fitted energy. Largest residual: {worst['name']}, {worst['residual_wh']:+.2g} Wh.",
-        figure=figure,
-        alt=f"Residuals against fitted energies of {len(influence)} runs; the largest is {worst['residual_wh']:+.2g} Wh.",
-    )
-
-
-def _cooks(influence: pd.DataFrame) -> Panel:
-    top = influence.sort_values("cooks_distance").tail(8)
-    figure = go.Figure(
-        go.Scatter(
-            x=top["cooks_distance"],
-            y=top["name"],
-            mode="markers",
-            marker={"color": _GREY[0], "size": 10},
-            hovertext=[
-                f"{name}: Cook's distance {cook:.3g}, leverage {leverage:.2f}"
-                for name, cook, leverage in zip(
-                    top["name"], top["cooks_distance"], top["leverage"], strict=True
-                )
-            ],
-            hoverinfo="text",
-            showlegend=False,
-            meta=style.themed(*_GREY),
-        )
-    )
-    style.layout(figure, height=360)
-    figure.update_xaxes(type="log", dtick=1)
-    threshold = 4 / len(influence)
-    over = influence[influence["cooks_distance"] > threshold]
-    return Panel(
-        name="influence",
-        title="The points that decide the fit: Cook's distance",
-        note=f"{len(over)} of {len(influence)} points exceed 4/n; the first is {top['name'].iloc[-1]}.",
-        figure=figure,
-        alt=f"Cook's distance: {len(over)} of {len(influence)} runs exceed 4/n, most influential first: "
-        f"{'; '.join(top['name'].iloc[::-1])}.",
-    )
-
-
-def _range(values: pd.Series) -> list[float]:
-    """Return the ends of a logarithmic axis that has room for all runs, also those that are not drawn."""
-    return [math.log10(values.min()) - 0.2, math.log10(values.max()) + 0.2] if len(values) else [0.0, 1.0]
-
-
-def _ticks(values: pd.Series) -> dict[str, list[float]]:
-    """Return ticks for a logarithmic axis: decades, and where the values span less than two of them 2 and 5 as well."""
-    low, high = float(values.min()), float(values.max())
-    steps = (1,) if high >= 100 * low else (1, 2, 5)
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return {"tickvals": [float(f"{step}e{decade}") for decade in decades for step in steps]}

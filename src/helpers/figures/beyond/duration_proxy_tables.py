@@ -46,12 +46,12 @@ class Case:
 
     @property
     def published(self) -> bool:
-        """Say whether the marks are hollow."""
+        """Whether the marks are hollow."""
         return self.fitted.source == "published"
 
     @property
     def kind(self) -> str:
-        """Say whose runs `about` has."""
+        """The models of the runs in `about`."""
         return "all runs" if (self.about["family"] == "Traditional").any() else "language models"
 
 
@@ -186,7 +186,7 @@ def _nodes(points: pd.DataFrame) -> str:
 
 
 def _robust_sentence(fitted: Fit) -> str:
-    """Say how much wider the errors are that allow for unequal scatter, and which terms they leave significant."""
+    """Return how much wider robust (HC3) standard errors are, and which terms stay significant with them."""
     ratios = {
         name: term.std_error_hc3 / term.std_error
         for name, term in fitted.terms.items()

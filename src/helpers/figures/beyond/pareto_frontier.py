@@ -1,4 +1,4 @@
-"""The accuracy-energy frontier per dataset: which runs no other run beats in both."""
+"""The accuracy-energy Pareto frontier per dataset: the runs that no other run dominates."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -31,7 +31,7 @@ PUBLISHED, MEASURED = "published", "measured"
 
 
 def frontier(tables: Tables) -> Figure:
-    """Find the frontier of every dataset, among the published runs and, apart from them, among those of a campaign.
+    """Draw the Pareto frontier of every dataset, among the published runs and, apart from them, among those of a campaign.
 
     Membership of published runs is `certain` or `possible`, after rounding and limits; that of measured ones
     is the share of bootstrap resamples of the splits in which a run is on the frontier.
@@ -221,7 +221,7 @@ def _corners(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _steps(rows: pd.DataFrame, dash: str) -> go.Scatter:
-    """Draw the least energy at which an accuracy is to be had."""
+    """Draw the least energy for at least an accuracy, as steps."""
     corners, (light, dark) = _corners(rows), _LINE
     return go.Scatter(
         x=scatter.drawn_at(corners),

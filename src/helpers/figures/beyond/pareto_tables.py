@@ -51,9 +51,9 @@ def measured(rows: pd.DataFrame) -> str:
             "Energy (mWh)": _energies(rows, 1e3),
             "Energy is": rows["energy_kind"],
             "On the frontier": rows["on_frontier"].map({CERTAIN: "yes", OFF: "no"}),
-            "In resamples": [
-                None if pd.isna(share) else f"{100 * share:.0f} %" for share in rows["share_of_resamples"]
-            ],
+            "In resamples": rows["share_of_resamples"].map(
+                lambda share: f"{100 * share:.0f} %", na_action="ignore"
+            ),
         }
     )
     return html_table(

@@ -1,4 +1,4 @@
-"""What tells runs of language models apart beside GPUs, nodes and concurrency."""
+"""The settings that distinguish runs of language models, beside GPUs, nodes and concurrency."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ SETTINGS = [
 
 
 def unlike_default(row: "pd.Series[Any]") -> Iterator[str]:
-    """Yield what is unlike the default in the settings of a run, for its label."""
+    """Yield the settings of a run that differ from the defaults, for its label."""
     if row["weights"] == "dummy":
         yield "dummy weights"
     if pd.notna(row["quantisation"]):

@@ -22,7 +22,7 @@ def chance(dataset: str) -> float:
 
 
 def below_chance(published: pd.DataFrame, measured: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
-    """Say what always naming the most frequent label gives, and name every model that it would beat."""
+    """Yield the accuracy of always naming the most frequent label, and a sentence for every model below it."""
     rows = pd.concat([published, measured], ignore_index=True)
     below = rows[rows["accuracy"] + rows["accuracy_uncertainty"].fillna(0) < rows["chance"]]
     levels = [f"{chance(name):.2f} on {name} ({_most_frequent(name)})" for name in datasets]
@@ -65,24 +65,24 @@ def _effective_texts(row: "pd.Series[Any]") -> float:
 
 
 def differs_by_noise(row: "pd.Series[Any]") -> bool | None:
-    """Say whether the accuracy of a run and the published one differ by no more than noise and rounding; None without both.
+    """Return whether an accuracy and the published one differ by no more than noise and rounding; None without both.
 
     `row`: a measured row with `published_accuracy`, its uncertainty, `splits_published` and `texts_published`.
     """
     if pd.isna(row["published_accuracy"]) or pd.isna(row["accuracy"]):
         return None
     texts, splits = int(row["texts_published"]), int(row["splits_published"])
-    theirs = effective_texts_of_run(str(row["dataset"]), texts, splits)
+    published_texts = effective_texts_of_run(str(row["dataset"]), texts, splits)
     error = math.hypot(
         standard_error(row["accuracy"], _effective_texts(row)),
-        standard_error(row["published_accuracy"], theirs),
+        standard_error(row["published_accuracy"], published_texts),
     )
     gap = abs(row["accuracy"] - row["published_accuracy"])
     return verdict(gap, row["published_accuracy_uncertainty"], error) != CLEAR
 
 
 def agreement(measured: pd.DataFrame) -> Iterator[str]:
-    """Say which measured accuracies are farther from the published ones than the test texts and rounding explain."""
+    """Yield which measured accuracies differ from the published ones by more than test texts and rounding explain."""
     compared = measured[measured["published_accuracy"].notna() & measured["accuracy"].notna()]
     if compared.empty:
         return
