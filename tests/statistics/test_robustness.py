@@ -50,10 +50,10 @@ def test_without_a_run_on_two_nodes_there_is_no_factor(capella):
 
 
 def test_mean_power_is_compared_pair_by_pair(tables):
-    powers = pairs(tables.results[tables.results["source"] == "published"]).set_index("model")
-    more = (powers["power_w_2"] - powers["power_w_1"]).round().to_dict()
+    node_pairs = pairs(tables.results[tables.results["source"] == "published"]).set_index("model")
+    more = (node_pairs["power_w_2"] - node_pairs["power_w_1"]).round().to_dict()
     assert more == {"ds-llama-70b": 13, "llama-3.1-70b": 38, "qwen-2.5-72b": 53, "jamba-mini-1.5": 145}
-    sentence = node_power(powers.reset_index())
+    sentence = node_power(node_pairs.reset_index())
     assert (
         "+13 W (DS Llama 70B), +38 W (Llama 3.1 70B), +53 W (Qwen 2.5 72B) and +145 W (Jamba Mini 1.5)"
         in sentence
@@ -72,16 +72,18 @@ def test_no_page_gives_a_p_value_of_the_second_node(tables):
 
 def test_p_values_without_a_run_are_those_of_the_fit(capella):
     rest = capella.drop(index=capella.index[-1])
-    fast = regression.p_values(rest)
-    fitted = regression.fit(rest).terms
-    assert fast == pytest.approx({name: term.p_value for name, term in fitted.items()}, rel=1e-4, abs=1e-12)
+    p_values = regression.p_values(rest)
+    theirs = regression.fit(rest).terms
+    assert p_values == pytest.approx(
+        {name: term.p_value for name, term in theirs.items()}, rel=1e-4, abs=1e-12
+    )
 
 
 def test_a_term_that_one_run_makes_significant_is_named():
     duration = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 1000.0])
     energy = np.array([1.0, -1.0, 1.0, -1.0, 1.0, 100.0])
-    decided = robustness.hanging_on_one_run(regression.fit(runs(duration, 1, energy)))
-    assert decided["duration"] == ["XGBoost Embedding, 1 GPU"]
+    hanging = robustness.hanging_on_one_run(regression.fit(runs(duration, 1, energy)))
+    assert hanging["duration"] == ["XGBoost Embedding, 1 GPU"]
     straight = regression.fit(runs(duration, 1, duration + 0.01 * energy))
     assert "duration" not in robustness.hanging_on_one_run(straight)
 
