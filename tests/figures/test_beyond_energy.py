@@ -202,8 +202,10 @@ def line(a, b, c, d, errors=(0.002, 1.0, 0.001, 1.3), n=17):
 )  # fmt: skip
 def test_a_line_read_forwards_and_backwards_gives_the_duration_again(a, b, c, d, seconds, gpus):
     energy = a * seconds + b * gpus + c * seconds * gpus + d
-    found = inverse_regression.duration(line(a, b, c, d), pd.Series([energy]), pd.Series([float(gpus)]))
-    assert found[0] == pytest.approx(seconds, rel=1e-6, abs=1e-6)
+    seconds_again = inverse_regression.duration(
+        line(a, b, c, d), pd.Series([energy]), pd.Series([float(gpus)])
+    )
+    assert seconds_again[0] == pytest.approx(seconds, rel=1e-6, abs=1e-6)
 
 
 def b1_design(tables):
@@ -229,10 +231,10 @@ def test_the_intervals_cover_at_least_what_they_promise(tables):
         energy = truth + generator.normal(0, 2.0, len(truth))
         fit, sd = numpy_fit(seconds, gpus, energy)
         exact = pd.Series(energy)
-        found = inverse_regression.recover(fit, exact, 0 * exact, pd.Series(gpus))
-        half = found.runs["scatter_s"] + found.runs["rounding_s"]
-        inside.append((found.runs["duration_s"] - seconds).abs() <= half)
-        scatter.append(found.residual_sd_wh / sd)
+        recovered = inverse_regression.recover(fit, exact, 0 * exact, pd.Series(gpus))
+        half = recovered.runs["scatter_s"] + recovered.runs["rounding_s"]
+        inside.append((recovered.runs["duration_s"] - seconds).abs() <= half)
+        scatter.append(recovered.residual_sd_wh / sd)
     assert np.mean(inside) > 0.95
     assert np.median(scatter) == pytest.approx(1, rel=0.03)
 
@@ -461,8 +463,8 @@ def test_the_papers_runs_are_scaled_to_1000_texts(made):
     gpu = fktg[fktg["accounting"] == "gpu"].set_index("model")["wh_per_1000_texts"]
     assert len(gpu) == 13  # Figure 2 shows no bar for the four models without embeddings
     assert (gpu < total[gpu.index]).all()
-    ours = data[data["block"].str.startswith("Ours") & (data["accounting"] == "gpu")]
-    assert set(ours["block"]) == {"Ours: reference-gpu"}
+    gpu_only = data[data["block"].str.startswith("Ours") & (data["accounting"] == "gpu")]
+    assert set(gpu_only["block"]) == {"Ours: reference-gpu"}
 
 
 def test_figures_of_other_studies_say_what_they_count_and_where_they_stand(made):

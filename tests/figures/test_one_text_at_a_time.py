@@ -207,11 +207,11 @@ def test_the_verdict_on_capella_does_not_hang_on_the_rate_of_its_cards(runs):
             )
             for _, row in capella.iterrows()
         ]
-        found = {
+        allowed = {
             bandwidth_bound.verdict(count, bandwidth_bound.answer_tokens(model))
             for count, model in zip(tokens, capella["model"], strict=True)
         }
-        assert found == verdicts
+        assert allowed == verdicts
 
 
 @pytest.mark.parametrize(
@@ -226,8 +226,8 @@ def test_the_verdict_on_capella_does_not_hang_on_the_rate_of_its_cards(runs):
 )
 def test_each_number_of_gpus_that_may_have_been_has_its_tokens(runs, model, card, tokens):
     rows = runs[(runs["model"] == model) & (runs["gpu_model"] == card)]
-    found = bandwidth_bound.by_gpus(rows)
-    assert dict(zip(found["gpus"], found["most_tokens"], strict=True)) == tokens
+    bounded = bandwidth_bound.by_gpus(rows)
+    assert dict(zip(bounded["gpus"], bounded["most_tokens"], strict=True)) == tokens
 
 
 def test_a_cache_over_the_ten_halves_leaves_a_fifth_of_the_requests():
@@ -301,9 +301,9 @@ def test_the_finding_follows_the_published_values(tables):
     for machine in ("paula", "clara"):
         for model in SMALL:
             slower = changed(slower, "duration_s", 100.0, model, machine)
-    found = one_text_at_a_time(slower)
-    assert found.finding.endswith("fits all 46 published durations on Capella, Paula and Clara.")
-    assert found.body == ""
+    shown = one_text_at_a_time(slower)
+    assert shown.finding.endswith("fits all 46 published durations on Capella, Paula and Clara.")
+    assert shown.body == ""
     faster = one_text_at_a_time(changed(tables, "duration_s", 1.0, "qwen-2.5-72b", "capella"))
     assert (
         "One text at a time fits not 9 of 46 on Capella, Paula and Clara for a full answer" in faster.finding
@@ -323,25 +323,25 @@ def test_each_run_is_a_hollow_mark_at_its_tokens_and_each_model_has_its_bar(arte
 
 
 def test_the_tables_have_the_cards_side_by_side_and_other_numbers_of_cards(artefact):
-    told = words(artefact.body)
-    assert "Llama 3.1 8B A30 not in the template 6 14 0.110 16.1 20.78 45.5" in told
-    assert "Llama 3.1 8B H100 possible 40 14 0.195 16.1 36.88 12.7" in told
-    assert "Llama 3.1 8B A30 6 12 25 51 14 4 cards" in told
-    assert "Llama 3.1 8B 79.4 s, Qwen 2.5 7B 75.3 s and Phi 3.5 Mini 37.8 s" in told
+    text = words(artefact.body)
+    assert "Llama 3.1 8B A30 not in the template 6 14 0.110 16.1 20.78 45.5" in text
+    assert "Llama 3.1 8B H100 possible 40 14 0.195 16.1 36.88 12.7" in text
+    assert "Llama 3.1 8B A30 6 12 25 51 14 4 cards" in text
+    assert "Llama 3.1 8B 79.4 s, Qwen 2.5 7B 75.3 s and Phi 3.5 Mini 37.8 s" in text
 
 
 def test_reasons_are_left_open_with_their_numbers(artefact):
-    told = words(artefact.body)
-    assert "3 texts in work together would do" in told
-    assert "about 20 % of the requests would reach the model, with time for 31 tokens or more" in told
+    text = words(artefact.body)
+    assert "3 texts in work together would do" in text
+    assert "about 20 % of the requests would reach the model, with time for 31 tokens or more" in text
     assert (
         "on the A30 497 to 528 W, where the other runs take 523 W with 1, 678 W with 2 and 824 to 948 W with 4"
-        in told
+        in text
     )
-    assert "10 for Llama 3.1 8B, 9 for Qwen 2.5 7B and 19 for Phi 3.5 Mini" in told
-    assert "stays open" in told
-    assert "38 tokens against 40 (Llama 3.1 70B) and 37 tokens against 40 (Qwen 2.5 72B)" in told
-    assert not re.search(r"does not hold|wrong|error|impossible", told)
+    assert "10 for Llama 3.1 8B, 9 for Qwen 2.5 7B and 19 for Phi 3.5 Mini" in text
+    assert "stays open" in text
+    assert "38 tokens against 40 (Llama 3.1 70B) and 37 tokens against 40 (Qwen 2.5 72B)" in text
+    assert not re.search(r"does not hold|wrong|error|impossible", text)
 
 
 def test_the_note_says_whose_rate_the_h100_has(artefact):
@@ -374,8 +374,12 @@ def test_figure_5_and_table_b3_say_that_the_work_may_differ(tables):
 
 
 def test_the_story_shows_the_number_of_durations_that_are_too_short(tables):
-    found = numbers(tables)
-    assert [found[f"bound.{name}"].text for name in ("lacking", "impossible", "shortened")] == ["6", "3", "3"]
+    quoted = numbers(tables)
+    assert [quoted[f"bound.{name}"].text for name in ("lacking", "impossible", "shortened")] == [
+        "6",
+        "3",
+        "3",
+    ]
 
 
 # What other pages say of one text at a time
@@ -401,12 +405,12 @@ def test_pages_that_speak_of_it_lead_to_the_page(page):
 def test_no_page_calls_one_text_at_a_time_the_papers_way():
     pages = [*(paths.ROOT / "book").glob("*.md"), *(paths.NOTEBOOKS / "analysis").glob("*.ipynb")]
     claims = r"one (?:text|request) (?:after the other|at a time),? as (?:in )?the paper|code's defaults|compared fairly"
-    found = {
+    matches = {
         page.name: hit[0]
         for page in pages
         if (hit := re.search(claims, " ".join(page.read_text(encoding="utf-8").split())))
     }
-    assert found == {}
+    assert matches == {}
 
 
 def test_reproduce_tells_tensor_and_pipeline_parallel_apart():

@@ -1,10 +1,13 @@
 """Which coefficients one run decides, against fits without it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import statsmodels.formula.api as smf
 
-from helpers.figures.beyond.regression import table_3, table_b6
+from helpers.core import paths
+from helpers.figures.beyond.regression import constants, measured_fits, printed_fits, table_3, table_b6
 from helpers.figures.paper.table_b2 import table_b2
 from helpers.figures.plots.remarks import node_power
 from helpers.results.tables import load_tables
@@ -105,3 +108,29 @@ def test_table_3_says_which_stars_hang_on_one_run(tables):
         "hangs on a single run: on Capella for none; on Clara for GPUs and Constant; on Paula for GPUs and Constant."
         in table_3(tables).note
     )
+
+
+def test_the_constants_of_table_b6_are_in_their_standard_errors_and_the_durations_solve_the_printed_line(
+    tables,
+):
+    printed = printed_fits(tables.printed, "dataset")
+    for _, row in constants(printed).iterrows():
+        terms = {name: term.estimate for name, term in printed[row["dataset"]].terms.items()}
+        assert row["std_errors"] == terms["constant"] / printed[row["dataset"]].terms["constant"].std_error
+        per_second = terms["duration"] + terms["duration:gpus"]
+        energy_wh = terms["constant"] + terms["gpus"] + per_second * row["negative_below_s"]
+        assert energy_wh == pytest.approx(0, abs=1e-12)
+
+
+def test_campaigns_with_too_few_runs_have_no_fit_and_the_table_names_them(tables):
+    published = replace(tables, results=tables.results[tables.results["source"] == "published"])
+    assert measured_fits(published.results).empty
+    assert "Our runs: not measured on this machine" in table_b6(published).body
+    committed = load_tables(live=paths.ROOT / "no-such-folder")
+    fits = measured_fits(committed.results, ["news", "yelp"])
+    assert len(fits) == 2 * 2
+    assert fits["fit"].isna().all()
+    assert fits["n"].isna().all()
+    body = table_b6(committed).body
+    for campaign in committed.results["source"].unique():
+        assert campaign == "published" or campaign in body

@@ -115,16 +115,9 @@ def draw(
 def _row(file: str, bench: MeterBench, cell: Cell) -> dict[str, object]:
     low, high = cell.power_range
     return {
+        **cell.model_dump(),
         "machine": bench.where.machine,
-        "tool": cell.tool,
-        "length_s": cell.length_s,
-        "passes": cell.passes,
-        "repeats": cell.repeats,
-        "duration_s": cell.duration_s,
-        "long_duration_s": cell.long_duration_s,
         "duration_ratio": cell.duration_ratio,
-        "energy_wh": cell.energy_wh,
-        "long_energy_wh": cell.long_energy_wh,
         "energy_ratio": cell.energy_ratio,
         "power_ratio": cell.power_ratio,
         "power_ratio_low": low,

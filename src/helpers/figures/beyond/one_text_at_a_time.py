@@ -78,21 +78,21 @@ def draw(runs: pd.DataFrame, alternatives: pd.DataFrame) -> Figure:
 def _finding(runs: pd.DataFrame) -> str:
     """Say for which machines all runs leave room for one text at a time, and where one does not."""
     lacking = too_short(runs)
-    full: list[tuple[str, str]] = []
-    short: list[tuple[str, str]] = []
-    for name, machine in paper_machines().items():
-        (short if name in set(lacking["machine"]) else full).append((name, machine.title))
-    of_full, of_short = (runs[runs["machine"].isin([name for name, _ in part])] for part in (full, short))
+    titles = {name: machine.title for name, machine in paper_machines().items()}
+    short = [title for name, title in titles.items() if name in set(lacking["machine"])]
+    full = [title for title in titles.values() if title not in short]
+    short_runs = int(runs["machine"].isin(lacking["machine"]).sum())
+    full_runs = len(runs) - short_runs
     fits = "One text at a time fits"
     if full:
-        fits += f" {bars.share(len(of_full), len(of_full))} published durations on {bars.listed([title for _, title in full])}"
+        fits += f" {bars.share(full_runs, full_runs)} published durations on {bars.listed(full)}"
     if not short:
         return f"{fits}."
     first = lacking.sort_values(["most_tokens", "model"]).iloc[0]
     inferred = " (inferred)" if first["gpus_origin"] == "inferred" else ""
     unread = int((lacking["verdict"] == IMPOSSIBLE).sum())
     return (
-        f"{fits}{', but' if full else ''} not {len(lacking)} of {len(of_short)} on {bars.listed([title for _, title in short])} "
+        f"{fits}{', but' if full else ''} not {len(lacking)} of {short_runs} on {bars.listed(short)} "
         f"for a full answer, with the numbers of cards that we infer; {unread or 'none'} of these {len(lacking)} leave no time "
         f"for any answer that DSPy reads. {model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most "
         f"{first['most_tokens']} tokens a text; the shortest answer in DSPy's template takes {first['complete_tokens']}, and "

@@ -101,17 +101,9 @@ def with_studies(runs: pd.DataFrame, figures: Sequence[StudyEnergy]) -> pd.DataF
     studies = pd.DataFrame(
         [
             {
+                **item.model_dump(exclude={"study", "source"}),
                 "block": item.study,
-                "what": item.what,
-                "dataset": item.dataset,
-                "task": item.task,
-                "hardware": item.hardware,
-                "accounting": item.accounting,
-                "wh_per_1000_texts": float(item.wh_per_1000_texts),
-                "basis": item.basis,
-                "derivation": item.derivation,
                 "source_url": item.source.url,
-                "note": item.note,
                 "origin": paths.relative(OTHER_STUDIES),
             }
             for item in figures

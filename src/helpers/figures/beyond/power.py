@@ -10,6 +10,7 @@ from helpers.core import paths
 from helpers.figures import style
 from helpers.figures.beyond import power_claims, power_tables
 from helpers.figures.display import Figure, Panel
+from helpers.figures.plots import dots
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import Tables, select_sequential
@@ -138,9 +139,8 @@ def _finding(constants: Constants, change: RankChange, runs: pd.DataFrame) -> st
 def _canvas(models: Sequence[str], title: str) -> go.Figure:
     """Return an empty plot with one line per model, in the study's order from the top."""
     figure = go.Figure()
-    titles = [model_title(name) for name in study().models if name in set(models)]
-    style.layout(figure, height=100 + 32 * len(titles))
-    figure.update_yaxes(categoryorder="array", categoryarray=titles[::-1], range=[-0.6, len(titles) - 0.4])
+    style.layout(figure, height=100 + 32 * len(set(models)))
+    dots.model_axis(figure, set(models))
     figure.update_xaxes(title=title, rangemode="tozero")
     return figure
 
@@ -248,16 +248,9 @@ def _gpu_panel(per_gpu: pd.DataFrame) -> Panel:
     for family, look in style.FAMILIES.items():
         rows = per_gpu[per_gpu["family"] == family]
         if len(rows):
+            symbol, name = f"{look.symbol}-open", f"{look.title}, published"
             figure.add_trace(
-                _points(
-                    rows,
-                    rows["power_w"],
-                    rows["bound_w"],
-                    look,
-                    f"{look.symbol}-open",
-                    f"{look.title}, published",
-                    numbered=True,
-                )
+                _points(rows, rows["power_w"], rows["bound_w"], look, symbol, name, numbered=True)
             )
     steps = per_gpu.sort_values("gpus").groupby("model")["power_w"].diff().dropna()
     most = study().machines["capella"].gpu_max_power_w
