@@ -8,13 +8,13 @@ from helpers.core.files import atomic_write, last_line, read_text
 
 
 def test_a_file_appears_only_when_its_block_ends(tmp_path: Path) -> None:
-    file = tmp_path / "a.json"
+    file = tmp_path / "new" / "a.json"
     with atomic_write(file) as scratch:
         scratch.write_text("new")
         assert not file.exists()
         assert scratch.suffix == ".json"
     assert file.read_text() == "new"
-    assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+    assert [item.name for item in file.parent.iterdir()] == ["a.json"]
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
