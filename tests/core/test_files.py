@@ -8,7 +8,7 @@ from helpers.core.files import atomic_write, last_line, read_text
 
 
 def test_a_file_appears_only_when_its_block_ends(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "a.json"
+    file = tmp_path / "folder" / "a.json"
     with atomic_write(file) as scratch:
         scratch.write_text("new")
         assert not file.exists()
