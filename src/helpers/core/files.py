@@ -10,7 +10,7 @@ from pathlib import Path
 def atomic_write(file: Path) -> Iterator[Path]:
     """Give a scratch path beside `file`, in its format; what the block writes to it replaces `file` at the end.
 
-    Where the block fails, `file` stays as it was, and nothing half-written is left.
+    Its folder is made. Where the block fails, `file` stays as it was, and nothing half-written is left.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
