@@ -65,8 +65,8 @@ class Reading(Strict):
     """Beside the claim's own."""
 
 
-class Place(Strict):
-    """Another place where the paper says the same."""
+class Passage(Strict):
+    """Another passage where the paper says the same."""
 
     place: str
     version: Version
@@ -80,7 +80,7 @@ class Claim(Strict):
     """Where it stands, such as `section 4.1.1`; of an inference, what it is about."""
     version: Version
     """v1: the arXiv text of 2025. v2: the published version of 2026, of which we have the abstract."""
-    also: list[Place] = Field(default_factory=list)
+    also: list[Passage] = Field(default_factory=list)
     """Where the paper says the same again: one statement, tested and counted once."""
     topic: Topic
     """What it is about; the page of the verdicts at a glance is in this order."""

@@ -9,8 +9,17 @@ from helpers.claims.cells import Run
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import noise, too_little
 from helpers.claims.registry import Recomputed, recomputed
-from helpers.claims.values import Untestable, Value, median, one_at_a_time
-from helpers.claims.wording import OTHER, REASONING, TRADITIONAL, accuracy, dataset_title, energy, number
+from helpers.claims.values import Untestable, Value, largest, median, one_at_a_time
+from helpers.claims.wording import (
+    OTHER,
+    REASONING,
+    TRADITIONAL,
+    accuracy,
+    dataset_title,
+    energy,
+    number,
+    printed_title,
+)
 from helpers.statistics import regression, selection
 
 LARGER = ("qwen-2.5-72b", "phi-3.5-moe", "llama-3.1-70b", "jamba-mini-1.5", "ds-llama-70b")
@@ -133,6 +142,28 @@ def energy_ratio(evidence: Evidence, more: str, less: str, dataset: str) -> Reco
         f"{one.title} {energy(one.energy().value, 4)}, {other.title} {energy(other.energy().value, 3)}: "
         f"{number(ratio.value)} times{too_little(evidence, other)}",
     )
+
+
+def accuracy_lead(own: Run, others: Sequence[Run]) -> Recomputed:
+    """Return how far the accuracy of a run is ahead of that of the best of the others.
+
+    Raises:
+        Untestable: without another run.
+    """
+    next_best = best(others)
+    return recomputed(
+        own.accuracy() - largest([run.accuracy() for run in others]),
+        f"{own.title} {accuracy(own.accuracy().value)}, next {next_best.title} {accuracy(next_best.accuracy().value)}",
+        noise(own, next_best),
+    )
+
+
+def gap_of_marks(one: Run, other: Run, figure: str) -> str:
+    """Return the gap between the marks of two accuracies in a figure of the paper, for a sentence; else nothing."""
+    marks = [run.reading(figure, "accuracy") for run in (one, other)]
+    if marks[0] is None or marks[1] is None:
+        return ""
+    return f"; the marks of {printed_title(figure)} are {number((marks[0] - marks[1]).value, 2)} apart"
 
 
 def extra_datasets(evidence: Evidence, *families: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ from functools import partial
 from helpers.claims.common import (
     LARGER,
     accuracy_gap,
+    accuracy_lead,
     accuracy_of,
     best,
     energy_of,
@@ -65,11 +66,7 @@ def news_best_linear(evidence: Evidence) -> Recomputed:
     """Return how far Linear Embedding is ahead of the other linear models on news."""
     own = evidence.model("linear-embedding", "news")
     rest = evidence.models("news", among=("linear-bow", "linear-tfidf"))
-    return recomputed(
-        own.accuracy() - largest([run.accuracy() for run in rest]),
-        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
-        noise(own, best(rest)),
-    )
+    return accuracy_lead(own, rest)
 
 
 @claim("news-linear-energy")

@@ -1,7 +1,7 @@
 """Claims of section 5.1 about reasoning models and about emotion, with Table B5."""
 
 from helpers.claims.cells import Run
-from helpers.claims.common import SAME_SIZE, best, extra_datasets, least
+from helpers.claims.common import SAME_SIZE, accuracy_lead, best, extra_datasets, gap_of_marks, least
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import at_least_half, noise, noise_of_pairs, too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -61,10 +61,7 @@ def deepseek_best_elsewhere(evidence: Evidence) -> Recomputed:
 def emotion_lead(evidence: Evidence) -> Recomputed:
     """Return how far DS Llama 70B is ahead of the best LLM without reasoning on emotion."""
     own, other = evidence.model("ds-llama-70b", "emotion"), _best_of(evidence, "emotion", OTHER)
-    marks = [run.reading("figure_7", "accuracy") for run in (own, other)]
-    finer = ""
-    if marks[0] is not None and marks[1] is not None:
-        finer = f"; the marks of Figure 7 are {number((marks[0] - marks[1]).value, 2)} apart"
+    finer = gap_of_marks(own, other, "figure_7")
     return recomputed(
         own.accuracy() - other.accuracy(),
         f"{own.title} {accuracy(own.accuracy().value)}, {other.title} {accuracy(other.accuracy().value)}{finer}",
@@ -77,11 +74,7 @@ def emotion_best_other(evidence: Evidence) -> Recomputed:
     """Return how far Phi 3.5 MoE is ahead of the other LLMs without reasoning on emotion."""
     own = evidence.model("phi-3.5-moe", "emotion")
     rest = [run for run in evidence.models("emotion", (OTHER,)) if run.model != own.model]
-    return recomputed(
-        own.accuracy() - largest([run.accuracy() for run in rest]),
-        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
-        noise(own, best(rest)),
-    )
+    return accuracy_lead(own, rest)
 
 
 @claim("emotion-linear-embedding-among-best")

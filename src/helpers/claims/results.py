@@ -2,7 +2,7 @@
 
 import math
 
-from helpers.claims.common import best, least
+from helpers.claims.common import accuracy_lead, best, gap_of_marks, least
 from helpers.claims.evidence import Evidence
 from helpers.claims.noise import at_least_half, noise, noise_of_means, noise_of_pairs
 from helpers.claims.registry import Noise, Recomputed, claim, reading, recomputed
@@ -46,13 +46,7 @@ def linear_embedding_best(evidence: Evidence) -> Recomputed:
     """Return how far Linear Embedding is ahead of the best other model (FKTG)."""
     own = evidence.model("linear-embedding")
     evidence.models("fktg", LLM)
-    others = [run for run in evidence.models("fktg") if run.model != own.model]
-    return recomputed(
-        own.accuracy() - largest([run.accuracy() for run in others]),
-        f"Linear Embedding {accuracy(own.accuracy().value)}, next {best(others).title} "
-        f"{accuracy(best(others).accuracy().value)}",
-        noise(own, best(others)),
-    )
+    return accuracy_lead(own, [run for run in evidence.models("fktg") if run.model != own.model])
 
 
 @claim("tfidf-needs-least-energy")
@@ -119,14 +113,10 @@ def qwen_gap(evidence: Evidence) -> Recomputed:
     """Subtract the accuracies of the two Qwen models (FKTG); Figure 1 shows them more finely than Table B1."""
     large, small = evidence.model("qwen-2.5-72b"), evidence.model("qwen-2.5-7b")
     gap = large.accuracy() - small.accuracy()
-    marks = [run.reading("figure_1", "accuracy") for run in (large, small)]
-    finer = ""
-    if marks[0] is not None and marks[1] is not None:
-        finer = f"; the marks of Figure 1 are {number((marks[0] - marks[1]).value, 2)} apart"
     return recomputed(
         gap,
         f"{accuracy(large.accuracy().value)} - {accuracy(small.accuracy().value)} = {number(gap.value)}, between "
-        f"{number(gap.low)} and {number(gap.high)} before rounding{finer}",
+        f"{number(gap.low)} and {number(gap.high)} before rounding{gap_of_marks(large, small, 'figure_1')}",
         noise(large, small),
     )
 
@@ -269,9 +259,4 @@ def average_power(evidence: Evidence) -> Recomputed:
 
 
 def _ahead(evidence: Evidence, model: str, others: list[str]) -> Recomputed:
-    own, rest = evidence.model(model), evidence.models("fktg", among=others)
-    return recomputed(
-        own.accuracy() - largest([run.accuracy() for run in rest]),
-        f"{own.title} {accuracy(own.accuracy().value)}, next {best(rest).title} {accuracy(best(rest).accuracy().value)}",
-        noise(own, best(rest)),
-    )
+    return accuracy_lead(evidence.model(model), evidence.models("fktg", among=others))
