@@ -130,7 +130,7 @@ def test_page_has_text_in_place_of_an_image_that_was_not_drawn() -> None:
     assert fragments.resolved(body, 1, {"there.svg"}, lambda _: None) == expected
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("has_images", [True, False])
 def test_book_tells_how_to_get_images_only_where_there_is_no_chromium(
     has_images: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

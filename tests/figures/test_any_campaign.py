@@ -81,7 +81,7 @@ def energy_of(run: Invented, watts: float) -> Energy:
     )
 
 
-def record_of(run: Invented, number: int) -> Record:
+def record_of(run: Invented, number: int, campaign: str = "invented") -> Record:
     base = read_record(BASE)
     about = {
         **{
@@ -89,7 +89,7 @@ def record_of(run: Invented, number: int) -> Record:
             for name in ("model", "dataset", "machine", "gpus", "nodes", "concurrency", "splits")
         },
         "run_id": f"run-{number}",
-        "campaign": "invented",
+        "campaign": campaign,
         "family": study().models[run.model].family,
         "synthetic": run.synthetic,
         "device": "cuda" if run.gpus else "cpu",
@@ -236,17 +236,30 @@ CAMPAIGNS = {
 }
 
 
-@pytest.fixture(scope="module", params=CAMPAIGNS, ids=lambda name: name.replace(" ", "-"))
+SOURCES = {f"invented-{number}": runs for number, runs in enumerate(CAMPAIGNS.values())}
+SELECTIONS = {
+    "all at once": [*SOURCES],
+    **{
+        name: [f"invented-{[*CAMPAIGNS].index(name)}"]
+        for name in ("no energy", "invented texts alone", "one run")
+    },
+}
+"""A page shows all campaigns side by side; three alone take the branches for what no run has."""
+
+
+@pytest.fixture(scope="module", params=SELECTIONS, ids=lambda name: name.replace(" ", "-"))
 def tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """The committed campaigns and an invented one, through the records, as `make book` would read them."""
+    """The committed campaigns and invented ones, through the records, as `make book` would read them."""
     live = tmp_path_factory.mktemp("runs")
-    for number, run in enumerate(CAMPAIGNS[request.param]):
-        file = live / "invented" / f"run-{number}" / "record.json"
-        file.parent.mkdir(parents=True)
-        file.write_text(record_of(run, number).model_dump_json(), encoding="utf-8")
+    for source in SELECTIONS[request.param]:
+        for number, run in enumerate(SOURCES[source]):
+            file = live / source / f"run-{number}" / "record.json"
+            file.parent.mkdir(parents=True)
+            file.write_text(record_of(run, number, source).model_dump_json(), encoding="utf-8")
     loaded = load_tables(live=live)
     assert loaded.refused == []
-    assert (loaded.results["source"] == "invented").sum() == len(CAMPAIGNS[request.param])
+    for source in SELECTIONS[request.param]:
+        assert (loaded.results["source"] == source).sum() == len(SOURCES[source])
     return loaded
 
 
@@ -263,7 +276,8 @@ def test_every_page_can_be_drawn(function, tables):
             assert all(end is None or abs(end) < 1e9 for end in json.loads(axis))
 
 
-@pytest.mark.parametrize("source", ["invented", "published"])
+@pytest.mark.parametrize("tables", ["all at once"], indirect=True)
+@pytest.mark.parametrize("source", [*SOURCES, "published"])
 def test_every_claim_gets_a_verdict(source, tables):
     found = ledger.evaluate(tables, source)
     assert len(found) > 100
