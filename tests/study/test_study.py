@@ -13,7 +13,7 @@ from helpers.records.hardware import Hardware
 from helpers.records.storage import GpuInfo
 from helpers.results import published
 from helpers.study.catalogue import LanguageModel, study
-from tests.figures.test_figures_2_to_5 import read
+from tests.support.published_tables import read_published
 
 LLMS = {name: item for name, item in study().models.items() if isinstance(item, LanguageModel)}
 PAPERS = [name for name, item in LLMS.items() if item.in_paper]
@@ -29,7 +29,7 @@ def changed(model: Strict, **values: object) -> LanguageModel:
 
 def test_the_papers_eleven_are_the_ones_that_its_table_1_links():
     assert {name: LLMS[name].checkpoint for name in PAPERS} == {
-        row["model"]: row["hf_id"] for row in read("table_1_models")
+        row["model"]: row["hf_id"] for row in read_published("table_1_models")
     }
 
 
@@ -94,11 +94,13 @@ def test_the_models_for_a_laptop_are_small_and_free_to_download():
 
 
 def test_the_fewest_gpus_are_those_of_the_papers_tables():
-    printed = {row["model"]: int(row["gpus"]) for row in read("table_b1") if row["model"] in LLMS}
+    printed = {row["model"]: int(row["gpus"]) for row in read_published("table_b1") if row["model"] in LLMS}
     gpus_by_model = {name: LLMS[name].min_gpus["capella"] for name in PAPERS}
     assert {name: item.gpus for name, item in gpus_by_model.items()} == printed
     assert {item.source for item in gpus_by_model.values()} == {"table_b1"}
-    inferred = {row["model"]: int(row["gpus_a30_v100_assumed"]) for row in read("inferred_b3_gpu_counts")}
+    inferred = {
+        row["model"]: int(row["gpus_a30_v100_assumed"]) for row in read_published("inferred_b3_gpu_counts")
+    }
     for machine in ("paula", "clara"):
         assert {
             name: item.min_gpus[machine].gpus

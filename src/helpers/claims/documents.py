@@ -30,7 +30,7 @@ def links(evidence: Evidence) -> Recomputed:
     return recomputed(
         Value.exact(len(wrong)),
         f"{len(wrong)} of {versions} names with a version have a link to another one: {names(wrong)}; the name or the link "
-        "is of another release, and which cannot be told",
+        "is of another release, and which it was is not known",
     )
 
 

@@ -16,7 +16,7 @@ UNKNOWN = "unknown"
 _STEPS = ((86_400.0, "d"), (S_PER_HOUR, "h"), (60.0, "min"), (0.0, "s"))
 _MEANINGS = {
     "done": "done",
-    "filed": "filed under data/measurements; run measures them again",
+    "filed": "stored under data/measurements; run measures them again",
     "running": "being measured {target}",
     "to do": "to do {target}",
     "failed": "failed, to be retried {target}",

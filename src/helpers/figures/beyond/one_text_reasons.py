@@ -81,7 +81,7 @@ def _cache(lacking: pd.DataFrame) -> str:
     share = bandwidth_bound.cached_share(fktg.pool, fktg.split.test, int(lacking["splits"].iloc[0]))
     most = int((lacking["text_s"] / lacking["token_s"] / share).min())
     return (
-        "DSPy keeps answers unless told otherwise, and a text of FKTG is in half of the test sets. If its cache outlasted a test "
+        "DSPy keeps answers unless set otherwise, and a text of FKTG is in half of the test sets. If its cache outlasted a test "
         f"set, about {100 * share:.0f} % of the requests would reach the model, with time for {most} tokens or more. A cache of "
         "prompts in the engine is no explanation: prompts take no time in this bound."
     )

@@ -194,12 +194,12 @@ def draw_table_b6(
 
 
 def _about_constants(constants: pd.DataFrame) -> str:
-    """Say whether the constants are told from zero, and what they would do to a short run if they were kept."""
+    """Say whether the constants differ significantly from zero, and what they would do to a short run if they were kept."""
     apart = int((constants["std_errors"].abs() > 2).sum())
     lead = (
-        f"{apart} of the {len(constants)} constants are told from zero"
+        f"{apart} of the {len(constants)} constants differ significantly from zero"
         if apart
-        else "The constants are not told from zero"
+        else "No constant differs significantly from zero"
     )
     below = constants["negative_below_s"].dropna()
     kept = (
