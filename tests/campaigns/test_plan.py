@@ -356,7 +356,7 @@ def test_a_committed_record_alone_is_reported_apart(plan_of):
         run.duration_s,
     )  # it is measured again
     assert any(
-        "filed under data/measurements; run measures them again: 1 run," in line
+        "stored under data/measurements; run measures them again: 1 run," in line
         for line in report.lines(plan)
     )
     assert list(report.lines(plan))[-1].endswith("; loading and training come on top")

@@ -448,7 +448,7 @@ def test_larger_llms_are_compared_with_the_same_model_in_accuracy_and_in_energy(
         ("duration-is-a-good-proxy", "19 of 38 energies lie within 20 % of Eq. 2"),
         (
             "table-1-links-the-models-named",
-            "the name or the link is of another release, and which cannot be told",
+            "the name or the link is of another release, and which it was is not known",
         ),
         ("more-gpus-do-not-reduce-energy", "in part read off a figure"),
     ],

@@ -456,9 +456,7 @@ def test_a_machine_without_gpus_is_known_by_its_cpu(lab: Study):
 )
 def test_another_machine_is_not_measured_under_its_name(lab, name, hardware, difference):
     line = refusal(resolve, name, hardware, "parameters: ")
-    assert line == (
-        f"parameters: machine={name}: {difference}; use machine=auto to measure the current machine"
-    )
+    assert line == (f"parameters: machine={name}: {difference}; use machine=auto to measure this machine")
 
 
 def test_a_machine_of_yours_is_like_the_papers_with_the_same_card_and_never_the_papers_itself(lab: Study):

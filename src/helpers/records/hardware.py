@@ -67,9 +67,7 @@ def resolve(machine: str, hardware: Hardware, prefix: str = "") -> str:
     except UserError as error:
         raise UserError(f"{error}; this one is {hardware.name}") from None
     if (difference := _difference(expected, hardware)) is not None:
-        raise UserError(
-            f"{prefix}machine={machine}: {difference}; use machine=auto to measure the current machine"
-        )
+        raise UserError(f"{prefix}machine={machine}: {difference}; use machine=auto to measure this machine")
     return machine
 
 

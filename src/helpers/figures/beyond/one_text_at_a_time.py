@@ -85,14 +85,14 @@ def _finding(runs: pd.DataFrame) -> str:
     full_runs = len(runs) - short_runs
     fits = "One text at a time fits"
     if full:
-        fits += f" {bars.share(full_runs, full_runs)} published durations on {bars.listed(full)}"
+        fits += f" {bars.share(full_runs, full_runs)} published durations on {parts.listed(full)}"
     if not short:
         return f"{fits}."
     first = lacking.sort_values(["most_tokens", "model"]).iloc[0]
     inferred = " (inferred)" if first["gpus_origin"] == "inferred" else ""
     unread = int((lacking["verdict"] == IMPOSSIBLE).sum())
     return (
-        f"{fits}{', but' if full else ''} not {len(lacking)} of {short_runs} on {bars.listed(short)} "
+        f"{fits}{', but' if full else ''} not {len(lacking)} of {short_runs} on {parts.listed(short)} "
         f"for a full answer, with the numbers of cards that we infer; {unread or 'none'} of these {len(lacking)} leave no time "
         f"for any answer that DSPy reads. {model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most "
         f"{first['most_tokens']} tokens a text; the shortest answer in DSPy's template takes {first['complete_tokens']}, and "

@@ -126,5 +126,6 @@ def has_coefficients(item: Assessment) -> bool:
 
 
 def uses_energy(item: Assessment) -> bool:
-    """Say whether a claim was recomputed from an energy."""
-    return any(use.quantity == "energy_wh" for use in item.uses)
+    """Say whether a claim was recomputed from energies of runs, and of nothing else: a printed table keeps its own."""
+    energies = [use for use in item.uses if use.quantity == "energy_wh"]
+    return bool(energies) and all(use.dataset is not None for use in energies)

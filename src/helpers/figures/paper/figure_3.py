@@ -10,6 +10,7 @@ import pandas as pd
 from helpers.claims.verdicts import DEPENDS
 from helpers.figures.display import Figure
 from helpers.figures.plots import bars
+from helpers.figures.plots import tables as parts
 from helpers.figures.plots.ledger_entry import assessed
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, study
@@ -116,22 +117,22 @@ def _named(changes: pd.DataFrame) -> str:
         f"({_percent(step['energy_change'], 1)})"
         for _, step in more_efficient.iterrows()
     ]
-    return f": {bars.listed(names)}" if names else ""
+    return f": {parts.listed(names)}" if names else ""
 
 
 def _against_the_paper(changes: pd.DataFrame, rows: pd.DataFrame, tables: Tables) -> str:
     """Say what the ledger says of the paper's two sentences, and how more GPUs did in our runs."""
     published, measured = (changes[(changes["source"] == "published") == yes] for yes in (True, False))
-    parts = []
+    sentences = []
     if len(published):
-        parts.append(
+        sentences.append(
             "The paper (section 4.1.1) says that more GPUs always shortened the run, which "
             f"{assessed(tables, 'more-gpus-reduce-duration').word}, and that they did not lower its energy"
             f"{_energy_verdict(published, rows, tables)}."
         )
     if len(measured):
-        parts.append(f"In our runs more GPUs {_summary(measured)}.")
-    return " ".join(parts)
+        sentences.append(f"In our runs more GPUs {_summary(measured)}.")
+    return " ".join(sentences)
 
 
 def _energy_verdict(published: pd.DataFrame, rows: pd.DataFrame, tables: Tables) -> str:
@@ -149,8 +150,8 @@ def _energy_verdict(published: pd.DataFrame, rows: pd.DataFrame, tables: Tables)
     )
     reasoning = [model_title(name) for name in falls["model"] if study().models[name].family == "Deepseek"]
     return (
-        f"; whether that holds depends on the reading: in the steps named above it falls by {bars.listed(by)} %"
+        f"; whether that holds depends on the reading: in the steps named above it falls by {parts.listed(by)} %"
         + (", one value of each read off a figure" if read_off else "")
         + (", less than the scatter that the paper allows" if entry.readings[0].within_noise else "")
-        + (f", and the printed figure does not show {bars.listed(reasoning)}" if reasoning else "")
+        + (f", and the printed figure does not show {parts.listed(reasoning)}" if reasoning else "")
     )

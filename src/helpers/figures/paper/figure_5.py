@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import bars
+from helpers.figures.plots import tables as parts
 from helpers.figures.plots.remarks import short_answers_caveat
 from helpers.results.tables import Tables
 from helpers.study.catalogue import model_title, paper_machines, study
@@ -169,14 +170,14 @@ def least_energy(runs: pd.DataFrame) -> pd.DataFrame:
 def _finding(best: pd.DataFrame) -> str:
     if best.empty:
         return "No LLM was run on different GPU models"
-    parts = []
+    phrases = []
     for family in ("Deepseek", "Other LLM"):
         cards = best.loc[best["family"] == family, "card"]
         counts = cards.value_counts()
         each = [f"the {card} for {bars.share(count, len(cards))}" for card, count in counts.items()]
         if each:
-            parts.append(f"{bars.listed(each)} {_KINDS[family]}")
-    return f"The least energy is used on {' and on '.join(parts)}"
+            phrases.append(f"{parts.listed(each)} {_KINDS[family]}")
+    return f"The least energy is used on {' and on '.join(phrases)}"
 
 
 _KINDS = {"Deepseek": "reasoning LLMs", "Other LLM": "other LLMs"}
@@ -190,8 +191,8 @@ def _against_the_paper(runs: pd.DataFrame) -> str:
         return ""
     energy = others.pivot(index=["model", "gpus"], columns="card", values="energy_wh")
     gains = energy.drop(columns=newest).gt(energy[newest], axis="index")
-    on_all = bars.listed([model_title(model) for model, _ in energy.index[gains.all(axis="columns")]])
-    on_one = bars.listed(
+    on_all = parts.listed([model_title(model) for model, _ in energy.index[gains.all(axis="columns")]])
+    on_one = parts.listed(
         [
             f"{model_title(model)} than on the {card}"
             for card in gains

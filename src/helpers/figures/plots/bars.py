@@ -15,6 +15,7 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
+from helpers.figures.plots.tables import listed
 from helpers.results.accounting import energies
 from helpers.results.tables import select_sequential
 from helpers.study.catalogue import model_title, study
@@ -198,11 +199,6 @@ def several(number: int, noun: str) -> str:
 def share(number: int, of: int) -> str:
     """Return a share in words, for example `all 17` or `2 of 17`."""
     return f"all {of}" if number == of > 1 else f"{'none' if number == 0 else number} of {of}"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return items as in a sentence: `a, b and c`."""
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def panels(rows: pd.DataFrame, alt: str) -> list[Panel]:

@@ -1,7 +1,7 @@
 """What several tables and figures need: the block of measured runs, remarks, factors."""
 
 import html
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -68,7 +68,7 @@ def titles(models: Iterable[str]) -> str:
     return listed([model_title(model) for model in models])
 
 
-def listed(items: list[str]) -> str:
+def listed(items: Sequence[str]) -> str:
     """Join words as a sentence does: `a, b and c`."""
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
