@@ -21,8 +21,12 @@ def test_after_an_error_the_old_file_stays_alone(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("old", encoding="utf-8")
 
-    with pytest.raises(KeyboardInterrupt), replacing(file) as scratch:
-        scratch.write_text("half", encoding="utf-8")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with replacing(file) as scratch:
+            scratch.write_text("half", encoding="utf-8")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert file.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [file]
