@@ -480,7 +480,7 @@ def test_so_is_the_order_of_the_runs(project, runs):
 def test_what_is_no_zip_file_is_never_replaced(project, runs, tmp_path):
     file = tmp_path / "notes.md"
     file.write_text("mine", encoding="utf-8")
-    assert "is there and no ZIP file; remove it, or give another --to" in refusal(
+    assert "exists and is no ZIP file; remove it, or give another --to" in refusal(
         export_campaign, CAMPAIGN, file
     )
     assert file.read_text(encoding="utf-8") == "mine"
@@ -518,7 +518,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr == (
-        f"error: export {CAMPAIGN}: {target} cannot be written: File too large; nothing was left there\n"
+        f"error: export {CAMPAIGN}: {target} cannot be written: File too large; nothing was written\n"
     )
     assert [item.name for item in target.parent.iterdir()] == ["x.zip"]
     assert target.read_bytes() == before

@@ -68,11 +68,9 @@ def _estimate_traditional(plan: TraditionalPlan, target: Target, references: Ref
     chosen = plan.parameters
     dataset = _STANDS_FOR.get(chosen.dataset, chosen.dataset)
     device = "cuda" if plan.gpus else "cpu"
-    same_model = [
-        run for run in references.published if run.model == chosen.model and run.duration_s is not None
-    ]
+    same_model = references.published_for_model(chosen.model)
     # The paper's embeddings are those of its own checkpoint, on a GPU.
-    alike = plan.model.features != "embedding" or (device == "cuda" and _papers_embedding(plan))
+    alike = plan.model.features != "embedding" or (device == "cuda" and plan.checkpoint == PAPER_EMBEDDING)
     if alike and (
         exact := [run for run in same_model if (run.machine, run.dataset) == (target.name, dataset)]
     ):
@@ -91,10 +89,6 @@ def _estimate_traditional(plan: TraditionalPlan, target: Target, references: Ref
     return _row(nearest, "scaled", f" ({nearest.dataset} on {nearest.machine}), not scaled")
 
 
-def _papers_embedding(plan: TraditionalPlan) -> bool:
-    return plan.checkpoint == PAPER_EMBEDDING
-
-
 def _stand_in(dataset: str) -> str:
     return f", as {_STANDS_FOR[dataset]}" if dataset in _STANDS_FOR else ""
 
@@ -108,12 +102,11 @@ def _estimate_language_model(plan: LlmPlan, target: Target, references: Referenc
     if not plan.gpus:
         return _unknown("the paper served language models on GPUs only, and no record is there")
     model = plan.model.stands_for or plan.parameters.model
-    same_model = [run for run in references.published if run.model == model and run.duration_s is not None]
+    same_model = references.published_for_model(model)
     if not same_model:
         return _unknown(f"the paper has no run of {model}, and no record is there")
-    machine, elsewhere = target.like, other_card(target)
-    if elsewhere is not None:
-        machine = elsewhere.machine
+    elsewhere = other_card(target)
+    machine = target.like if elsewhere is None else elsewhere.machine
     if machine is None:
         card = target.hardware.gpus[0].model if target.hardware.gpus else "no GPU"
         return _unknown(f"the paper has no run on this card ({card}), and no record is there")

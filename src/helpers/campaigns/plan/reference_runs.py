@@ -83,6 +83,10 @@ class ReferenceRuns:
                 fewest[key] = min(run.gpus, fewest.get(key, run.gpus))
         return fewest
 
+    def published_for_model(self, model: str) -> list[PublishedRun]:
+        """Return the paper's runs of a model with a duration."""
+        return [run for run in self.published if run.model == model and run.duration_s is not None]
+
     def measured_for_model(self, model: str) -> list[MeasuredRun]:
         """Return the measured runs of a model, newest first."""
         runs = [item for runs in self.measured.values() for item in runs if item.record.run.model == model]

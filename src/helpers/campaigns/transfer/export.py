@@ -79,34 +79,33 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
         raise UserError(f"export {name}: {paths.relative(file)} is a folder; expected a file: --to FILE.zip")
     if file.exists() and not zipfile.is_zipfile(file):
         raise UserError(
-            f"export {name}: {paths.relative(file)} is there and no ZIP file; remove it, or give another --to FILE.zip"
+            f"export {name}: {paths.relative(file)} exists and is no ZIP file; remove it, or give another --to FILE.zip"
         )
     in_catalogue = name in study().campaigns
-    stored_under = filed_under(name, study()) if in_catalogue else name
-    records = _records(stored_under) if in_catalogue or _campaign_folders(stored_under) else {}
+    stored = filed_under(name, study()) if in_catalogue else name
+    records = _records(stored) if in_catalogue or _campaign_folders(stored) else {}
     if not records and not in_catalogue:
         entry("campaign", study().campaigns, name)
-    chosen = _choose(records, name, stored_under) if in_catalogue else _choose_all(records)
+    chosen = _choose(records, name, stored) if in_catalogue else _choose_all(records)
     if not chosen.records:
-        folders = " and ".join(
-            paths.relative(base / stored_under) for base in (paths.RUNS, paths.MEASUREMENTS)
-        )
+        folders = " and ".join(paths.relative(base / stored) for base in (paths.RUNS, paths.MEASUREMENTS))
         raise UserError(f"export {name}: no run of it in {folders}; measure it: python -m helpers run {name}")
-    beside, orders = _campaign_files(name, stored_under, in_catalogue), _orders(stored_under)
+    beside = {f"{item}.yaml": paths.CAMPAIGNS / f"{item}.yaml" for item in (name, stored) if in_catalogue}
+    orders = _orders(stored)
     words = private_words()
     for run, folder in chosen.folders.items():
         _check(folder, chosen.records[run], words)
     for source in (*beside.values(), *orders):
         check_private(source, words, "remove it")
     try:
-        _write(name, stored_under, chosen, beside, orders, file)
+        _write(name, stored, chosen, beside, orders, file)
     except OSError as error:
         raise UserError(
-            f"export {name}: {paths.relative(file)} cannot be written: {error.strerror or error}; nothing was left there"
+            f"export {name}: {paths.relative(file)} cannot be written: {error.strerror or error}; nothing was written"
         ) from None
     return Exported(
         campaign=name,
-        filed_under=stored_under,
+        filed_under=stored,
         file=paths.relative(file),
         size_bytes=file.stat().st_size,
         sha256=sha256_of(file),
@@ -118,25 +117,25 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
     )
 
 
-def _campaign_folders(stored_under: str) -> list[Path]:
+def _campaign_folders(stored: str) -> list[Path]:
     """Return the folders of the runs of a campaign: the committed ones, and those of this machine."""
-    if "/" in stored_under or stored_under.startswith("."):
+    if "/" in stored or stored.startswith("."):
         return []
-    folders = [base / stored_under for base in (paths.MEASUREMENTS, paths.RUNS)]
+    folders = [base / stored for base in (paths.MEASUREMENTS, paths.RUNS)]
     return [folder for folder in folders if folder.is_dir()]
 
 
-def _records(stored_under: str) -> dict[Path, Record]:
+def _records(stored: str) -> dict[Path, Record]:
     """Read the records of a campaign, by the folders of the runs; of two that are the same, the committed one.
 
     Raises:
         UserError: one line with file and field for the first fault.
     """
     records: dict[str, tuple[Path, Record]] = {}
-    for campaign_folder in _campaign_folders(stored_under):
+    for campaign_folder in _campaign_folders(stored):
         for file in sorted(campaign_folder.glob(f"[!.]*/{RECORD}")):
             record, label = read_record(file), paths.relative(file)
-            if record.run.campaign != stored_under:
+            if record.run.campaign != stored:
                 raise UserError(
                     f"{label}: run.campaign: {record.run.campaign!r} does not name its folder; move the run to "
                     f"{paths.relative(campaign_folder.with_name(record.run.campaign))}"
@@ -156,14 +155,14 @@ def _choose_all(records: Mapping[Path, Record]) -> _Chosen:
     return _Chosen(folders, {folder.name: record for folder, record in records.items()}, None, None, (), 0)
 
 
-def _choose(records: Mapping[Path, Record], name: str, stored_under: str) -> _Chosen:
+def _choose(records: Mapping[Path, Record], name: str, stored: str) -> _Chosen:
     """Compare the records with the runs of a campaign; of a part take those that are its runs."""
     runs = campaign_runs(name)
     matches = _matches(list(records.values()), runs)
     taken = [
         (folder, record)
         for (folder, record), match in zip(records.items(), matches, strict=True)
-        if match is not None or name == stored_under
+        if match is not None or name == stored
     ]
     present = {match for match in matches if match is not None}
     return _Chosen(
@@ -226,14 +225,9 @@ def _title(run: CampaignRun) -> str:
     )
 
 
-def _campaign_files(name: str, stored_under: str, in_catalogue: bool) -> dict[str, Path]:
-    """Return the files that describe the campaign as a whole, by their names in the archive."""
-    return {f"{item}.yaml": paths.CAMPAIGNS / f"{item}.yaml" for item in (name, stored_under) if in_catalogue}
-
-
-def _orders(stored_under: str) -> list[Path]:
+def _orders(stored: str) -> list[Path]:
     """Return the orders in which the runs were taken: those that were committed, and those of this machine."""
-    return [folder / ORDER for folder in _campaign_folders(stored_under) if (folder / ORDER).is_file()]
+    return [folder / ORDER for folder in _campaign_folders(stored) if (folder / ORDER).is_file()]
 
 
 def _check(folder: Path, record: Record, words: Mapping[str, str]) -> None:
@@ -263,7 +257,7 @@ def _check_file(file: Path, expected: str, label: str) -> None:
 
 def _write(
     name: str,
-    stored_under: str,
+    stored: str,
     chosen: _Chosen,
     beside: Mapping[str, Path],
     orders: Sequence[Path],
@@ -280,9 +274,7 @@ def _write(
         for source in orders:
             add_invocations(folder / ORDER, read_run_order(source))
         named = [*beside, *([ORDER] if orders else [])]
-        contents = Contents(
-            name, stored_under, chosen.records, chosen.present, chosen.of, chosen.missing, named
-        )
+        contents = Contents(name, stored, chosen.records, chosen.present, chosen.of, chosen.missing, named)
         texts = {
             "README.md": readme_text(contents),
             "LICENSE": licence_text(),
@@ -290,7 +282,7 @@ def _write(
         }
         for target, text in texts.items():
             (folder / target).write_text(text, encoding="utf-8")
-        describe_campaign(folder, name if name != stored_under else None)
+        describe_campaign(folder, name if name != stored else None)
         (folder / checksums.NAME).write_text(checksums.sums_text(folder), encoding="utf-8")
         write_zip(folder, file, name)
 
