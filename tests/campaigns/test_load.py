@@ -17,17 +17,17 @@ _AUDIT = """
 import json
 from helpers.core import paths
 from helpers.audit import expected_pages, records
-from helpers.book import provenance
-from helpers.book.provenance_trail import read_trail
+from helpers.book import provenance_page
+from helpers.book.provenance import read_provenance
 from helpers.results.tables import load_tables
 from helpers.book.run_pages.staging import stage_pages
 
 tables = load_tables()
 checked, findings = records.check(records.record_files())
 pages = stage_pages(tables, paths.STAGING)
-trail = read_trail(paths.STAGING / "notebooks" / "analysis", tables)
-parts = {part: provenance.fragment(part, trail) for part in ("figures", "runs", "files", "environments")}
-panels = list(expected_pages.run_parts(trail.runs))
+provenance = read_provenance(paths.STAGING / "notebooks" / "analysis", tables)
+parts = {part: provenance_page.fragment(part, provenance) for part in ("figures", "runs", "files", "environments")}
+panels = list(expected_pages.run_parts(provenance.runs))
 print(json.dumps({
     "checked": checked,
     "findings": [str(finding) for finding in findings],

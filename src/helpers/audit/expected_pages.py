@@ -13,10 +13,10 @@ from sphinx.util.inventory import InventoryFile
 from helpers.audit import quoted_numbers
 from helpers.audit.compare import text_difference
 from helpers.book import claims_summary
-from helpers.book import provenance as audit_page
+from helpers.book import provenance_page as audit_page
 from helpers.book.fragments import excerpt, resolved
 from helpers.book.manifest import EXECUTED
-from helpers.book.provenance_trail import read_trail
+from helpers.book.provenance import read_provenance
 from helpers.book.run_pages.page import page as run_page
 from helpers.claims.ledger import Assessment, evaluate
 from helpers.core import paths
@@ -28,7 +28,8 @@ from helpers.results.tables import Tables
 
 REBUILD = "build the book again: make book"
 _DIRECTIVE = re.compile(
-    r"^`{3,}\{(artefact|audit-trail|claims|verdict-bars)\} *([^\n]*)\n(.*?)^`{3,}", re.MULTILINE | re.DOTALL
+    r"^`{3,}\{(artefact|audit-provenance|claims|verdict-bars)\} *([^\n]*)\n(.*?)^`{3,}",
+    re.MULTILINE | re.DOTALL,
 )
 _OPTION = re.compile(r"^:([a-z-]+): *(.*)\n", re.MULTILINE)
 _FINDING = re.compile(r"\{finding\}`([^`]+)`")
@@ -94,15 +95,15 @@ def run_parts(records: Iterable[str]) -> Iterator[Expected]:
 def prose_parts(html: Path, tables: Tables, executed: Mapping[str, ExecutedFigure]) -> Iterator[Expected]:
     """Give what directives and roles put on the pages of prose: verdicts, figures, findings, tables of the audit."""
     ledger = evaluate(tables)
-    trail = read_trail(html / EXECUTED, tables)
+    provenance = read_provenance(html / EXECUTED, tables)
     for name, text in quoted_numbers.texts().items():
         page = PurePosixPath(name).with_suffix(".html").as_posix()
         for directive, argument, body in _DIRECTIVE.findall(text):
             options, content = dict(_OPTION.findall(body)), _OPTION.sub("", body).split()
             if directive == "artefact":
                 made = _excerpt(html, argument, options)
-            elif directive == "audit-trail":
-                made = audit_page.fragment(argument, trail)
+            elif directive == "audit-provenance":
+                made = audit_page.fragment(argument, provenance)
             elif directive == "claims":
                 made = claims_summary.statements(_claims(ledger, options.get("verdict"), content))
             else:

@@ -1,198 +1,67 @@
-"""What the audit page of the book shows: the directive `{audit-trail}`."""
+"""The way from every figure to its inputs, from those to the runs, from the runs to their environments."""
 
-import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-import pandas as pd
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
-
-from helpers.book.provenance_trail import Trail, read_trail
-from helpers.core.errors import UserError, nearest
-from helpers.figures.display import html_table
-from helpers.figures.executed import ExecutedFigure
-from helpers.figures.html import FUNCTION_LINK, ROOT_LINK, Markup, link, page_link
-from helpers.figures.run_addresses import page_of
-from helpers.records.findings import short
-from helpers.records.storage import Environment, Record
-from helpers.results.tables import load_tables
-
-DIRECTIVE = "audit-trail"
+from helpers.core import paths
+from helpers.figures.executed import ExecutedFigure, read_executed_figure
+from helpers.records.storage import Environment, Record, read_record
+from helpers.results.tables import Tables
 
 
-class ShowTrail(SphinxDirective):  # type: ignore[misc]
-    """`{audit-trail} figures` (or `runs`, `files`, `environments`): one table of the audit page."""
+@dataclass(frozen=True)
+class Provenance:
+    """Figures and tables, runs and environments, and which of them belong together."""
 
-    required_arguments = 1
+    shown: Mapping[str, ExecutedFigure]
+    """Figures and tables by name."""
+    runs: Mapping[str, Record]
+    """By the record as seen from the root of the project."""
 
-    def run(self) -> list[nodes.Node]:
-        """Return the table, and make the page depend on the executed notebooks."""
-        part = self.arguments[0]
-        if part not in _PARTS:
-            raise self.error(f"audit-trail {part}: no such table ({nearest(part, _PARTS)})")
-        folder = Path(self.env.srcdir) / "notebooks" / "analysis"
-        for file in folder.glob("*.ipynb"):
-            self.env.note_dependency(str(file))
-        try:
-            made = fragment(part, read_trail(folder, load_tables()))
-        except UserError:  # a plain build of the sources, where no notebook is executed
-            made = _around(
-                part, "<p>This table is made when the notebooks are executed: <code>make book</code></p>"
-            )
-        return [nodes.raw("", made, format="html")]
-
-
-def fragment(part: str, trail: Trail) -> str:
-    """Return one of the tables: `figures`, `runs`, `files` or `environments`."""
-    return _around(part, _PARTS[part](trail))
-
-
-def figures(trail: Trail) -> str:
-    """Return the table of figures and tables: what draws each, from what, with which runs."""
-    rows = [
-        {
-            "Figure or table": Markup(
-                f"{page_link(item.name, item.label)}<br><small>{html.escape(item.finding)}</small>"
-            ),
-            "Runs": _fold("run", (_run(name) for name in item.records if name in trail.runs)),
-            "Files": _fold("file", (_file(name, item.sha256[name]) for name in _plain(item))),
-            "Notebook and function": Markup(f"{_notebook(item)}<br>{_function(item)}"),
+    @property
+    def files(self) -> dict[str, str]:
+        """sha256 of every input but the records."""
+        digests = {
+            file: digest
+            for item in self.shown.values()
+            for file, digest in item.sha256.items()
+            if file not in item.records
         }
-        for item in trail.shown.values()
+        return {name: digests[name] for name in sorted(digests)}
+
+    @property
+    def environments(self) -> list[Environment]:
+        """Return what the runs were made in, each once, in the order of the runs."""
+        unique: list[Environment] = []
+        for record in self.runs.values():
+            if record.environment not in unique:
+                unique.append(record.environment)
+        return unique
+
+    def users(self, file: str) -> list[ExecutedFigure]:
+        """Return the figures and tables that are computed from a file."""
+        return [item for item in self.shown.values() if file in item.inputs]
+
+
+def read_provenance(executed: Path, tables: Tables) -> Provenance:
+    """Read the provenance of all executed analyses of a folder; one that shows nothing is left out.
+
+    Args:
+        executed: the folder.
+        tables: the results tables, which say what runs there are.
+    """
+    shown = [
+        read_executed_figure(file)
+        for file in sorted(executed.glob("[!.]*.ipynb"))
+        if ".partial" not in file.name
     ]
-    return _table(rows, "Figures and tables")
+    rows = tables.results[tables.results["source"] != "published"]
+    runs = {name: read_record(paths.ROOT / name) for name in map(str, rows["origin"])}
+    return Provenance({item.name: item for item in sorted(shown, key=_place)}, runs)
 
 
-def runs(trail: Trail) -> str:
-    """Return the table of runs: what each was, where, and what it stands behind."""
-    names = trail.environments
-    rows = [
-        {
-            "Run": _run(name),
-            "Campaign": record.run.campaign + ("" if name.startswith("data/") else ", on this machine"),
-            "Environment": _environment_link(names.index(record.environment) + 1),
-            "Commit": _commit(record.environment),
-            "Checks": _checks(record),
-            "Used by": _fold("page", (page_link(item.name, item.label) for item in trail.users(name))),
-        }
-        for name, record in trail.runs.items()
-    ]
-    return _table(rows, "Runs") if rows else "<p>No run has been measured yet.</p>"
-
-
-def files(trail: Trail) -> str:
-    """Return the table of input files that are no records."""
-    rows = [
-        {
-            "File": _file_link(name),
-            "sha256": _digest(digest),
-            "Used by": _fold("page", (page_link(item.name, item.label) for item in trail.users(name))),
-        }
-        for name, digest in trail.files.items()
-    ]
-    return _table(rows, "Input files")
-
-
-def environments(trail: Trail) -> str:
-    """Return the table of environments, in which runs were made."""
-    rows = [
-        {
-            "Environment": Markup(f'<span id="environment-{number}">E{number}</span>'),
-            "Hardware": _hardware(item),
-            "System": f"{item.os}, Python {item.python}" + (f", {item.container}" if item.container else ""),
-            "Packages": _fold("package", (html.escape(f"{name} {v}") for name, v in item.packages.items())),
-            "Lock": _digest(item.lock_sha256 or ""),
-            "Commit": _commit(item),
-            "Runs": _fold(
-                "run", (_run(name) for name, record in trail.runs.items() if record.environment == item)
-            ),
-        }
-        for number, item in enumerate(trail.environments, start=1)
-    ]
-    return _table(rows, "Environments") if rows else "<p>No run has been measured yet.</p>"
-
-
-_PARTS: dict[str, Callable[[Trail], str]] = {
-    "figures": figures,
-    "runs": runs,
-    "files": files,
-    "environments": environments,
-}
-
-
-def _around(part: str, table: str) -> str:
-    return f'<div class="audit" id="audit-{part}">{table}</div>'
-
-
-def _table(rows: Sequence[Mapping[str, str]], caption: str) -> str:
-    return html_table(pd.DataFrame(rows, dtype=object), caption)
-
-
-def _fold(noun: str, items: Iterable[str]) -> Markup:
-    """Return a list that opens on a click; its number stands closed."""
-    entries = [f"<li>{item}</li>" for item in items]
-    if not entries:
-        return Markup("none")
-    count = f"{len(entries)}&nbsp;{noun}{'s' if len(entries) > 1 else ''}"
-    return Markup(f"<details><summary>{count}</summary><ul>{''.join(entries)}</ul></details>")
-
-
-def _plain(item: ExecutedFigure) -> list[str]:
-    return [name for name in item.inputs if name not in item.records]
-
-
-def _notebook(item: ExecutedFigure) -> str:
-    file = f"notebooks/analysis/{item.name}.ipynb"
-    return f'<a href="{ROOT_LINK}_sources/{file}" download>{item.name}.ipynb</a>'
-
-
-def _function(item: ExecutedFigure) -> str:
-    name = html.escape(item.function)
-    return f'<a href="{FUNCTION_LINK}{name}"><code>{name.rpartition(".")[2]}()</code></a>'
-
-
-def _file(name: str, digest: str) -> str:
-    return f"{_file_link(name)} {_digest(digest)}"
-
-
-def _file_link(name: str) -> Markup:
-    """Return a link to an input; a file outside the project is in no book."""
-    return Markup(html.escape(name)) if PurePosixPath(name).is_absolute() else link(name, name)
-
-
-def _digest(digest: str) -> Markup:
-    return Markup(f'<code class="sha" title="sha256 {digest}">{short(digest)}</code>')
-
-
-def _run(name: str) -> Markup:
-    return link(page_of(name), PurePosixPath(name).parts[-2])
-
-
-def _environment_link(number: int) -> Markup:
-    return Markup(f'<a href="#environment-{number}">E{number}</a>')
-
-
-def _commit(environment: Environment) -> Markup:
-    commit = environment.git_commit or ""
-    changed = " with changes" if environment.git_dirty else ""
-    return Markup(f'<code title="{commit}">{commit[:8] or "none"}</code>{changed}')
-
-
-def _hardware(item: Environment) -> str:
-    gpus = [f"{gpu.model} ({gpu.memory_gb:.0f} GB)" for gpu in item.gpus]
-    return "; ".join([f"{item.cpu_model}, {item.cpu_cores} cores, {item.ram_gb:.0f} GB", *gpus])
-
-
-def _checks(record: Record) -> Markup:
-    failed = [
-        f"{html.escape(check.name)}: {html.escape(check.message)}"
-        for check in record.checks
-        if not check.passed
-    ]
-    if not failed:
-        return Markup(f"all {len(record.checks)} passed")
-    entries = "".join(f"<li>{item}</li>" for item in failed)
-    return Markup(
-        f"<details><summary>{len(failed)} of {len(record.checks)} failed</summary><ul>{entries}</ul></details>"
-    )
+def _place(item: ExecutedFigure) -> tuple[int, str]:
+    """Put the paper's figures first, then its tables, then what this book adds."""
+    kinds = ("Figure ", "Table ")
+    return next((i for i, kind in enumerate(kinds) if item.label.startswith(kind)), len(kinds)), item.label

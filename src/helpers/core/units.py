@@ -45,7 +45,7 @@ def size(number_bytes: float) -> str:
 
 def counted(number: int, thing: str) -> str:
     """Return how many there are of something, for example `1 GPU` or `2 GPUs`."""
-    return f"{number} {thing}{'s' * (number != 1)}"
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def significant(value: float, digits: int) -> str:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from helpers.core import units
 from helpers.core.lock import holding_machine
 from helpers.measure.plan import Plan
 from helpers.metering import checks, plausibility
@@ -175,9 +176,8 @@ def report(item: MeasuredSplit) -> None:
     """Print what a split gave, in one line."""
     correct, window = item.answers.correct, item.window
     accuracy = "no accuracy" if correct is None else f"accuracy {correct / item.answers.texts:.3f}"
-    print(
-        f"split {item.split.number}: {accuracy}, {window.duration_s * 1000:.4g} ms x {window.passes} passes"
-    )
+    passes = f"{window.passes} {'pass' if window.passes == 1 else 'passes'}"
+    print(f"split {item.split.number}: {accuracy}, {units.duration(window.duration_s, 4)} x {passes}")
 
 
 def _phases(

@@ -14,7 +14,7 @@ from sphinx.util.logging import getLogger
 from helpers.book import claims_summary
 from helpers.book.fragments import excerpt, resolved
 from helpers.book.images import PLOTLY_JS
-from helpers.book.provenance import DIRECTIVE, ShowTrail
+from helpers.book.provenance_page import DIRECTIVE, ShowProvenance
 from helpers.book.quoted_numbers import numbers
 from helpers.core.errors import nearest
 from helpers.figures.executed import fragment_of
@@ -70,7 +70,7 @@ class ShowNumber(SphinxRole):  # type: ignore[misc]
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("artefact", ShowFigure)
-    app.add_directive(DIRECTIVE, ShowTrail)
+    app.add_directive(DIRECTIVE, ShowProvenance)
     app.add_role("number", ShowNumber())
     mathml.setup(app)
     figure_first.setup(app)

@@ -52,6 +52,7 @@ class LanguageModel(Strict):
     stands_for: str | None = None
     """The paper's model whose name means this checkpoint, but whose link leads to another."""
     note: str | None = None
+    """A remark for those who read the file; nothing shows it."""
     parameters_b: float = Field(gt=0)
     """Parameters in billions, as its page on the hub states; at 2 bytes each they are the least memory in GB."""
     active_parameters_b: float | None = Field(default=None, gt=0)

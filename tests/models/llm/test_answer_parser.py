@@ -35,6 +35,8 @@ ANSWERS = {
     "after a preamble": (f"Sure, here it is:\n\n{START}World{END}", "World"),
     "blank lines before the value": (f"{START}\n\n  World{END}", "World"),
     "a bullet as in the instruction": (f"{START}- World{END}", "World"),
+    "a bullet without a blank": (f"{START}-World{END}", "World"),
+    "a number that is not of the list": (f"{START}-1 World{END}", "off-list"),
     "numbered": (f"{START}2. World{END}", "World"),
     "quoted": (f'{START}"World"{END}', "World"),
     "German quotes and a full stop": (f"{START}„World“.{END}", "World"),

@@ -348,6 +348,17 @@ def test_an_engine_that_runs_out_of_memory_says_so(fake, tmp_path):
     assert line.endswith("one | two | three | loading")
 
 
+def test_a_worker_that_was_killed_is_the_reason_and_not_what_follows_from_it(fake, tmp_path):
+    lines = [
+        "ERROR Worker proc VllmWorker-1 died unexpectedly, shutting down.",
+        "RuntimeError: cancelled",
+        *"abcd",
+    ]
+    line = start_refused(fake(f"print(*{lines!r}, sep='\\n', flush=True); sys.exit(1)"), tmp_path / "log")
+    assert "take a smaller max_model_len" in line
+    assert "log ends: ERROR Worker proc VllmWorker-1 died unexpectedly, shutting down. | a | b" in line
+
+
 def test_an_engine_that_finds_no_memory_on_the_gpu_says_what_helps(fake, tmp_path):
     error = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB."
     line = start_refused(fake(f"print({error!r}, flush=True); sys.exit(1)"), tmp_path / "log")

@@ -11,7 +11,7 @@ from helpers.figures.beyond import concurrency_panels, concurrency_tables
 from helpers.figures.beyond.concurrency_panels import ACCURACY, ENERGY, SPEED, Series
 from helpers.figures.beyond.sequential_settings import SETTINGS, unlike_default
 from helpers.figures.display import Figure
-from helpers.figures.plots import bars, scatter
+from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
 from helpers.study import roofline
@@ -116,8 +116,8 @@ def _name(row: "pd.Series[Any]", distinguishing: Sequence[str]) -> str:
     names = {
         "source": str(row["source"]),
         "machine": str(row["machine"]),
-        "gpus": bars.several(row["gpus"], "GPU") if row["gpus"] else "CPU",
-        "nodes": bars.several(row["nodes"], "node"),
+        "gpus": units.counted(row["gpus"], "GPU") if row["gpus"] else "CPU",
+        "nodes": units.counted(row["nodes"], "node"),
     }
     return ", ".join(
         [model_title(row["model"]), *(names[name] for name in distinguishing), *unlike_default(row)]
@@ -147,7 +147,7 @@ def _finding(published: pd.DataFrame, swept: pd.DataFrame) -> str:
     lead = (
         "One text after the other fits the paper's durations on Capella: its fastest LLM there, "
         f"{model_title(fastest['model'])}, classifies "
-        f"{units.significant(fastest['texts_per_s'], 2)} texts per second on {bars.several(fastest['gpus'], 'GPU')} "
+        f"{units.significant(fastest['texts_per_s'], 2)} texts per second on {units.counted(fastest['gpus'], 'GPU')} "
         f"({fastest['gpu_model']}) and takes {units.energy(fastest['energy_wh'], 3)} for {fastest['texts']} texts"
     )
     if pd.notna(fastest["bound_texts_per_s"]):

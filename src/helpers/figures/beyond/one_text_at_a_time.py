@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.core import units
 from helpers.figures.beyond import one_text_panel, one_text_reasons
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import bars
@@ -185,10 +186,10 @@ def _by_gpus(lacking: pd.DataFrame, alternatives: pd.DataFrame) -> str:
     enough = possible.groupby("run")["gpus"].min().reindex(lacking.index)
     shown = pd.DataFrame({"Model": lacking["model"].map(model_title), "Card": lacking["gpu_model"]})
     for count in tokens.columns:
-        shown[bars.several(int(count), "card")] = tokens[count].astype("Int64")
+        shown[units.counted(int(count), "card")] = tokens[count].astype("Int64")
     shown["Needed"] = lacking["complete_tokens"]
     shown["Possible from"] = [
-        None if pd.isna(count) else bars.several(int(count), "card") for count in enough
+        None if pd.isna(count) else units.counted(int(count), "card") for count in enough
     ]
     caption = "Most tokens that fit, if there were more cards than inferred"
     return html_table(shown, caption, list(shown.columns[2:-1]))

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Panel
-from helpers.figures.plots import bars, dots
+from helpers.figures.plots import dots
 from helpers.study.catalogue import model_title
 
 _LOG_TOKENS = (0.4, 3.3)
@@ -106,7 +106,7 @@ def _hover(row: "pd.Series[Any]") -> str:
             f"at most {row['most_tokens']} tokens a text: {row['verdict']}",
             f"{units.duration(row['text_s'], 3)} a text, {units.duration(row['token_s'], 3)} a token at least",
             f"duration {row['duration_s']:.2f} s",
-            f"{bars.several(row['gpus'], 'card')}{inferred}, {bars.several(row['nodes'], 'node')}",
+            f"{units.counted(row['gpus'], 'card')}{inferred}, {units.counted(row['nodes'], 'node')}",
             f"source: {row['origin']}",
         ]
     )

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pandas as pd
 
 from helpers.claims.verdicts import DEPENDS
+from helpers.core import units
 from helpers.figures.display import Figure
 from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
@@ -79,7 +80,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     )
     return runs.assign(
         header=runs["model"].map(model_title),
-        level=[bars.several(gpus, "GPU") for gpus in runs["gpus"]],
+        level=[units.counted(gpus, "GPU") for gpus in runs["gpus"]],
         **{f"{name}_remark": runs[f"{name}_change"].map(_in_brackets) for name in ("duration", "energy")},
     )
 

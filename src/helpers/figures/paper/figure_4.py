@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from helpers.core import units
 from helpers.figures.display import Figure
 from helpers.figures.plots import bars
 from helpers.figures.plots.ledger_entry import assessed
@@ -53,10 +54,10 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     )
     return runs.assign(
         header=[
-            f"{model_title(model)}, {bars.several(gpus, 'GPU')}"
+            f"{model_title(model)}, {units.counted(gpus, 'GPU')}"
             for model, gpus in zip(runs["model"], runs["gpus"], strict=True)
         ],
-        level=[bars.several(nodes, "node") for nodes in runs["nodes"]],
+        level=[units.counted(nodes, "node") for nodes in runs["nodes"]],
         **{f"{name}_remark": runs[f"{name}_ratio"].map(_times) for name in ("duration", "energy")},
     )
 

@@ -7,6 +7,7 @@ import html
 
 import pandas as pd
 
+from helpers.core import units
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
@@ -137,7 +138,7 @@ def rows(results: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(
         in_printed_figure=runs["model"].isin(in_print) & (runs["source"] == "published"),
         header=[
-            f"{model_title(model)}{'*' if model in in_print else ''}, {bars.several(gpus, 'GPU')}"
+            f"{model_title(model)}{'*' if model in in_print else ''}, {units.counted(gpus, 'GPU')}"
             f"{' (inferred)' if guess else ''}"
             for model, gpus, guess in zip(runs["model"], runs["gpus"], inferred, strict=True)
         ],

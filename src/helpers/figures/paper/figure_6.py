@@ -11,7 +11,6 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.hover import hover_text
-from helpers.figures.plots.bars import several
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import prediction, regression
 from helpers.statistics.proxy import LONG_S
@@ -107,7 +106,7 @@ def _linear(points: pd.DataFrame, fits: Mapping[int, Fit], finding: str) -> Pane
         figure.add_annotation(
             x=end["duration_s"],
             y=end["energy_wh"],
-            text=several(gpus, "GPU"),
+            text=units.counted(gpus, "GPU"),
             showarrow=False,
             xanchor="left",
             xshift=10,
@@ -174,7 +173,7 @@ def _add_line(figure: go.Figure, fitted: Fit, gpus: int, durations: Any, band: b
             mode="lines",
             line={"color": _GREY[0], "dash": _DASHES.get(gpus, "longdash"), "width": 1.5},
             hoverinfo="skip",
-            name=f"line, {several(gpus, 'GPU')}",
+            name=f"line, {units.counted(gpus, 'GPU')}",
             showlegend=band,
             meta=style.themed(*_GREY),
         )

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from helpers.core import paths
+from helpers.core import paths, units
 from helpers.figures.display import Figure, html_table
-from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
 from helpers.records.storage import Environment, read_record
 from helpers.results.tables import Tables
@@ -101,7 +100,7 @@ def _finding(published: pd.DataFrame, measured: pd.DataFrame) -> str:
         else "none of them one of the paper's"
     )
     count = measured["machine"].nunique()
-    return f"{lead}; our runs come from {bars.several(count, 'machine')}, {which}."
+    return f"{lead}; our runs come from {units.counted(count, 'machine')}, {which}."
 
 
 def _one_column_each(published: pd.DataFrame) -> pd.DataFrame:

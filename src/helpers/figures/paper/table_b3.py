@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from helpers.core import units
 from helpers.figures.display import Figure, html_table
-from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.remarks import short_answers_caveat
 from helpers.results.tables import Tables
@@ -141,13 +141,13 @@ def _finding(repeated: pd.DataFrame) -> str:
 def _against_b1(repeated: pd.DataFrame) -> Iterator[str]:
     for _, row in repeated[_differs(repeated)].iterrows():
         instead = (
-            f"The values are those of the run on {bars.several(row['run_gpus'], 'GPU')} in {_named(row['run_origin'])}."
+            f"The values are those of the run on {units.counted(row['run_gpus'], 'GPU')} in {_named(row['run_origin'])}."
             if pd.notna(row["run_origin"])
             else "No other published run has these values."
         )
         yield (
             f"{model_title(row['model'])}: duration {100 * row['b1_duration']:+.0f} % and energy {100 * row['b1_energy']:+.0f} % "
-            f"against Table B1 ({bars.several(row['b1_gpus'], 'GPU')}). {instead}"
+            f"against Table B1 ({units.counted(row['b1_gpus'], 'GPU')}). {instead}"
         )
 
 
@@ -186,7 +186,7 @@ def _as_printed(printed: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
     table["GPUs, others"] = list(others.reindex(models).astype("Int64"))
     same = repeated.set_index("model").reindex(models)
     table["H100 is the run of"] = [
-        f"{_named(name)}, {bars.several(gpus, 'GPU')}" if pd.notna(name) else None
+        f"{_named(name)}, {units.counted(gpus, 'GPU')}" if pd.notna(name) else None
         for name, gpus in zip(same["run_origin"], same["run_gpus"], strict=True)
     ]
     table["Same as in Table B1"] = list(_differs(same).map({True: "no", False: "yes"}))

@@ -191,11 +191,6 @@ def published_or_all(rows: pd.DataFrame) -> pd.DataFrame:
     return published if len(published) else rows
 
 
-def several(number: int, noun: str) -> str:
-    """Return a count with its noun, for example `2 GPUs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def share(number: int, of: int) -> str:
     """Return a share in words, for example `all 17` or `2 of 17`."""
     return f"all {of}" if number == of > 1 else f"{'none' if number == 0 else number} of {of}"

@@ -107,7 +107,8 @@ LONGEST = 1000
 _MARKER = re.compile(r"\[\[ ## (\w+) ## \]\]")
 _COMPLETED = "[[ ## completed ## ]]"
 _AROUND = " \"'`*_„“”\u201a\u2018\u2019«»\u2039\u203a"
-_BULLET = re.compile(r"^(?:[-\u2013\u2014•+>]|\(?\d{1,2}[.)])\s+")
+_BULLET = re.compile(r"^(?:[-\u2013\u2014•+>](?:\s+|(?=[^\W\d]))|\(?\d{1,2}[.)]\s+)")
+"""A sign needs no blank before a letter; before a digit it may be a minus, and behind a number a decimal point."""
 
 
 @dataclass(frozen=True)

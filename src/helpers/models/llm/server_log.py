@@ -12,6 +12,8 @@ LOG_LINES = 4
 _KILLED = "by SIGKILL"
 _IN_USE = "address already in use"
 """In the log of an engine whose port was taken between our check and its start."""
+_WORKER_DIED = "died unexpectedly"
+"""What vLLM writes where one of its worker processes was killed; the errors below it only follow from that."""
 _REMEDY = "out of memory: end other programs on the machine, or take a smaller max_model_len, more gpus or a smaller model"
 
 
@@ -23,7 +25,7 @@ def fault(problem: str, log: Path | None) -> UserError:
     log_summary = _summary(log)
     if _IN_USE in log_summary.lower():
         return TransientError(f"{problem}; its port was in use, start again; {log_summary}")
-    if is_out_of_memory(log_summary) or _KILLED in problem:
+    if is_out_of_memory(log_summary) or _KILLED in problem or _WORKER_DIED in log_summary:
         return UserError(f"{problem}; {_REMEDY}; {log_summary}")
     return UserError(f"{problem}; {log_summary}")
 
@@ -48,7 +50,9 @@ def _summary(log: Path | None) -> str:
     causes = [
         line
         for line in lines
-        if re.search(r"\b[A-Z]\w*(Error|Exception): ", line) and not line.startswith("WARNING")
+        if _WORKER_DIED in line
+        or (re.search(r"\b[A-Z]\w*(Error|Exception): ", line) and not line.startswith("WARNING"))
     ]
+    causes.sort(key=lambda line: _WORKER_DIED not in line)
     shown = [*(line for line in causes[:1] if line not in lines[-LOG_LINES:]), *lines[-LOG_LINES:]]
     return f"its log ends: {' | '.join(shown) or '(empty)'}"
