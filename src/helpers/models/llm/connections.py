@@ -1,4 +1,10 @@
-"""Keep-alive connections to a server: a request is sent once, and every failure has a kind."""
+"""Keep-alive connections to a server: a request is sent once, and every failure has a kind.
+
+Our own, because httpx does not keep up: against a stub that answers after 200 ms, the client over httpx reaches 1.00, 1.01
+and 0.85 of a bare httpx client's texts per second at concurrency 1, 32 and 189, and over these connections 1.00, 1.02 and
+0.98, with a third less processor time (`make bench-llm`, 2 cores; httpx would take their place from 0.95 on). Nor can
+httpx end requests under way from another thread, or bound the time of a whole response that trickles in.
+"""
 
 from __future__ import annotations
 
