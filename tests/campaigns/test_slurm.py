@@ -336,7 +336,8 @@ def test_ten_kills_at_random_moments_lose_no_record_and_duplicate_none(
     assert not list(checkout.root.glob("runs/trial/*.attempt.json"))
     assert not list(checkout.root.glob("runs/trial/.*.partial"))
     assert re.search(
-        "waiting for jobs of an earlier call|nothing to do|runs done", watched.log.read_text(encoding="utf-8")
+        "waiting for jobs of an earlier invocation|nothing to do|runs done",
+        watched.log.read_text(encoding="utf-8"),
     )
     wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
     wait_for(lambda: not left_behind(checkout), 30, "no process is left, of Ray neither")

@@ -12,7 +12,8 @@ from helpers.measure.parameters import LlmPlan
 from helpers.records.hardware import Hardware
 from helpers.records.storage import GpuInfo
 from helpers.results import published
-from helpers.study.catalogue import LanguageModel, study
+from helpers.study.catalogue import LanguageModel, paper_models, study
+from helpers.study.models import TraditionalModel
 from tests.support.published_tables import read_published
 
 LLMS = {name: item for name, item in study().models.items() if isinstance(item, LanguageModel)}
@@ -236,3 +237,10 @@ def test_the_tiny_model_is_looked_for_where_it_is_built(plans, monkeypatch):
     for plan in plans("tiny", "capella"):
         assert plan.served.checkpoint == plan.parameters.data_dir
         assert plan.served.revision is None
+
+
+def test_a_traditional_model_of_ones_own_is_not_the_papers():
+    entry = {"title": "Own", "features": "bow", "classifier": "xgboost"}
+    assert not TraditionalModel.model_validate(entry).in_paper
+    paper = [name for name in paper_models() if study().models[name].family == "Traditional"]
+    assert len(paper) == 6

@@ -60,12 +60,12 @@ class VirtualClock:
         """Let time pass."""
         with self._lock:
             self.now_s += seconds
-            for told in self._watching:
-                told()
+            for callback in self._watching:
+                callback()
 
-    def tell(self, told: Callable[[], None]) -> None:
-        """Call `told` whenever time has passed."""
-        self._watching.append(told)
+    def tell(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever time has passed."""
+        self._watching.append(callback)
 
 
 class RealClock:
@@ -83,12 +83,12 @@ class RealClock:
         """Return the time."""
         return self._time()
 
-    def tell(self, told: Callable[[], None]) -> None:
-        """Call `told` a thousand times a second."""
+    def tell(self, callback: Callable[[], None]) -> None:
+        """Call `callback` a thousand times a second."""
 
         def ticking() -> None:
             while True:
-                told()
+                callback()
                 time.sleep(0.001)
 
         threading.Thread(target=ticking, daemon=True).start()

@@ -28,7 +28,7 @@ from helpers.results.tables import Tables
 
 REBUILD = "build the book again: make book"
 _DIRECTIVE = re.compile(
-    r"^`{3,}\{(artefact|audit-provenance|claims|verdict-bars)\} *([^\n]*)\n(.*?)^`{3,}",
+    rf"^`{{3,}}\{{(artefact|{audit_page.DIRECTIVE}|claims|verdict-bars)\}} *([^\n]*)\n(.*?)^`{{3,}}",
     re.MULTILINE | re.DOTALL,
 )
 _OPTION = re.compile(r"^:([a-z-]+): *(.*)\n", re.MULTILINE)
@@ -102,7 +102,7 @@ def prose_parts(html: Path, tables: Tables, executed: Mapping[str, ExecutedFigur
             options, content = dict(_OPTION.findall(body)), _OPTION.sub("", body).split()
             if directive == "artefact":
                 made = _excerpt(html, argument, options)
-            elif directive == "audit-provenance":
+            elif directive == audit_page.DIRECTIVE:
                 made = audit_page.fragment(argument, provenance)
             elif directive == "claims":
                 made = claims_summary.statements(_claims(ledger, options.get("verdict"), content))

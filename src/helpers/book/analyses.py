@@ -75,7 +75,6 @@ def _in_forks(jobs: list[tuple[Path, Path]]) -> list[str]:
 def _execute(source: Path, target: Path) -> None:
     gc.disable()  # the process ends with the notebook
     os.environ[display.BOOK_VARIABLE] = "1"
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with atomic_write(target) as scratch:
             execute_notebook(source, scratch, {}, warm_engine.NAME)

@@ -51,11 +51,7 @@ def read_provenance(executed: Path, tables: Tables) -> Provenance:
         executed: the folder.
         tables: the results tables, which say what runs there are.
     """
-    shown = [
-        read_executed_figure(file)
-        for file in sorted(executed.glob("[!.]*.ipynb"))
-        if ".partial" not in file.name
-    ]
+    shown = [read_executed_figure(file) for file in sorted(executed.glob("[!.]*.ipynb"))]
     rows = tables.results[tables.results["source"] != "published"]
     runs = {name: read_record(paths.ROOT / name) for name in map(str, rows["origin"])}
     return Provenance({item.name: item for item in sorted(shown, key=_place)}, runs)

@@ -128,7 +128,11 @@ def _features(model: TraditionalModel, embedding: Embedding | None) -> Any:
 
 
 def _classifier(model: TraditionalModel) -> Any:
-    return LogisticRegression() if model.classifier == "logistic-regression" else XGBClassifier()
+    return _CLASSIFIERS[model.classifier]()
+
+
+_CLASSIFIERS = {"logistic-regression": LogisticRegression, "xgboost": XGBClassifier}
+"""By the names of `TraditionalModel.classifier`; each with its library's defaults (paper, section 3.1)."""
 
 
 def _catalogue_entry(checkpoint: str) -> EmbeddingCheckpoint:

@@ -108,7 +108,7 @@ def describe_book_crate(html: Path) -> Path:
         ]
         if runs:
             folders.append(crate.dataset(part, title, runs))
-    results = _results(crate, html)
+    results = _results(crate)
     executed = sorted((html / _EXECUTED).glob("*.ipynb"))
     if not executed:
         raise UserError(
@@ -187,7 +187,7 @@ def _data_folders(crate: Crate) -> list[Any]:
     return datasets
 
 
-def _results(crate: Crate, html: Path) -> list[Any]:
+def _results(crate: Crate) -> list[Any]:
     tables = packages().results.tables
     files = [crate.file(f"results/{name}.csv", table.title) for name, table in tables.items()]
     described = crate.file("results/datapackage.json", "Columns, units and keys of the results tables")

@@ -59,7 +59,7 @@ def tool(crate: Crate, notebook: str, commit: str | None) -> Any:
 def add_run(crate: Crate, folder: str, record: Record, by_contributors: bool) -> Any:
     """Describe a run whose files lie in `folder` of the crate; returns its folder's entity.
 
-    `ours`: whether it is one of the committed campaigns, which the contributors measured; who measured others is
+    `by_contributors`: whether it is one of the committed campaigns, which the contributors measured; who measured others is
     not known.
     """
     run = record.run

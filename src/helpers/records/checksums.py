@@ -13,7 +13,7 @@ RENEW = "if the change is meant, `python -m helpers describe` renews the checksu
 
 
 def write() -> Path:
-    """Write `data/SHA256SUMS` anew; the file changes only where a file under `data/` did."""
+    """Write `data/SHA256SUMS`; the file changes only where a file under `data/` did."""
     file = _file()
     text = sums_text(file.parent)
     if not file.is_file() or file.read_text(encoding="utf-8") != text:

@@ -60,7 +60,7 @@ class Power:
 
 @dataclass(frozen=True)
 class ReferenceRuns:
-    """Everything that an expectation can come from."""
+    """Everything that an estimate can come from."""
 
     published: Sequence[PublishedRun]
     measured: Mapping[str, Sequence[MeasuredRun]]

@@ -29,7 +29,7 @@ MEASURE = {
 def blockers(plan: Plan, target: Target) -> list[str]:
     """Return why a run cannot start on a machine, each with what to do; nothing where it can.
 
-    What cannot be seen from here, such as the data on another machine, is no obstacle.
+    What cannot be seen from here, such as the data on another machine, is no blocker.
     """
     reasons = list(_gpu_blockers(plan, target))
     if isinstance(plan, LlmPlan):

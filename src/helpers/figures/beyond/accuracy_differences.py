@@ -99,7 +99,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_gaps(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the gaps to the best model of each dataset in `rows`, a row for each other model (`gaps.Gap`)."""
+    """Return the gaps to the best model of each dataset in `runs`, a row for each other model (`gaps.Gap`)."""
     to_best = [
         gaps.gap_between(group.iloc[0], row)
         for dataset, group in runs.groupby("dataset", sort=False)

@@ -26,6 +26,7 @@ def figure_3(tables: Tables) -> Figure:
 def draw(runs: pd.DataFrame, changes: pd.DataFrame, tables: Tables) -> Figure:
     """Draw `rows` with the `steps` between them; the ledger of `tables` says what the paper's sentences come to."""
     finding = _finding(changes)
+    labelled = _labelled(runs, changes)
     return Figure(
         name="figure_3_gpus",
         label="Figure 3",
@@ -35,9 +36,9 @@ def draw(runs: pd.DataFrame, changes: pd.DataFrame, tables: Tables) -> Figure:
             "figure with what the reading allows. Filled bars: our runs. In brackets: change from the bar above. "
             f"{bars.ACCOUNTING} {_against_the_paper(changes, runs, tables)}"
         ),
-        data=bars.data(runs, "duration_change", "energy_change"),
+        data=bars.data(labelled, "duration_change", "energy_change"),
         function="helpers.figures.paper.figure_3.figure_3",
-        panels=bars.panels(runs, finding),
+        panels=bars.panels(labelled, finding),
     )
 
 
@@ -46,9 +47,10 @@ def steps(runs: pd.DataFrame) -> pd.DataFrame:
 
     Columns: those of `bars.KEY`, `gpus_from`, `gpus_to`, the relative changes `duration_change` and
     `energy_change`, and `duration_direction` and `energy_direction`: `falls`, `rises`, or `unclear` where
-    the change is within the bounds of the two values. A change is null where a value is.
+    the change is within the bounds of the two values. A change is null where a value is. The index is that of the row
+    with more GPUs.
     """
-    changes = []
+    changes, index = [], []
     bounds = {quantity: bars.bound(runs, quantity) for quantity in (bars.DURATION, bars.ENERGY)}
     for key, group in runs.sort_values("gpus", kind="stable").groupby(bars.KEY, sort=False):
         for low, high in pairwise(group.index):
@@ -60,8 +62,9 @@ def steps(runs: pd.DataFrame) -> pd.DataFrame:
                 step[f"{quantity.name}_change"] = after / before - 1
                 step[f"{quantity.name}_direction"] = _direction(after - before, allowed)
             changes.append(step)
+            index.append(high)
     directions = ["duration_change", "duration_direction", "energy_change", "energy_direction"]
-    return pd.DataFrame(changes, columns=[*bars.KEY, "gpus_from", "gpus_to", *directions])
+    return pd.DataFrame(changes, index=index, columns=[*bars.KEY, "gpus_from", "gpus_to", *directions])
 
 
 def _direction(change: float, allowed: float) -> str:
@@ -69,19 +72,19 @@ def _direction(change: float, allowed: float) -> str:
 
 
 def rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `results` that are drawn, with the changes and the words of the labels."""
+    """Return the rows of `results` that are drawn, the fewest GPUs of a model first."""
     one_node = bars.language_models(results).query("nodes == 1")
     varied = one_node.groupby(bars.KEY)["gpus"].transform("nunique") > 1
-    runs = bars.in_order(one_node[varied], "source", "machine", "gpus")
-    before = runs.groupby(bars.KEY, sort=False)[["duration_s", "energy_wh"]].shift()
-    runs = runs.assign(
-        duration_change=runs["duration_s"] / before["duration_s"] - 1,
-        energy_change=runs["energy_wh"] / before["energy_wh"] - 1,
-    )
-    return runs.assign(
-        header=runs["model"].map(model_title),
-        level=[units.counted(gpus, "GPU") for gpus in runs["gpus"]],
-        **{f"{name}_remark": runs[f"{name}_change"].map(_in_brackets) for name in ("duration", "energy")},
+    return bars.in_order(one_node[varied], "source", "machine", "gpus")
+
+
+def _labelled(runs: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """Add the words of the labels to `rows`, and the change from the bar above, by the index of `steps`."""
+    labelled = runs.join(changes[["duration_change", "energy_change"]])
+    return labelled.assign(
+        header=labelled["model"].map(model_title),
+        level=[units.counted(gpus, "GPU") for gpus in labelled["gpus"]],
+        **{f"{name}_remark": labelled[f"{name}_change"].map(_in_brackets) for name in ("duration", "energy")},
     )
 
 

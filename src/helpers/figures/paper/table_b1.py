@@ -41,8 +41,8 @@ def draw(recomputed: pd.DataFrame, measured: pd.DataFrame) -> Figure:
         label="Table B1",
         finding=(
             f"The printed average power follows from energy and duration for {(agree & with_energy).sum()} of the "
-            f"{with_energy.sum()} models whose energy is printed; for the other {(~with_energy).sum()}, at 10 ms, almost any "
-            "power would."
+            f"{with_energy.sum()} models whose energy is printed; for the other {(~with_energy).sum()}, at 10 ms, the "
+            "rounding of the duration alone leaves the power open by a factor of three."
         ),
         note=(
             "Inference on 189 texts of FKTG. The last two columns are recomputed: the interval for the average "

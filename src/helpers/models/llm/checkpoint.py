@@ -158,12 +158,12 @@ def _in_folder(folder: Path, name: str, weights: str) -> Checkpoint:
         expected = set(_read_json(index, label).get("weight_map", {}).values())
     if missing := sorted(expected - sizes.keys()):
         raise UserError(
-            f"{label}: {len(missing)} of {len(expected)} files with weights are missing ({missing[0]}, ...); download it anew"
+            f"{label}: {len(missing)} of {len(expected)} files with weights are missing ({missing[0]}, ...); download it again"
         )
     counted = [size for file, size in sizes.items() if not expected or file in expected]
     if not sum(counted):
         raise UserError(
-            f"{label}: no weights found, expected *.safetensors; download it anew, or weights=dummy"
+            f"{label}: no weights found, expected *.safetensors; download it again, or weights=dummy"
         )
     return read_config(config, sum(counted) if expected else _single_format_bytes(sizes))
 
@@ -246,5 +246,5 @@ def _read_json(file: Path, label: str) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{label}: {file.name} is not valid JSON: {error}") from None
     if not isinstance(document, dict):
-        raise UserError(f"{label}: {file.name} holds no object; download it anew")
+        raise UserError(f"{label}: {file.name} holds no object; download it again")
     return document

@@ -90,7 +90,7 @@ def _build(folder: Path, seed: int, *, short_steps: int, full_steps: int) -> Tin
         if short_steps:
             short = [_example(tokenizer, instruction, pair, system=False) for pair in texts.train]
             full = [_example(tokenizer, instruction, pair, system=True) for pair in texts.train]
-            decisive = _decisive_tokens(tokenizer, instruction, texts.categories)
+            decisive = _decisive_tokens(tokenizer, texts.categories)
             stages = [(short, _SHORT_BATCH)] * short_steps + [(full, _FULL_BATCH)] * full_steps
             _train(model, tokenizer, stages, decisive)
         model = model.to(torch.bfloat16).eval()
@@ -213,9 +213,7 @@ def _example(
     return prompt + answer, [_IGNORED] * len(prompt) + answer
 
 
-def _decisive_tokens(
-    tokenizer: "PreTrainedTokenizerFast", instruction: str, categories: Sequence[str]
-) -> list[int]:
+def _decisive_tokens(tokenizer: "PreTrainedTokenizerFast", categories: Sequence[str]) -> list[int]:
     """Return the first token of each category's answer that differs from the others'; it says the category."""
     answers = [tokenizer(_answer(name), add_special_tokens=False)["input_ids"] for name in categories]
     position = next(i for i, column in enumerate(zip(*answers, strict=False)) if len(set(column)) > 1)
