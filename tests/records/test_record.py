@@ -382,6 +382,10 @@ FAULTS = {
         "splits.0.energy.cpu: unknown key 'wh'",
     ),
     "unknown key in a check": (change("checks", 0, "pased", to=True), "checks.0: unknown key 'pased'"),
+    "blanks and colons in a key": (
+        change("environment", "packages", "a b:\fc", to=1),
+        r": environment.packages.a\x20b\x3a\x0cc: ",
+    ),
     "missing key": (without("run", "dataset_sha256"), "run.dataset_sha256: Field required"),
     "missing key in a split": (without("splits", 2, "idle_power_w"), "splits.2.idle_power_w: Field required"),
     "text for a number": (change("splits", 0, "correct", to="100"), "splits.0.correct:"),

@@ -111,8 +111,13 @@ def _parts(value: Any, field: str) -> Iterator[tuple[str, Any]]:
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(key, str | tuple):
             yield field, key
-        step = key[:60] if isinstance(key, str) else short(key)
+        step = _step(key) if isinstance(key, str) else short(key)
         yield f"{field}.{step}".strip("."), part
+
+
+def _step(key: str) -> str:
+    """Return a key as a part of a field's path: blanks and colons, which end the path, are escaped."""
+    return re.sub(r"[\s:]", lambda sign: f"\\x{ord(sign[0]):02x}", key[:60])
 
 
 def _is_writable(text: str) -> bool:
@@ -139,7 +144,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def _first(error: ValidationError, kind: type[Strict]) -> str:
     fault = error.errors(include_url=False)[0]
-    field = ".".join(str(part)[:60] for part in fault["loc"]) or "document"
+    field = ".".join(_step(str(part)) for part in fault["loc"]) or "document"
     message = " ".join(fault["msg"].removeprefix("Value error, ").split())
     value = fault.get("input")
     if fault["type"] == "literal_error":
