@@ -85,11 +85,18 @@ def test_figures_of_the_paper_and_those_beyond_it_share_by_way_of_plots() -> Non
     ],
 )
 def test_a_line_that_imports_across_is_named(file: str, line: str, tmp_path: Path) -> None:
-    shutil.copytree(SOURCES / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
-    changed = tmp_path / "helpers" / "figures" / file
-    changed.write_text(f"{changed.read_text(encoding='utf-8')}\n\n{line}\n", encoding="utf-8")
+    number = add_line(tmp_path, f"figures/{file}", line)
     (crossing,) = imports_across(tmp_path)
-    assert crossing.startswith(f"src/helpers/figures/{file}:")
+    assert crossing.startswith(f"src/helpers/figures/{file}:{number}: ")
+
+
+def add_line(sources: Path, file: str, line: str) -> int:
+    """Copy the package below `sources` with `line` at the end of a file; returns the number of its last line."""
+    shutil.copytree(SOURCES / "helpers", sources / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    changed = sources / "helpers" / file
+    before = changed.read_text(encoding="utf-8")
+    changed.write_text(f"{before}\n\n{line}\n", encoding="utf-8")
+    return before.count("\n") + 3 + line.count("\n")
 
 
 def test_every_folder_has_its_place_in_the_order_and_few_modules_stand_at_the_root() -> None:
@@ -128,10 +135,6 @@ def test_the_tests_mirror_the_folders() -> None:
     ],
 )
 def test_a_line_that_imports_upwards_is_named(file: str, line: str, tmp_path: Path) -> None:
-    shutil.copytree(SOURCES / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
-    changed = tmp_path / "helpers" / file
-    before = changed.read_text(encoding="utf-8")
-    changed.write_text(f"{before}\n\n{line}\n", encoding="utf-8")
-    where = before.count("\n") + 3 + line.count("\n")
-    (found,) = upward_imports(tmp_path)
-    assert found.startswith(f"src/helpers/{file}:{where}: ")
+    number = add_line(tmp_path, file, line)
+    (upward,) = upward_imports(tmp_path)
+    assert upward.startswith(f"src/helpers/{file}:{number}: ")
