@@ -60,6 +60,11 @@ def check_input(plan: LlmPlan) -> Dataset:
             f"shots={plan.parameters.shots}: the training set of a split of {dataset.name} has {training} texts; "
             "give fewer examples"
         )
+    if plan.parameters.threads and not plan.engine_threads:
+        raise UserError(
+            f"threads={plan.parameters.threads}: they are chosen for an engine that is started on the CPU of one node only; "
+            "leave it out"
+        )
     check_generation(plan.generation)
     check_constraint(plan.served, plan.generation)
     check_engine(plan.served, plan.hardware)

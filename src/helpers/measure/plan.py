@@ -12,7 +12,6 @@ from helpers.core.errors import UserError
 from helpers.measure.settings import LlmParameters, RunParameters, TraditionalParameters
 from helpers.models.llm.engine import EngineSettings, engines
 from helpers.models.llm.generation import GenerationConfig
-from helpers.records.environment import thread_count
 from helpers.records.hardware import Hardware
 from helpers.study.catalogue import LanguageModel, TraditionalModel, entry, study
 
@@ -137,7 +136,7 @@ class LlmPlan(Plan):
             engine=chosen.engine,
             checkpoint=chosen.checkpoint or of_study,
             revision=revision,
-            threads=thread_count(self.hardware.cpu_cores) if here else 0,
+            threads=(chosen.threads or self.hardware.cpu_cores) if here else 0,
             gpus=chosen.gpus,
             nodes=chosen.nodes,
             dtype=chosen.dtype,
@@ -196,7 +195,7 @@ class LlmPlan(Plan):
         if self.parameters.protocol == "companion":
             elsewhere |= {"protocol", "dspy_cache"}
         chosen = self.parameters.model_dump(
-            exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers"}
+            exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers", "threads"}
         )
         return {
             **chosen,

@@ -48,18 +48,15 @@ def environment(hardware: Hardware) -> Environment:
     )
 
 
-def thread_count(cores: int) -> int:
-    """Return how many threads a run computes with: OMP_NUM_THREADS, or one for each core where it is not set."""
-    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # OpenMP takes a list, by nesting level
-    return int(given) if given.strip().isdigit() and int(given) > 0 else cores
-
-
 @contextmanager
 def fixed_threads(cores: int) -> Iterator[None]:
-    """Let the libraries that are loaded by now use as many threads as `thread_count` says."""
+    """Let the libraries that are loaded by now use OMP_NUM_THREADS threads, or one for each core where it is not set."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415  (comes with scikit-learn; only runs need it)
 
-    count = thread_count(cores)
+    given = (
+        os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    )  # OpenMP takes a list, by nesting level
+    count = int(given) if given.isdigit() and int(given) > 0 else cores
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else None
     with threadpool_limits(limits=count):
