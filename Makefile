@@ -10,7 +10,7 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama axe clean lock lock-llm
+.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama compare-demo axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -91,6 +91,13 @@ llama: .venv-llm/installed-llama.txt ## install llama.cpp's server beside it: it
 	@CMAKE_ARGS="-DLLAVA_BUILD=OFF" .venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@.venv-llm/bin/python -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
 	@cp $< $@
+
+compare-demo: $(INSTALLED) .venv-llm/installed-cpu.txt ## measure a classifier and a real language model here, and print the ratios
+	@$(BIN)/python -m helpers fetch --models qwen2.5-coder-0.5b
+	@if test -f "$${COMPANION_DATASETS:-}/news.csv.gz"; then $(BIN)/python -m helpers run compare-demo; else \
+		echo "== no news.csv.gz in the folder that COMPANION_DATASETS names: the synthetic sample only"; \
+		$(BIN)/python -m helpers run compare-demo-sample; fi
+	@$(BIN)/python -m helpers ratios compare-demo
 
 axe: ## install axe-core into .axe: it looks for barriers on the pages of the book (needs npm)
 	@npm install --silent --no-fund --no-audit --no-save --prefix .axe $(AXE)
