@@ -21,6 +21,7 @@ from helpers.models.llm import prompts
 from helpers.models.llm.answer_cache import AnswerCache
 from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.models.llm.checkpoint import is_local
+from helpers.models.llm.entry_checks import check_folder
 from helpers.models.llm.engine_checks import check_engine
 from helpers.models.llm.generation import check_generation
 from helpers.models.llm.inference import InferenceClient, Reply, open_inference_client
@@ -59,6 +60,8 @@ def check_input(plan: LlmPlan) -> Dataset:
             "give fewer examples"
         )
     check_generation(plan.generation)
+    if is_local(plan.served.checkpoint) and not plan.served.runs_already:
+        check_folder(Path(plan.served.checkpoint).expanduser(), plan.parameters.model, plan.model)
     check_engine(plan.served, plan.hardware)
     return dataset
 
