@@ -37,7 +37,10 @@ def study(options: argparse.Namespace) -> int:
     _section("models", {key: f"{item.title} ({item.family})" for key, item in catalogue.models.items()})
     _section(
         "embeddings",
-        {key: item.repository or f"package {item.package}" for key, item in catalogue.embeddings.items()},
+        {
+            key: f"package {item.origin}" if item.package else item.origin
+            for key, item in catalogue.embeddings.items()
+        },
     )
     _section("datasets", {key: item.task for key, item in catalogue.datasets.items()})
     _section(

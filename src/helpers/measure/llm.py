@@ -24,6 +24,7 @@ from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.models.llm.checkpoint import is_local
 from helpers.models.llm.engine import check_constraint
 from helpers.models.llm.engine_checks import check_engine
+from helpers.models.llm.entry_checks import check_folder
 from helpers.models.llm.generation import allowed_answers, check_generation
 from helpers.models.llm.inference import InferenceClient, Reply, open_inference_client
 from helpers.models.llm.server import Server, serve
@@ -67,6 +68,10 @@ def check_input(plan: LlmPlan) -> Dataset:
         )
     check_generation(plan.generation)
     check_constraint(plan.served, plan.generation)
+    if is_local(plan.served.checkpoint) and not plan.served.runs_already:
+        checkpoint = Path(plan.served.checkpoint).expanduser()
+        folder = checkpoint.parent if checkpoint.suffix == ".gguf" else checkpoint
+        check_folder(folder, plan.parameters.model, plan.model)
     check_engine(plan.served, plan.hardware)
     return dataset
 
