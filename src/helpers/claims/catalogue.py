@@ -151,7 +151,11 @@ def load_claims(file: Path = CLAIMS) -> list[Claim]:
     file_name = paths.relative(file)
     claims = parse(_Claims, load_yaml(file, file_name), file_name).claims
     ids = {item.id for item in claims}
-    used = ids | {criterion.function for item in claims for criterion in (*item.criteria(), *item.counterpart_criteria())}
+    used = ids | {
+        criterion.function
+        for item in claims
+        for criterion in (*item.criteria(), *item.counterpart_criteria())
+    }
     if missing := sorted(used - set(FUNCTIONS) - set(READINGS)):
         raise UserError(
             f"{file_name}: no function for {', '.join(missing)}; add one with @claim or @reading in helpers.claims"

@@ -184,6 +184,9 @@ class Run:
         checkpoint = text(self.row["checkpoint"])
         if self.row["family"] == TRADITIONAL and checkpoint not in (None, PAPER_EMBEDDING):
             self.log.notes.add(f"embedding {checkpoint}, not the paper's")
+        weights = text(self.row["weights"])
+        if self.row["family"] != TRADITIONAL and weights not in (None, "real"):
+            self.log.notes.add(f"weights of {self.title}: {weights}")
 
 
 @dataclass(frozen=True)

@@ -121,9 +121,7 @@ def accuracy_of(evidence: Evidence, model: str, dataset: str) -> Recomputed:
     """Return the accuracy of a model on a dataset."""
     run = evidence.model(model, dataset)
     value = run.accuracy() if evidence.source.is_the_paper else accuracy_within(run)
-    return recomputed(
-        value, f"{run.title} on {dataset_title(dataset)}: {accuracy(run.accuracy().value)}"
-    )
+    return recomputed(value, f"{run.title} on {dataset_title(dataset)}: {accuracy(run.accuracy().value)}")
 
 
 def energy_of(evidence: Evidence, model: str, dataset: str) -> Recomputed:

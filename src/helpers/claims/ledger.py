@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from helpers.claims.catalogue import Claim, Criterion, project_claims
 from helpers.claims.basis import Basis, basis_of
+from helpers.claims.catalogue import Claim, Criterion, project_claims
 from helpers.claims.cells import Use
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, function
@@ -17,8 +17,8 @@ from helpers.claims.verdicts import (
     MISSED,
     NEARLY,
     OPEN,
-    UNKNOWN,
     UNDECIDED,
+    UNKNOWN,
     UNTESTED,
     Result,
     combined,

@@ -121,7 +121,9 @@ def around(nominal: Value, values: Sequence[Value]) -> Value:
 
 
 def _common_splits(one: Run, other: Run) -> list[int]:
-    splits = sorted(set(one.source.by_split.get(one.origin, {})) & set(other.source.by_split.get(other.origin, {})))
+    splits = sorted(
+        set(one.source.by_split.get(one.origin, {})) & set(other.source.by_split.get(other.origin, {}))
+    )
     if not splits:
         where = dataset_title(one.dataset)
         raise Untestable(
@@ -147,7 +149,10 @@ def _share(run: Run, splits: Sequence[int]) -> tuple[float, float]:
 
 
 def _ratio(more: Run, less: Run, splits: Sequence[int], column: str) -> Value:
-    rows = [(more.source.by_split[more.origin][split], less.source.by_split[less.origin][split]) for split in splits]
+    rows = [
+        (more.source.by_split[more.origin][split], less.source.by_split[less.origin][split])
+        for split in splits
+    ]
     steps = [_decades(one, column) - _decades(other, column) for one, other in rows]
     middle, half = statistics.fmean(steps), _half_width(steps)
     return Value(10**middle, 10 ** (middle - half), 10 ** (middle + half))

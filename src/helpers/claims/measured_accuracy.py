@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from helpers.claims.cells import Run
-from helpers.claims.evidence import Evidence
 from helpers.claims.common import with_numbers
+from helpers.claims.evidence import Evidence
 from helpers.claims.measured import best_measured, both_kinds, lead
 from helpers.claims.measured_energy import largest_llm
 from helpers.claims.registry import Recomputed, reading, recomputed
@@ -60,16 +60,20 @@ def llms_as_accurate(evidence: Evidence) -> Recomputed:
     margins = [margin for dataset in both_kinds(evidence) for margin in _leads_of_llms(evidence, dataset)]
     count = not_positive([Value.exact(0.0) - margin for margin in margins])
     return recomputed(
-        count, f"{count.value:.0f} of {len(margins)} LLM results are as accurate as the best traditional model, or more"
+        count,
+        f"{count.value:.0f} of {len(margins)} LLM results are as accurate as the best traditional model, or more",
     )
 
 
 @reading("measured-datasets-without-an-llm-ahead")
 def no_llm_ahead(evidence: Evidence) -> Recomputed:
     """Count the datasets where no LLM is more accurate than the best traditional model."""
-    margins = {dataset_title(dataset): largest(_leads_of_llms(evidence, dataset)) for dataset in both_kinds(evidence)}
+    margins = {
+        dataset_title(dataset): largest(_leads_of_llms(evidence, dataset)) for dataset in both_kinds(evidence)
+    }
     return recomputed(
-        not_positive(list(margins.values())), f"the lead of the best LLM over the best traditional model: {with_numbers(margins)}"
+        not_positive(list(margins.values())),
+        f"the lead of the best LLM over the best traditional model: {with_numbers(margins)}",
     )
 
 
@@ -83,7 +87,8 @@ def linear_embedding_best(evidence: Evidence) -> Recomputed:
             [lead(own, run) for run in evidence.models(dataset) if run.model != own.model]
         )
     return recomputed(
-        smallest(list(margins.values())), f"the lead of Linear Embedding over the best other model: {with_numbers(margins)}"
+        smallest(list(margins.values())),
+        f"the lead of Linear Embedding over the best other model: {with_numbers(margins)}",
     )
 
 
@@ -92,17 +97,18 @@ def tfidf_beats(evidence: Evidence) -> Recomputed:
     """Count the LLMs that are less accurate than Linear Tf-idf, on the dataset where these are fewest.
 
     Raises:
-        Untestable: where a dataset has fewer LLMs than several.
+        Untestable: where no dataset has several LLMs.
     """
     counts = {}
     for dataset in both_kinds(evidence):
         own, llms = evidence.model("linear-tfidf", dataset), evidence.models(dataset, LLM)
-        if len(llms) < _SEVERAL:
-            raise Untestable(
-                f"{evidence.source.label} has {len(llms)} LLMs on {dataset_title(dataset)}, fewer than several"
-            )
-        counts[dataset_title(dataset)] = positive([lead(own, run) for run in llms])
-    return recomputed(smallest(list(counts.values())), f"LLMs less accurate than Linear Tf-idf: {with_numbers(counts)}")
+        if len(llms) >= _SEVERAL:
+            counts[dataset_title(dataset)] = positive([lead(own, run) for run in llms])
+    if not counts:
+        raise Untestable(f"{evidence.source.label} has no dataset with several LLMs, {_SEVERAL} or more")
+    return recomputed(
+        smallest(list(counts.values())), f"LLMs less accurate than Linear Tf-idf: {with_numbers(counts)}"
+    )
 
 
 @reading("measured-yelp-worst-llm-ahead")
@@ -129,7 +135,9 @@ def emotion_place(evidence: Evidence) -> Recomputed:
     evidence.models("emotion", LLM)
     others = [run for run in evidence.models("emotion") if run.model != own.model]
     ahead = positive([lead(run, own) for run in others])
-    return recomputed(ahead + 1, f"{ahead.value:.0f} of {len(others)} other models are ahead of Linear Embedding")
+    return recomputed(
+        ahead + 1, f"{ahead.value:.0f} of {len(others)} other models are ahead of Linear Embedding"
+    )
 
 
 @reading("measured-short-answers")

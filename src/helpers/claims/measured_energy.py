@@ -19,26 +19,29 @@ from helpers.claims.values import (
     positive,
     smallest,
 )
-from helpers.claims.wording import EVERYONE, LLM, TRADITIONAL, dataset_title, names, number
+from helpers.claims.wording import LLM, TRADITIONAL, dataset_title, names, number
 from helpers.study.catalogue import LanguageModel, model_title, study
-
-
-@reading("measured-best-model-below-the-median")
-def best_below_median(evidence: Evidence) -> Recomputed:
-    """Count the datasets whose most accurate model needs less energy than the median model."""
-    return _efficient_on(evidence, _median_to_best)
 
 
 @reading("measured-best-model-below-every-llm")
 def best_below_llms(evidence: Evidence) -> Recomputed:
-    """Count the datasets whose most accurate model needs less energy than every other LLM."""
-    return _efficient_on(evidence, _least_llm_to_best)
+    """Count the datasets whose most accurate model needs less energy than every other LLM.
 
-
-@reading("measured-median-to-best-model")
-def median_to_best(evidence: Evidence) -> Recomputed:
-    """Return how many times the energy of the most accurate model the median model needs, where that is least."""
-    return _least_of(_median_to_best(evidence), "times the energy of the most accurate model the median model needs")
+    How it compares with the median model says nothing here: which one that is follows from how many models of each kind
+    a campaign chose.
+    """
+    ratios = {
+        dataset_title(dataset): _over_contenders(
+            evidence, dataset, partial(_least_other_to, evidence.models(dataset, LLM))
+        )
+        for dataset in both_kinds(evidence)
+    }
+    efficient = [dataset for dataset, ratio in ratios.items() if ratio.value > 1]
+    return recomputed(
+        positive([ratio - 1 for ratio in ratios.values()]),
+        f"the most accurate model needs less energy than every other LLM on {len(efficient)} of {len(ratios)} datasets: "
+        f"{names(efficient)}",
+    )
 
 
 @reading("measured-llms-as-frugal-as-the-best-model")
@@ -53,7 +56,10 @@ def llms_as_frugal(evidence: Evidence) -> Recomputed:
     if not margins:
         raise Untestable(f"{evidence.source.label} has no LLM beside the most accurate model")
     count = not_positive(margins)
-    return recomputed(count, f"{count.value:.0f} of {len(margins)} LLM results take as little energy as the most accurate model")
+    return recomputed(
+        count,
+        f"{count.value:.0f} of {len(margins)} LLM results take as little energy as the most accurate model",
+    )
 
 
 @reading("measured-more-accurate-for-less")
@@ -157,7 +163,8 @@ def news_best_llm(evidence: Evidence) -> Recomputed:
     own, tops = evidence.model("linear-embedding", "news"), contenders(evidence.models("news", LLM))
     ratios = [energy_ratio(run, own) for run in tops]
     return recomputed(
-        around(ratios[0], ratios), f"{tops[0].title} needs {number(ratios[0].value)} times the energy of {own.title}"
+        around(ratios[0], ratios),
+        f"{tops[0].title} needs {number(ratios[0].value)} times the energy of {own.title}",
     )
 
 
@@ -200,41 +207,8 @@ def _over_contenders(evidence: Evidence, dataset: str, ratio: Callable[[Run], Va
     return around(values[0], values)
 
 
-def _median_to_best(evidence: Evidence) -> dict[str, Value]:
-    return _by_dataset(evidence, EVERYONE, _median_to)
-
-
-def _least_llm_to_best(evidence: Evidence) -> dict[str, Value]:
-    return _by_dataset(evidence, LLM, _least_other_to)
-
-
-def _by_dataset(
-    evidence: Evidence, families: Sequence[str], ratio: Callable[[Sequence[Run], Run], Value]
-) -> dict[str, Value]:
-    """Return the ratio of runs of these families to the most accurate model, by the title of the dataset."""
-    return {
-        dataset_title(dataset): _over_contenders(
-            evidence, dataset, partial(ratio, evidence.models(dataset, families))
-        )
-        for dataset in both_kinds(evidence)
-    }
-
-
-def _median_to(runs: Sequence[Run], top: Run) -> Value:
-    return median([energy_ratio(run, top) for run in runs])
-
-
 def _least_other_to(runs: Sequence[Run], top: Run) -> Value:
     return smallest([energy_ratio(run, top) for run in runs if run.model != top.model])
-
-
-def _efficient_on(evidence: Evidence, ratios_of: Callable[[Evidence], dict[str, Value]]) -> Recomputed:
-    ratios = ratios_of(evidence)
-    efficient = [dataset for dataset, ratio in ratios.items() if ratio.value > 1]
-    return recomputed(
-        positive([ratio - 1 for ratio in ratios.values()]),
-        f"the most accurate model needs less on {len(efficient)} of {len(ratios)} datasets: {names(efficient)}",
-    )
 
 
 def _llms_to_traditional(evidence: Evidence) -> list[Value]:

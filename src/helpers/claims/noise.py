@@ -110,7 +110,8 @@ def _gap(one: Run, other: Run) -> _Gap:
     first, second = one.accuracy(), other.accuracy()
     gap = first - second
     error = math.hypot(
-        standard_error(first.value, _effective_texts(one)), standard_error(second.value, _effective_texts(other))
+        standard_error(first.value, _effective_texts(one)),
+        standard_error(second.value, _effective_texts(other)),
     )
     verdict = accuracy_gaps.verdict(abs(gap.value), gap.high - gap.value, error)
     return _Gap(

@@ -24,6 +24,7 @@ from helpers.claims.wording import (
 from helpers.results.accounting import TITLES
 from helpers.study.catalogue import model_title
 
+
 @claim("abstract-below-one-mwh")
 def below_one_mwh(evidence: Evidence) -> Recomputed:
     """Return the least energy of one run; without a model that is cheap it says nothing."""
