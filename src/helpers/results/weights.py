@@ -1,24 +1,26 @@
 """Whose weights a run used: a model's own, or quantised ones, which stand for no model but their own entry."""
 
+import re
 from typing import Any
 
 import pandas as pd
 
 from helpers.study.catalogue import model_title, paper_models
 
-UNQUANTISED = ("trained here", "real", "dummy")
+_UNQUANTISED = r"trained here|real|dummy|(dequantised )?(BF16|F16|F32)"
 """Values of the column `weights` that name no quantisation; others do: `dequantised Q4_K_M`, `Q4_K_M`."""
 
 
 def are_quantised(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Return for each row of `results` or `split_results` whether its weights are, or were, quantised."""
-    return rows["weights"].notna() & ~rows["weights"].isin(UNQUANTISED)
+    weights = rows["weights"].astype("string")
+    return weights.notna() & ~weights.str.fullmatch(_UNQUANTISED).fillna(True).astype(bool)
 
 
 def quantisation_of(row: "pd.Series[Any]") -> str:
     """Return how the weights of a row are, or were, quantised; empty where they were not. A row need not have the column."""
     weights = row.get("weights")
-    return "" if pd.isna(weights) or weights in UNQUANTISED else str(weights)
+    return "" if pd.isna(weights) or re.fullmatch(_UNQUANTISED, str(weights)) else str(weights)
 
 
 def run_title(row: "pd.Series[Any]") -> str:

@@ -106,7 +106,8 @@ def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:
 
 def _left_end(runs: pd.DataFrame) -> float:
     """Return where an accuracy axis begins: all panels share that of the paper's models, unless another lies below it."""
-    return max(0.0, math.floor(20 * (runs["accuracy"] - runs["accuracy_sd"].fillna(0)).min()) / 20)
+    lowest = float((runs["accuracy"] - runs["accuracy_sd"].fillna(0)).min())
+    return max(0.0, math.floor(20 * lowest) / 20)
 
 
 def gains(printed: pd.DataFrame) -> pd.DataFrame:

@@ -45,9 +45,7 @@ def language_models(rows: pd.DataFrame) -> str:
     )
 
 
-def weights_ring(
-    rows: pd.DataFrame, x: "pd.Series[float]", y: "pd.Series[float]", legend: bool = False
-) -> list[go.Scatter]:
+def weights_ring(rows: pd.DataFrame, x: pd.Series, y: pd.Series, legend: bool = False) -> list[go.Scatter]:
     """Return a trace with a ring around each mark of a run with quantised weights, whatever else the mark says; or none."""
     ringed = are_quantised(rows)
     if not ringed.any():
