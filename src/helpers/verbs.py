@@ -79,8 +79,8 @@ def measure(options: argparse.Namespace) -> int:
     from helpers.results.tables import describe
 
     noted = nullcontext() if options.attempt is None else attempting(chosen.folder, options.attempt)
-    with noted, nodes_of_job(chosen):
-        record = execute.measure(chosen)
+    with noted as on_line, nodes_of_job(chosen):
+        record = execute.measure(chosen, on_line)
     print(record.model_dump_json(indent=1) if options.json else describe(record))
     return 0
 

@@ -9,6 +9,7 @@ from helpers.campaigns.plan.campaign import S_PER_HOUR, CampaignPlan, PlannedRun
 from helpers.campaigns.plan.downloads import Download
 from helpers.core import paths, units
 from helpers.models.hub import cache_folder
+from helpers.models.llm.server_log import SERVER_LOG
 from helpers.study.carbon_intensity import grids
 from helpers.study.datasets import FOLDER_VARIABLE
 
@@ -112,8 +113,19 @@ def _source_text(run: PlannedRun) -> str:
     if run.reconstruction is not None:
         parts.append("a reconstruction")
     if run.reasons:
-        parts = [f"{'; '.join(run.reasons)} [{', '.join(parts)}]"]
+        parts = [f"{'; '.join(map(_without_log, run.reasons))} [{', '.join(parts)}]"]
     return "; ".join(parts)
+
+
+def _without_log(reason: str) -> str:
+    """Return a reason without the server's log behind it, and not longer than a line: the whole one is in the JSON."""
+    message, log, _ = reason.partition(SERVER_LOG)
+    shortened = message if len(message) <= _MAX_REASON else f"{message[:_MAX_REASON].rstrip()} ..."
+    return f"{shortened} (whole reason: --json)" if log or shortened != message else message
+
+
+_MAX_REASON = 240
+"""Characters of a reason in a row."""
 
 
 def _download_lines(plan: CampaignPlan) -> Iterator[str]:
