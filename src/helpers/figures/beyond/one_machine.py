@@ -65,8 +65,8 @@ def published(tables: Tables) -> pd.DataFrame:
     """Return the paper's most accurate language model beside its most accurate classifier, on each public dataset.
 
     Columns of `llm_to_classifier.comparisons`. Ends of intervals are what the rounding of the printed values, or the
-    reading of a figure, allows; durations on these datasets are not printed. A classifier whose energy is printed as a limit only leaves the
-    lower end of the ratio.
+    reading of a figure, allows; durations on these datasets are not printed. A classifier whose energy is printed as a
+    limit only leaves the lower end of the ratio.
     """
     runs = comparable(tables)
     runs = runs[(runs["source"] == "published") & runs["origin"].str.contains("table_b4|table_b5")]

@@ -18,7 +18,7 @@ from helpers.study.catalogue import model_title, study
 
 _HEIGHT, _FRAME_PX = 360, 62
 _SIZES: Sequence[style.Size] = ((262, _HEIGHT - _FRAME_PX),)
-"""Of the smallest plot without its axes, on a desktop; a phone has the same."""
+"""Of the smallest plot without its axes, on a desktop; a phone has a little more."""
 _ROOM = 0.06
 """Beside the lowest and the highest accuracy."""
 
