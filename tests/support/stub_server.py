@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,6 +107,8 @@ class State:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Bodies of the completion requests; only kept where `keep`."""
     keep: bool = True
+    obeys: tuple[str, ...] = ("structured_outputs", "grammar")
+    """Fields of a request that hold an answer to some texts; it ignores the others, as servers do with what they do not know."""
     keys: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     under_way: int = 0
@@ -175,7 +177,7 @@ class Connection(asyncio.Protocol):
 
     def answer(self, request: dict[str, Any]) -> None:
         """Answer a completion request now."""
-        wanted = choose(request)
+        wanted = choose(request, self.state.obeys)
         self.state.under_way -= 1
         if isinstance(wanted, Broken) and wanted.silent:
             return
@@ -217,8 +219,8 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
 
-def choose(request: dict[str, Any]) -> Completion | Broken:
-    """Return what the last text of a request wants."""
+def choose(request: dict[str, Any], obeys: Collection[str]) -> Completion | Broken:
+    """Return what the last text of a request wants, a fault of it even against a constraint."""
     messages = request["messages"]
     labels = [
         line.strip()[2:] for line in messages[0]["content"].splitlines() if line.strip().startswith("- ")
@@ -228,7 +230,12 @@ def choose(request: dict[str, Any]) -> Completion | Broken:
         name = wish[2].split()[0]
         return BROKEN[name] if name in BROKEN else COMPLETIONS[name](labels)
     category = wish[2].strip() if wish else labels[0] if labels else "hello"
-    if choices := request.get("structured_outputs", {}).get("choice"):
+    grammar = re.findall(r'"(?:[^"\\]|\\.)*"', request.get("grammar", ""))
+    allowed = {
+        "structured_outputs": request.get("structured_outputs", {}).get("choice", []),
+        "grammar": [json.loads(text) for text in grammar],
+    }
+    if choices := [text for field in obeys for text in allowed[field]]:
         return Completion(next((choice for choice in choices if f"\n{category}\n" in choice), choices[0]))
     return Completion(f"{VALUE}{category}{END}")
 

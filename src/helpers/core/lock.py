@@ -2,8 +2,10 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +30,12 @@ def holding(file: Path, occupied: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def fetch_lock(folder: Path) -> Path:
+    """Return the lock of a folder that downloads go into: not in it, for many shared file systems have no locks."""
+    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"text-classification-fetch-{key}.lock"
 
 
 def run_lock(folder: Path) -> Path:

@@ -31,6 +31,8 @@ BENCHES = ROOT / "benchmarks" / "results"
 RUNS = ROOT / "runs"
 BUILD = ROOT / "_build"
 STAGING = BUILD / "staging"
+MODELS = BUILD / "models"
+"""Checkpoints that are made from packaged files, each in a folder of its name."""
 
 
 def relative(path: Path) -> str:

@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,12 +22,13 @@ from helpers.models.llm import prompts
 from helpers.models.llm.answer_cache import AnswerCache
 from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.models.llm.checkpoint import is_local
+from helpers.models.llm.engine import check_constraint
 from helpers.models.llm.engine_checks import check_engine
-from helpers.models.llm.generation import check_generation
+from helpers.models.llm.generation import allowed_answers, check_generation
 from helpers.models.llm.inference import InferenceClient, Reply, open_inference_client
 from helpers.models.llm.server import Server, serve
 from helpers.models.llm.server_metrics import EngineCounters
-from helpers.records.environment import sha256_of_weights
+from helpers.records.environment import sha256_of, sha256_of_weights
 from helpers.records.storage import Check, Generation, Record, Run, Serving
 from helpers.study.catalogue import study
 from helpers.study.datasets import Dataset, Split, pick, splits
@@ -58,7 +60,13 @@ def check_input(plan: LlmPlan) -> Dataset:
             f"shots={plan.parameters.shots}: the training set of a split of {dataset.name} has {training} texts; "
             "give fewer examples"
         )
+    if plan.parameters.threads and not plan.engine_threads:
+        raise UserError(
+            f"threads={plan.parameters.threads}: they are chosen for an engine that is started on the CPU of one node only; "
+            "leave it out"
+        )
     check_generation(plan.generation)
+    check_constraint(plan.served, plan.generation)
     check_engine(plan.served, plan.hardware)
     return dataset
 
@@ -111,6 +119,12 @@ class _Loaded:
         self._shown: list[tuple[str, str]] = []
         self._counted: list[Counted] = []
         self._cache = AnswerCache() if plan.generation.dspy_cache else None
+        self._config = plan.generation
+        if self._config.output_mode == "constrained":
+            self._config = replace(self._config, constraint=server.constraint(self._config.timeout_s))
+        self._allowed = set(allowed_answers(self._entry.labels))
+        self._not_allowed = 0
+        self._answered = 0
 
     def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
         """Ask for the test texts."""
@@ -121,7 +135,7 @@ class _Loaded:
         self._shown += examples
         passes: list[list[Reply]] = []
         with open_inference_client(
-            self._server.endpoint, self._instruction, labels, self._plan.generation, examples, self._cache
+            self._server.endpoint, self._instruction, labels, self._config, examples, self._cache
         ) as client:
             self._dspy_engine = client.engine
             _, warm_up = meter.measure(lambda: self._warm_up(client, split))
@@ -135,6 +149,9 @@ class _Loaded:
         if self._cache is not None:
             self._cache.end_split()
         self._counted.append(counted)
+        answers = [reply.answer for one in passes for reply in one if reply.answer is not None]
+        self._answered += len(answers)
+        self._not_allowed += sum(answer not in self._allowed for answer in answers)
         measured = MeasuredSplit(
             split, None, warm_up, window, self._answers(split, [first, *passes[1:]], counted)
         )
@@ -144,18 +161,19 @@ class _Loaded:
     def run(self) -> Run:
         """Describe the run."""
         plan, chosen, dataset = self._plan, self._plan.parameters, self._dataset
-        folder = Path(plan.served.checkpoint) if is_local(plan.served.checkpoint) else None
-        weights = folder if folder is not None and folder.is_dir() and chosen.weights == "real" else None
+        local = Path(plan.served.checkpoint) if is_local(plan.served.checkpoint) else None
+        weights = local if local is not None and local.exists() and chosen.weights == "real" else None
         return Run(
             run_id=plan.run_id,
             campaign=chosen.campaign,
             notebook="llm",
             model=chosen.model,
             family=plan.model.family,
-            checkpoint=folder.name if folder is not None else plan.served.checkpoint,
+            checkpoint=local.name if local is not None else plan.served.checkpoint,
             revision=plan.served.revision,
             checkpoint_sha256=sha256_of_weights(weights) if weights is not None else None,
-            weights=chosen.weights,
+            weights=plan.weights,
+            gguf_sha256=self._gguf_sha256(weights),
             dtype=self._dtype(),
             dataset=dataset.name,
             dataset_origin=dataset.origin,
@@ -183,10 +201,23 @@ class _Loaded:
             llm_checks.engine_counts_agree(self._counted),
             llm_checks.every_text_answered(failed, sum(item.answers.texts for item in measured)),
             llm_checks.passes_agree([item.agreement for item in replies if item.agreement is not None]),
+            *(
+                [llm_checks.constraint_applied(self._not_allowed, self._answered)]
+                if self._config.output_mode == "constrained"
+                else []
+            ),
             llm_checks.engine_here(
                 self._plan.parameters.engine, self._plan.gpus, len(self._plan.hardware.gpus)
             ),
         ]
+
+    def _gguf_sha256(self, weights: Path | None) -> str | None:
+        """Return the hash of the file with the quantised weights, which stands in the checkpoint's folder or is served itself."""
+        gguf = self._plan.model.gguf
+        if weights is None or gguf is None or self._plan.weights == "real":
+            return None
+        file = weights if weights.is_file() else weights / gguf.file.name
+        return sha256_of(file) if file.is_file() else None
 
     def _warm_up(self, client: InferenceClient, split: Split) -> None:
         client.warm_up()
@@ -252,12 +283,13 @@ class _Loaded:
         )
 
     def _generation(self) -> Generation:
-        config = self._plan.generation
+        config = self._config
         return Generation(
             language=self._plan.language,
             prompt_sha256=prompts.prompt_sha256(self._instruction, self._shown),
             shots=self._plan.parameters.shots,
             output_mode=config.output_mode,
+            constraint=config.constraint if config.output_mode == "constrained" else None,
             max_tokens=config.max_tokens,
             reasoning=config.reasoning,
             thinking_tokens=config.thinking_tokens,

@@ -95,6 +95,15 @@ def passes_agree(agreement: Sequence[float]) -> Check:
     )
 
 
+def constraint_applied(apart: int, answered: int) -> Check:
+    """Show that the server held its answers to the categories; `apart` of the `answered` texts were given another answer."""
+    return _check(
+        "constraint_applied",
+        apart == 0,
+        f"{apart} of {answered} answers are none of the categories in DSPy's format, expected none",
+    )
+
+
 def engine_here(engine: str, gpus: int, gpus_there: int) -> Check:
     """Tell where an endpoint that ran already takes energy that is not measured: elsewhere, or on GPUs not named.
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.measure.settings import LlmParameters, RunParameters, TraditionalParameters
-from helpers.models.llm.engine import EngineSettings
+from helpers.models.llm.engine import EngineSettings, engines
 from helpers.models.llm.generation import GenerationConfig
 from helpers.records.hardware import Hardware
 from helpers.study.catalogue import LanguageModel, TraditionalModel, entry, study
@@ -36,6 +36,11 @@ class Plan(ABC):
     @abstractmethod
     def nodes(self) -> int:
         """Nodes that the run uses."""
+
+    @property
+    def engine_threads(self) -> int:
+        """Threads on the CPU with which an engine computes that is started for the run; 0 where there is none."""
+        return 0
 
     @property
     @abstractmethod
@@ -122,12 +127,16 @@ class LlmPlan(Plan):
         """What to serve."""
         chosen, model = self.parameters, self.model
         of_study = str(paths.ROOT / model.checkpoint) if model.is_folder else model.checkpoint
+        if model.gguf is not None and self._serves_gguf:
+            of_study = str(Path(of_study) / model.gguf.file.name)
         elsewhere = "://" in chosen.engine  # which revision it serves, nobody here knows
+        here = not (elsewhere or chosen.gpus or chosen.nodes > 1)
         revision = None if chosen.checkpoint or elsewhere else model.revision
         return EngineSettings(
             engine=chosen.engine,
             checkpoint=chosen.checkpoint or of_study,
             revision=revision,
+            threads=(chosen.threads or self.hardware.cpu_cores) if here else 0,
             gpus=chosen.gpus,
             nodes=chosen.nodes,
             dtype=chosen.dtype,
@@ -137,6 +146,25 @@ class LlmPlan(Plan):
             prefix_caching=chosen.prefix_caching,
             trust_remote_code=model.trust_remote_code and revision is not None,  # a folder holds other code
         )
+
+    @property
+    def engine_threads(self) -> int:
+        """Threads on the CPU with which the engine computes; 0 where GPUs, other nodes or other programs serve."""
+        return self.served.threads
+
+    @property
+    def weights(self) -> str:
+        """What the weights are, as `helpers.records.schema_run.Weights` has it."""
+        chosen, gguf = self.parameters, self.model.gguf
+        if chosen.weights == "dummy" or gguf is None or chosen.checkpoint:
+            return chosen.weights
+        return gguf.quantisation if self._serves_gguf else f"dequantised {gguf.quantisation}"
+
+    @property
+    def _serves_gguf(self) -> bool:
+        """Whether the engine serves quantised weights as they are stored."""
+        chosen = engines().get(self.parameters.engine)
+        return chosen is not None and chosen.gguf
 
     @property
     def generation(self) -> GenerationConfig:
@@ -167,9 +195,14 @@ class LlmPlan(Plan):
         if self.parameters.protocol == "companion":
             elsewhere |= {"protocol", "dspy_cache"}
         chosen = self.parameters.model_dump(
-            exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers"}
+            exclude=elsewhere | {"cool_down_s", "start_timeout_s", "keep_answers", "threads"}
         )
-        return {**chosen, "language": self.language, "thinking_tokens": self.generation.thinking_tokens}
+        return {
+            **chosen,
+            **({"threads": self.engine_threads} if self.engine_threads else {}),
+            "language": self.language,
+            "thinking_tokens": self.generation.thinking_tokens,
+        }
 
 
 ModelT = TypeVar("ModelT", TraditionalModel, LanguageModel)

@@ -117,8 +117,9 @@ def measure(
         begun = moment()
         system, load_reading = meter.measure(lambda: loaded.enter_context(load()))
         loaded.enter_context(fixed_threads(plan.hardware.cpu_cores))
+        engine = {"engine": plan.engine_threads} if plan.engine_threads else {}
         run_environment = run_environment.model_copy(
-            update={"threads": threads(), "garbage_collection": "before windows, never inside"}
+            update={"threads": threads() | engine, "garbage_collection": "before windows, never inside"}
         )
         on_gpus = other_processes(uuids)
         others = Load()

@@ -57,6 +57,8 @@ class LlmParameters(RunParameters):
     """A language model of the catalogue."""
     gpus: int = Field(default=0, ge=0, le=64)
     """GPUs of each node, over which every layer is spread; 0: the CPU serves."""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """Threads with which an engine computes that is started on the CPU; 0: one for each core that the run may use."""
     nodes: int = Field(default=1, ge=1, le=64)
     """Nodes over which the layers are spread, with Ray."""
     concurrency: int = Field(default=1, ge=1, le=4096)

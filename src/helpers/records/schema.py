@@ -9,7 +9,7 @@ from helpers.core.validation import Count, PositiveCount, PositiveQuantity, Quan
 from helpers.records.schema_kinds import Kind
 from helpers.records.schema_run import Environment, Run, Sha256
 
-SCHEMA_VERSION: Literal[4] = 4
+SCHEMA_VERSION: Literal[5] = 5
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A file in the run's own folder: a name with a folder in it would lead out of it."""
@@ -212,7 +212,7 @@ class Check(Strict):
 class Record(Strict):
     """One run, complete."""
 
-    schema_version: Literal[1, 2, 3, 4]
+    schema_version: Literal[1, 2, 3, 4, 5]
     """Of what took the run. A change of the fields is a new version; older ones are read."""
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
     """When the run ended, UTC."""

@@ -1,6 +1,6 @@
 """What a record says of the run itself: what was run, how a language model was served and asked, and where."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,14 @@ from helpers.study.catalogue import NAME, CampaignName, Family
 from helpers.study.protocols import Protocol
 
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+Weights = Annotated[
+    str,
+    Field(
+        pattern=r"^(trained here|real|dummy|(dequantised )?I?Q\d[A-Z0-9_]*|(dequantised )?(BF16|F16|F32))$"
+    ),
+]
+"""`trained here`, `real` (as published) or `dummy` (random numbers in the shape of the checkpoint, which cost as much and
+answer nothing); `Q4_K_M` and the like: quantised so, by llama.cpp's names, `dequantised` where they are read back to `dtype`."""
 
 
 class Serving(Strict):
@@ -41,6 +49,8 @@ class Generation(Strict):
     """Examples before each text: the first of the training set."""
     output_mode: Literal["free", "constrained"]
     """Free text, or held to the categories."""
+    constraint: Literal["structured_outputs", "grammar"] | None = None
+    """Field of a request that held it to them; null with free text, and in records before version 5."""
     max_tokens: PositiveCount
     """Of an answer; thinking not counted unless `protocol` is `dspy-2025`."""
     reasoning: bool
@@ -82,8 +92,10 @@ class Run(Strict):
     """Commit of the checkpoint on the hub; null for a local one."""
     checkpoint_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the checkpoint's weights."""
-    weights: Literal["trained here", "real", "dummy"]
-    """`dummy`: random weights in the shape of the checkpoint, which cost as much and answer nothing."""
+    weights: Weights
+    """What they are: `real`, `dummy`, `trained here`, or how they are or were quantised."""
+    gguf_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Of the GGUF file with the quantised weights; null for models that come as they were published."""
     dtype: str | None
     """Number format of the weights; null for models without such."""
     dataset: str
@@ -153,6 +165,6 @@ class Environment(Strict):
     container: str | None
     """Which kind of container it ran in; null for none."""
     threads: dict[str, Count] | None = None
-    """Threads that the libraries of the run use, by library."""
+    """Threads that the libraries of the run use, by library; `engine`: that serve a language model on the CPU."""
     garbage_collection: Literal["before windows, never inside"] | None = None
     """When Python collected its garbage."""

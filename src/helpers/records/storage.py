@@ -57,7 +57,7 @@ __all__ = [
     "writing",
 ]
 
-READABLE = (1, 2, 3, SCHEMA_VERSION)
+READABLE = (1, 2, 3, 4, SCHEMA_VERSION)
 """What an older record lacks is absent; `helpers.metering.record_versions` says what that is.
 
 Version 1 had no sources, no second idle phase, no thread counts and no power time line; version 2 had no

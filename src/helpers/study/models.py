@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from helpers.core.validation import Strict
 
 Family = Literal["Traditional", "Other LLM", "Deepseek"]
+HUB_NAME = r"^[A-Za-z0-9][\w.-]*/[\w.-]+$"
+"""OWNER/NAME."""
 
 
 class TraditionalModel(Strict):
@@ -55,12 +57,17 @@ class PackagedFile(Strict):
         return [f"{self.package.format(part=part)}=={self.version}" for part in range(1, self.parts + 1)]
 
 
+def _check_pinned(repository: str | None, revision: str | None) -> None:
+    if bool(repository) != bool(revision):
+        raise ValueError("'repository' needs 'revision', and 'revision' a 'repository'")
+
+
 class Gguf(Strict):
     """Quantised weights in one file of the format GGUF, from which a checkpoint's folder is made."""
 
     file: PackagedFile
     """How the file can be had without a model hub."""
-    repository: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+    repository: str | None = Field(default=None, pattern=HUB_NAME)
     """The publisher's own repository with the same file, the same to the byte; None where none is known."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     """Commit of that repository."""
@@ -75,8 +82,7 @@ class Gguf(Strict):
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        if bool(self.repository) != bool(self.revision):
-            raise ValueError("'repository' needs 'revision', and 'revision' a 'repository'")
+        _check_pinned(self.repository, self.revision)
         return self
 
 
@@ -160,19 +166,38 @@ class LanguageModel(Strict):
         return 2 * 2 * caching * self.kv_heads * head
 
 
+class EmbeddingArchive(Strict):
+    """A ZIP file with a sentence embedding, in one folder, that travels inside packages of the Python index."""
+
+    file: PackagedFile
+    """How the archive can be had without a model hub."""
+    repository: str | None = Field(default=None, pattern=HUB_NAME)
+    """The publisher's own repository with the same weights, the same to the byte; None where none is known."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of that repository."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        _check_pinned(self.repository, self.revision)
+        return self
+
+
 class EmbeddingCheckpoint(Strict):
-    """Where a sentence embedding comes from: a pinned hub repository or an installed package."""
+    """Where a sentence embedding comes from: a pinned hub repository, an installed package, or an archive in packages."""
 
     repository: str | None = None
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     package: str | None = None
+    archive: EmbeddingArchive | None = None
     weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     licence: str
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if bool(self.repository) == bool(self.package):
-            raise ValueError("give either 'repository' with 'revision' or 'package' with 'weights_sha256'")
-        if bool(self.repository) != bool(self.revision) or bool(self.package) != bool(self.weights_sha256):
-            raise ValueError("'repository' needs 'revision', 'package' needs 'weights_sha256'")
+        if sum(map(bool, (self.repository, self.package, self.archive))) != 1:
+            raise ValueError(
+                "give one of 'repository' with 'revision', 'package' with 'weights_sha256', and 'archive' with 'weights_sha256'"
+            )
+        if bool(self.repository) != bool(self.revision) or bool(self.repository) == bool(self.weights_sha256):
+            raise ValueError("'repository' needs 'revision', 'package' and 'archive' need 'weights_sha256'")
         return self

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.xdist_group("engine")  # one engine at a time is enough
 ENDED_S = 30.0
 """An engine has 20 s to end by itself, and what it leaves behind 3; it takes 1 to 3."""
 READY_S = 300.0
+CORES = sorted(os.sched_getaffinity(0))
 
 
 def processes() -> list[psutil.Process]:
@@ -104,7 +105,7 @@ def engine(llm_python: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def real(engine: None, random_checkpoint: Path) -> EngineSettings:
     """The tests that serve it do not care what it answers."""
-    return EngineSettings(engine="vllm-eager", checkpoint=str(random_checkpoint))
+    return EngineSettings(engine="vllm-eager", checkpoint=str(random_checkpoint), threads=len(CORES))
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,14 @@ def test_a_real_engine_answers_and_says_what_it_is(server, random_checkpoint):
     assert "--no-enable-prefix-caching" in server.command
     assert not any("/" in part for part in server.command)  # no path of this machine
     print(f"ready after {server.ready_s:.1f} s")
+
+
+def test_the_engine_computes_on_all_cores_that_it_was_given(server):
+    assert f"core ids={CORES}" in server.log.read_text(encoding="utf-8")
+
+
+def test_the_engine_keeps_to_given_answers_and_the_probe_shows_it(server):
+    assert server.constraint(60.0) == "structured_outputs"
 
 
 def test_the_key_is_random_needed_and_in_no_command_line(server):

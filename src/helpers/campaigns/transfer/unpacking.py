@@ -59,7 +59,7 @@ def _targets(file: Path, entries: list[zipfile.ZipInfo]) -> dict[PurePosixPath, 
     targets: dict[PurePosixPath, zipfile.ZipInfo] = {}
     seen: set[str] = set()
     for entry in entries:
-        if fault := _fault(entry):
+        if fault := entry_fault(entry):
             raise UserError(
                 f"import {file}: {short(entry.orig_filename)}: {fault}; nothing of it was imported"
             )
@@ -74,7 +74,8 @@ def _targets(file: Path, entries: list[zipfile.ZipInfo]) -> dict[PurePosixPath, 
     return targets
 
 
-def _fault(entry: zipfile.ZipInfo) -> str | None:
+def entry_fault(entry: zipfile.ZipInfo) -> str | None:
+    """Return why an entry of an archive may not be unpacked; None where it may."""
     name = entry.orig_filename
     if name.startswith("/") or "\\" in name or printable(name) != name or re.match(r"[A-Za-z]:", name):
         return "no path inside a folder"

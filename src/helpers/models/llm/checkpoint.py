@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,6 +80,8 @@ def find_checkpoint(name: str, revision: str | None, weights: Literal["checkpoin
     Raises:
         UserError: one line where it is missing or incomplete, or gated without a token.
     """
+    if name.endswith(".gguf"):
+        return _in_file(Path(name).expanduser(), name)
     if is_local(name):
         return _in_folder(Path(name).expanduser(), name, weights)
     return _on_hub(name, revision, weights)
@@ -139,6 +141,14 @@ def _attention(config: Mapping[str, int]) -> tuple[int, int, int]:
     heads = config["num_attention_heads"]
     head_size = config.get("head_dim") or config["hidden_size"] // heads
     return heads, head_size, config.get("num_key_value_heads") or heads
+
+
+def _in_file(file: Path, name: str) -> Checkpoint:
+    """Return what is known of a GGUF file: its size, and of the folder that it stands in the configuration."""
+    if not file.is_file():
+        raise UserError(f"checkpoint {name}: no such file; give a GGUF file")
+    config = _read_json(beside, name) if (beside := file.parent / "config.json").is_file() else {}
+    return replace(read_config(config, file.stat().st_size), quantised=True)
 
 
 def _in_folder(folder: Path, name: str, weights: str) -> Checkpoint:

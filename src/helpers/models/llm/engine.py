@@ -15,6 +15,7 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.core.validation import Strict, load_yaml, parse
 from helpers.models.llm.checkpoint import is_local
+from helpers.models.llm.generation import Constraint, GenerationConfig
 from helpers.study.catalogue import entry
 
 ENGINES = paths.STUDY / "engines.yaml"
@@ -30,11 +31,12 @@ Option = Literal[
     "no_prefix_caching",
     "trust_remote_code",
     "cpu",
+    "threads",
     "one_gpu",
     "gpus",
     "nodes",
 ]
-_NEEDLESS: frozenset[Option] = frozenset({"cpu", "one_gpu", "no_prefix_caching", "revision"})
+_NEEDLESS: frozenset[Option] = frozenset({"cpu", "threads", "one_gpu", "no_prefix_caching", "revision"})
 """What an engine without the option does anyway, or says in another way."""
 
 
@@ -48,6 +50,8 @@ class EngineSettings:
     """A local folder, or a repository on the Hugging Face hub; of an endpoint: the name it serves."""
     revision: str | None = None
     """Commit on the hub; None for a local folder."""
+    threads: int = 0
+    """Threads that compute on the CPU; 0: as many as the engine chooses, which is not recorded."""
     gpus: int = 0
     """GPUs of each node, over which every layer is spread (tensor parallel); 0: the CPU serves."""
     nodes: int = 1
@@ -74,13 +78,25 @@ class EngineEntry(Strict):
     title: str
     packages: list[str] = Field(min_length=1)
     """The first of these that is installed gives the version."""
+    install: str
+    """Command that installs it."""
     command: list[str]
     options: dict[Option, list[str]] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)
+    cpu_environment: dict[str, str] = Field(default_factory=dict)
+    """Beside `environment` where threads on the CPU of one node are chosen; `{cores}` are the numbers of their cores."""
     key_variable: str | None = None
     """Environment variable for the key that requests have to give; None where the engine knows no keys."""
     counters: bool = False
     """Whether `/metrics` has vLLM's counters."""
+    health: str = "/health"
+    """Path that answers once the engine has started."""
+    gguf: bool = False
+    """Whether it serves the GGUF file of a model, its weights as they are stored, in place of a folder."""
+    always_prefix_caching: bool = False
+    """Whether it keeps the beginning of the last prompt, whatever it is told."""
+    constraint: Constraint | None = None
+    """Field of a request that holds an answer to the categories; None where it has none."""
     revision_in_name: bool = False
     """Whether the revision of a repository on the hub follows its name, as `NAME@REVISION`."""
     name: Literal["{name}", "{checkpoint}"] = "{name}"
@@ -113,7 +129,27 @@ def engine_entry(settings: EngineSettings) -> EngineEntry:
             f"engine={settings.engine}: it has no option for {', '.join(lacking)}; use engine={' or '.join(able)}, "
             "or leave the setting out"
         )
+    if chosen.always_prefix_caching and not settings.prefix_caching:
+        raise UserError(
+            f"engine={settings.engine}: it always keeps the beginning of the last prompt, found prefix_caching=False; set "
+            "prefix_caching=true"
+        )
     return chosen
+
+
+def check_constraint(settings: EngineSettings, config: GenerationConfig) -> None:
+    """Refuse an engine that cannot hold its answers to the categories; an endpoint that runs already is tried later.
+
+    Raises:
+        UserError: one line with the engines that can.
+    """
+    if config.output_mode == "free" or settings.runs_already or engine_entry(settings).constraint:
+        return
+    able = [name for name, other in engines().items() if other.constraint]
+    raise UserError(
+        f"output_mode=constrained: engine={settings.engine} does not hold its answers to the categories; use "
+        f"engine={' or '.join(able)}, or output_mode=free"
+    )
 
 
 def engine_url(settings: EngineSettings) -> str:
@@ -171,7 +207,7 @@ def installed_engine(settings: EngineSettings, python: Path) -> Installed:
     if not version:
         raise UserError(
             f"engine={settings.engine}: {' or '.join(packages)} not found in the environment of "
-            f"{paths.relative(python)}; install it: make llm (CPU) or make llm LLM=gpu"
+            f"{paths.relative(python)}; install it: {engine_entry(settings).install}"
         )
     return Installed(package, version)
 
@@ -189,10 +225,19 @@ def command(settings: EngineSettings, values: Mapping[str, str]) -> list[str]:
         "dtype": settings.dtype,
         "quantisation": settings.quantisation,
         "max_model_len": str(settings.max_model_len),
+        "threads": str(settings.threads),
         "gpus": str(settings.gpus),
         "nodes": str(settings.nodes),
     }
     return [part.format_map(substitutions) for part in parts]
+
+
+def cores(settings: EngineSettings) -> str:
+    """Return the numbers of the cores that the engine's threads are bound to: the first that this process may use."""
+    usable = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return ",".join(map(str, list(usable)[: settings.threads]))
 
 
 def served_name(settings: EngineSettings) -> str:
@@ -216,6 +261,7 @@ def _options(settings: EngineSettings) -> Sequence[Option]:
         "no_prefix_caching": not settings.prefix_caching,
         "trust_remote_code": settings.trust_remote_code,
         "cpu": settings.gpus == 0,
+        "threads": settings.threads > 0,
         "one_gpu": settings.gpus == 1,
         "gpus": settings.gpus > 1,
         "nodes": settings.nodes > 1,

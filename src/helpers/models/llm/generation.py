@@ -1,5 +1,6 @@
 """Settings with which a language model generates its answers, and their checks before anything starts."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,6 +9,9 @@ from helpers.core.errors import UserError
 from helpers.study.protocols import Protocol
 
 OutputMode = Literal["free", "constrained"]
+Constraint = Literal["structured_outputs", "grammar"]
+"""How a server is told that an answer has to be one of some texts: vLLM's field with a list of choices, or a grammar in
+llama.cpp's notation (GBNF)."""
 DEFAULT_MAX_TOKENS = 128
 """Tokens of an answer beside its thinking: the reply template and a long category take about 40 with a real tokeniser."""
 
@@ -23,7 +27,9 @@ class GenerationConfig:
     max_tokens: int = DEFAULT_MAX_TOKENS
     """Tokens of an answer, at the most; thinking comes on top."""
     output_mode: OutputMode = "free"
-    """`constrained`: the whole answer is one of the categories in DSPy's format (vLLM's structured outputs)."""
+    """`constrained`: the whole answer is one of the categories in DSPy's format."""
+    constraint: Constraint = "structured_outputs"
+    """How the server is told so."""
     json_fallback: bool = False
     """Ask a second time, for JSON, where an answer has not the format (on in DSPy by default; it costs energy). The server
     is made to force JSON under the protocol `dspy-2025` only."""
@@ -72,12 +78,23 @@ def check_generation(config: GenerationConfig) -> None:
             raise UserError(fault)
 
 
-def vllm_fields(config: GenerationConfig, labels: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a request that only vLLM knows."""
+def allowed_answers(labels: Sequence[str]) -> list[str]:
+    """Return the answers of output_mode `constrained`: marker to marker, for the bare category is not DSPy's format."""
+    return [f"[[ ## category ## ]]\n{label}\n\n[[ ## completed ## ]]" for label in labels]
+
+
+def only_answers(answers: Sequence[str], constraint: Constraint) -> dict[str, Any]:
+    """Return the field of a request that lets the server give these answers and no others."""
+    if constraint == "grammar":
+        # A literal of GBNF is quoted and escaped as a text of JSON is.
+        return {"grammar": "root ::= " + " | ".join(json.dumps(item, ensure_ascii=False) for item in answers)}
+    return {"structured_outputs": {"choice": list(answers)}}
+
+
+def extra_fields(config: GenerationConfig, labels: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a request that OpenAI's protocol does not have."""
     if config.output_mode == "constrained":
-        # The whole answer, marker to marker: the bare category would not be DSPy's format.
-        answers = [f"[[ ## category ## ]]\n{label}\n\n[[ ## completed ## ]]" for label in labels]
-        return {"structured_outputs": {"choice": answers}}
+        return only_answers(allowed_answers(labels), config.constraint)
     if config.ignore_eos:
         return {"ignore_eos": True, "min_tokens": config.max_tokens + config.thinking_tokens}
     return {}

@@ -1,10 +1,13 @@
 """What a server is asked apart from texts: whether it answers, what it serves, what it is."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
 from helpers.models.llm.endpoint import Endpoint
+from helpers.models.llm.generation import Constraint, only_answers
 
 WARM_UP = {
     "messages": [{"role": "user", "content": "Say hello."}],
@@ -16,16 +19,22 @@ WARM_UP = {
 def warm_up(endpoint: Endpoint, timeout_s: float) -> str | None:
     """Ask for a completion; health alone does not show that one works. Returns what went wrong."""
     try:
-        answer = httpx.post(
-            f"{endpoint.url}/chat/completions",
-            json={"model": endpoint.model, **WARM_UP},
-            headers={"Authorization": f"Bearer {endpoint.api_key}"},
-            timeout=timeout_s,
-            trust_env=False,
-        )
+        answer = _post(endpoint, WARM_UP, timeout_s)
     except httpx.HTTPError as error:
         return type(error).__name__
     return None if answer.is_success else f"HTTP {answer.status_code}: {shortened(answer.text)}"
+
+
+def keeps_to(endpoint: Endpoint, constraint: Constraint, timeout_s: float) -> bool:
+    """Say whether a server obeys a constraint: it has to give an answer that no model gives by itself."""
+    probe = "zqx-7"
+    try:
+        answer = _post(
+            endpoint, {**WARM_UP, "max_tokens": 32, **only_answers([probe], constraint)}, timeout_s
+        )
+        return bool(answer.json()["choices"][0]["message"]["content"] == probe)
+    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+        return False
 
 
 def get(endpoint: Endpoint, path: str) -> httpx.Response:
@@ -38,6 +47,16 @@ def get(endpoint: Endpoint, path: str) -> httpx.Response:
         endpoint.url.removesuffix("/v1") + path,
         headers={"Authorization": f"Bearer {endpoint.api_key}"},
         timeout=10.0,
+        trust_env=False,
+    )
+
+
+def _post(endpoint: Endpoint, fields: Mapping[str, Any], timeout_s: float) -> httpx.Response:
+    return httpx.post(
+        f"{endpoint.url}/chat/completions",
+        json={"model": endpoint.model, **fields},
+        headers={"Authorization": f"Bearer {endpoint.api_key}"},
+        timeout=timeout_s,
         trust_env=False,
     )
 

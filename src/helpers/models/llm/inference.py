@@ -14,7 +14,7 @@ from helpers.models.llm.answer_cache import AnswerCache
 from helpers.models.llm.answer_parser import REQUEST_FAILURES, read_answer, read_exactly, read_value
 from helpers.models.llm.client import NAME, Client, Exchange
 from helpers.models.llm.endpoint import Completion, Endpoint
-from helpers.models.llm.generation import GenerationConfig, check_generation, vllm_fields
+from helpers.models.llm.generation import GenerationConfig, check_generation, extra_fields
 from helpers.models.llm.prompts import demonstrations, signature
 from helpers.records.schema_kinds import Kind
 
@@ -211,7 +211,7 @@ def open_inference_client(
     client = Client(
         endpoint,
         config.timeout_s,
-        vllm_fields(config, labels),
+        extra_fields(config, labels),
         reasoning=config.reasoning,
         dspy_reads=config.protocol == "dspy-2025",
         cache=cache,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import httpx
 
@@ -25,6 +26,7 @@ from helpers.models.llm.engine import (
     EngineEntry,
     EngineSettings,
     command,
+    cores,
     engine_entry,
     engine_python,
     engine_url,
@@ -32,7 +34,8 @@ from helpers.models.llm.engine import (
     served_name,
 )
 from helpers.models.llm.engine_checks import cpu_cache_bytes
-from helpers.models.llm.health_check import get, models, vllm, warm_up
+from helpers.models.llm.generation import Constraint
+from helpers.models.llm.health_check import get, keeps_to, models, vllm, warm_up
 from helpers.models.llm.server_log import exit_reason, fault
 from helpers.models.llm.server_metrics import EngineCounters, read_counters, requests_open
 
@@ -57,6 +60,10 @@ class Server:
     log: Path | None
     counts: bool
     """Whether `/metrics` has vLLM's counters."""
+    health: str = "/v1/models"
+    """Path that answers while the server is well."""
+    constraints: tuple[Constraint, ...] = get_args(Constraint)
+    """Ways in which it may hold an answer to the categories; of an endpoint that ran already, all that there are."""
     watchdog_process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     """The watchdog, which ends the engine with this process."""
 
@@ -64,9 +71,8 @@ class Server:
         """Say whether the server still answers."""
         if self.watchdog_process is not None and self.watchdog_process.poll() is not None:
             return False
-        path = "/v1/models" if self.watchdog_process is None else "/health"
         try:
-            return get(self.endpoint, path).is_success
+            return get(self.endpoint, self.health).is_success
         except httpx.HTTPError:
             return False
 
@@ -80,6 +86,20 @@ class Server:
             status = None if self.watchdog_process is None else self.watchdog_process.poll()
             ended = f"; it ended {exit_reason(status)}" if status else ""
             raise fault(f"the server of {self.endpoint.model} no longer answers{ended}", self.log)
+
+    def constraint(self, timeout_s: float) -> Constraint:
+        """Return how the server holds an answer to given texts, tried with one that no model gives by itself.
+
+        Raises:
+            UserError: one line where it does in no way that is known.
+        """
+        for way in self.constraints:
+            if keeps_to(self.endpoint, way, timeout_s):
+                return way
+        raise UserError(
+            f"output_mode=constrained: the server of {self.endpoint.model} does not hold its answers to the categories, "
+            f"expected it to obey {' or '.join(get_args(Constraint))}; use output_mode=free, or engine=vllm"
+        )
 
     def counters(self) -> EngineCounters | None:
         """Return what the engine has counted so far, once all requests have ended; None where it does not count.
@@ -155,6 +175,10 @@ def serve(
     )
     scratch = tempfile.mkdtemp(prefix="llm-")  # a short path: names of sockets have to be
     environment = {**_environment(settings, scratch), **entry.environment}
+    if settings.threads:
+        environment |= {
+            name: value.format(cores=cores(settings)) for name, value in entry.cpu_environment.items()
+        }
     if entry.key_variable:
         environment[entry.key_variable] = key
     start = time.monotonic()
@@ -165,9 +189,17 @@ def serve(
         start_new_session=True,  # Ctrl-C is for us, and we end it
     )
     try:
-        _wait_until_ready(settings, endpoint, watchdog_process, log, timeout_s)
+        _wait_until_ready(settings, endpoint, watchdog_process, log, timeout_s, entry.health)
         yield Server(
-            endpoint, version, tuple(shown), time.monotonic() - start, log, entry.counters, watchdog_process
+            endpoint=endpoint,
+            version=version,
+            command=tuple(shown),
+            ready_s=time.monotonic() - start,
+            log=log,
+            counts=entry.counters,
+            health=entry.health,
+            constraints=(entry.constraint,) if entry.constraint else (),
+            watchdog_process=watchdog_process,
         )
     finally:
         _end(watchdog_process)
@@ -250,6 +282,7 @@ def _wait_until_ready(
     watchdog_process: "subprocess.Popen[bytes]",
     log: Path,
     timeout_s: float,
+    health: str,
 ) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
@@ -260,7 +293,7 @@ def _wait_until_ready(
                 f"{settings.engine} was not ready within {timeout_s:g} s, give it more or find out why", log
             )
         try:
-            if get(endpoint, "/health").is_success:
+            if get(endpoint, health).is_success:
                 break
         except httpx.HTTPError:
             pass  # it does not listen yet
