@@ -6,7 +6,7 @@ import pandas as pd
 
 from helpers.statistics import paired_runs, selection
 
-MOST_ACCURATE, FASTEST = "the most accurate", "the fastest that is no less accurate"
+MOST_ACCURATE, FASTEST = "the most accurate classifier", "the fastest classifier that is no less accurate"
 """The classifiers that a language model is compared with (`rival`)."""
 _RATIO = ("ratio", "low", "high")
 COLUMNS = (

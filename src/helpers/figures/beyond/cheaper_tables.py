@@ -10,7 +10,7 @@ from helpers.figures.beyond import cheaper_words as words
 from helpers.figures.display import html_table
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.failures import wasted
-from helpers.figures.plots.intervals import cells, signed, span
+from helpers.figures.plots.intervals import cells, signed, span, with_range
 from helpers.study.catalogue import study
 
 
@@ -85,39 +85,36 @@ def _effects(data: pd.DataFrame, changed: pd.DataFrame) -> str:
         {
             "Dataset": _datasets(changed),
             "Change": changed["level"],
-            "What it is": changed["factor"].map(words.EXPLAINED),
-            "Beside": changed["partner"].map(levels),
-            "Splits": changed["shared_splits"].astype(int),
-            "Time, times": cells(changed["time_ratio"]),
-            "from to": span(changed, "time"),
-            "Energy, times": cells(changed["energy_ratio"]),
-            "Energy per correct answer, times": cells(changed["per_correct_ratio"]),
-            "its from to": span(changed, "per_correct"),
-            "Accuracy, difference": cells(changed["difference"], signed),
+            "Times as long": with_range(changed, "time"),
+            "Times the energy": cells(changed["energy_ratio"]),
+            "the same per correct answer": with_range(changed, "per_correct"),
+            "Accuracy": cells(changed["difference"], signed),
             "95 %": span(changed, "difference", signed),
+            "Splits": changed["shared_splits"].astype(int),
+            "Beside": changed["partner"].map(levels),
         }
     )
-    texts = ("Dataset", "Change", "What it is", "Beside")
+    numbers = ["Times as long", "Times the energy", "the same per correct answer", "Accuracy", "95 %"]
     kinds = parts.listed(sorted(set(changed["ratio_is"])))
-    return html_table(
-        shown,
-        "What each change does, beside the run without it",
-        [name for name in shown if name not in texts],
-    ) + parts.paragraph(f"From to: {kinds}. 95 %: {parts.listed(sorted(set(changed['difference_is'])))}.")
+    noise = parts.listed(sorted(set(changed["difference_is"])))
+    meant = "; ".join(
+        f"{parts.listed(words.ordered(set(rows['level'])))}: {words.EXPLAINED[str(factor)]}"
+        for factor, rows in changed.groupby("factor", sort=False)
+    )
+    return html_table(shown, "What each change does, beside the run without it", numbers) + parts.paragraph(
+        f"{meant}. Ranges of times and energies: {kinds}. Differences of accuracies: {noise}."
+    )
 
 
 def _left_out(changed: pd.DataFrame) -> str:
-    rows = [
-        {
-            "Left out": item.what,
-            "Section 5 names it": named,
-            "Changed here": ", ".join(_levels(changed, item)) or "no",
-            "What came out, for this model and machine": _outcome(changed, item),
-        }
-        for named, items in (("yes", NAMED), ("no", NOT_NAMED))
-        for item in items
-    ]
-    return html_table(pd.DataFrame(rows), "What the paper left out, and what was changed here")
+    return "".join(
+        f'<p class="table-title">{title}</p>'
+        + parts.remarks(f"{item.what}. {_outcome(changed, item)}" for item in items)
+        for title, items in (
+            ("What the paper's section 5 lists as left out, for this model and machine", NAMED),
+            ("What it neither varied nor lists", NOT_NAMED),
+        )
+    )
 
 
 def _levels(changed: pd.DataFrame, item: LeftOut) -> list[str]:
@@ -154,25 +151,26 @@ def _runs(data: pd.DataFrame) -> str:
         {
             "Dataset": _datasets(data),
             "Run": data["level"],
+            "Accuracy": data["accuracy"].map("{:.3f}".format),
+            "Duration (s)": cells(data["duration_s"]),
+            "Energy (Wh)": cells(data["energy_wh"]),
+            "mWh per correct answer": cells(1e3 * data["wh_per_correct"].astype(float)),
+            "Without a category": cells(data["parse_failures"]),
+            "Tokens in per text": cells(data["tokens_in"].astype(float) / texts),
+            "out": cells(data["tokens_out"].astype(float) / texts),
+            "Energy is": data["energy_kind"],
+            "Splits": data["splits"],
             "Engine": data["engine"],
             "Weights": data["weights"],
-            "Splits": data["splits"],
-            "Accuracy": data["accuracy"].map("{:.3f}".format),
-            "Duration of a pass (s)": cells(data["duration_s"]),
-            "Energy of a pass (Wh)": cells(data["energy_wh"]),
-            "Energy is": data["energy_kind"],
-            "mWh per correct answer": cells(1e3 * data["wh_per_correct"].astype(float)),
-            "Tokens in per text": cells(data["tokens_in"].astype(float) / texts),
-            "out per text": cells(data["tokens_out"].astype(float) / texts),
-            "Without a category": cells(data["parse_failures"].astype(float)),
             "Checks failed": data["checks_failed"].replace("", "none"),
         }
     )
-    text = ("Dataset", "Run", "Engine", "Weights", "Energy is", "Checks failed")
+    labels = ("Dataset", "Run", "Engine", "Weights", "Energy is", "Checks failed")
+    count = ", ".join(sorted({str(number) for number in data["texts"]}))
     return html_table(
         shown,
-        f"The runs, {words.models(data)}; one pass over {', '.join(sorted({str(count) for count in data['texts']}))} texts",
-        [name for name in shown if name not in text],
+        f"The runs, {words.models(data)}: one pass over {count} texts",
+        [name for name in shown if name not in labels],
     )
 
 

@@ -33,3 +33,11 @@ def span(rows: pd.DataFrame, quantity: str, shown: Callable[[float], str] = thre
         else f"{shown(float(low))} to {shown(float(high))}"
         for low, high in zip(rows[f"{quantity}_low"], rows[f"{quantity}_high"], strict=True)
     ]
+
+
+def with_range(
+    rows: pd.DataFrame, quantity: str, shown: Callable[[float], str] = three_digits
+) -> list[str | None]:
+    """Return `QUANTITY_ratio` of each row with its interval in brackets, where there is one."""
+    ratios = zip(cells(rows[f"{quantity}_ratio"], shown), span(rows, quantity, shown), strict=True)
+    return [f"{ratio} ({ends})" if ends else ratio for ratio, ends in ratios]
