@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import pandas as pd
-
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.records.environment import sha256_of
 from helpers.records.findings import Finding, short
 from helpers.records.storage import PREDICTIONS, RAW_ANSWERS, RECORD, Record, read_record
+from helpers.results.predictions import read_answers
 from helpers.study.datasets import sha256_of_ids
 
 RESTORE = "restore the run's files (`git checkout` for a committed one), or measure it again"
@@ -59,9 +58,7 @@ def _recount(file: Path, record: Record) -> Iterator[Finding]:
     if PREDICTIONS not in record.files or not predictions.is_file():
         return
     try:
-        table = pd.read_parquet(predictions)
-        answers = table["answer" if "answer" in table else "category"]  # a classifier's, a language model's
-        table = table[["split", "id"]].assign(right=table["label"] == answers)
+        table = read_answers(predictions)[["split", "id", "right"]]
     except (OSError, ValueError, KeyError):  # the line on its sha256 says it all
         return
     for split in record.splits:

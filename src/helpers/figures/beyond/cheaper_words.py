@@ -1,0 +1,123 @@
+"""The words of the page on single factors: what a run changes, the finding, and how to read it."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pandas as pd
+
+from helpers.core import units
+from helpers.figures.plots import tables as parts
+from helpers.study.catalogue import model_title, study
+
+BASELINE = "baseline"
+_ENGINES = {"llama-cpp": "llama.cpp"}
+_LANGUAGES = {"de": "German", "en": "English"}
+
+
+def level(run: Mapping[Any, Any]) -> str:
+    """Return what a run changes against its partner, in a few words; of the baseline, `baseline`."""
+    if run["role"] != "changed":
+        return BASELINE if run["role"] == "baseline" else "no partner"
+    changes = {
+        "texts at a time": f"{run['concurrency']} at a time",
+        "prefix cache": "Prefix cache",
+        "examples": f"{run['examples']} examples",
+        "answer": "Constrained",
+        "language": _LANGUAGES.get(str(run["language"]), str(run["language"])),
+        "protocol": "DSPy 2025" + (", cache" if run["dspy_cache"] is True else ""),
+        "engine": _ENGINES.get(str(run["engine"]), str(run["engine"])),
+    }
+    return changes[str(run["factor"])]
+
+
+EXPLAINED: Mapping[str, str] = {
+    "texts at a time": "so many requests in flight instead of one",
+    "prefix cache": "the engine keeps what all prompts begin with",
+    "examples": "so many texts of the training set with their category stand in the prompt",
+    "answer": "the engine holds the answer to the categories",
+    "language": "the instruction in the language that the paper used",
+    "protocol": "asked and read by DSPy with its defaults of early 2025",
+    "engine": "another engine on the quantised weights as they are stored",
+}
+"""By factor (`one_factor.FACTORS`), what its change is."""
+
+
+def ordered(levels: Collection[str]) -> list[str]:
+    """Return these levels in the order of the page: the baseline, the factors, and numbers by size."""
+    return sorted(levels, key=_position)
+
+
+def _position(name: str) -> tuple[int, int, str]:
+    patterns = ("baseline", "at a time", "Prefix cache", "examples", "Constrained", "German", "DSPy")
+    place = next((number for number, words in enumerate(patterns) if words in name), len(patterns))
+    digits = re.match(r"\d+", name)
+    return place, int(digits[0]) if digits and "DSPy" not in name else 0, name
+
+
+def finding(changed: pd.DataFrame) -> str:
+    """Say which change takes the least and which the most time, which the least energy per correct answer, and the accuracies."""
+    models = parts.titles(dict.fromkeys(changed["model"]))
+    ratios = changed["time_ratio"].astype(float)
+    least, most = changed.iloc[int(ratios.argmin())], changed.iloc[int(ratios.argmax())]
+    apart = (changed["difference_low"].astype(float) > 0) | (changed["difference_high"].astype(float) < 0)
+    known = changed[changed["per_correct_ratio"].notna()]
+    per_correct = ""
+    if len(known):
+        best = known.iloc[int(known["per_correct_ratio"].astype(float).argmin())]
+        estimated = ", by estimate," if best["energy_kind"] == "estimated" else ""
+        per_correct = (
+            f" Least energy per correct answer{estimated} with {_named(best)}: "
+            f"{units.significant(float(best['per_correct_ratio']), 2)} times that of the run without the change."
+        )
+    return (
+        f"{models} on this machine: of {len(changed)} changes of one factor, {_named(least)} takes the least time, "
+        f"{units.significant(float(least['time_ratio']), 2)} times that of the run without it, and {_named(most)} the most, "
+        f"{units.significant(float(most['time_ratio']), 2)} times. Accuracy differs by more than its 95 % interval in "
+        f"{apart.sum()} of them.{per_correct}"
+    )
+
+
+def _named(row: "pd.Series[Any]") -> str:
+    return f"{row['level']} ({study().datasets[str(row['dataset'])].title})"
+
+
+def note(data: pd.DataFrame) -> str:
+    """Say what is drawn, what the intervals are, and how far the numbers reach."""
+    lead = (
+        "Each mark is a run by its partner, the run that differs from it in this one factor; at the dotted line nothing "
+        "changes. To the left it takes less time, or less energy for a correct answer."
+    )
+    changed = data[data["time_ratio"].notna()]
+    if changed.empty:
+        return lead
+    kinds = parts.listed(sorted(set(changed["ratio_is"])))
+    differences = parts.listed(sorted(set(changed["difference_is"])))
+    energy = (
+        " Energies are estimates from the load of the processor and a rule for memory; no counter exists on this machine."
+        if set(data["energy_kind"]) == {"estimated"}
+        else ""
+    )
+    return (
+        f"{lead} Bars of ratios: {kinds}. Bars of accuracies: {differences}. One model and one machine: another model, a GPU or "
+        f"longer texts can turn each of them around.{energy}"
+    )
+
+
+def alt(rows: pd.DataFrame, column: str, signed: bool = False) -> str:
+    """Return each change with its number on each dataset, as the text for a plot."""
+    sentences = []
+    for dataset, group in rows.groupby("dataset", sort=False):
+        values = [
+            f"{row['level']} {row[column]:+.3f}"
+            if signed
+            else f"{row['level']} {units.significant(float(row[column]), 2)}"
+            for _, row in group.iterrows()
+        ]
+        sentences.append(f"{study().datasets[str(dataset)].title}: {', '.join(values)}.")
+    return " ".join(sentences)
+
+
+def models(rows: pd.DataFrame) -> str:
+    """Return the titles of the models of these runs."""
+    return parts.listed([model_title(str(name)) for name in dict.fromkeys(rows["model"])])
