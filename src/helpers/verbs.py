@@ -263,6 +263,20 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def ratios(options: argparse.Namespace) -> int:
+    """Print how many times the time and energy of a classifier a campaign's language models take, with both accuracies."""
+    from helpers.results.tables import load_tables
+    from helpers.statistics.llm_to_classifier import comparisons_of_campaign, in_words
+
+    compared = comparisons_of_campaign(load_tables(), options.campaign)
+    print(
+        compared.to_json(orient="records", indent=1)
+        if options.json
+        else "\n".join(in_words(row) for _, row in compared.iterrows())
+    )
+    return 0
+
+
 def fit(options: argparse.Namespace) -> int:
     """Print the regression of energy on duration and GPUs (paper, Table 3)."""
     from helpers.results.accounting import TITLES
