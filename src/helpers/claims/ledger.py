@@ -274,9 +274,12 @@ def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, R
 
 def _interval(recomputed: Recomputed) -> str:
     """Say what leaves a number undecided, where its noise has not said it."""
-    if recomputed.low == recomputed.high:
-        return ""
-    return f"; with its uncertainty it is {number(recomputed.low)} to {number(recomputed.high)}"
+    certain = recomputed.low == recomputed.high
+    return (
+        ""
+        if certain
+        else f"; with its uncertainty it is {number(recomputed.low)} to {number(recomputed.high)}"
+    )
 
 
 def _untested(claim: Claim, criterion: Criterion, reason: str, measured: bool) -> ReadingResult:
