@@ -24,10 +24,10 @@ from helpers.claims.verdicts import (
     combined,
     compare,
     decide,
+    interval_text,
     is_close,
     word,
 )
-from helpers.claims.wording import number
 from helpers.results.tables import Tables
 
 _CLOSE = {MET: "; rounding could overturn this", NEARLY: "; the numbers as they stand miss it"}
@@ -256,7 +256,7 @@ def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, R
         return UNTESTED, _untested(
             claim, criterion, recomputed.reason + recomputed.noise.text + _INFERRED, measured
         )
-    ending = _CLOSE[result] if close else _interval(recomputed) if result == UNDECIDED else ""
+    ending = _CLOSE[result] if close else interval_text(recomputed) if result == UNDECIDED else ""
     return result, ReadingResult(
         criterion=criterion,
         word=word(claim.nature, result, measured),
@@ -270,13 +270,6 @@ def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, R
         uses=tuple(sorted(evidence.log.uses, key=str)),
         basis=basis_of(source, evidence.log) if measured else None,
     )
-
-
-def _interval(recomputed: Recomputed) -> str:
-    """Say what leaves a number undecided, where its noise has not said it."""
-    if recomputed.low == recomputed.high:
-        return ""
-    return f"; with its uncertainty it is {number(recomputed.low)} to {number(recomputed.high)}"
 
 
 def _untested(claim: Claim, criterion: Criterion, reason: str, measured: bool) -> ReadingResult:

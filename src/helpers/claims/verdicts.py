@@ -11,6 +11,7 @@ from typing import Final, Literal
 from helpers.claims.catalogue import Criterion, Kind, Nature
 from helpers.claims.registry import Recomputed
 from helpers.claims.values import NOISE
+from helpers.claims.wording import number
 
 HOLDS, ROUNDED, DEPENDS, FAILS, OPEN = (
     "holds",
@@ -81,6 +82,16 @@ def compare(criterion: Criterion, recomputed: Recomputed) -> Result:
         NEARLY
         if any(_meets(criterion, end) for end in (recomputed.low, nearest, recomputed.high))
         else MISSED
+    )
+
+
+def interval_text(recomputed: Recomputed) -> str:
+    """Return, as the end of a reason, what leaves a number undecided; nothing where its noise has said it."""
+    certain = recomputed.low == recomputed.high
+    return (
+        ""
+        if certain
+        else f"; with its uncertainty it is {number(recomputed.low)} to {number(recomputed.high)}"
     )
 
 

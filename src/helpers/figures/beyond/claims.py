@@ -100,7 +100,7 @@ def _finding(
         f"{own.failing} under none; {own.untested} more cannot be tested with what is published. New measurements test "
         f"{new.tested} of the {own.statements} statements{by_others}, {counts.count_opened(ledger, campaigns)} of which the "
         f"paper's own numbers leave open: {new.holding} hold here, {new.depending} depend on the reading or the campaign, "
-        f"{new.undecided} stay undecided{failing}. By campaign: {counts.by_campaign(campaigns)}. "
+        f"{new.undecided} undecided{failing}. By campaign: {counts.by_campaign(campaigns)}. "
         + (f"They include {rerun_llms} of the paper's language models." if rerun_llms else NO_LLM)
     )
 
