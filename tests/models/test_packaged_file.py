@@ -2,6 +2,7 @@
 
 import errno
 import io
+import itertools
 import os
 import shutil
 import signal
@@ -233,7 +234,7 @@ def test_any_split_of_any_bytes_gives_the_bytes(
 ) -> None:
     folder = tmp_path_factory.mktemp("split")
     places = [0, *sorted(min(cut, len(content)) for cut in cuts), len(content)]
-    parts = [content[start:end] for start, end in zip(places, places[1:], strict=False)]
+    parts = [content[start:end] for start, end in itertools.pairwise(places)]
     packed = wheels.write(folder / "index", parts)
 
     def copied(_packaged: object, requirement: str, _folder: Path) -> Path:

@@ -21,8 +21,8 @@ from helpers.models.llm import prompts
 from helpers.models.llm.answer_cache import AnswerCache
 from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.models.llm.checkpoint import is_local
-from helpers.models.llm.entry_checks import check_folder
 from helpers.models.llm.engine_checks import check_engine
+from helpers.models.llm.entry_checks import check_folder
 from helpers.models.llm.generation import check_generation
 from helpers.models.llm.inference import InferenceClient, Reply, open_inference_client
 from helpers.models.llm.server import Server, serve

@@ -15,8 +15,8 @@ from helpers.models import hub
 from helpers.models.embedding_archive import missing_embedding
 from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local
 from helpers.models.llm.engine import PYTHON_VARIABLE, engine_entry, engine_python, engine_url
-from helpers.models.llm.entry_checks import check_folder
 from helpers.models.llm.engine_checks import BFLOAT16, CUDA_13, GPU_SHARE, memory_requirement
+from helpers.models.llm.entry_checks import check_folder
 from helpers.records.environment import package_version
 from helpers.study.catalogue import study
 from helpers.study.datasets import FOLDER_VARIABLE, load_dataset, splits
