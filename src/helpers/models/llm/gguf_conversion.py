@@ -43,8 +43,8 @@ def convert(file: Path, folder: Path, dtype: str, tied: bool) -> Mapping[str, An
     # Newer versions keep the weights quantised where they can, unless they are asked not to.
     config = getattr(transformers, "GgufConfig", None)
     options = {} if config is None else {"quantization_config": config(dequantize=True)}
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, dtype=getattr(torch, dtype), **options
+    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, dtype=getattr(torch, dtype), output_loading_info=True, **options
     )
     if tied and not model.config.tie_word_embeddings:
         _tie(model, {tensor.name: tensor.n_bytes / tensor.n_elements for tensor in GGUFReader(file).tensors})
@@ -58,6 +58,7 @@ def convert(file: Path, folder: Path, dtype: str, tied: bool) -> Mapping[str, An
     return {
         "parameters": sum(tensor.numel() for tensor in weights.values()),
         "shapes": {name: list(tensor.shape) for name, tensor in weights.items()},
+        "made_up": sorted(loading["missing_keys"]),
         "not_finite": not_finite,
         "tokens": len(tokenizer),
         "end_token": tokenizer.eos_token,
