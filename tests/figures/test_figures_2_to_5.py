@@ -461,7 +461,7 @@ def test_our_runs_on_more_gpus_stand_beside_the_published_ones_filled(tables):
     assert drawn(duration, 1) == [30.0, 20.0]
     assert hatched(duration.data[1]) == [False, False]
     assert (
-        "In our runs more GPUs shorten the run in 1 of 1 steps and lower its energy in 1 of 1."
+        "In our runs of the paper's models more GPUs shorten the run in 1 of 1 steps and lower its energy in 1 of 1."
         in artefact.note
     )
     assert artefact.finding == figure_3(tables).finding

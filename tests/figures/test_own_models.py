@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.figures.beyond.break_even import language_models
 from helpers.figures.beyond.carbon import carbon
 from helpers.figures.beyond.energy_per_correct import energy_per_correct
 from helpers.figures.beyond.energy_per_token import COLUMNS
 from helpers.figures.beyond.pareto_frontier import frontier
 from helpers.figures.paper import figure_1, figure_7
+from helpers.figures.paper.figure_3 import figure_3
 from helpers.figures.paper.tables_b4_b5 import table_b4, table_b5
 from helpers.figures.plots.measured_runs import RING
 from helpers.results.compare import compare
@@ -221,3 +223,19 @@ def test_pages_with_a_row_per_model_give_quantised_weights_a_row_of_their_own(fu
 @pytest.mark.parametrize("function", figure_functions(), ids=lambda function: function.__name__)
 def test_every_page_can_be_drawn_with_quantised_weights(function, own):
     assert function(own).finding
+
+
+def test_training_is_set_against_no_language_model_that_only_guesses(published):
+    rows = published.results.copy()
+    guess = (rows["dataset"] == "news") & (rows["model"] == "phi-3.5-mini")
+    assert language_models(rows).query("dataset == 'news'")["model"].iloc[0] == "phi-3.5-mini"
+    rows.loc[guess, "accuracy"] = 0.25
+    assert "phi-3.5-mini" not in set(language_models(rows).query("dataset == 'news'")["model"])
+
+
+def test_figure_3_says_nothing_of_models_outside_the_paper(tmp_path):
+    ours = [Invented(SMALL, gpus=gpus, seconds=40.0 / gpus) for gpus in (1, 2)]
+    theirs = [Invented("qwen-2.5-7b", gpus=gpus, seconds=40.0 / gpus) for gpus in (1, 2)]
+    assert "In our runs" not in figure_3(tables_with(tmp_path / "a", ours)).note
+    both = figure_3(tables_with(tmp_path / "b", [*ours, *theirs]))
+    assert "In our runs of the paper's models more GPUs shorten the run in 1 of 1 steps" in both.note

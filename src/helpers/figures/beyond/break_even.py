@@ -15,6 +15,7 @@ from helpers.results.tables import Tables
 from helpers.statistics import selection
 from helpers.statistics.break_even import Interval
 from helpers.statistics.break_even import break_even as texts_to_pay
+from helpers.statistics.frontier import disqualifications
 from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
 
 RIVALS = {"least energy": "star-triangle-up", "most accurate": "hexagram"}
@@ -65,10 +66,12 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
 def language_models(results: pd.DataFrame) -> pd.DataFrame:
     """Return the published LLMs to compare with: for each dataset a row for each of `RIVALS`, named in column `rival`.
 
-    Only runs on one node with an energy and an accuracy are chosen from.
+    Only runs on one node with an energy and an accuracy are chosen from, and of these only what is no guess
+    (`statistics.frontier.disqualifications`): training pays against nothing that is not worth asking.
     """
     llms = results.query("source == 'published' and family != 'Traditional' and nodes == 1")
     llms = llms.dropna(subset=["energy_wh", "accuracy"])
+    llms = llms[disqualifications(llms).eq("")]
     chosen = [
         choose(group)
         for _, group in llms.groupby("dataset")

@@ -14,7 +14,8 @@ from helpers.figures.plots import bars
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.ledger_entry import assessed
 from helpers.results.tables import Tables
-from helpers.study.catalogue import model_title, study
+from helpers.results.weights import run_titles
+from helpers.study.catalogue import model_title, paper_models, study
 
 
 def figure_3(tables: Tables) -> Figure:
@@ -82,7 +83,7 @@ def _labelled(runs: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     """Add the words of the labels to `rows`, and the change from the bar above, by the index of `steps`."""
     labelled = runs.join(changes[["duration_change", "energy_change"]])
     return labelled.assign(
-        header=labelled["model"].map(model_title),
+        header=run_titles(labelled),
         level=[units.counted(gpus, "GPU") for gpus in labelled["gpus"]],
         **{f"{name}_remark": labelled[f"{name}_change"].map(_in_brackets) for name in ("duration", "energy")},
     )
@@ -125,7 +126,7 @@ def _named(changes: pd.DataFrame) -> str:
 
 
 def _against_the_paper(changes: pd.DataFrame, rows: pd.DataFrame, tables: Tables) -> str:
-    """Say what the ledger says of the paper's two sentences, and how more GPUs did in our runs."""
+    """Say what the ledger says of the paper's two sentences, and how more GPUs did in our runs of its models."""
     published, measured = (changes[(changes["source"] == "published") == yes] for yes in (True, False))
     sentences = []
     if len(published):
@@ -134,8 +135,9 @@ def _against_the_paper(changes: pd.DataFrame, rows: pd.DataFrame, tables: Tables
             f"{assessed(tables, 'more-gpus-reduce-duration').word}, and that they did not lower its energy"
             f"{_energy_verdict(published, rows, tables)}."
         )
+    measured = measured[measured["model"].isin(paper_models())]
     if len(measured):
-        sentences.append(f"In our runs more GPUs {_summary(measured)}.")
+        sentences.append(f"In our runs of the paper's models more GPUs {_summary(measured)}.")
     return " ".join(sentences)
 
 
