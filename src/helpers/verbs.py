@@ -37,7 +37,10 @@ def study(options: argparse.Namespace) -> int:
     _section("models", {key: f"{item.title} ({item.family})" for key, item in catalogue.models.items()})
     _section(
         "embeddings",
-        {key: item.repository or f"package {item.package}" for key, item in catalogue.embeddings.items()},
+        {
+            key: f"package {item.origin}" if item.package else item.origin
+            for key, item in catalogue.embeddings.items()
+        },
     )
     _section("datasets", {key: item.task for key, item in catalogue.datasets.items()})
     _section(
@@ -76,8 +79,8 @@ def measure(options: argparse.Namespace) -> int:
     from helpers.results.tables import describe
 
     noted = nullcontext() if options.attempt is None else attempting(chosen.folder, options.attempt)
-    with noted, nodes_of_job(chosen):
-        record = execute.measure(chosen)
+    with noted as on_line, nodes_of_job(chosen):
+        record = execute.measure(chosen, on_line)
     print(record.model_dump_json(indent=1) if options.json else describe(record))
     return 0
 
@@ -256,6 +259,20 @@ def compare(options: argparse.Namespace) -> int:
         table.to_json(orient="records", indent=1)
         if options.json
         else f"{table.to_string()}\n{summary(table)}"
+    )
+    return 0
+
+
+def ratios(options: argparse.Namespace) -> int:
+    """Print how many times the time and energy of a classifier a campaign's language models take, with both accuracies."""
+    from helpers.results.tables import load_tables
+    from helpers.statistics.llm_to_classifier import comparisons_of_campaign, in_words
+
+    compared = comparisons_of_campaign(load_tables(), options.campaign)
+    print(
+        compared.to_json(orient="records", indent=1)
+        if options.json
+        else "\n".join(in_words(row) for _, row in compared.iterrows())
     )
     return 0
 

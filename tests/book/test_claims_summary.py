@@ -223,7 +223,7 @@ def test_pages_take_their_counts_from_one_function(published):
     assert f"{texts['claims.holding']} agree with them" in finding
     assert (
         f"New measurements test {texts['claims.new.tested']} of the {texts['claims.all']} statements, "
-        f"{texts['claims.new.opened']} of which the paper's own numbers leave open: {texts['claims.new.holding']} hold, "
+        f"{texts['claims.new.opened']} of which the paper's own numbers leave open: {texts['claims.new.holding']} hold here, "
         in finding
     )
 
@@ -238,6 +238,8 @@ def test_the_front_page_and_the_page_at_a_glance_set_own_numbers_apart_from_new_
             "claims.all",
             "claims.new.opened",
             "claims.new.holding",
+            "claims.new.counterparts",
+            "claims.new.by-campaign",
             "models.rerun-llms",
         ):
             assert f"{{number}}`{name}`" in text, (page, name)

@@ -24,12 +24,15 @@ from helpers.claims.verdicts import (
     DEPENDS,
     DIFFERS,
     FAILS,
+    FAILS_HERE,
     HOLDS,
+    HOLDS_HERE,
     MET,
     MISSED,
     NEARLY,
     OPEN,
     ROUNDED,
+    UNDECIDED_HERE,
     UNKNOWN,
     VERDICTS,
     compare,
@@ -215,8 +218,8 @@ def test_an_id_has_one_function():
 
 
 def test_every_function_of_another_reading_is_used():
-    used = {criterion.function for item in load_claims() for criterion in item.criteria()}
-    assert set(READINGS) <= used
+    asked = [(*item.criteria(), *item.counterpart_criteria()) for item in load_claims()]
+    assert set(READINGS) <= {criterion.function for criteria in asked for criterion in criteria}
 
 
 def test_every_statement_leads_to_an_analysis():
@@ -702,28 +705,30 @@ def test_what_the_committed_campaigns_can_test(all_tables):
         runs = rows.groupby(["model", "dataset"])
         variance = ledger["accuracy-variance"]
         assert variance.recomputed == pytest.approx(runs["accuracy"].var().max(), rel=1e-6)
-        assert result(variance, 1) == (HOLDS if variance.recomputed < 0.002 else FAILS)
+        assert result(variance, 1) == (HOLDS_HERE if variance.recomputed < 0.002 else FAILS_HERE)
         middle = runs["accuracy"].var().median()
         assert variance.readings[1].recomputed == pytest.approx(middle, rel=1e-6)
-        assert (result(variance, 2), variance.verdict) == (HOLDS, DEPENDS)
+        assert (result(variance, 2), variance.verdict) == (HOLDS_HERE, DEPENDS)
         dex = runs["duration_s"].apply(lambda values: values.map(math.log10).std()).max()
         assert ledger["duration-variance"].recomputed == pytest.approx(dex, rel=1e-6)
         for name in ("same-test-sets-for-every-model", "ten-test-sets"):
             assert ledger[name].verdict == OPEN
             assert "those of a campaign are our design, which is no test" in ledger[name].reason
-        assert ledger["news-linear-accuracy"].verdict == HOLDS
+        assert ledger["news-linear-accuracy"].verdict == UNDECIDED_HERE  # 0.834, but not to within 0.005
         assert "not the paper's" in ledger["news-linear-accuracy"].reason
         assert ledger["qwen-7b-seven-times-less-energy"].reason == f"Campaign {source} has no run on FKTG."
         assert "the statement is about Capella" in ledger["equation-2-for-any-computation"].reason
     cpu, gpu = by_source["reference-cpu"], by_source["reference-gpu"]
     assert cpu["energy-variance"].verdict == OPEN  # all of its energy is estimated
     assert "measured components only" in cpu["energy-variance"].reason
-    assert gpu["energy-variance"].verdict == HOLDS
+    assert gpu["energy-variance"].verdict == HOLDS_HERE
     assert cpu["no-gpu-without-embeddings"].verdict == OPEN
     assert "on a machine without a GPU only, which is no test" in cpu["no-gpu-without-embeddings"].reason
     for ledger in by_source.values():
         assert "the statement is about Capella" in ledger["duration-is-a-good-proxy"].reason
-    assert gpu["gpu-has-largest-share"].verdict == HOLDS
+    assert gpu["gpu-has-largest-share"].verdict == HOLDS_HERE
+    for ledger in by_source.values():  # of classifiers alone: no counterpart compares them with LLMs
+        assert not [item.claim.id for item in ledger.values() if item.counterpart and item.verdict != OPEN]
 
 
 def test_another_accounting_can_be_asked_for(all_tables):
@@ -828,8 +833,11 @@ def test_machines_are_compared_with_as_many_gpus_and_those_that_are_inferred_are
         cell("table_b3", "energy_wh", model="llama-3.1-8b", machine=name) for name in ("paula", "clara")
     ]
     assert assessment.recomputed == pytest.approx(energies[0] / energies[1])  # Paula and Clara alone are left
-    assert (result(assessment, 1), "(Llama 3.1 8B, 3 GPUs)" in assessment.reason) == (FAILS, True)
-    assert (result(assessment, 2), assessment.verdict) == (HOLDS, DEPENDS)  # Phi 3.5 MoE differs by 2.9 there
+    assert (result(assessment, 1), "(Llama 3.1 8B, 3 GPUs)" in assessment.reason) == (FAILS_HERE, True)
+    assert (result(assessment, 2), assessment.verdict) == (
+        HOLDS_HERE,
+        DEPENDS,
+    )  # Phi 3.5 MoE differs by 2.9 there
 
     def apart(rows):
         rows.loc[rows["machine"] == "paula", "gpus"] = 3
@@ -843,7 +851,7 @@ def test_llms_on_one_number_of_gpus_do_not_make_it_vary(tables):
         rows["gpus"] = 2
 
     ledger = by_id(evaluate(campaign(tables, edit), "again"))
-    assert ledger["most-llms-ran-on-1-2-or-4-gpus"].verdict == FAILS
+    assert ledger["most-llms-ran-on-1-2-or-4-gpus"].verdict == FAILS_HERE
     assert "all have as many GPUs" in ledger["table-3-capella-duration-gpus"].reason
 
 
@@ -883,7 +891,7 @@ def test_shares_of_the_gpu_are_tested_on_each_machine_of_a_campaign(tables, pape
     other.loc[selected, "cpu_wh"] = other.loc[selected, "gpu_wh"] * 2
     assessment = by_id(evaluate(dataclasses.replace(tables, results=other), "again"))
     assert (assessment[name].outcome, assessment[name].recomputed) == (DIFFERS, 1)
-    assert assessment["gpu-has-largest-share"].verdict == HOLDS
+    assert assessment["gpu-has-largest-share"].verdict == HOLDS_HERE
 
 
 @pytest.mark.parametrize(
@@ -960,7 +968,8 @@ def test_the_words_on_emotion_follow_the_sign(tables, paper):
 
     assert "DS Llama 70B is 0.1 behind Phi 3.5 MoE" in assess(0.5).reason
     assert "DS Llama 70B is level with Phi 3.5 MoE" in assess(0.6).reason
-    assert assess(0.5).verdict == assess(0.6).verdict == FAILS
+    assert assess(0.5).verdict == FAILS_HERE
+    assert assess(0.6).verdict == UNDECIDED_HERE  # level, and so within the noise of the texts
 
 
 def test_reasons_name_what_is_left_open(paper):
@@ -989,20 +998,23 @@ def test_a_campaign_that_measures_otherwise_gives_other_verdicts(tables, paper):
 
     ledger = by_id(evaluate(campaign(tables, edit), "again"))
     expected = {
-        "qwen-7b-seven-times-less-energy": FAILS,
-        "tfidf-beats-several-llms": FAILS,
-        "linear-embedding-most-accurate": FAILS,
-        "introduction-llms-less-accurate": FAILS,
-        "deepseek-less-accurate": HOLDS,
-        "two-nodes-same-factor-for-duration": HOLDS,
-        "more-gpus-do-not-reduce-energy": HOLDS,
-        "h100-gains-only-for-deepseek": HOLDS,
-        "older-cards-better-for-short-answers": HOLDS,
-        "single-token-answers": HOLDS,
-        "deepseek-generates-more": HOLDS,
+        "qwen-7b-seven-times-less-energy": FAILS_HERE,
+        "tfidf-beats-several-llms": UNDECIDED_HERE,
+        "linear-embedding-most-accurate": FAILS_HERE,
+        "introduction-llms-less-accurate": UNDECIDED_HERE,
+        "deepseek-less-accurate": HOLDS_HERE,
+        "two-nodes-same-factor-for-duration": HOLDS_HERE,
+        "more-gpus-do-not-reduce-energy": HOLDS_HERE,
+        "h100-gains-only-for-deepseek": HOLDS_HERE,
+        "older-cards-better-for-short-answers": HOLDS_HERE,
+        "single-token-answers": HOLDS_HERE,
+        "deepseek-generates-more": HOLDS_HERE,
     }
     assert {name: ledger[name].verdict for name in expected} == expected
-    assert {name for name in expected if paper[name].verdict == expected[name]} == {"deepseek-generates-more"}
+    same = {HOLDS: HOLDS_HERE, FAILS: FAILS_HERE}
+    assert {name for name in expected if same.get(paper[name].verdict) == expected[name]} == {
+        "deepseek-generates-more"
+    }
     assert (paper["deepseek-generates-more"].inferred, ledger["deepseek-generates-more"].inferred) == (
         True,
         False,
@@ -1120,6 +1132,8 @@ def test_the_page_counts_what_the_ledger_says(page, all_tables):
         verdicts.count(HOLDS) + verdicts.count(ROUNDED),
         *(verdicts.count(verdict) for verdict in (ROUNDED, DEPENDS, FAILS, OPEN)),
         *(new.tested, len(verdicts), counts.count_opened(ledger, campaigns), new.holding, new.depending),
+        new.undecided,
+        *counts.count_tested(campaigns).values(),
     ]
     assert new.failing == 0  # else the finding has one more
     assert page.finding.endswith("No language model of the paper was run again.")

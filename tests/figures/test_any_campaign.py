@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.claims import ledger
-from helpers.claims.verdicts import AGREES, DIFFERS, OPEN, UNKNOWN, VERDICTS
+from helpers.claims.verdicts import AGREES, DIFFERS, MEASURED_VERDICTS, OPEN, UNKNOWN, VERDICTS
 from helpers.figures.display import Figure
 from helpers.records.storage import (
     Component,
@@ -283,7 +283,8 @@ def test_every_claim_gets_a_verdict(source, tables):
     assert len(found) > 100
     for item in found:
         outcomes = (AGREES, DIFFERS, UNKNOWN)
-        assert item.word in (VERDICTS if item.claim.nature == "statement" else outcomes)
+        verdicts = VERDICTS if source == "published" else MEASURED_VERDICTS
+        assert item.word in (verdicts if item.claim.nature == "statement" else outcomes)
         assert item.reason
         assert (item.recomputed is None) == (item.word in (OPEN, UNKNOWN))
 

@@ -1,6 +1,7 @@
 """Attempts to measure a run of a campaign: stored beside the folder of its record until one succeeds."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -31,6 +32,8 @@ class Attempt(Strict):
     """Whether the failure is retryable; null as long as it has not failed."""
     reason: str | None
     """Why it failed, in one line."""
+    progress: str | None = None
+    """What it printed last, not more often than `PROGRESS_S`."""
 
     @model_validator(mode="after")
     def _failed_or_not(self) -> Self:
@@ -62,18 +65,32 @@ def read_attempt(folder: Path) -> Attempt | None:
     return parse_json(Attempt, text, paths.relative(file))
 
 
+PROGRESS_S = 30.0
+"""Between two writes of what a run prints: one takes about a millisecond of another process than the one that measures."""
+
+
 @contextmanager
-def attempting(folder: Path, number: int) -> Iterator[None]:
+def attempting(folder: Path, number: int) -> Iterator[Callable[[str], None]]:
     """Store that an attempt has begun, and why it failed if it does; a run that succeeds leaves no file.
 
-    A process that is killed, or terminated, leaves an attempt that has begun, without end and record.
+    The block gets a function that stores a line of progress, if it is time for one. A process that is killed, or terminated,
+    leaves an attempt that has begun, without end and record.
     """
     started = Attempt(
         run_id=folder.name, number=number, began=utc_now(), ended=None, passes=None, reason=None
     )
     note(folder, started)
+    last_s = time.monotonic()
+
+    def progress(line: str) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= PROGRESS_S:
+            last_s = time.monotonic()
+            with suppress(OSError):
+                note(folder, started.model_copy(update={"progress": _one_line(line)}))
+
     try:
-        yield
+        yield progress
     except Terminated:  # as by SLURM: the invocation that waits for it finds out why
         raise
     except KeyboardInterrupt:

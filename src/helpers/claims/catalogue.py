@@ -16,6 +16,8 @@ from helpers.claims import (  # noqa: F401  (importing them fills the registry)
     gpu_numbers,
     hardware,
     introduction,
+    measured_accuracy,
+    measured_energy,
     other_datasets,
     proxy,
     reasoning,
@@ -90,6 +92,9 @@ class Claim(Strict):
     """A short paraphrase, never the paper's sentence, and without a word that adds to its meaning."""
     readings: list[Reading] = Field(default_factory=list)
     """How words became a number, wherever the paper gives none: every plausible way. The verdict is that of all."""
+    counterparts: list[Reading] = Field(default_factory=list)
+    """The same said of the models and datasets that a campaign measured, where it cannot test the statement itself:
+    every plausible way, as under `readings`. Its verdict is about the measurement and never about the paper's sentence."""
     kind: Kind
     published: float
     unit: str
@@ -103,6 +108,10 @@ class Claim(Strict):
     def criteria(self) -> tuple[Criterion, ...]:
         """Return the claim under each of its readings; without one, as its numbers say it."""
         return tuple(map(self._criterion, self.readings)) or (self._criterion(None),)
+
+    def counterpart_criteria(self) -> tuple[Criterion, ...]:
+        """Return what is asked of the models that a campaign measured; nothing where the claim has no counterpart."""
+        return tuple(map(self._criterion, self.counterparts))
 
     def _criterion(self, reading: Reading | None) -> Criterion:
         if reading is None:
@@ -142,7 +151,11 @@ def load_claims(file: Path = CLAIMS) -> list[Claim]:
     file_name = paths.relative(file)
     claims = parse(_Claims, load_yaml(file, file_name), file_name).claims
     ids = {item.id for item in claims}
-    used = ids | {criterion.function for item in claims for criterion in item.criteria()}
+    used = ids | {
+        criterion.function
+        for item in claims
+        for criterion in (*item.criteria(), *item.counterpart_criteria())
+    }
     if missing := sorted(used - set(FUNCTIONS) - set(READINGS)):
         raise UserError(
             f"{file_name}: no function for {', '.join(missing)}; add one with @claim or @reading in helpers.claims"

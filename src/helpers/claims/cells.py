@@ -1,6 +1,6 @@
 """Runs and rows of printed tables, read cell by cell; every cell that is read is logged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from helpers.claims.source import Row, Source, number, run_key, text, whole
@@ -41,6 +41,8 @@ class Log:
 
     uses: set[Use] = field(default_factory=set)
     notes: set[str] = field(default_factory=set)
+    splits: dict[str, int] = field(default_factory=dict)
+    """The fewest splits of a record that a comparison rests on, where that is not all of them."""
 
     def add(self, row: Row, quantity: str, origin: str) -> None:
         """Note that a cell was read."""
@@ -55,6 +57,11 @@ class Log:
                 origin=origin,
             )
         )
+
+    def compare_on(self, origins: Sequence[str], splits: int) -> None:
+        """Note that records were compared on so many splits, those that all of them have."""
+        for origin in origins:
+            self.splits[origin] = min(splits, self.splits.get(origin, splits))
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,16 @@ class Run:
     def title(self) -> str:
         """The model as the paper writes it."""
         return model_title(self.model)
+
+    @property
+    def dataset(self) -> str:
+        """The id of the dataset."""
+        return str(self.row["dataset"])
+
+    @property
+    def origin(self) -> str:
+        """The published tables or the record."""
+        return str(self.row["origin"])
 
     @property
     def gpus(self) -> int:
@@ -167,6 +184,9 @@ class Run:
         checkpoint = text(self.row["checkpoint"])
         if self.row["family"] == TRADITIONAL and checkpoint not in (None, PAPER_EMBEDDING):
             self.log.notes.add(f"embedding {checkpoint}, not the paper's")
+        weights = text(self.row["weights"])
+        if self.row["family"] != TRADITIONAL and weights not in (None, "real"):
+            self.log.notes.add(f"weights of {self.title}: {weights}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from helpers.claims.ledger import Assessment
-from helpers.claims.verdicts import DEPENDS, FAILS, HOLDS, OPEN, ROUNDED
+from helpers.claims.verdicts import (
+    DEPENDS,
+    FAILS,
+    FAILS_HERE,
+    HOLDS,
+    HOLDS_HERE,
+    OPEN,
+    ROUNDED,
+    UNDECIDED_HERE,
+)
 from helpers.results.tables import Tables
 from helpers.study.catalogue import paper_datasets, paper_models, study
 
@@ -23,8 +32,8 @@ class Counts:
 
     @property
     def holding(self) -> int:
-        """Those that hold, after rounding or as they stand."""
-        return self.by_verdict[HOLDS] + self.by_verdict[ROUNDED]
+        """Those that hold, after rounding or as they stand; of campaigns, those that hold here."""
+        return self.by_verdict[HOLDS] + self.by_verdict[ROUNDED] + self.by_verdict[HOLDS_HERE]
 
     @property
     def rounded(self) -> int:
@@ -38,8 +47,13 @@ class Counts:
 
     @property
     def failing(self) -> int:
-        """Those that hold under no reading."""
-        return self.by_verdict[FAILS]
+        """Those that hold under no reading; of campaigns, those that do not hold here."""
+        return self.by_verdict[FAILS] + self.by_verdict[FAILS_HERE]
+
+    @property
+    def undecided(self) -> int:
+        """Those whose test by campaigns leaves them undecided."""
+        return self.by_verdict[UNDECIDED_HERE]
 
     @property
     def untested(self) -> int:
@@ -70,9 +84,27 @@ def count(ledger: Iterable[Assessment]) -> Counts:
 def count_new(campaigns: Mapping[str, Sequence[Assessment]]) -> Counts:
     """Count the statements by what all campaigns together say.
 
-    One holds or does not where every campaign that can test it says so; where they disagree it depends.
+    One holds here or does not where every campaign that can decide it says so; where they disagree it depends.
     """
     return Counts(Counter(_new_verdicts(campaigns).values()))
+
+
+def count_tested(campaigns: Mapping[str, Sequence[Assessment]]) -> dict[str, int]:
+    """Count the statements that each campaign tests, by its name; the one that tests most comes first."""
+    tested = {name: count(ledger).tested for name, ledger in campaigns.items()}
+    return dict(sorted(tested.items(), key=lambda item: (-item[1], item[0])))
+
+
+def by_campaign(campaigns: Mapping[str, Sequence[Assessment]]) -> str:
+    """Return how many statements each campaign tests, in words: `reference-gpu 7, reference-cpu 4`."""
+    return ", ".join(f"{name} {tested}" for name, tested in count_tested(campaigns).items()) or "none"
+
+
+def count_counterparts(campaigns: Mapping[str, Sequence[Assessment]]) -> int:
+    """Count the statements that campaigns test by their counterparts alone, with models that are not the paper's."""
+    tested = [item for ledger in campaigns.values() for item in statements(ledger) if item.verdict != OPEN]
+    own = {item.claim.id for item in tested if not item.counterpart}
+    return len({item.claim.id for item in tested} - own)
 
 
 def count_opened(ledger: Iterable[Assessment], campaigns: Mapping[str, Sequence[Assessment]]) -> int:
@@ -103,6 +135,5 @@ def _new_verdicts(campaigns: Mapping[str, Sequence[Assessment]]) -> dict[str, st
 def _together(tested: set[str]) -> str:
     if not tested:
         return OPEN
-    if tested <= {HOLDS, ROUNDED}:
-        return ROUNDED if ROUNDED in tested else HOLDS
-    return FAILS if tested == {FAILS} else DEPENDS
+    decided = tested - {UNDECIDED_HERE}
+    return next(iter(decided or tested)) if len(decided) < 2 else DEPENDS

@@ -94,10 +94,11 @@ class Evidence:
             ),
         ]
         rows, batched = self.source.rows, self.source.batched
+        others = self.source.left_out
         for keeps, lacking in steps:
-            rows, batched = ([row for row in part if keeps(row)] for part in (rows, batched))
+            rows, batched, others = ([row for row in part if keeps(row)] for part in (rows, batched, others))
             if not rows:
-                raise Untestable(f"{self.source.label} has {lacking}{_at_a_time(batched)}")
+                raise Untestable(f"{self.source.label} has {lacking}{_at_a_time(batched)}{_others(others)}")
         return sorted((Run(self.source, self.log, row) for row in rows), key=_order)
 
     def only_on(self, machine: str) -> None:
@@ -129,6 +130,7 @@ class Evidence:
             both = " and ".join(a(family_name(group)) for group in families)
             raise Untestable(
                 f"{self.source.label} has none of the paper's datasets with {both}{_at_a_time(self.source.batched)}"
+                f"{_others(self.source.left_out)}"
             )
         return datasets
 
@@ -181,6 +183,12 @@ def _at_a_time(batched: Sequence[Row]) -> str:
         return f" by the companion's protocol, only by {names(protocols)}"
     counts = sorted({whole(row["concurrency"]) or 0 for row in batched})
     return f" with one text at a time, only with {names(map(str, counts))}" if counts else ""
+
+
+def _others(rows: Sequence[Row]) -> str:
+    """Say that there are runs of models that the paper does not have, which are no test of what it says of its own."""
+    titles = list(dict.fromkeys(model_title(str(row["model"])) for row in rows))
+    return f" among the paper's models, only {names(titles)}" if titles else ""
 
 
 def _preference(run: Run) -> tuple[object, ...]:

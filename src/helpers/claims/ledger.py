@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from helpers.claims.basis import Basis, basis_of
 from helpers.claims.catalogue import Claim, Criterion, project_claims
 from helpers.claims.cells import Use
 from helpers.claims.evidence import Evidence
@@ -16,14 +17,17 @@ from helpers.claims.verdicts import (
     MISSED,
     NEARLY,
     OPEN,
+    UNDECIDED,
     UNKNOWN,
     UNTESTED,
     Result,
     combined,
     compare,
+    decide,
     is_close,
     word,
 )
+from helpers.claims.wording import number
 from helpers.results.tables import Tables
 
 _CLOSE = {MET: "; rounding could overturn this", NEARLY: "; the numbers as they stand miss it"}
@@ -48,6 +52,8 @@ class ReadingResult:
     """Whether the number rests on an inference of ours."""
     reason: str
     uses: tuple[Use, ...]
+    basis: Basis | None
+    """The runs that it rests on; of a campaign."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,12 @@ class Assessment:
     readings: tuple[ReadingResult, ...]
     """One for each reading; a single one where the claim has none."""
     verdict: str | None
-    """Of a statement (`helpers.claims.verdicts.VERDICTS`); an inference has none."""
+    """Of a statement (`helpers.claims.verdicts`: `VERDICTS` by the paper's own numbers, `MEASURED_VERDICTS` by a campaign);
+    an inference has none."""
     outcome: str | None
     """Of an inference (`AGREES`, `DIFFERS`, `UNKNOWN`); a statement has none."""
+    counterpart: bool = False
+    """Whether what is tested is the claim's counterpart: the same said of the models that the campaign measured."""
 
     @property
     def word(self) -> str:
@@ -116,6 +125,12 @@ class Assessment:
         )
 
     @property
+    def basis(self) -> Basis | None:
+        """The runs that its readings rest on, of a campaign that can test it."""
+        found = [item.basis for item in self.readings if item.basis is not None]
+        return Basis.joined(found) if found else None
+
+    @property
     def uses(self) -> tuple[Use, ...]:
         """Every cell that a reading has read."""
         return tuple(sorted({use for item in self.readings for use in item.uses}, key=str))
@@ -128,6 +143,10 @@ def evaluate(
 
     `mode` is the accounting of energy (`helpers.results.accounting`): by default the published total for published
     values and the measured components for a campaign. A source without rows leaves every claim untested.
+
+    A campaign tests a claim with runs of the paper's models; where it cannot, the claim's counterpart is tested with all
+    the models that it has, and `Assessment.counterpart` says so. Its verdicts are about what was measured
+    (`helpers.claims.verdicts.MEASURED_VERDICTS`), within the uncertainty of its texts and splits.
     `claims` are the project's unless given.
     """
     return evaluate_source(source_of(tables, source, mode), claims)
@@ -163,6 +182,8 @@ def as_json(assessments: Sequence[Assessment]) -> list[dict[str, Any]]:
             "source": item.source,
             "verdict": item.verdict,
             "outcome": item.outcome,
+            "counterpart": item.counterpart,
+            "basis": None if item.basis is None else asdict(item.basis),
             "readings": [_reading(reading) for reading in item.readings if reading.criterion.says],
             **_numbers(item.main),
             "close": item.close,
@@ -201,8 +222,17 @@ def _numbers(reading: ReadingResult) -> dict[str, Any]:
 
 
 def _assess(claim: Claim, source: Source) -> Assessment:
-    results, readings = zip(*(_read(claim, criterion, source) for criterion in claim.criteria()), strict=True)
-    result_word = word(claim.nature, combined(results))
+    if source.is_the_paper:
+        return _judge(claim, claim.criteria(), source)
+    own = _judge(claim, claim.criteria(), source.of_its_models)
+    if own.word not in (OPEN, UNKNOWN) or not claim.counterparts:
+        return own
+    return replace(_judge(claim, claim.counterpart_criteria(), source), counterpart=True)
+
+
+def _judge(claim: Claim, criteria: Sequence[Criterion], source: Source) -> Assessment:
+    results, readings = zip(*(_read(claim, criterion, source) for criterion in criteria), strict=True)
+    result_word = word(claim.nature, combined(results), not source.is_the_paper)
     statement = claim.nature == "statement"
     return Assessment(
         claim,
@@ -214,35 +244,45 @@ def _assess(claim: Claim, source: Source) -> Assessment:
 
 
 def _read(claim: Claim, criterion: Criterion, source: Source) -> tuple[Result, ReadingResult]:
-    evidence = Evidence(source, criterion.stated)
+    evidence, measured = Evidence(source, criterion.stated), not source.is_the_paper
+    deciding = measured and claim.nature == "statement"
     try:
         recomputed = _finite(function(criterion.function)(evidence))
     except Untestable as lacking:
-        return UNTESTED, _untested(claim, criterion, str(lacking))
-    result, close = compare(criterion, recomputed), is_close(criterion, recomputed)
+        return UNTESTED, _untested(claim, criterion, str(lacking), measured)
+    result = (decide if deciding else compare)(criterion, recomputed)
+    close = not deciding and is_close(criterion, recomputed)
     if result == MISSED and recomputed.inferred and claim.nature == "statement":
-        return UNTESTED, _untested(claim, criterion, recomputed.reason + recomputed.noise.text + _INFERRED)
+        return UNTESTED, _untested(
+            claim, criterion, recomputed.reason + recomputed.noise.text + _INFERRED, measured
+        )
+    ending = _CLOSE[result] if close else _interval(recomputed) if result == UNDECIDED else ""
     return result, ReadingResult(
         criterion=criterion,
-        word=word(claim.nature, result),
+        word=word(claim.nature, result, measured),
         recomputed=_rounded(recomputed.value),
         low=_rounded(recomputed.low),
         high=_rounded(recomputed.high),
         close=close,
         within_noise=recomputed.noise.within,
         inferred=recomputed.inferred,
-        reason=_sentence(
-            recomputed.reason + recomputed.noise.text + (_CLOSE[result] if close else ""),
-            sorted(evidence.log.notes),
-        ),
+        reason=_sentence(recomputed.reason + recomputed.noise.text + ending, sorted(evidence.log.notes)),
         uses=tuple(sorted(evidence.log.uses, key=str)),
+        basis=basis_of(source, evidence.log) if measured else None,
     )
 
 
-def _untested(claim: Claim, criterion: Criterion, reason: str) -> ReadingResult:
-    result_word = word(claim.nature, UNTESTED)
+def _interval(recomputed: Recomputed) -> str:
+    """Say what leaves a number undecided, where its noise has not said it."""
+    if recomputed.low == recomputed.high:
+        return ""
+    return f"; with its uncertainty it is {number(recomputed.low)} to {number(recomputed.high)}"
+
+
+def _untested(claim: Claim, criterion: Criterion, reason: str, measured: bool) -> ReadingResult:
+    result_word = word(claim.nature, UNTESTED, measured)
     return ReadingResult(
-        criterion, result_word, None, None, None, False, False, False, _sentence(reason, []), ()
+        criterion, result_word, None, None, None, False, False, False, _sentence(reason, []), (), None
     )
 
 

@@ -9,7 +9,7 @@ from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Noise
 from helpers.claims.wording import dataset_title, energy, number
 from helpers.statistics import accuracy_gaps
-from helpers.statistics.accuracy_noise import Z, gap_error, standard_error
+from helpers.statistics.accuracy_noise import Z, standard_error
 from helpers.statistics.overlap import effective_texts_of_run
 
 _TOO_LITTLE = 0.01
@@ -21,7 +21,7 @@ Pair = tuple[Run, Run]
 def noise(one: Run, other: Run) -> Noise:
     """Compare the gap between two accuracies on a dataset with the noise of their test texts."""
     gap = _gap(one, other)
-    sets = f"{gap.splits} test sets of {gap.texts} texts (95 %: {number(Z * gap.std_error, 2)})"
+    sets = f"{_counted([gap])} (95 %: {number(Z * gap.std_error, 2)})"
     text = {
         accuracy_gaps.CLEAR: f"; the gap is larger than the noise of {sets}",
         accuracy_gaps.ROUNDING: f"; whether the gap is larger than the noise of {sets} hangs on rounding",
@@ -42,8 +42,7 @@ def noise_of_pairs(pairs: Sequence[Pair], enough: Callable[[Sequence[bool]], boo
         sum(gap.verdict == verdict for gap in gaps)
         for verdict in (accuracy_gaps.CLEAR, accuracy_gaps.ROUNDING)
     )
-    splits, texts = sorted({gap.splits for gap in gaps}), sorted({gap.texts for gap in gaps})
-    sets = f"{' or '.join(map(str, splits))} test sets of {' or '.join(map(str, texts))} texts"
+    sets = _counted(gaps)
     text = (
         f"; {clear} of these {len(pairs)} gaps {'is' if clear == 1 else 'are'} larger than the noise of {sets}"
         + (f", {hanging} {'hangs' if hanging == 1 else 'hang'} on rounding" if hanging else "")
@@ -101,17 +100,33 @@ class _Gap:
     std_error: float
     """Of the difference of two means over test sets, unpaired: on the safe side for models tested on the same texts."""
     verdict: str
-    splits: int
-    texts: int
+    splits: tuple[int, int]
+    """Test sets of the one model and of the other."""
+    texts: tuple[int, int]
     """Of a test set."""
 
 
 def _gap(one: Run, other: Run) -> _Gap:
     first, second = one.accuracy(), other.accuracy()
     gap = first - second
-    error = gap_error(first.value, second.value, _effective_texts(one))
+    error = math.hypot(
+        standard_error(first.value, _effective_texts(one)),
+        standard_error(second.value, _effective_texts(other)),
+    )
     verdict = accuracy_gaps.verdict(abs(gap.value), gap.high - gap.value, error)
-    return _Gap(error, verdict, int(one.row["splits"]), int(one.row["texts"]))
+    return _Gap(
+        error,
+        verdict,
+        splits=(int(one.row["splits"]), int(other.row["splits"])),
+        texts=(int(one.row["texts"]), int(other.row["texts"])),
+    )
+
+
+def _counted(gaps: Sequence[_Gap]) -> str:
+    splits = sorted({count for gap in gaps for count in gap.splits})
+    texts = sorted({count for gap in gaps for count in gap.texts})
+    sets = f"test set{'s' * (splits != [1])}"
+    return f"{' or '.join(map(str, splits))} {sets} of {' or '.join(map(str, texts))} texts"
 
 
 def _effective_texts(run: Run) -> float:

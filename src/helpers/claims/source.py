@@ -1,15 +1,19 @@
 """The rows of one source, indexed once for all claims."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from helpers.core import paths
+from helpers.records.storage import PREDICTIONS
 from helpers.results.accounting import energies
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
+from helpers.study.catalogue import paper_models
 
 PUBLISHED = "published"
 _PAPER_MACHINE = "capella"
@@ -49,6 +53,8 @@ class Source:
     """Where statements about one machine are tested: Capella, else where most of the runs were made."""
     tables: Tables
     """Behind all of it, for statistics that take whole tables."""
+    left_out: Sequence[Row] = ()
+    """Rows of models that the paper does not have, where only its own are looked at."""
 
     @property
     def label(self) -> str:
@@ -59,6 +65,34 @@ class Source:
     def constants(self) -> power.Constants:
         """What CPU and memory draw by Figure 2; of the paper only."""
         return power.constants(self.tables.observations, self.tables.results)
+
+    @cached_property
+    def of_its_models(self) -> "Source":
+        """The rows of the paper's models alone: what it says of those by name, or of all of them, is about no others."""
+        own = set(paper_models())
+        rows, batched, splits = (
+            [row for row in part if row["model"] in own] for part in (self.rows, self.batched, self.splits)
+        )
+        left_out = [row for row in self.rows if row["model"] not in own]
+        return replace(self, rows=rows, batched=batched, splits=splits, left_out=left_out)
+
+    @cached_property
+    def by_split(self) -> Mapping[str, Mapping[int, Row]]:
+        """The rows of `splits` by record and split."""
+        found: dict[str, dict[int, Row]] = {}
+        for row in self.splits:
+            found.setdefault(str(row["origin"]), {})[int(row["split"])] = row
+        return found
+
+    @cached_property
+    def right(self) -> Mapping[str, Mapping[int, "pd.Series[bool]"]]:
+        """Whether each text was classified right, by record and split, indexed by its id in ascending order.
+
+        Of records with predictions beside them.
+        """
+        files = {str(row["origin"]): paths.ROOT / str(row["origin"]) for row in self.splits}
+        found = {origin: file.with_name(PREDICTIONS) for origin, file in files.items()}
+        return {origin: _right(file) for origin, file in found.items() if file.is_file()}
 
     @property
     def is_the_paper(self) -> bool:
@@ -126,6 +160,13 @@ def whole(value: object) -> int | None:
 def text(value: object) -> str | None:
     """Return a cell as text; an absent one is None."""
     return None if _absent(value) else str(value)
+
+
+def _right(file: Path) -> dict[int, "pd.Series[bool]"]:
+    table = pd.read_parquet(file, columns=["split", "id", "label", "answer"])
+    right = table["label"].eq(table["answer"]).fillna(False).astype(bool)  # no answer is no right one
+    right.index = pd.Index(table["id"])
+    return {int(str(split)): part.sort_index() for split, part in right.groupby(table["split"].to_numpy())}
 
 
 def _absent(value: object) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Literal
 
 from helpers.claims.cells import Run
-from helpers.claims.common import MAYBE_OTHER_WORK, NO_EMBEDDING, correlation, family_plural
+from helpers.claims.common import MAYBE_OTHER_WORK, NO_EMBEDDING, PAPER_LINEAGES, correlation, family_plural
 from helpers.claims.evidence import ANY, Evidence
 from helpers.claims.noise import too_little
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
@@ -23,14 +23,6 @@ from helpers.claims.wording import (
 )
 from helpers.results.accounting import TITLES
 from helpers.study.catalogue import model_title
-
-_SIZES = (
-    ("llama-3.1-8b", "llama-3.1-70b"),
-    ("qwen-2.5-7b", "qwen-2.5-72b"),
-    ("ds-llama-8b", "ds-llama-70b"),
-    ("ds-qwen-14b", "ds-qwen-32b"),
-)
-"""A smaller and a larger model of one lineage and one architecture; Phi 3.5 MoE is not a larger Phi 3.5 Mini."""
 
 
 @claim("abstract-below-one-mwh")
@@ -83,7 +75,7 @@ def grows_with_size(evidence: Evidence) -> Recomputed:
     ratios = {
         f"{model_title(large)} to {model_title(small)}": evidence.model(large).energy()
         / evidence.model(small).energy()
-        for small, large in _SIZES
+        for small, large in PAPER_LINEAGES
     }
     return recomputed(
         smallest(list(ratios.values())),

@@ -1,7 +1,8 @@
-"""The words for what becomes of a claim: five verdicts on the paper's statements, three outcomes of our inferences.
+"""The words for what becomes of a claim: verdicts on the paper's statements, and outcomes of our inferences.
 
 The two never mix: `word` and `combined` look a result up under the nature of the claim, and only a statement has the
-word for one that is refuted.
+word for one that is refuted. Nor do the paper's own numbers and measurements: a campaign has other test sets, and mostly
+other hardware and models, so its verdicts are about what was measured here and refute no sentence of the paper.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +20,17 @@ HOLDS, ROUNDED, DEPENDS, FAILS, OPEN = (
     "cannot be tested",
 )
 VERDICTS = (HOLDS, ROUNDED, DEPENDS, FAILS, OPEN)
-"""Of a statement of the paper."""
+"""Of a statement of the paper, by its own numbers."""
+HOLDS_HERE, UNDECIDED_HERE, FAILS_HERE = "holds here", "undecided here", "does not hold here"
+MEASURED_VERDICTS = (HOLDS_HERE, DEPENDS, UNDECIDED_HERE, FAILS_HERE, OPEN)
+"""Of a statement of the paper, by a campaign: what is measured here meets it, misses it, or cannot tell."""
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "open"
 """Outcomes of an inference of ours: whether the numbers agree with it, differ from it, or leave it open."""
 
-Result = Literal["met", "met after rounding", "missed", "mixed", "untested"]
+Result = Literal["met", "met after rounding", "undecided", "missed", "mixed", "untested"]
 MET: Final = "met"
 NEARLY: Final = "met after rounding"
+UNDECIDED: Final = "undecided"
 MISSED: Final = "missed"
 MIXED: Final = "mixed"
 UNTESTED: Final = "untested"
@@ -34,11 +39,33 @@ _WORDS: dict[Nature, dict[Result, str]] = {
     "statement": {MET: HOLDS, NEARLY: ROUNDED, MISSED: FAILS, MIXED: DEPENDS, UNTESTED: OPEN},
     "inference": {MET: AGREES, NEARLY: AGREES, MISSED: DIFFERS, MIXED: UNKNOWN, UNTESTED: UNKNOWN},
 }
+_MEASURED_WORDS: dict[Result, str] = {
+    MET: HOLDS_HERE,
+    UNDECIDED: UNDECIDED_HERE,
+    MISSED: FAILS_HERE,
+    MIXED: DEPENDS,
+    UNTESTED: OPEN,
+}
 
 
-def word(nature: Nature, result: Result) -> str:
-    """Return the verdict or outcome of a claim with this result."""
-    return _WORDS[nature][result]
+def word(nature: Nature, result: Result, measured: bool = False) -> str:
+    """Return the verdict or outcome of a claim with this result, by the paper's own numbers or by a campaign."""
+    return _MEASURED_WORDS[result] if measured and nature == "statement" else _WORDS[nature][result]
+
+
+def decide(criterion: Criterion, recomputed: Recomputed) -> Result:
+    """Compare what a campaign gives with what a claim asks of it under one reading.
+
+    It is met or missed only where every number of the interval meets or misses it, and where it does not hang on a
+    difference within its own uncertainty; else it is undecided.
+    """
+    nearest = min(max(criterion.published, recomputed.low), recomputed.high)
+    met = {
+        _meets(criterion, number) for number in (recomputed.value, recomputed.low, nearest, recomputed.high)
+    }
+    if len(met) > 1 or recomputed.noise.within:
+        return UNDECIDED
+    return MET if met == {True} else MISSED
 
 
 def compare(criterion: Criterion, recomputed: Recomputed) -> Result:
@@ -67,11 +94,13 @@ def combined(results: Sequence[Result]) -> Result:
     """Return the result of a claim over all its readings.
 
     Those that can be tested decide: met, or after rounding if one of them is so; missed if all miss it, and no other
-    is left open; mixed where some meet it and some miss it.
+    is left open; mixed where some meet it and some miss it; undecided where one of them is, and it is not mixed.
     """
     tested = {result for result in results if result != UNTESTED}
     if not tested:
         return UNTESTED
+    if UNDECIDED in tested:
+        return MIXED if tested >= {MET, MISSED} else UNDECIDED
     if MISSED not in tested:
         return NEARLY if NEARLY in tested else MET
     if tested != {MISSED}:

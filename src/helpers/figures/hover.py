@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.core import units
-from helpers.study.catalogue import model_title
+from helpers.results.weights import quantisation_of, run_title
 
 
 def hover_text(row: "pd.Series[Any]") -> str:
@@ -16,7 +16,7 @@ def hover_text(row: "pd.Series[Any]") -> str:
 
 def _lines(row: "pd.Series[Any]") -> Iterator[str]:
     source = "published" if row["source"] == "published" else f"campaign {row['source']}"
-    yield f"<b>{model_title(row['model'])}</b> ({source}, {row['machine']})"
+    yield f"<b>{run_title(row)}</b> ({source}, {row['machine']})"
     if pd.notna(row["accuracy"]):
         plus = f" ± {row['accuracy_uncertainty']:.4g}" if pd.notna(row["accuracy_uncertainty"]) else ""
         sd = f", SD over splits {row['accuracy_sd']:.3f}" if pd.notna(row["accuracy_sd"]) else ""
@@ -45,6 +45,8 @@ def _request_lines(row: "pd.Series[Any]") -> Iterator[str]:
     present = {name: value for name, value in row.items() if pd.notna(value)}
     if present.get("weights") == "dummy":
         yield "dummy weights: its answers mean nothing"
+    if quantised := quantisation_of(row):
+        yield f"weights: {quantised}, not those of any model of the paper"
     if "concurrency" in present:
         yield f"texts at a time: {present['concurrency']}"
     if "tokens_in" in present and "tokens_out" in present:

@@ -1,6 +1,7 @@
 """Measure a run: execute its notebook, and publish record and executed notebook together."""
 
 import sys
+from collections.abc import Callable
 
 from helpers.core import paths
 from helpers.core.errors import UserError
@@ -23,10 +24,14 @@ from helpers.records.storage import (
 NOTEBOOK = "notebook.ipynb"
 
 
-def measure(plan: Plan) -> Record:
+def measure(plan: Plan, on_line: Callable[[str], None] | None = None) -> Record:
     """Run the measurement notebook for `plan` and publish record and executed notebook together.
 
     A run that has a record is not repeated: its record is returned, if it is of the same data.
+
+    Args:
+        plan: the run.
+        on_line: gets what the notebook prints, beside standard error.
 
     Raises:
         TransientError: one line; the next attempt may succeed.
@@ -37,7 +42,7 @@ def measure(plan: Plan) -> Record:
     with holding(run_lock(plan.folder), "this run is being measured already"):
         if (plan.folder / RECORD).exists():
             return read_record(plan.folder / RECORD)
-        return _measure(plan)
+        return _measure(plan, on_line)
 
 
 def _check_input(plan: Plan) -> None:
@@ -50,14 +55,14 @@ def _check_input(plan: Plan) -> None:
             raise TypeError(f"no measurement for a {type(plan).__name__}")
 
 
-def _measure(plan: Plan) -> Record:
+def _measure(plan: Plan, on_line: Callable[[str], None] | None) -> Record:
     source = paths.NOTEBOOKS / "measure" / f"{plan.notebook}.ipynb"
     if is_held(MACHINE_LOCK):
         print("waiting: another measurement runs on this machine", file=sys.stderr, flush=True)
     with publish(plan.folder) as scratch:
         values = {**plan.parameters.model_dump(), "output": str(scratch)}
         try:
-            execute_notebook(source, scratch / NOTEBOOK, values)
+            execute_notebook(source, scratch / NOTEBOOK, values, on_line=on_line)
         except UserError as error:
             kept = plan.folder.parent / f"{plan.run_id}.failed.ipynb"
             if not (scratch / NOTEBOOK).exists():

@@ -4,7 +4,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 from helpers.core.errors import UserError
 from helpers.measure import llm_checks, preflight, response_stats
 from helpers.measure import run as measurement
+from helpers.measure.heartbeat import heartbeat
 from helpers.measure.llm_checks import Counted
 from helpers.measure.plan import LlmPlan
 from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
@@ -24,6 +25,7 @@ from helpers.models.llm.answer_parser import PARSE_FAILURES, REQUEST_FAILURES
 from helpers.models.llm.checkpoint import is_local
 from helpers.models.llm.engine import check_constraint
 from helpers.models.llm.engine_checks import check_engine
+from helpers.models.llm.entry_checks import check_folder
 from helpers.models.llm.generation import allowed_answers, check_generation
 from helpers.models.llm.inference import InferenceClient, Reply, open_inference_client
 from helpers.models.llm.server import Server, serve
@@ -67,12 +69,16 @@ def check_input(plan: LlmPlan) -> Dataset:
         )
     check_generation(plan.generation)
     check_constraint(plan.served, plan.generation)
+    if is_local(plan.served.checkpoint) and not plan.served.runs_already:
+        checkpoint = Path(plan.served.checkpoint).expanduser()
+        folder = checkpoint.parent if checkpoint.suffix == ".gguf" else checkpoint
+        check_folder(folder, plan.parameters.model, plan.model)
     check_engine(plan.served, plan.hardware)
     return dataset
 
 
 def measure(plan: LlmPlan, dataset: Dataset) -> Record:
-    """Serve the model, measure all splits and publish the record; prints a line per split.
+    """Serve the model, measure all splits and publish the record; prints a line per split, and what takes long meanwhile.
 
     Starting the server and loading the model is the phase `load`. Per split: some training texts to warm up,
     then passes over the test texts, `concurrency` at a time, until `window_s` seconds are over. With `dspy_cache` each of
@@ -86,7 +92,9 @@ def measure(plan: LlmPlan, dataset: Dataset) -> Record:
     def load() -> Iterator[SystemUnderTest]:
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "server.log"
-            with serve(plan.served, log, plan.parameters.start_timeout_s) as server:
+            with ExitStack() as served:
+                with heartbeat(lambda: "engine starting"):
+                    server = served.enter_context(serve(plan.served, log, plan.parameters.start_timeout_s))
                 yield _Loaded(plan, dataset, server)
 
     return measurement.measure(plan, dataset, load)
@@ -140,9 +148,10 @@ class _Loaded:
             self._dspy_engine = client.engine
             _, warm_up = meter.measure(lambda: self._warm_up(client, split))
             before = self._server.counters()
-            window = meter.window(
-                lambda: passes.append(self._ask(client, texts)), self._plan.parameters.window_s
-            )
+            with heartbeat(lambda: f"split {split.number}: {client.answered()} of {len(texts)} texts"):
+                window = meter.window(
+                    lambda: passes.append(self._ask(client, texts)), self._plan.parameters.window_s
+                )
             self._server.check_alive()
             counted = self._count(before, passes)
             first = client.count_thinking(passes[0])

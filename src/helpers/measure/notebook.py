@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,11 +21,16 @@ from helpers.records.storage import writing
 
 
 def execute_notebook(
-    source: Path, target: Path, parameters: Mapping[str, Any], engine: str | None = None
+    source: Path,
+    target: Path,
+    parameters: Mapping[str, Any],
+    engine: str | None = None,
+    on_line: Callable[[str], None] | None = None,
 ) -> None:
     """Execute `source` into `target`; papermill's own writes go to `target`, use a scratch folder.
 
-    Without an `engine` the notebook gets a kernel, a process of its own.
+    Without an `engine` the notebook gets a kernel, a process of its own. `on_line` gets what its cells print, which goes to
+    standard error as progress.
 
     The executed copy keeps papermill's times, but no path of the machine. The notebook is written once,
     at the end: a write after every cell would fall between what is measured.
@@ -46,7 +51,7 @@ def execute_notebook(
                 engine_name=engine,
                 cwd=paths.ROOT,
                 progress_bar=False,
-                stdout_file=sys.stderr,  # what a cell prints is progress
+                stdout_file=_Progress(on_line),
                 request_save_on_cell_execute=False,
                 extra_arguments=["--IPKernelApp.log_level=50"],  # nothing on sockets of this machine
                 kernel_manager_class=_kernel(kernel_errors),
@@ -76,6 +81,21 @@ def execute_notebook(
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             raise
         _shorten_paths(target, [source, target, *_paths_in(parameters)])
+
+
+class _Progress:
+    """The file to which papermill writes what cells print."""
+
+    def __init__(self, on_line: Callable[[str], None] | None) -> None:
+        self._on_line = on_line
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+        if self._on_line is not None and (line := last_line(text)):
+            self._on_line(line)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _kernel(kernel_errors: IO[bytes]) -> type[AsyncKernelManager]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers.measure import preflight
 from helpers.measure import run as measurement
+from helpers.measure.heartbeat import heartbeat
 from helpers.measure.plan import TraditionalPlan
 from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
 from helpers.metering.checks import metered_the_right_gpu
@@ -73,11 +74,13 @@ class _Loaded:
             pick(self._dataset.labels, split.train),
         )
         test_texts = pick(self._dataset.texts, split.test)
-        classifier, train = meter.measure(
-            lambda: traditional.train(self._plan.model, self._embedding, train_texts, train_labels)
-        )
-        answers, warm_up = meter.measure(lambda: classifier.predict(test_texts))
-        window = meter.window(lambda: classifier.predict(test_texts), self._plan.parameters.window_s)
+        with heartbeat(lambda: f"split {split.number}: training and warm-up"):
+            classifier, train = meter.measure(
+                lambda: traditional.train(self._plan.model, self._embedding, train_texts, train_labels)
+            )
+            answers, warm_up = meter.measure(lambda: classifier.predict(test_texts))
+        with heartbeat(lambda: f"split {split.number}: passes over {len(test_texts)} texts"):
+            window = meter.window(lambda: classifier.predict(test_texts), self._plan.parameters.window_s)
         measured = MeasuredSplit(split, train, warm_up, window, self._answers(split, answers))
         measurement.report(measured)
         return measured

@@ -72,14 +72,12 @@ def _texts() -> list[Term]:
 
 def _models() -> list[Term]:
     catalogue = study()
-    licensed = [
-        (item.repository or item.package or "", item.licence) for item in catalogue.embeddings.values()
-    ]
-    licensed += [
-        (item.checkpoint, item.licence)
-        for item in catalogue.models.values()
-        if isinstance(item, LanguageModel) and not item.is_folder
-    ]
+    licensed = [(item.origin, item.licence) for item in catalogue.embeddings.values()]
+    for item in catalogue.models.values():
+        if isinstance(item, LanguageModel) and item.gguf is not None:
+            licensed.append((item.gguf.repository or item.gguf.file.name, item.licence))
+        elif isinstance(item, LanguageModel) and not item.is_folder:
+            licensed.append((item.checkpoint, item.licence))
     return [
         Term(licence, MODEL_SPDX.get(licence), "", [name for name, own in licensed if own == licence])
         for licence in dict.fromkeys(licence for _, licence in licensed)

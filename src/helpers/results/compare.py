@@ -6,6 +6,7 @@ import pandas as pd
 
 from helpers.core.errors import UserError
 from helpers.results.tables import select_campaign
+from helpers.results.weights import quantisation_of
 from helpers.study.catalogue import PAPER_EMBEDDING, LanguageModel, study
 
 CLOSE, NEAR = 0.05, 0.08
@@ -48,8 +49,9 @@ def _comparable(row: "pd.Series[Any]") -> bool:
     model = study().models[str(row["model"])]
     if not isinstance(model, LanguageModel):
         return bool(pd.isna(row["checkpoint"]) or row["checkpoint"] == PAPER_EMBEDDING)
-    as_asked = row["output_mode"] == "free" and "," not in str(row["prompt"]) and pd.isna(row["quantisation"])
-    return bool(row["checkpoint"] == model.checkpoint and as_asked)
+    as_asked = row["output_mode"] == "free" and "," not in str(row["prompt"])
+    own_weights = pd.isna(row["quantisation"]) and not quantisation_of(row)
+    return bool(row["checkpoint"] == model.checkpoint and as_asked and own_weights)
 
 
 def summary(table: pd.DataFrame) -> str:

@@ -16,7 +16,8 @@ from helpers.core.errors import UserError, nearest
 from helpers.records.storage import Record, read_records
 from helpers.results import published
 from helpers.results.rows import COLUMNS, measured_observations, measured_row, split_rows
-from helpers.study.catalogue import THE_PAPERS, study
+from helpers.results.weights import are_quantised
+from helpers.study.catalogue import THE_PAPERS, paper_models, study
 
 __all__ = [
     "COLUMNS",
@@ -99,7 +100,8 @@ def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
     Capella, the model's own weights as they are, no examples in the prompt, answers in free text, an engine whose prefix
     cache is off for certain, and the protocol `companion`: temperature 0, one request for an answer, which the companion
     reads. Where the paper says what it did (weights, no examples, free text), this is its way; the rest is ours. Runs of
-    another protocol never stand beside these; they are on the pages on concurrency and of all runs.
+    another protocol never stand beside these; they are on the pages on concurrency and of all runs. So are runs of one of the
+    paper's models with quantised weights, which are not that model; an entry of one's own may have such weights.
     """
     if table.empty:
         return table
@@ -111,6 +113,7 @@ def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
         & ~table["prompt"].astype("string").str.contains("examples")
         & (table["engine"].isna() | table["prefix_caching"].eq(False))
         & table["quantisation"].isna()
+        & ~(are_quantised(table) & table["model"].isin(paper_models()))
         & ~(pd.to_numeric(table["temperature"]) > 0)
         & ~table["json_fallback"].eq(True)
     )

@@ -107,7 +107,7 @@ def _embeddings(catalogue: Study) -> list[dict[str, object]]:
     return [
         {
             "Name": code(name),
-            "From": item.repository or f"the package {item.package}",
+            "From": f"the package {item.origin}" if item.package else item.origin,
             "Revision or sha256": code((item.revision or item.weights_sha256 or "")[:12]),
         }
         for name, item in catalogue.embeddings.items()

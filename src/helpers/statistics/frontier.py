@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.statistics import bootstrap
+from helpers.study.catalogue import study
 
 CERTAIN, POSSIBLE, OFF = "certain", "possible", "off"
 
@@ -42,6 +43,29 @@ def membership(points: pd.DataFrame) -> pd.Series:
     return pd.Series(
         np.where(always, CERTAIN, np.where(never, OFF, POSSIBLE)), index=points.index, dtype=object
     )
+
+
+def disqualifications(runs: pd.DataFrame) -> "pd.Series[str]":
+    """Say of each run why no sentence names it as one to choose, whatever little energy it takes; empty where it may.
+
+    The reason is an accuracy at or below that of always naming the most frequent label, as far as that is known, or that most
+    answers bear no label. The latter is known of measured runs alone.
+
+    Args:
+        runs: rows of `results`: columns `dataset`, `accuracy`, `texts`, `parse_failures`.
+    """
+    reasons = []
+    for dataset, accuracy, texts, failures in runs[
+        ["dataset", "accuracy", "texts", "parse_failures"]
+    ].itertuples(index=False):
+        chance = study().datasets[dataset].chance
+        if accuracy <= chance:
+            reasons.append(f"accuracy {accuracy:.2f}, best guess {chance:.2f}")
+        elif pd.notna(failures) and failures > texts / 2:
+            reasons.append(f"{failures:.0f} of {texts} answers without a label")
+        else:
+            reasons.append("")
+    return pd.Series(reasons, index=runs.index, dtype=object)
 
 
 def share_of_resamples(

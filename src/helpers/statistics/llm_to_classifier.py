@@ -4,7 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.core import units
+from helpers.core.errors import UserError
+from helpers.results.tables import Tables, select_campaign, select_sequential
 from helpers.statistics import paired_runs, selection
+from helpers.study.catalogue import model_title
 
 MOST_ACCURATE, FASTEST = "the most accurate classifier", "the fastest classifier that is no less accurate"
 """The classifiers that a language model is compared with (`rival`)."""
@@ -40,6 +44,36 @@ def comparisons(runs: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame
         for rival, classifier in _rivals(llm, runs)
     ]
     return pd.DataFrame([row for row in compared if row is not None], columns=list(COLUMNS))
+
+
+def comparisons_of_campaign(tables: Tables, campaign: str) -> pd.DataFrame:
+    """Return the `comparisons` of the sequential runs of a campaign, committed and live.
+
+    Raises:
+        UserError: one line where it has no pair of a classifier and a language model on the same texts.
+    """
+    runs = select_sequential(select_campaign(tables.results, campaign))
+    compared = comparisons(runs[runs["accuracy"].notna()], tables.split_results)
+    if compared.empty:
+        raise UserError(
+            f"ratios: {campaign} has no language model and classifier measured on the same texts and machine, expected one "
+            f"pair; measure them: python -m helpers run {campaign}"
+        )
+    return compared
+
+
+def in_words(compared: "pd.Series[Any]") -> str:
+    """Return a row of `comparisons` as a line of text; energies without a counter are called estimated."""
+    said = [f"{units.significant(compared['time_ratio'], 3)} times the time"]
+    if pd.notna(compared["energy_ratio"]):
+        how = "" if compared["energy_kind"] == "measured" else f" ({compared['energy_kind']})"
+        said.append(f"{units.significant(compared['energy_ratio'], 3)} times the energy{how}")
+    weights = "" if compared["weights"] == "real" else f" ({compared['weights']} weights)"
+    return (
+        f"{compared['dataset']}: {model_title(compared['model'])}{weights} takes {' and '.join(said)} of "
+        f"{model_title(compared['classifier'])}, {compared['rival']}; accuracy {compared['accuracy']:.3f} against "
+        f"{compared['classifier_accuracy']:.3f} on {compared['texts'] * compared['splits']} texts"
+    )
 
 
 def _rivals(llm: "pd.Series[Any]", runs: pd.DataFrame) -> list[tuple[str, "pd.Series[Any]"]]:

@@ -201,3 +201,10 @@ class EmbeddingCheckpoint(Strict):
         if bool(self.repository) != bool(self.revision) or bool(self.repository) == bool(self.weights_sha256):
             raise ValueError("'repository' needs 'revision', 'package' and 'archive' need 'weights_sha256'")
         return self
+
+    @property
+    def origin(self) -> str:
+        """The repository or package that it comes from; of an archive, the publisher's repository where one is known."""
+        if self.archive is not None:
+            return self.archive.repository or self.archive.file.name
+        return self.repository or str(self.package)

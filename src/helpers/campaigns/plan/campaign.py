@@ -14,7 +14,8 @@ from helpers.campaigns.plan.assignment import (
     run_state,
 )
 from helpers.campaigns.plan.downloads import Download, list_downloads
-from helpers.campaigns.plan.estimate import Estimate, estimate_pass
+from helpers.campaigns.plan.estimate import estimate_pass
+from helpers.campaigns.plan.expectation import Estimate
 from helpers.campaigns.plan.reference_runs import ReferenceRuns, load_reference_runs
 from helpers.campaigns.plan.requirements import missing_data
 from helpers.campaigns.plan.target import Target, catalogue_target, current_target, target_for
@@ -212,6 +213,11 @@ def _actual_cost(record: Record) -> tuple[float | None, float | None]:
     measured = [energy for energy in energies if energy is not None]
     seconds = sum(phase.duration_s for phase in record.phases)
     return seconds, sum(measured) if len(measured) == len(energies) else None
+
+
+def expected_cost(plan: Plan, target: Target, references: ReferenceRuns) -> tuple[float | None, float | None]:
+    """Return what a run will take, in s and Wh, as `PlannedRun` has it before the run is done; None where unknown."""
+    return _estimated_cost(plan, estimate_pass(plan, target, references))
 
 
 def _estimated_cost(plan: Plan, estimate: Estimate) -> tuple[float | None, float | None]:

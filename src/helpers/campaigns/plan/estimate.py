@@ -1,17 +1,19 @@
 """Estimates of the duration and energy of a pass of a run, with their source.
 
-From the best source there is: a record of the same run; the paper's row of the same run; the paper's nearest run of the
-same model, scaled by factors that the paper itself shows (between datasets, machines, numbers of GPUs, nodes), with
-the energy of that duration by Table 3. Where none of these is there, it is unknown, with the reason.
+From the best source there is: a record of the same run; of a language model a record of the same model on the same machine
+(`own_records`); the paper's row of the same run; the paper's nearest run of the same model, scaled by factors that the paper
+itself shows (between datasets, machines, numbers of GPUs, nodes), with the energy of that duration by Table 3. Where none of
+these is there, it is unknown, with the reason.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
-from typing import Literal
 
+from helpers.campaigns.plan.expectation import Estimate, Source
 from helpers.campaigns.plan.gpu_ratios import Factor, OtherCard, other_card
+from helpers.campaigns.plan.own_records import estimate_from_records
 from helpers.campaigns.plan.reference_runs import PAPERS_MACHINE, PublishedRun, ReferenceRuns
 from helpers.campaigns.plan.target import Target
 from helpers.core import units
@@ -21,20 +23,8 @@ from helpers.models.llm.generation import DEFAULT_MAX_TOKENS
 from helpers.study.catalogue import PAPER_EMBEDDING, LanguageModel, study
 from helpers.study.protocols import DSPY_2025
 
-Source = Literal["measured", "published", "scaled", "unknown"]
 _STANDS_FOR = {"fktg-sample": "fktg"}
 """Our stand-in has as many texts as the paper's dataset, of about their length."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Duration and energy of a pass; None where unknown, and then the `..._from` field holds the reason."""
-
-    pass_s: float | None
-    duration_from: str
-    pass_wh: float | None
-    energy_from: str
-    source: Source
 
 
 def estimate_pass(plan: Plan, target: Target, references: ReferenceRuns) -> Estimate:
@@ -47,7 +37,8 @@ def estimate_pass(plan: Plan, target: Target, references: ReferenceRuns) -> Esti
         case TraditionalPlan():
             return _estimate_traditional(plan, target, references)
         case LlmPlan():
-            return _estimate_language_model(plan, target, references)
+            own = estimate_from_records(plan, references)
+            return own or _estimate_language_model(plan, target, references)
     raise TypeError(f"no estimate of a {type(plan).__name__}")
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from helpers.campaigns.plan.assignment import State
 from helpers.campaigns.plan.campaign import S_PER_HOUR, CampaignPlan, PlannedRun, Total
 from helpers.campaigns.plan.downloads import Download
-from helpers.core import units
+from helpers.core import paths, units
 from helpers.models.hub import cache_folder
+from helpers.models.llm.server_log import SERVER_LOG
 from helpers.study.carbon_intensity import grids
 from helpers.study.datasets import FOLDER_VARIABLE
 
@@ -112,8 +113,19 @@ def _source_text(run: PlannedRun) -> str:
     if run.reconstruction is not None:
         parts.append("a reconstruction")
     if run.reasons:
-        parts = [f"{'; '.join(run.reasons)} [{', '.join(parts)}]"]
+        parts = [f"{'; '.join(map(_without_log, run.reasons))} [{', '.join(parts)}]"]
     return "; ".join(parts)
+
+
+def _without_log(reason: str) -> str:
+    """Return a reason without the server's log behind it, and not longer than a line: the whole one is in the JSON."""
+    message, log, _ = reason.partition(SERVER_LOG)
+    shortened = message if len(message) <= _MAX_REASON else f"{message[:_MAX_REASON].rstrip()} ..."
+    return f"{shortened} (whole reason: --json)" if log or shortened != message else message
+
+
+_MAX_REASON = 240
+"""Characters of a reason in a row."""
 
 
 def _download_lines(plan: CampaignPlan) -> Iterator[str]:
@@ -148,8 +160,8 @@ def _to_download(plan: CampaignPlan) -> str:
     rest = f"; {_amount(others)} for runs that cannot run {_target_text(plan)}" if others else ""
     free = ""
     if plan.free_bytes is not None:
-        fits = ": not enough" if _total_bytes(required) > plan.free_bytes else ""
-        if not fits and _total_bytes(absent) > plan.free_bytes:
+        fits = ": not enough" if _hub_bytes(required) > plan.free_bytes else ""
+        if not fits and _hub_bytes(absent) > plan.free_bytes:
             fits = ": not enough for all"
         free = f"; {units.size(plan.free_bytes)} free in {cache_folder()}{fits}"
     return f"to download: {_amount(required)}{rest}{free}"
@@ -168,7 +180,15 @@ def _total_bytes(items: Sequence[Download]) -> int:
     return sum(item.size_bytes or 0 for item in items)
 
 
+def _hub_bytes(items: Sequence[Download]) -> int:
+    """Return the size of what goes into the hub's cache."""
+    return _total_bytes([item for item in items if item.revision is not None])
+
+
 def _download_status(item: Download, here: bool) -> str:
+    if item.revision is None:
+        present = f"in {paths.relative(paths.MODELS)}" if item.present else "to download"
+        return f"{present}, from packages" if here else "from packages"
     gated = {True: ", gated", None: ", gated or not is unknown", False: ""}[item.gated]
     return ("in the cache" if item.present else "to download") + gated if here else f"from the hub{gated}"
 

@@ -12,9 +12,11 @@ from helpers.core.errors import UserError
 from helpers.core.paths import is_folder
 from helpers.measure.parameters import LlmPlan, Plan, TraditionalPlan
 from helpers.models import hub
+from helpers.models.embedding_archive import missing_embedding
 from helpers.models.llm.checkpoint import Checkpoint, find_checkpoint, is_local
 from helpers.models.llm.engine import PYTHON_VARIABLE, engine_entry, engine_python, engine_url
 from helpers.models.llm.engine_checks import BFLOAT16, CUDA_13, GPU_SHARE, memory_requirement
+from helpers.models.llm.entry_checks import check_folder
 from helpers.records.environment import package_version
 from helpers.study.catalogue import study
 from helpers.study.datasets import FOLDER_VARIABLE, load_dataset, splits
@@ -189,7 +191,10 @@ def _checkpoint_blocker(plan: LlmPlan) -> str | None:
     if served.runs_already:
         return None
     if is_local(served.checkpoint):
-        return _refused(lambda: find_checkpoint(served.checkpoint, None, served.weights))
+        folder = Path(served.checkpoint).expanduser()
+        return _refused(lambda: check_folder(folder, plan.parameters.model, model)) or _refused(
+            lambda: find_checkpoint(served.checkpoint, None, served.weights)
+        )
     return _hub_blocker(plan, model.gated)
 
 
@@ -211,6 +216,8 @@ def _embedding_blocker(plan: TraditionalPlan) -> str | None:
     if is_folder(name):
         return None if Path(name).is_dir() else f"checkpoint: {paths.relative(Path(name))} is no folder"
     item = study().embeddings[name]
+    if item.archive is not None:
+        return missing_embedding(name)
     if item.package is not None:
         return (
             None

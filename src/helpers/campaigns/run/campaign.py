@@ -6,18 +6,19 @@ last one stopped.
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.campaigns import job_status
 from helpers.campaigns.job_status import attempt_file
 from helpers.campaigns.plan.assignment import MEASURED_BY_RUN
-from helpers.campaigns.plan.campaign import CampaignPlan, plan_campaign
+from helpers.campaigns.plan.campaign import CampaignPlan, expected_cost, plan_campaign
+from helpers.campaigns.plan.reference_runs import load_reference_runs
 from helpers.campaigns.plan.report import duration_text, summary
-from helpers.campaigns.plan.target import site_target
+from helpers.campaigns.plan.target import Target, site_target
 from helpers.campaigns.run import jobs
-from helpers.campaigns.run.progress import Progress, by_reason, read_status
+from helpers.campaigns.run.progress import Cost, Progress, by_reason, read_status
 from helpers.campaigns.run.schedule import Schedule, ScheduledRun, add_to_run_order, make_schedule, reschedule
 from helpers.campaigns.run.sites import LOCAL, Site
 from helpers.campaigns.run.snakemake import measure_once, read_error, sbatch_error
@@ -93,9 +94,20 @@ def run_campaign(name: str, site: Site = LOCAL, seed: int | None = None) -> Outc
                 "the working tree has changes (git status): what is measured now cannot be promoted"
             )
         add_to_run_order(schedule)
-        progress = Progress(plan.filed_under, schedule.runs, done, len(plan.runs))
+        progress = Progress(plan.filed_under, schedule.runs, done, len(plan.runs), _expectation(plan, target))
         stopped = _measure(schedule, lock, progress)
     return _outcome(schedule, progress, done, stopped, cannot_run)
+
+
+def _expectation(plan: CampaignPlan, target: Target) -> Callable[[Sequence[str]], Mapping[str, Cost]]:
+    """Return what gives the expected costs of runs, by their names, from the records that there are when it is called."""
+    plans = {run.run_id: run.plan for run in plan.runs}
+
+    def expect(run_ids: Sequence[str]) -> dict[str, Cost]:
+        references = load_reference_runs()
+        return {run_id: expected_cost(plans[run_id], target, references) for run_id in run_ids}
+
+    return expect
 
 
 def _check(name: str, plan: CampaignPlan) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,21 @@ def read_status(folder: Path) -> RunStatus:
         return RunStatus(False, None)
 
 
+Cost = tuple[float | None, float | None]
+"""Duration in s and energy in Wh of a run; None where unknown."""
+
+
 class Progress:
-    """Watches the runs of an invocation and logs what is new."""
+    """Watches the runs of an invocation and logs what is new.
+
+    Args:
+        campaign: the name that the runs are stored under.
+        runs: of the invocation.
+        before: runs of the campaign that were done before.
+        total: runs of the campaign.
+        expect: the costs of runs, by their names, from the records that there are by now: what was unknown before the first
+            run of a model need not stay so.
+    """
 
     def __init__(
         self,
@@ -44,6 +57,7 @@ class Progress:
         runs: Sequence[ScheduledRun],
         before: int,
         total: int,
+        expect: Callable[[Sequence[str]], Mapping[str, Cost]] | None = None,
     ) -> None:
         self._folder = paths.RUNS / campaign
         self._runs = {run.run_id: run for run in runs}
@@ -52,6 +66,9 @@ class Progress:
         self._left = dict(self._runs)
         self._attempts: dict[str, tuple[str, str | None]] = {}
         """Of each run with an attempt and without a record: when the last attempt began, and why it failed if it did."""
+        self._lines: dict[str, str] = {}
+        """The last line of progress of each run."""
+        self._expect = expect
 
     def poll(self) -> None:
         """Log which runs have ended, and which have begun, since the last poll."""
@@ -60,6 +77,7 @@ class Progress:
             if state.record:
                 del self._left[run_id]
                 self._attempts.pop(run_id, None)
+                self._learn()
                 LOGGER.info("%s | %s", self._result_text(run_id), self._counts())
             elif state.attempt is not None:
                 self._report_attempt(run_id, state.attempt)
@@ -70,13 +88,27 @@ class Progress:
 
     def _report_attempt(self, run_id: str, attempt: Attempt) -> None:
         key = (attempt.began, attempt.reason)
-        if self._attempts.get(run_id) == key:
+        if self._attempts.get(run_id) != key:
+            self._attempts[run_id] = key
+            if attempt.reason is None:
+                again = f", attempt {attempt.number}" if attempt.number > 1 else ""
+                LOGGER.info("%s: begins%s", run_id, again)
+            else:
+                LOGGER.warning("%s: failed: %s | %s", run_id, attempt.reason, self._counts())
+        if attempt.progress is not None and self._lines.get(run_id) != attempt.progress:
+            self._lines[run_id] = attempt.progress
+            LOGGER.info("%s: %s", run_id, attempt.progress)
+
+    def _learn(self) -> None:
+        """Ask again what runs cost of which it was unknown, of those that have ended, too: times are compared with theirs."""
+        unknown = [name for name, run in self._runs.items() if run.expected_s is None]
+        if self._expect is None or not unknown:
             return
-        self._attempts[run_id] = key
-        if attempt.reason is None:
-            LOGGER.info("%s: begins%s", run_id, f", attempt {attempt.number}" if attempt.number > 1 else "")
-        else:
-            LOGGER.warning("%s: failed: %s | %s", run_id, attempt.reason, self._counts())
+        for run_id, (seconds, energy_wh) in self._expect(unknown).items():
+            expected = {"expected_s": seconds, "expected_wh": energy_wh}
+            self._runs[run_id] = self._runs[run_id].model_copy(update=expected)
+            if run_id in self._left:
+                self._left[run_id] = self._runs[run_id]
 
     def _result_text(self, run_id: str) -> str:
         try:

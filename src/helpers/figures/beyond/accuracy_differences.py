@@ -10,11 +10,12 @@ from helpers.figures import style
 from helpers.figures.beyond import accuracy_tables
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.scatter import other_embeddings
 from helpers.results.tables import Tables
 from helpers.statistics import accuracy_gaps as gaps
 from helpers.statistics.accuracy_noise import Z
 from helpers.statistics.overlap import overlap_of_run
-from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+from helpers.study.catalogue import model_title, study
 
 _OFFSET = 0.17
 """Published above, measured below the line of a model."""
@@ -83,7 +84,7 @@ def _larger_pool(published: pd.DataFrame) -> str:
 def _other_embedding(split_results: pd.DataFrame) -> str:
     if split_results.empty:
         return ""
-    other = sorted(set(split_results["checkpoint"].dropna()) - {PAPER_EMBEDDING})
+    other = other_embeddings(split_results)
     return f" Our embeddings are by {parts.listed(other)}, not the paper's checkpoint." if other else ""
 
 

@@ -13,12 +13,13 @@ from helpers.figures.display import Figure, html_table
 from helpers.figures.plots.remarks import node_power
 from helpers.results.accounting import TITLES as ACCOUNTING
 from helpers.results.tables import Tables, select_sequential
+from helpers.results.weights import run_titles
 from helpers.statistics import proxy, regression
 from helpers.statistics.estimation import Choice, Estimation, estimation
 from helpers.statistics.node_pairs import pairs
 from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
-from helpers.study.catalogue import model_title, study
+from helpers.study.catalogue import study
 
 _FEW_MODELS = 2
 """With so few models, an interval from models left out has next to no degrees of freedom."""
@@ -186,7 +187,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
         {
             "dataset": rows["dataset"],
             "model": rows["model"],
-            "title": rows["model"].map(model_title),
+            "title": run_titles(rows),
             "source": rows["source"],
             "machine": rows["machine"],
             "accuracy": rows["accuracy"],

@@ -11,9 +11,11 @@ from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import dots, scatter
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.measured_runs import ring_note, weights_ring
 from helpers.results.tables import Tables, select_sequential
+from helpers.results.weights import are_quantised, run_title, run_titles
 from helpers.study.carbon_intensity import GRIDS, Grid, co2e_g, grids
-from helpers.study.catalogue import model_title, study
+from helpers.study.catalogue import study
 
 TEXTS = 1000
 HOME = "germany"
@@ -80,7 +82,7 @@ def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
 
 _COLUMNS = [
     *("source", "dataset", "synthetic", "machine", "model", "family", "energy_kind", "energy_wh", "texts"),
-    "origin",
+    *("weights", "origin"),
 ]
 
 
@@ -129,13 +131,17 @@ def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
             ticktext=[grams(10.0**e, 1) for e in exponents],
             minor={"ticks": ""},
         )
-        dots.model_axis(figure, set(shown["model"]))
+        quantised = are_quantised(shown)
+        dots.model_axis(figure, set(shown.loc[~quantised, "model"]), set(run_titles(shown[quantised])))
+        figure.add_traces(weights_ring(shown, shown[f"{HOME}_gco2e_per_1000"], run_titles(shown)))
     missing = rows.loc[rows["energy_wh"].isna(), "model"]
     note = "Hollow: published, Capella." if wide else f"Filled: {parts.listed(sorted(set(rows['source'])))}."
     return Panel(
         name=name,
         title=title,
-        note=note + (f" Without an energy: {parts.titles(missing)}." if len(missing) else ""),
+        note=note
+        + (f" Without an energy: {parts.titles(missing)}." if len(missing) else "")
+        + ring_note(shown),
         figure=figure,
         alt=_alt(shown, title),
         wide=wide,
@@ -149,7 +155,7 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
     low, high = rows[columns].min(axis="columns"), rows[columns].max(axis="columns")
     return go.Scatter(
         x=home,
-        y=rows["model"].map(model_title),
+        y=run_titles(rows),
         mode="markers",
         name=f"{look.title}, {'published' if published else 'measured'}",
         marker={
@@ -166,8 +172,8 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
             "color": look.light,
         },
         hovertext=[
-            f"<b>{model_title(model)}</b> ({source})<br>{grids()[HOME].title}: {grams(g)}<br>from {grams(a)} to {grams(b)}"
-            for model, source, g, a, b in zip(rows["model"], rows["source"], home, low, high, strict=True)
+            f"<b>{title}</b> ({source})<br>{grids()[HOME].title}: {grams(g)}<br>from {grams(a)} to {grams(b)}"
+            for title, source, g, a, b in zip(run_titles(rows), rows["source"], home, low, high, strict=True)
         ],
         hoverinfo="text",
         cliponaxis=False,
@@ -188,10 +194,12 @@ def grams(value: float, digits: int = 2) -> str:
 def _alt(rows: pd.DataFrame, title: str) -> str:
     if rows.empty:
         return f"{title}: {style.NOT_MEASURED}."
-    home = rows.sort_values(f"{HOME}_gco2e_per_1000")[["model", f"{HOME}_gco2e_per_1000"]]
-    least, most = (home.iloc[i].to_list() for i in (0, -1))
+    home = rows.sort_values(f"{HOME}_gco2e_per_1000")
+    (least_g, least), (most_g, most) = (
+        (grams(float(row[f"{HOME}_gco2e_per_1000"])), run_title(row)) for row in (home.iloc[0], home.iloc[-1])
+    )
     return (
-        f"{title}: from {grams(least[1])} ({model_title(least[0])}) to {grams(most[1])} ({model_title(most[0])}) of CO2e "
+        f"{title}: from {least_g} ({least}) to {most_g} ({most}) of CO2e "
         f"per {TEXTS} texts on the grid of {grids()[HOME].title}."
     )
 
@@ -199,7 +207,7 @@ def _alt(rows: pd.DataFrame, title: str) -> str:
 def _table(rows: pd.DataFrame, caption: str) -> str:
     if rows.empty:
         return ""
-    shown = pd.DataFrame({"Model": rows["model"].map(model_title)})
+    shown = pd.DataFrame({"Model": run_titles(rows)})
     if (rows["source"] != "published").any():
         shown.insert(0, "Campaign", rows["source"])
         shown.insert(1, "Dataset", [study().datasets[name].title for name in rows["dataset"]])

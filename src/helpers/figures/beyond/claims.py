@@ -15,9 +15,13 @@ from helpers.claims.verdicts import (
     DEPENDS,
     DIFFERS,
     FAILS,
+    FAILS_HERE,
     HOLDS,
+    HOLDS_HERE,
+    MEASURED_VERDICTS,
     OPEN,
     ROUNDED,
+    UNDECIDED_HERE,
     UNKNOWN,
     VERDICTS,
 )
@@ -27,12 +31,18 @@ from helpers.figures.display import Figure, html_table
 from helpers.figures.html import Markup, page_link
 from helpers.results.tables import Tables
 
-_ORDER = (FAILS, DEPENDS, ROUNDED, OPEN, HOLDS, DIFFERS, UNKNOWN, AGREES)
+_ORDER = (
+    *(FAILS, FAILS_HERE, DEPENDS, ROUNDED, UNDECIDED_HERE, OPEN, HOLDS, HOLDS_HERE),
+    *(DIFFERS, UNKNOWN, AGREES),
+)
 SIGNS = {
     HOLDS: "✓",
     ROUNDED: "≈",
     DEPENDS: "±",
     FAILS: "✗",
+    HOLDS_HERE: "✓",
+    UNDECIDED_HERE: "~",
+    FAILS_HERE: "✗",
     OPEN: "?",
     AGREES: "=",
     DIFFERS: "≠",
@@ -63,7 +73,10 @@ def draw(
             "number meets the statement within its rounding, and after rounding if only another number does that the "
             "rounding of the table, or the reading of the figure, allows. Where words had to become a number, every "
             "plausible reading is listed and tested; where they disagree, the verdict depends on the reading. Where a "
-            "verdict hangs on rounding or on a difference within its noise, the last column says so. Inferences are "
+            "verdict hangs on rounding or on a difference within its noise, the last column says so. What campaigns give "
+            "below is said of their own runs, texts and models: it holds here, does not hold here, or is undecided within "
+            "its uncertainty, and refutes no sentence of the paper. Where a campaign has no run of the paper's models that "
+            "could test a statement, the same is asked of the models that it has. Inferences are "
             "ours: the paper does not say them, they have no verdict and are in no count. Versions: v1 is the arXiv "
             "text, v2 the abstract of the published article."
         ),
@@ -78,13 +91,16 @@ def _finding(
     ledger: Sequence[Assessment], campaigns: Mapping[str, Sequence[Assessment]], rerun_llms: int
 ) -> str:
     own, new = counts.count(ledger), counts.count_new(campaigns)
-    failing = f", {new.failing} {'do' if new.failing > 1 else 'does'} not" if new.failing else ""
+    failing = f", {new.failing} {'do' if new.failing > 1 else 'does'} not hold here" if new.failing else ""
+    others = counts.count_counterparts(campaigns)
+    by_others = f" ({others} of them with other models than the paper's alone)" if others else ""
     return (
         f"Of {own.tested} statements of the paper that its own numbers can test, {own.holding} agree with them "
         f"({own.rounded} after rounding only), {own.depending} do so under one reading and not under another, and "
         f"{own.failing} under none; {own.untested} more cannot be tested with what is published. New measurements test "
-        f"{new.tested} of the {own.statements} statements, {counts.count_opened(ledger, campaigns)} of which the paper's own "
-        f"numbers leave open: {new.holding} hold, {new.depending} depend on the reading or the campaign{failing}. "
+        f"{new.tested} of the {own.statements} statements{by_others}, {counts.count_opened(ledger, campaigns)} of which the "
+        f"paper's own numbers leave open: {new.holding} hold here, {new.depending} depend on the reading or the campaign, "
+        f"{new.undecided} stay undecided{failing}. By campaign: {counts.by_campaign(campaigns)}. "
         + (f"They include {rerun_llms} of the paper's language models." if rerun_llms else NO_LLM)
     )
 
@@ -93,16 +109,17 @@ NO_LLM = "No language model of the paper was run again."
 
 
 def _ledger(ledger: Sequence[Assessment]) -> str:
-    statements, inferences = (
-        sorted(part, key=lambda item: _ORDER.index(item.word))
-        for part in (counts.statements(ledger), counts.inferences(ledger))
-    )
+    statements, inferences = map(_in_order, (counts.statements(ledger), counts.inferences(ledger)))
     tables = html_table(
         _shown(statements), f"The {len(statements)} statements, those that do not hold first"
     ) + html_table(
         _shown(inferences), f"{len(inferences)} inferences of ours, which the paper does not state"
     )
     return f'<div class="claims">{tables}</div>'
+
+
+def _in_order(part: Sequence[Assessment]) -> list[Assessment]:
+    return sorted(part, key=lambda item: _ORDER.index(item.word))
 
 
 def _campaign(source: str, ledger: Sequence[Assessment]) -> str:
@@ -114,7 +131,7 @@ def _campaign(source: str, ledger: Sequence[Assessment]) -> str:
         f"<li>{html.escape(reason)} ({count})</li>"
         for reason, count in sorted(missing.items(), key=_by_count_descending)
     )
-    table = html_table(_shown(tested, links=False), title) if tested else _title(title)
+    table = html_table(_shown(_in_order(tested), links=False), title) if tested else _title(title)
     return (
         f'<div class="claims-campaign">{table}<details><summary>Why {missing.total()} statements cannot be tested '
         f"with it</summary><ul>{reasons}</ul></details></div>"
@@ -144,7 +161,7 @@ def _shown(ledger: Sequence[Assessment], links: bool = True) -> pd.DataFrame:
 
 def verdict_html(word: str) -> Markup:
     """Return a verdict or an outcome with its sign, which does not rest on colour."""
-    kind = "verdict" if word in VERDICTS else "outcome"
+    kind = "verdict" if word in {*VERDICTS, *MEASURED_VERDICTS} else "outcome"
     sign = f'<span aria-hidden="true">{SIGNS[word]}</span>'
     return Markup(f'<span class="verdict" data-{kind}="{word}">{sign} {word}</span>')
 
@@ -188,7 +205,15 @@ def _statement(item: Assessment, with_id: bool) -> Markup:
     )
     code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
     source = f' <span class="place">{html.escape(places(item))}</span>'
-    return Markup(f"{html.escape(item.claim.says)}{readings_html(item)}{text_only}{inferred}{source}{code}")
+    counterpart = (
+        '<span class="reading">Asked of the models measured here, which are not all the paper\'s:</span>'
+        if item.counterpart
+        else ""
+    )
+    basis = f'<span class="place">{html.escape(item.basis.text)}</span>' if item.basis else ""
+    return Markup(
+        f"{html.escape(item.claim.says)}{counterpart}{readings_html(item)}{text_only}{inferred}{source}{basis}{code}"
+    )
 
 
 def _each(item: Assessment, cell: Callable[[ReadingResult], str]) -> Markup | None:
@@ -243,6 +268,7 @@ def rows(assessments: Sequence[Assessment]) -> pd.DataFrame:
     entries = as_json(assessments)
     for entry, item in zip(entries, assessments, strict=True):
         entry["uses"] = " ".join(sorted({use.origin for use in item.uses}))
+        entry["basis"] = None if item.basis is None else item.basis.text
         entry["also"] = "; ".join(f"{passage.place}, {passage.version}" for passage in item.claim.also)
         entry["readings"] = " ".join(
             f"({number}) {reading['result']}: {reading['says']}"

@@ -9,12 +9,15 @@ import plotly.graph_objects as go
 
 from helpers.core import units
 from helpers.figures import style
+from helpers.figures.beyond import energy_per_token
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import dots, scatter
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable, folded
+from helpers.figures.plots.measured_runs import ring_note, weights_ring
 from helpers.results.accounting import energies
 from helpers.results.tables import Tables
+from helpers.results.weights import are_quantised, run_title, run_titles
 from helpers.statistics import bootstrap, selection
 from helpers.statistics.bootstrap import Interval
 from helpers.study.catalogue import model_title, paper_models, study
@@ -23,7 +26,8 @@ _COLUMNS = [
     *("source", "dataset", "synthetic", "model", "family", "machine", "gpus", "texts"),
     *("accuracy", "accuracy_low", "accuracy_high", "energy_wh", "energy_wh_below", "energy_kind"),
     *("wh_per_text", "wh_per_correct", "low_wh_per_correct", "high_wh_per_correct", "interval_is"),
-    *("measured_wh_per_correct", "measured_low_wh", "measured_high_wh", "checkpoint", "origin"),
+    *("measured_wh_per_correct", "measured_low_wh", "measured_high_wh"),
+    *("tokens_in", "tokens_out", *energy_per_token.COLUMNS, "checkpoint", "weights", "origin"),
 ]
 
 
@@ -54,12 +58,13 @@ def draw(data: pd.DataFrame) -> Figure:
             f"Their bars are 95 % bootstrap intervals over the splits (percentiles of {bootstrap.DRAWS:,} resamples, fixed "
             "seed). The splits overlap, so the interval is about other splits of the same texts, not about new texts; at 10 "
             f"splits it is about 5 % too narrow. {scatter.ACCOUNTING} Published and measured runs are different machines: "
-            "compare models within one of them."
+            f"compare models within one of them."
         ),
         data=data,
         function="helpers.figures.beyond.energy_per_correct.energy_per_correct",
         panels=[_panel(data[data["dataset"] == name], name, _decades(data)) for name in datasets],
-        body="".join(_tables(data[data["dataset"] == name], name) for name in datasets),
+        body="".join(_tables(data[data["dataset"] == name], name) for name in datasets)
+        + energy_per_token.table(data),
     )
 
 
@@ -73,7 +78,8 @@ def costs(runs: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
 
     Added columns: `wh_per_text`; `wh_per_correct` with `low_wh_per_correct` and `high_wh_per_correct`, and what the
     interval is (`interval_is`: `rounding`, or `bootstrap over splits`); `measured_wh_per_correct` with
-    `measured_low_wh` and `measured_high_wh`, of the measured components alone. Absent without an energy.
+    `measured_low_wh` and `measured_high_wh`, of the measured components alone; and of measured language models
+    `energy_per_token.COLUMNS`. Absent without an energy.
     """
     rows = runs.copy()
     texts, published = rows["texts"].astype(float), rows["source"] == "published"
@@ -93,7 +99,7 @@ def costs(runs: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
     rows["measured_wh_per_correct"] = _column(part, "estimate", rows)
     rows["measured_low_wh"] = _column(part, "low", rows)
     rows["measured_high_wh"] = _column(part, "high", rows)
-    return rows[_COLUMNS]
+    return energy_per_token.per_token(rows)[_COLUMNS]
 
 
 def _intervals(split_results: pd.DataFrame, mode: str) -> dict[str, Interval]:
@@ -151,10 +157,14 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     figure = go.Figure()
     style.layout(figure, height=430)
     style.energy_axis(figure, *decades, axis="x", every=_EVERY)
-    dots.model_axis(figure, {*paper_models(), *rows["model"]})
+    quantised = are_quantised(rows)
+    dots.model_axis(
+        figure, {*paper_models(), *rows.loc[~quantised, "model"]}, set(run_titles(rows[quantised]))
+    )
     figure.update_xaxes(title="Per correct answer", tickangle=0)
     for (family, published), part in rows.groupby(["family", rows["source"] == "published"], sort=False):
         figure.add_trace(_trace(part, style.FAMILIES[str(family)], bool(published)))
+    figure.add_traces(weights_ring(rows, rows["wh_per_correct"], run_titles(rows)))
     measured = rows[rows["source"] != "published"]
     sources = (
         f"Measured: {', '.join(sorted(set(measured['source'])))}."
@@ -164,15 +174,15 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     invented = "Invented texts, not a result of the paper's kind. " if entry.synthetic else ""
     ranked = rows[rows["wh_per_correct"].notna()].sort_values("wh_per_correct")
     span = (
-        f" From {units.energy(ranked['wh_per_correct'].iloc[0])} ({model_title(ranked['model'].iloc[0])}) to "
-        f"{units.energy(ranked['wh_per_correct'].iloc[-1])} ({model_title(ranked['model'].iloc[-1])})."
+        f" From {units.energy(ranked['wh_per_correct'].iloc[0])} ({run_title(ranked.iloc[0])}) to "
+        f"{units.energy(ranked['wh_per_correct'].iloc[-1])} ({run_title(ranked.iloc[-1])})."
         if len(ranked)
         else ""
     )
     return Panel(
         name=dataset,
         title=entry.title,
-        note=invented + sources,
+        note=f"{invented}{sources}{ring_note(rows)}",
         figure=figure,
         alt=f"{entry.title}: energy per correct answer of {len(rows)} runs, one row per model.{span}",
         marked=entry.synthetic,
@@ -188,7 +198,7 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
     ]
     return dots.dots(
         x=cost,
-        y=rows["model"].map(model_title),
+        y=run_titles(rows),
         symbols=symbols,
         look=look,
         hover=[_hover(row) for _, row in rows.iterrows()],
@@ -200,7 +210,7 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
 def _hover(row: "pd.Series[Any]") -> str:
     published = row["source"] == "published"
     lines = [
-        f"<b>{model_title(row['model'])}</b> ({'published' if published else 'campaign ' + row['source']}, {row['machine']})",
+        f"<b>{run_title(row)}</b> ({'published' if published else 'campaign ' + row['source']}, {row['machine']})",
         f"{_cost(row)} per correct answer",
         f"accuracy {row['accuracy']:.3f}",
     ]
@@ -209,6 +219,11 @@ def _hover(row: "pd.Series[Any]") -> str:
     if pd.notna(row["measured_wh_per_correct"]):
         lines.append(
             f"{units.energy(row['measured_wh_per_correct'])} per correct answer in what was measured"
+        )
+    if pd.notna(row["j_per_output_token"]):
+        lines.append(
+            f"{units.significant(row['j_per_output_token'], 2)} J per output token, "
+            f"{units.significant(row['j_per_token'], 2)} J per token"
         )
     return "<br>".join([*lines, f"source: {row['origin']}"])
 
@@ -250,7 +265,7 @@ def _published_table(rows: pd.DataFrame, caption: str) -> str:
 def _measured_table(rows: pd.DataFrame, caption: str) -> str:
     shown = pd.DataFrame(
         {
-            "Model": rows["model"].map(model_title),
+            "Model": run_titles(rows),
             "Campaign": rows["source"],
             "Energy is": rows["energy_kind"],
             "Accuracy": rows["accuracy"].map("{:.3f}".format),

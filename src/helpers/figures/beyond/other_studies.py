@@ -17,8 +17,9 @@ from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable
 from helpers.results.accounting import energies
 from helpers.results.tables import Tables
+from helpers.results.weights import run_titles
 from helpers.statistics import selection
-from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+from helpers.study.catalogue import PAPER_EMBEDDING, study
 from helpers.study.literature import OTHER_STUDIES, StudyEnergy, load_other_studies
 
 ACCOUNTING = {"total": "CPU, GPU and memory", "gpu": "GPU only"}
@@ -76,7 +77,7 @@ def per_1000_texts(rows: pd.DataFrame) -> pd.DataFrame:
     common = pd.DataFrame(
         {
             "block": ("Ours: " + rows["source"]).where(~published, PAPER),
-            "what": rows["model"].map(model_title),
+            "what": run_titles(rows),
             "model": rows["model"],
             "family": rows["family"],
             "dataset": rows["dataset"],

@@ -15,9 +15,19 @@ from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable
+from helpers.figures.plots.measured_runs import ring_note
 from helpers.results.tables import Tables
+from helpers.results.weights import run_title, run_titles
 from helpers.statistics import bootstrap
-from helpers.statistics.frontier import CERTAIN, OFF, POSSIBLE, membership, on_frontier, share_of_resamples
+from helpers.statistics.frontier import (
+    CERTAIN,
+    OFF,
+    POSSIBLE,
+    disqualifications,
+    membership,
+    on_frontier,
+    share_of_resamples,
+)
 from helpers.study.catalogue import model_title, study
 
 _GROUP = ["dataset", "source", "machine"]
@@ -53,7 +63,9 @@ def draw(runs: pd.DataFrame) -> Figure:
             "round to one number. Accuracy axes differ from dataset to dataset. Strong marks are on the frontier; faint ones are "
             "beaten, or may be: a triangle is a limit (printed as less than 0.01 Wh), so whether its model lies on the "
             'frontier is open unless accuracy decides it. "Certain" means for all values that rounding, reading and limits '
-            "allow; it does not mean that another draw of texts would give the same. "
+            "allow; it does not mean that another draw of texts would give the same. A run whose accuracy is at or below that of "
+            "always naming the most frequent label, or most of whose answers bear no label, keeps its mark and is not counted: "
+            "little energy for a guess is nothing to choose a model for. "
             f"{scatter.INFERRED} {scatter.MARKS} For measured runs the share says in how many of "
             f"{bootstrap.DRAWS:,} resamples of the splits a run is on the frontier. {scatter.ACCOUNTING}"
         ),
@@ -61,7 +73,7 @@ def draw(runs: pd.DataFrame) -> Figure:
             [
                 *scatter.DATA_COLUMNS[:-1],
                 *("accuracy_read", "accuracy_low", "accuracy_high", "energy_low_wh", "energy_high_wh"),
-                *("on_frontier", "share_of_resamples", "origin"),
+                *("on_frontier", "disqualified", "share_of_resamples", "origin"),
             ]
         ],
         function="helpers.figures.beyond.pareto_frontier.frontier",
@@ -85,8 +97,12 @@ def rows(tables: Tables) -> pd.DataFrame:
 
 
 def memberships(runs: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
-    """Add `on_frontier` (`certain`, `possible` or `off`) and, for measured runs, `share_of_resamples` (0 to 1)."""
-    rows = runs.copy()
+    """Add `on_frontier` (`certain`, `possible` or `off`) and, for measured runs, `share_of_resamples` (0 to 1).
+
+    `disqualified` says why no sentence counts a run, wherever it lies (`statistics.frontier.disqualifications`); empty where
+    nothing does.
+    """
+    rows = runs.assign(disqualified=disqualifications(runs))
     rows["on_frontier"], rows["share_of_resamples"] = OFF, math.nan
     for _, group in rows.groupby(_GROUP, sort=False):
         rows.loc[group.index, "on_frontier"] = membership(group)
@@ -108,19 +124,24 @@ def _shares(splits: pd.DataFrame) -> dict[str, float]:
 
 
 def _finding(published: pd.DataFrame) -> str:
-    certain = published[published["on_frontier"] == CERTAIN]
+    certain = _counted(published, CERTAIN)
     datasets = published["dataset"].nunique()
     per_model = certain.groupby("model")["dataset"].nunique()
     most = int(per_model.max())
     everywhere = [name for name in study().models if per_model.get(name) == most]
     reasoning = list(dict.fromkeys(certain[certain["family"] == "Deepseek"]["dataset"]))
     titles = parts.listed([study().datasets[name].title for name in reasoning])
-    open_ones = int((published["on_frontier"] == POSSIBLE).sum())
+    open_ones = len(_counted(published, POSSIBLE))
     return (
         f"{parts.titles(everywhere)} {'lies' if len(everywhere) == 1 else 'lie'} on the frontier of {most} of {datasets} "
         f"datasets, a reasoning model on that of {len(reasoning) or 'none'}{f' ({titles})' if reasoning else ''}; "
         f"{len(certain)} of {len(published)} published runs are on a frontier for certain, {open_ones} possibly."
     )
+
+
+def _counted(rows: pd.DataFrame, membership: str) -> pd.DataFrame:
+    """Return the rows of a membership that sentences count: those that nothing disqualifies."""
+    return rows[(rows["on_frontier"] == membership) & rows["disqualified"].eq("")]
 
 
 def _decades(rows: pd.DataFrame) -> tuple[int, int]:
@@ -137,7 +158,7 @@ def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:
 
 def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]) -> Panel:
     published = kind == PUBLISHED
-    members = rows[rows["on_frontier"] == CERTAIN]
+    members = _counted(rows, CERTAIN)
     ends = [members["energy_high_wh"].idxmin(), scatter.drawn_at(members).idxmax()] if len(members) else []
     low, high = scatter.drawn_at(rows).min(), scatter.drawn_at(rows).max()
     room = max(high - low, 0.1)
@@ -152,7 +173,7 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
         legend=published and dataset == "fktg",
     )
     title = f"{study().datasets[dataset].title}, {kind}"
-    panel = scatter.panel(rows, dataset, axes, plot, f"{title}. {_members(members)}")
+    panel = scatter.panel(rows, dataset, axes, plot, f"{title}. {_members(members)}{_left_out(rows)}")
     broad = _labels(rows, members.index if published else ends, axes, plot.broad_px)
     narrow = _labels(rows, ends, axes, plot.narrow_px)
     for family, look in style.FAMILIES.items():
@@ -207,10 +228,21 @@ def _mark(
 def _members(members: pd.DataFrame) -> str:
     groups = [
         ("" if source == "published" else f"{source} on {machine}: ")
-        + parts.titles(group.sort_values("energy_high_wh")["model"])
+        + parts.listed(list(run_titles(group.sort_values("energy_high_wh"))))
         for (source, machine), group in members.groupby(["source", "machine"], sort=False)
     ]
     return f"On the frontier for certain, from the least energy on: {'; '.join(groups) or 'none'}."
+
+
+def _left_out(rows: pd.DataFrame) -> str:
+    """Say which runs that no other dominates are not counted, and why; with a blank before it, or empty."""
+    unbeaten = rows[(rows["on_frontier"] != OFF) & rows["disqualified"].ne("")]
+    names = [f"{run_title(row)} ({row['disqualified']})" for _, row in unbeaten.iterrows()]
+    return (
+        f" Left out of this, though no other run dominates it for certain: {parts.listed(names)}."
+        if names
+        else ""
+    )
 
 
 def _corners(rows: pd.DataFrame) -> pd.DataFrame:
@@ -235,14 +267,13 @@ def _steps(rows: pd.DataFrame, dash: str) -> go.Scatter:
 
 
 def _note(rows: pd.DataFrame, published: bool) -> str:
-    counts = rows["on_frontier"].value_counts()
-    certain = f"On the frontier for certain: {counts.get(CERTAIN, 0)} of {len(rows)} runs"
+    certain = f"On the frontier for certain: {len(_counted(rows, CERTAIN))} of {len(rows)} runs"
     if published:
-        return f"{certain}; possibly: {counts.get(POSSIBLE, 0)}."
+        return f"{certain}; possibly: {len(_counted(rows, POSSIBLE))}.{_left_out(rows)}"
     lines = [
         f"{source} on {machine}"
         for source, machine in dict.fromkeys(zip(rows["source"], rows["machine"], strict=True))
     ]
     drawn = [f"{_DASHES[number % len(_DASHES)][1]}: {line}" for number, line in enumerate(lines)]
     invented = "Invented texts, not a result of the paper's kind. " if rows["synthetic"].any() else ""
-    return f"{invented}{certain}. Lines: {'; '.join(drawn)}."
+    return f"{invented}{certain}.{_left_out(rows)} Lines: {'; '.join(drawn)}.{ring_note(rows)}"

@@ -5,17 +5,18 @@ import pandas as pd
 from helpers.core import units
 from helpers.figures.display import html_table
 from helpers.figures.plots import tables as parts
+from helpers.results.weights import run_titles
 from helpers.statistics.frontier import CERTAIN, OFF, POSSIBLE
 from helpers.study.catalogue import model_title, study
 
 
 def published(rows: pd.DataFrame) -> str:
     """Return a table of the published runs on a frontier for certain, and a sentence per dataset on those that may be."""
-    certain = rows[rows["on_frontier"] == CERTAIN].sort_values(
+    certain = rows[(rows["on_frontier"] == CERTAIN) & rows["disqualified"].eq("")].sort_values(
         ["dataset", "energy_high_wh"],
         key=lambda column: column.map(_rank) if column.name == "dataset" else column,
     )
-    maybe = rows[rows["on_frontier"] == POSSIBLE]
+    maybe = rows[(rows["on_frontier"] == POSSIBLE) & rows["disqualified"].eq("")]
     shown = pd.DataFrame(
         {
             "Dataset": [study().datasets[name].title for name in certain["dataset"]],
@@ -46,11 +47,14 @@ def measured(rows: pd.DataFrame) -> str:
         {
             "Dataset": [study().datasets[name].title for name in rows["dataset"]],
             "Campaign": rows["source"],
-            "Model": rows["model"].map(model_title),
+            "Model": run_titles(rows),
             "Accuracy": rows["accuracy"].map("{:.3f}".format),
             "Energy (mWh)": _energies(rows, 1e3),
             "Energy is": rows["energy_kind"],
-            "On the frontier": rows["on_frontier"].map({CERTAIN: "yes", OFF: "no"}),
+            "On the frontier": [
+                "no" if on == OFF else f"not counted: {why}" if why else "yes"
+                for on, why in zip(rows["on_frontier"], rows["disqualified"], strict=True)
+            ],
             "In resamples": rows["share_of_resamples"].map(
                 lambda share: f"{100 * share:.0f} %", na_action="ignore"
             ),

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.results.weights import quantisation_of
+
 SETTINGS = [
     "weights",
     "dtype",
@@ -25,6 +27,8 @@ def unlike_default(row: "pd.Series[Any]") -> Iterator[str]:
     """Yield the settings of a run that differ from the defaults, for its label."""
     if row["weights"] == "dummy":
         yield "dummy weights"
+    if weights := quantisation_of(row):
+        yield weights
     if pd.notna(row["quantisation"]):
         yield str(row["quantisation"])
     if "examples" in str(row["prompt"]):

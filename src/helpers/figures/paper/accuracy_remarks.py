@@ -6,11 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.core import units
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.scatter import other_embeddings
+from helpers.results.weights import of_the_papers_models
 from helpers.statistics.accuracy_gaps import CLEAR, verdict
 from helpers.statistics.accuracy_noise import Z, standard_error
 from helpers.statistics.overlap import effective_texts_of_run
-from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+from helpers.study.catalogue import model_title, study
 
 _ALIKE = 0.005
 """By so much more than its share of all labels a label may be frequent, and still be called as frequent as others."""
@@ -22,12 +25,20 @@ def chance(dataset: str) -> float:
 
 
 def below_chance(published: pd.DataFrame, measured: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
-    """Yield the accuracy of always naming the most frequent label, and a sentence for every model below it."""
-    rows = pd.concat([published, measured], ignore_index=True)
+    """Yield the accuracy of always naming the most frequent label, and a sentence for every model of the paper below it.
+
+    Measured rows of other models, and of quantised weights, add nothing. Whether answers could be read as labels is known of
+    our runs alone (`parse_failures`).
+    """
+    rows = pd.concat([published, measured[of_the_papers_models(measured)]], ignore_index=True)
     below = rows[rows["accuracy"] + rows["accuracy_uncertainty"].fillna(0) < rows["chance"]]
     levels = [f"{chance(name):.2f} on {name} ({_most_frequent(name)})" for name in datasets]
     lead = f"Always to name the most frequent label gives {parts.listed(levels)}"
-    yield f"{lead}." if len(below) else f"{lead}; no accuracy, published or measured, lies below that."
+    yield (
+        f"{lead}."
+        if len(below)
+        else f"{lead}; no accuracy of a model of the paper, published or measured, lies below that."
+    )
     for _, row in below.iterrows():
         peers = rows[
             (rows["dataset"] == row["dataset"])
@@ -39,7 +50,7 @@ def below_chance(published: pd.DataFrame, measured: pd.DataFrame, datasets: Sequ
         kind = "traditional models" if trained else "LLMs"
         source = "" if row["source"] == "published" else f" ({row['source']})"
         others = f" The other {kind} reach {peers.min():.2f} to {peers.max():.2f}." if len(peers) else ""
-        meaning = "" if trained else " This points to answers that were not read as labels."
+        meaning = "" if trained else f" {_answers_read(row)}"
         noise = Z * standard_error(row["accuracy"], _effective_texts(row))
         within = row["chance"] - row["accuracy"] <= noise
         doubt = f", but within the noise of {int(row['splits'])} test sets (± {noise:.2f})" if within else ""
@@ -47,6 +58,18 @@ def below_chance(published: pd.DataFrame, measured: pd.DataFrame, datasets: Sequ
             f"{model_title(row['model'])} has an accuracy of {row['accuracy']:.2f} on {row['dataset']}{source}, below the "
             f"{row['chance']:.2f} of always naming the most frequent label{doubt}.{others}{meaning}"
         )
+
+
+def _answers_read(row: "pd.Series[Any]") -> str:
+    """Say how many answers of a language model were not read as labels, as far as that is known."""
+    if row["source"] == "published":
+        return "How many of its answers could be read as labels, the paper does not say."
+    failures = row["parse_failures"]
+    if pd.isna(failures):
+        return "How many of its answers could be read as labels is not in its record."
+    if failures == 0:
+        return "All of its answers were read as labels."
+    return f"Of {int(row['texts'])} answers, {units.significant(float(failures), 3)} could not be read as labels."
 
 
 def _most_frequent(dataset: str) -> str:
@@ -88,7 +111,7 @@ def agreement(measured: pd.DataFrame) -> Iterator[str]:
         return
     away = compared[~compared["differs_by_noise"].astype(bool)]
     named = [
-        f"{model_title(str(model))} on {dataset} ({', '.join(part['source'])}{_other_embedding(part['checkpoint'])})"
+        f"{model_title(str(model))} on {dataset} ({', '.join(part['source'])}{_other_embedding(part)})"
         for (dataset, model), part in away.groupby(["dataset", "model"], sort=False)
     ]
     yield (
@@ -98,6 +121,6 @@ def agreement(measured: pd.DataFrame) -> Iterator[str]:
     )
 
 
-def _other_embedding(checkpoints: pd.Series) -> str:
-    other = sorted(set(checkpoints.dropna()) - {PAPER_EMBEDDING})
+def _other_embedding(rows: pd.DataFrame) -> str:
+    other = other_embeddings(rows)
     return f"; embedding {', '.join(other)}" if other else ""

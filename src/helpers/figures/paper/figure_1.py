@@ -8,6 +8,7 @@ import pandas as pd
 from helpers.core import units
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
+from helpers.figures.plots.measured_runs import one_per_campaign, outside_the_paper
 from helpers.results.tables import Tables
 from helpers.statistics import selection
 from helpers.study.catalogue import model_title
@@ -30,9 +31,9 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `results` that are drawn, by dataset, source and model.
 
     Capella, one node, minimal number of GPUs (Tables B1, B4, B5) for the published rows; every measured row of the
-    dataset beside them.
+    dataset beside them, of a language model one for each campaign and weights.
     """
-    return scatter.sorted_by_study(scatter.side_by_side(results))
+    return scatter.sorted_by_study(one_per_campaign(scatter.side_by_side(results)))
 
 
 def extremes(runs: pd.DataFrame) -> pd.DataFrame:
@@ -82,10 +83,11 @@ def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> 
     drawn = runs[scatter.drawable(runs)]
     published = list(drawn.index[drawn["source"] == "published"])
     named = scatter.extremes(drawn)
+    own = [index for index in drawn.index[outside_the_paper(drawn)] if index not in named]
     plot = scatter.Plot(
         height=480 if wide else 340,
-        broad=list(drawn.index) if wide else published or named,
-        narrow=named if wide else published or named,
+        broad=list(drawn.index) if wide else [*(published or named), *own],
+        narrow=[*named, *own] if wide else [*(published or named), *own],
         wide=wide,
         legend=wide,
         brief=BRIEF_PX if wide else None,

@@ -12,6 +12,7 @@ from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import bars
 from helpers.records.storage import Method
 from helpers.results.tables import Tables, select_sequential
+from helpers.results.weights import run_title, run_titles
 from helpers.statistics import power, selection
 from helpers.study.catalogue import TraditionalModel, model_title, study
 
@@ -86,7 +87,18 @@ def components(runs: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:
 
 
 _COLUMNS = [
-    *("source", "dataset", "synthetic", "machine", "model", "family", "gpus", "component", "method"),
+    *(
+        "source",
+        "dataset",
+        "synthetic",
+        "machine",
+        "model",
+        "family",
+        "gpus",
+        "weights",
+        "component",
+        "method",
+    ),
     *("energy_wh", "energy_uncertainty_wh", "share", "power_w", "total_wh", "origin"),
 ]
 
@@ -95,7 +107,7 @@ def _component(run: "pd.Series[Any]", name: str, bounds: dict[Any, float]) -> di
     energy = run[f"{name}_wh"]
     share = selection.shares({part: run[f"{part}_wh"] for part in _STACK})[name]
     published = run["source"] == "published"
-    columns = ("source", "dataset", "synthetic", "machine", "model", "family", "gpus", "origin")
+    columns = ("source", "dataset", "synthetic", "machine", "model", "family", "gpus", "weights", "origin")
     return {
         **{column: run[column] for column in columns},
         "component": name,
@@ -167,7 +179,7 @@ def _measured_panels(rows: pd.DataFrame) -> list[Panel]:
     for key, part in named.groupby(["source", "machine", "synthetic", "group"], sort=False):
         source, machine, synthetic, group = (str(value) for value in key)
         runs = part.drop_duplicates(["model", "dataset", "origin"])
-        headers = [model_title(name) for name in runs["model"]]
+        headers = list(run_titles(runs))
         names = [study().datasets[name].title for name in runs["dataset"]]
         lead = "Invented texts; not a result of the paper's kind. " if synthetic == "True" else ""
         note = f"{lead}On {machine}: {_methods(part)}."
@@ -291,7 +303,7 @@ def _hover(row: "pd.Series[Any]", look: style.ComponentStyle) -> str:
     how = _METHODS.get(row["method"], row["method"])
     plus = f" ± {units.energy(bound, 2)}" if pd.notna(bound) else ""
     lines = [
-        f"<b>{model_title(row['model'])}</b>, {row['dataset']}",
+        f"<b>{run_title(row)}</b>, {row['dataset']}",
         f"{look.title}: {units.energy(energy, 3)}{plus}, {how}",
     ]
     if pd.notna(energy):

@@ -1,4 +1,4 @@
-"""Figure 7: accuracy against energy, best models of the four other datasets (paper, Figure 7, Tables B4 and B5)."""
+"""Figure 7: accuracy against energy, best models of the four other datasets (paper, Figure 7, Tables B4 and B5), and ours."""
 
 import math
 
@@ -7,6 +7,7 @@ import pandas as pd
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.figures.plots.comparable import comparable
+from helpers.figures.plots.measured_runs import one_per_campaign, outside_the_paper
 from helpers.figures.plots.tables import times
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import selection
@@ -23,7 +24,8 @@ def figure_7(tables: Tables) -> Figure:
     """Draw Figure 7: the models with the three highest accuracies of a dataset, ties included, and Linear Embedding.
 
     The rule is applied to the published accuracies as printed (Tables B4 and B5, Capella, one node). Every
-    measured row of the same models stands beside them. Points lie where the printed figure has them, which
+    measured row of the same models stands beside them, and every language model that was measured, and every model that is
+    not the paper's: one mark for each campaign and weights. Points lie where the printed figure has them, which
     tells accuracies apart that the tables round to one number; what is said of a model is its printed accuracy.
     """
     printed = rows(tables.results)
@@ -33,7 +35,7 @@ def figure_7(tables: Tables) -> Figure:
 def draw(printed: pd.DataFrame, gained: pd.DataFrame, chosen: pd.DataFrame, figure: pd.DataFrame) -> Figure:
     """Draw the rows `as_read`; the finding has the `gains` of the printed ones, the note compares with the `figure`."""
     published = printed[printed["source"] == "published"]
-    left = math.floor(20 * (chosen["accuracy"] - chosen["accuracy_sd"].fillna(0)).min()) / 20
+    left = _left_end(chosen[chosen["model"].isin(published["model"])])
     energy = chosen["energy_wh"].dropna()
     decades = math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
     axes = scatter.Axes((left, 1.0), decades)
@@ -44,7 +46,8 @@ def draw(printed: pd.DataFrame, gained: pd.DataFrame, chosen: pd.DataFrame, figu
         note=(
             "Energy of one pass over a test set of 200 texts against accuracy, for the models with the three highest "
             f"accuracies as printed, ties included, and {model_title(COMPARED)}. "
-            f"{_as_drawn(published, figure)} Circle: traditional; square: LLM; diamond: reasoning "
+            f"{_as_drawn(published, figure)} Beside them, measured: the same models, every language model, and every model that "
+            "is not the paper's. Circle: traditional; square: LLM; diamond: reasoning "
             "LLM. Hollow: published, Capella, one node; marks lie at the accuracies, and energies below 1 Wh, that are "
             "read off the printed figure where it shows them. "
             f"{scatter.MARKS} {scatter.ACCOUNTING} {_spread(chosen)}"
@@ -65,29 +68,46 @@ def best_models(published: pd.DataFrame) -> list[str]:
 
 
 def rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the published rows of the models that the rule picks, and all measured rows of the same models."""
+    """Return the published rows of the models that the rule picks, and the measured rows that stand beside them.
+
+    These are all rows of the same models, of all language models, and of models that are not the paper's; of a language model
+    `one_per_campaign`.
+    """
     kept = []
     for dataset in DATASETS:
         runs = select_sequential(results[(results["dataset"] == dataset) & results["accuracy"].notna()])
         models = best_models(runs[runs["source"] == "published"])
-        kept.append(runs[runs["model"].isin(models)])
-    return pd.concat(kept)
+        measured_llm = (runs["source"] != "published") & (runs["family"] != "Traditional")
+        kept.append(runs[runs["model"].isin(models) | measured_llm | outside_the_paper(runs)])
+    return one_per_campaign(pd.concat(kept))
 
 
 def as_read(picked: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Return the picked rows with `accuracy_read`: as the printed figure shows it, where that is more precise."""
     runs = comparable(tables)
-    keys = pd.MultiIndex.from_frame(picked[["dataset", "model"]])
-    runs = runs[pd.MultiIndex.from_frame(runs[["dataset", "model"]]).isin(keys)]
+    runs = runs[_run_keys(runs).isin(_run_keys(picked))]
     without_energy = picked[~scatter.drawable(picked)]
     return scatter.sorted_by_study(pd.concat([runs, without_energy], ignore_index=True))
 
 
+def _run_keys(rows: pd.DataFrame) -> pd.MultiIndex:
+    """Return what tells the rows of the figure apart; a published row may name more origins for what it is read from."""
+    record = rows["origin"].where(rows["source"] != "published", "")
+    return pd.MultiIndex.from_frame(rows[["dataset", "model", "source"]].assign(record=record))
+
+
 def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:
     runs = chosen[chosen["dataset"] == dataset]
-    named = list(runs.index[runs["source"] == "published"])
+    named = list(runs.index[(runs["source"] == "published") | outside_the_paper(runs)])
     plot = scatter.Plot(_HEIGHT, named, named)
-    return scatter.panel(runs, dataset, axes, plot)
+    left = min(axes.accuracy[0], _left_end(runs))
+    return scatter.panel(runs, dataset, scatter.Axes((left, axes.accuracy[1]), axes.decades), plot)
+
+
+def _left_end(runs: pd.DataFrame) -> float:
+    """Return where an accuracy axis begins: all panels share that of the paper's models, unless another lies below it."""
+    lowest = float((runs["accuracy"] - runs["accuracy_sd"].fillna(0)).min())
+    return max(0.0, math.floor(20 * lowest) / 20)
 
 
 def gains(printed: pd.DataFrame) -> pd.DataFrame:

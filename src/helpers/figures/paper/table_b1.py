@@ -118,7 +118,7 @@ def _as_printed(data: pd.DataFrame) -> pd.DataFrame:
 
 _MEASURED = [
     *("source", "dataset", "synthetic", "machine", "model", "gpus"),
-    *("energy_wh", "energy_kind", "accuracy", "duration_s", "origin"),
+    *("energy_wh", "energy_kind", "accuracy", "duration_s", "weights", "origin"),
 ]
 _HEADINGS = {
     "source": "Campaign",

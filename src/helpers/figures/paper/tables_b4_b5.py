@@ -82,7 +82,7 @@ _COLUMNS = [
     *("source", "dataset", "model", "family", "machine", "gpus"),
     *("energy_wh", "energy_wh_below", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind"),
     *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
-    *("splits", "texts", "duration_s", "checkpoint", "origin"),
+    *("parse_failures", "splits", "texts", "duration_s", "checkpoint", "weights", "origin"),
 ]
 
 
@@ -152,6 +152,7 @@ _BESIDE = {
     "energy_kind": "Energy is",
     "machine": "Machine",
     "duration_s": "Duration (s)",
+    "parse_failures": "Answers without a label",
 }
 
 
@@ -167,6 +168,7 @@ def measured_rows(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
     values = published[[*keys, *columns, "splits", "texts"]].rename(columns=columns)
     pairs = measured[_COLUMNS].assign(chance=measured["dataset"].map(chance))
     pairs = pairs.merge(values, on=keys, how="left", suffixes=("", "_published"))
+    pairs["parse_failures"] = pairs["parse_failures"].where(pairs["family"] != "Traditional")
     by_noise = pd.Series([differs_by_noise(row) for _, row in pairs.iterrows()], pairs.index, object)
     return pairs.drop(columns=["splits_published", "texts_published"]).assign(differs_by_noise=by_noise)
 

@@ -9,9 +9,18 @@ from helpers.figures import style
 from helpers.study.catalogue import model_title, study
 
 
-def model_axis(figure: go.Figure, models: Collection[str]) -> None:
-    """Give every one of these models a row, from the top in the order of the study."""
-    order = [model_title(name) for name in study().models if name in models]
+def model_axis(figure: go.Figure, models: Collection[str], titles: Collection[str] = ()) -> None:
+    """Give every one of these models a row, from the top in the order of the study.
+
+    The `titles` of runs (`results.weights.run_title`) that are not the model's name have rows below it.
+    """
+    names = {name: model_title(name) for name in study().models}
+    order = [
+        row
+        for name, title in names.items()
+        for row in ([title] if name in models else [])
+        + sorted(t for t in titles if t.startswith(f"{title} ("))
+    ]
     figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], range=[-0.6, len(order) - 0.4])
 
 

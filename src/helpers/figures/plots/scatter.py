@@ -10,9 +10,11 @@ import plotly.graph_objects as go
 from helpers.figures import style
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
+from helpers.figures.plots.measured_runs import language_models, ring_note, weights_ring
 from helpers.results.tables import select_sequential
+from helpers.results.weights import run_title, run_titles
 from helpers.statistics import selection
-from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+from helpers.study.catalogue import PAPER_EMBEDDING, study
 
 _FRAME_PX = 57
 """What a plot leaves of its height to margins and axis."""
@@ -25,10 +27,11 @@ DATA_COLUMNS = [
     *("dataset", "synthetic", "model", "family", "source", "machine", "gpus"),
     *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
     *("energy_wh", "energy_wh_below", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind"),
-    *("duration_s", "texts", "checkpoint", "checks_failed", "origin"),
+    *("duration_s", "texts", "checkpoint", "weights", "checks_failed", "origin"),
 ]
 """Columns of `results` that a figure of this kind offers as CSV."""
 MARKS = "Filled: our runs, with a cross where CPU and GPU were estimated, with a dot where one of them was measured."
+RING = "A mark in a ring is a language model with quantised weights, which is none of the paper's, whatever its name is like."
 INFERRED = (
     "Hollow with a dot: inferred from the limits of the printed panel, which hides the mark; the paper prints only that the "
     "energy is below 0.01 Wh."
@@ -116,6 +119,8 @@ def panel(runs: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "
                 figure.add_trace(
                     _trace(rows[mask], look, is_published, broad[mask], narrow[mask], plot.legend)
                 )
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"])
+    figure.add_traces(weights_ring(rows, drawn_at(rows), energy, plot.legend))
     if rows.empty:
         style.not_measured(figure)
     measured = rows[rows["source"] != "published"]
@@ -124,7 +129,7 @@ def panel(runs: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "
         title=entry.title,
         note=_note(measured, entry.synthetic, plot.wide) + _left_out(runs[~drawable(runs)]),
         figure=figure,
-        alt=alt or _alt(rows, entry.title),
+        alt=f"{alt or _alt(rows, entry.title)}{language_models(rows)}",
         wide=plot.wide,
         marked=entry.synthetic,
     )
@@ -218,18 +223,19 @@ def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
             if not wide
             else ("Published values. The texts are not public as a file, so no run of ours stands here.")
         )
-    other = sorted(set(measured["checkpoint"].dropna()) - {PAPER_EMBEDDING})
-    return f"Measured: {', '.join(sorted(set(measured['source'])))}." + (
-        f" Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
-    )
+    other = other_embeddings(measured)
+    embedding = f" Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
+    return f"Measured: {', '.join(sorted(set(measured['source'])))}.{embedding}{ring_note(measured)}"
+
+
+def other_embeddings(rows: pd.DataFrame) -> list[str]:
+    """Return the sentence embeddings of measured rows, those of language models aside, that are not the paper's."""
+    embedded = rows.loc[rows["family"] == "Traditional", "checkpoint"]
+    return sorted(set(embedded.dropna()) - {PAPER_EMBEDDING})
 
 
 def _left_out(rows: pd.DataFrame) -> str:
-    return (
-        f" Without any energy, so not drawn: {', '.join(map(model_title, rows['model']))}."
-        if len(rows)
-        else ""
-    )
+    return f" Without any energy, so not drawn: {', '.join(run_titles(rows))}." if len(rows) else ""
 
 
 def _alt(rows: pd.DataFrame, title: str) -> str:
@@ -240,7 +246,7 @@ def _alt(rows: pd.DataFrame, title: str) -> str:
         best = selection.most_accurate(part)
         kind, count = "Published" if published else "Measured here", part["model"].nunique()
         parts.append(
-            f"{kind}: {count} model{'s' if count > 1 else ''}, best {model_title(best['model'])} with accuracy "
+            f"{kind}: {count} model{'s' if count > 1 else ''}, best {run_title(best)} with accuracy "
             f"{best['accuracy']:.2f}."
         )
     return f"{title}, accuracy against energy. {' '.join(parts)}"

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -9,7 +10,8 @@ from helpers.core import units
 from helpers.figures.display import html_table
 from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import select_sequential
-from helpers.study.catalogue import model_title
+from helpers.results.weights import quantisation_of, run_title
+from helpers.study.catalogue import model_title, paper_models
 
 MEASURED = {
     "dataset": "Dataset",
@@ -39,17 +41,34 @@ def measured(
 def block(rows: pd.DataFrame, caption: str, absent: str, columns: Mapping[str, str] = MEASURED) -> str:
     """Return a table of measured rows with these columns and headings, or the sentence that stands for it.
 
-    Numbers have three significant digits; a model is named as in the paper.
+    Numbers have three significant digits, accuracies as many decimals in the whole column. A model of the paper is named as
+    there; another says that it is not the paper's, and one with quantised weights what these are.
     """
     if rows.empty:
         return paragraph(absent)
     shown = rows[list(columns)].copy()
     if "model" in columns:
-        shown["model"] = shown["model"].map(model_title)
+        shown["model"] = [marked_title(row) for _, row in rows.iterrows()]
     numbers = [name for name in columns if pd.api.types.is_float_dtype(shown[name])]
     for name in numbers:
-        shown[name] = [None if pd.isna(value) else units.significant(value, 3) for value in shown[name]]
+        shown[name] = [None if pd.isna(value) else _number(value, name) for value in shown[name]]
     return html_table(shown.rename(columns=columns), caption, [columns[name] for name in numbers])
+
+
+def marked_title(row: "pd.Series[Any]") -> str:
+    """Return the name of the model of a measured row, marked where it is not one of the paper's; see `block`."""
+    if row["model"] in paper_models():
+        return run_title(row)
+    remarks_on_it = ["not in the paper", *filter(None, [quantisation_of(row)])]
+    return f"{model_title(str(row['model']))} ({', '.join(remarks_on_it)})"
+
+
+_DECIMALS = {"accuracy": 3, "best_accuracy": 3, "published_accuracy": 2, "parse_failures": 1}
+"""Of columns whose numbers may be 0: accuracies, of which the paper prints two decimals, and means of counts."""
+
+
+def _number(value: float, column: str) -> str:
+    return f"{value:.{_DECIMALS[column]}f}" if column in _DECIMALS else units.significant(value, 3)
 
 
 def paragraph(text: str) -> str:

@@ -99,8 +99,7 @@ def read_config(config: Mapping[str, Any], stored_bytes: int | None) -> Checkpoi
         config: its content.
         stored_bytes: size of the weights on disk; None with dummy weights.
     """
-    text = config.get("text_config")
-    merged = {**config, **text} if isinstance(text, dict) else config
+    merged = _about_text(config)
     numbers = {key: value for key, value in merged.items() if isinstance(value, int)}
     return Checkpoint(
         dtype=str(merged.get("dtype") or merged.get("torch_dtype") or "float32").removeprefix("torch."),
@@ -111,6 +110,28 @@ def read_config(config: Mapping[str, Any], stored_bytes: int | None) -> Checkpoi
         context_length=numbers.get("max_position_embeddings"),
         kv_numbers_per_token=_kv_numbers_per_token(numbers),
     )
+
+
+def read_shape(folder: Path) -> dict[str, int]:
+    """Return a checkpoint's layers, hidden size, heads, and heads for keys and values, by their keys in `config.json`.
+
+    What it does not give is absent; with heads alone, there are as many for keys and values.
+
+    Raises:
+        UserError: one line where the folder has no `config.json`, or none that can be read.
+    """
+    config = _about_text(_read_json(folder / "config.json", f"checkpoint {folder}"))
+    keys = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads")
+    shape = {key: config[key] for key in keys if isinstance(config.get(key), int)}
+    if "num_attention_heads" in shape:
+        shape.setdefault("num_key_value_heads", shape["num_attention_heads"])
+    return shape
+
+
+def _about_text(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return of a multimodal checkpoint's configuration the part about text, above the rest; else all of it."""
+    text = config.get("text_config")
+    return {**config, **text} if isinstance(text, dict) else config
 
 
 def _count_parameters(config: Mapping[str, int]) -> int | None:

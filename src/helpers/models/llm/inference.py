@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -86,18 +86,23 @@ class InferenceClient:
         }
         self._context = dspy.context
         self._threads = ThreadPoolExecutor(config.concurrency, "ask")
+        self._asked: list[Future[Reply]] = []
 
     def ask(self, texts: Sequence[str]) -> list[Reply]:
         """Ask for every text, `concurrency` at a time; replies in the order of the texts.
 
         Nothing that happens to one text touches another: every failure is a Reply with its kind.
         """
-        asked = [self._threads.submit(self._ask, text) for text in texts]
+        asked = self._asked = [self._threads.submit(self._ask, text) for text in texts]
         try:
             return [future.result() for future in asked]
         finally:
             for future in asked:
                 future.cancel()  # where this was interrupted
+
+    def answered(self) -> int:
+        """Return how many texts of the last call of `ask` have their reply; nothing is counted while they are asked."""
+        return sum(future.done() for future in self._asked)
 
     def warm_up(self) -> Reply:
         """Ask for one sentence that belongs to no dataset, so that nothing is done for the first time later.

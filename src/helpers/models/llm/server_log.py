@@ -17,6 +17,10 @@ _WORKER_DIED = "died unexpectedly"
 _REMEDY = "out of memory: end other programs on the machine, or take a smaller max_model_len, more gpus or a smaller model"
 
 
+SERVER_LOG = "; its log ends: "
+"""Between the message of an error and the lines of the server's log."""
+
+
 def fault(problem: str, log: Path | None) -> UserError:
     """Return the error for a problem of a server, with a summary of its log.
 
@@ -24,10 +28,10 @@ def fault(problem: str, log: Path | None) -> UserError:
     """
     log_summary = _summary(log)
     if _IN_USE in log_summary.lower():
-        return TransientError(f"{problem}; its port was in use, start again; {log_summary}")
+        return TransientError(f"{problem}; its port was in use, start again{log_summary}")
     if is_out_of_memory(log_summary) or _KILLED in problem or _WORKER_DIED in log_summary:
-        return UserError(f"{problem}; {_REMEDY}; {log_summary}")
-    return UserError(f"{problem}; {log_summary}")
+        return UserError(f"{problem}; {_REMEDY}{log_summary}")
+    return UserError(f"{problem}{log_summary}")
 
 
 def exit_reason(status: int) -> str:
@@ -39,9 +43,9 @@ def exit_reason(status: int) -> str:
 
 
 def _summary(log: Path | None) -> str:
-    """Return the first error in a log and its last lines."""
+    """Return the first error in a log and its last lines, to be put behind a message."""
     if log is None:
-        return "it was not started here"
+        return "; it was not started here"
     try:
         lines = [shortened(line) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     except OSError:
@@ -55,4 +59,4 @@ def _summary(log: Path | None) -> str:
     ]
     causes.sort(key=lambda line: _WORKER_DIED not in line)
     shown = [*(line for line in causes[:1] if line not in lines[-LOG_LINES:]), *lines[-LOG_LINES:]]
-    return f"its log ends: {' | '.join(shown) or '(empty)'}"
+    return f"{SERVER_LOG}{' | '.join(shown) or '(empty)'}"
