@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from helpers.core import paths
-from helpers.records.storage import PREDICTIONS
 from helpers.results.accounting import energies
+from helpers.results.predictions import answers_of_run
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
 from helpers.study.catalogue import paper_models
@@ -90,9 +88,9 @@ class Source:
 
         Of records with predictions beside them.
         """
-        files = {str(row["origin"]): paths.ROOT / str(row["origin"]) for row in self.splits}
-        found = {origin: file.with_name(PREDICTIONS) for origin, file in files.items()}
-        return {origin: _right(file) for origin, file in found.items() if file.is_file()}
+        origins = dict.fromkeys(str(row["origin"]) for row in self.splits)
+        answers = {origin: answers_of_run(origin) for origin in origins}
+        return {origin: _right(table) for origin, table in answers.items() if table is not None}
 
     @property
     def is_the_paper(self) -> bool:
@@ -162,11 +160,9 @@ def text(value: object) -> str | None:
     return None if _absent(value) else str(value)
 
 
-def _right(file: Path) -> dict[int, "pd.Series[bool]"]:
-    table = pd.read_parquet(file, columns=["split", "id", "label", "answer"])
-    right = table["label"].eq(table["answer"]).fillna(False).astype(bool)  # no answer is no right one
-    right.index = pd.Index(table["id"])
-    return {int(str(split)): part.sort_index() for split, part in right.groupby(table["split"].to_numpy())}
+def _right(answers: pd.DataFrame) -> dict[int, "pd.Series[bool]"]:
+    right = answers.set_index("id")["right"]
+    return {int(str(split)): part.sort_index() for split, part in right.groupby(answers["split"].to_numpy())}
 
 
 def _absent(value: object) -> bool:

@@ -76,7 +76,7 @@ def ratio_over_splits(
     value = float(over.sum(axis=1).prod() / under.sum(axis=1).prod())
     count = over.shape[1]
     if count == 1:
-        return Estimate(value, None, None, "one split: no interval")
+        return Estimate(value, None, None, "none, with one split")
     if count < FEWEST_FOR_BOOTSTRAP:
         single = _quotient(over.prod(axis=0), under.prod(axis=0))
         return Estimate(

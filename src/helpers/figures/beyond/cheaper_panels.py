@@ -83,7 +83,7 @@ def _panel(rows: pd.DataFrame, quantity: Quantity) -> Panel:
     )
     _value_axis(figure, rows, quantity)
     for number, (title, group) in enumerate(series):
-        figure.add_trace(_marks(group, title, quantity, levels, number, len(series)))
+        figure.add_traces(_marks(group, title, quantity, levels, number, len(series)))
     return Panel(
         name=quantity.name,
         title=quantity.title,
@@ -133,16 +133,17 @@ def _value_axis(figure: go.Figure, rows: pd.DataFrame, quantity: Quantity) -> No
 
 def _marks(
     rows: pd.DataFrame, title: str, quantity: Quantity, levels: Sequence[str], number: int, count: int
-) -> go.Scatter:
+) -> list[go.Scatter]:
+    """Return the marks of a dataset with their bars, and the numbers behind them."""
     light, dark, symbol = _LOOKS[number % len(_LOOKS)]
     look = style.FamilyStyle(title, light, dark, symbol)
-    shift = _OFFSET * (2 * number - (count - 1)) / max(count - 1, 1)
+    heights = rows["level"].map(levels.index) + _OFFSET * (2 * number - (count - 1)) / max(count - 1, 1)
     values = rows[quantity.value].astype(float)
     low, high = rows[quantity.low].astype(float), rows[quantity.high].astype(float)
     drawn = low.notna() & high.notna() & (high < math.inf)
-    trace = dots.dots(
+    marks = dots.dots(
         x=values,
-        y=rows["level"].map(levels.index) + shift,
+        y=heights,
         symbols=[symbol] * len(rows),
         look=look,
         hover=[_hover(row, quantity) for _, row in rows.iterrows()],
@@ -151,13 +152,20 @@ def _marks(
         name=title,
         size=10,
     )
-    return trace.update(
-        mode="markers+text",
-        text=[f"\N{NO-BREAK SPACE}{_shown(value, quantity)}" for value in values],
-        textposition="top right" if drawn.any() else "middle right",  # not on the bar
+    labels = go.Scatter(
+        x=high.where(drawn, values),
+        y=heights,
+        mode="text",
+        name=title,
+        showlegend=False,
+        text=[f"\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{_shown(value, quantity)}" for value in values],
+        textposition="middle right",
         textfont={"color": look.light, "size": style.FONT_SIZE - 2},
         cliponaxis=False,
+        hoverinfo="skip",
+        meta=style.themed(look.light, look.dark),
     )
+    return [marks, labels]
 
 
 def _shown(value: float, quantity: Quantity) -> str:

@@ -70,11 +70,12 @@ def finding(changed: pd.DataFrame) -> str:
             f" Least energy per correct answer{estimated} with {_named(best)}: "
             f"{units.significant(float(best['per_correct_ratio']), 2)} times that of the run without the change."
         )
+    datasets = parts.listed([study().datasets[str(name)].title for name in dict.fromkeys(changed["dataset"])])
     return (
-        f"{models} on this machine: of {len(changed)} changes of one factor, {_named(least)} takes the least time, "
-        f"{units.significant(float(least['time_ratio']), 2)} times that of the run without it, and {_named(most)} the most, "
-        f"{units.significant(float(most['time_ratio']), 2)} times. Accuracy differs by more than its 95 % interval in "
-        f"{apart.sum()} of them.{per_correct}"
+        f"{models} on this machine: of {units.counted(changed['level'].nunique(), 'change')} of one factor ({datasets}), "
+        f"{_named(least)} takes the least time, {units.significant(float(least['time_ratio']), 2)} times that of the run without "
+        f"it, and {_named(most)} the most, {units.significant(float(most['time_ratio']), 2)} times. In {apart.sum()} of "
+        f"{units.counted(len(changed), 'comparison')} accuracy differs by more than its 95 % interval.{per_correct}"
     )
 
 

@@ -21,6 +21,8 @@ _SIZES: Sequence[style.Size] = ((262, _HEIGHT - _FRAME_PX),)
 """Of the smallest plot without its axes, on a desktop; a phone has a little more."""
 _ROOM = 0.06
 """Beside the lowest and the highest accuracy."""
+_BAR_POINTS = 8
+"""On each side of a mark, along its bar, that labels keep away from."""
 
 
 def panels(runs: pd.DataFrame, compared: pd.DataFrame) -> list[Panel]:
@@ -83,22 +85,34 @@ def _labels(
     (left, right), (low, high) = axes
     bottom, top = low - style.PAD, high + style.PAD
     width, height = _SIZES[0]
-    points = [
-        ((x - left) / (right - left) * width, (top - math.log10(y)) / (top - bottom) * height)
-        for x, y in zip(runs["accuracy"], runs["s_per_1000_texts"], strict=True)
+
+    def pixels(accuracy: float, seconds: float) -> style.Point:
+        return (accuracy - left) / (right - left) * width, (top - math.log10(seconds)) / (
+            top - bottom
+        ) * height
+
+    spots = list(zip(runs["accuracy"], runs["s_per_1000_texts"], _half_widths(runs), strict=True))
+    points = [pixels(accuracy, seconds) for accuracy, seconds, _ in spots]
+    bars = [
+        pixels(accuracy + part / _BAR_POINTS * half, seconds)
+        for accuracy, seconds, half in spots
+        for part in range(-_BAR_POINTS, _BAR_POINTS + 1)
     ]
     text = runs["model"].map(model_title).str.removesuffix("-Instruct")
     named = (runs["family"] != "Traditional") | runs["model"].isin(best["classifier"])
-    return style.labels(text.where(named, ""), points, *_SIZES)
+    return style.labels(text.where(named, ""), points, *_SIZES, lines=bars)
+
+
+def _half_widths(runs: pd.DataFrame) -> list[float]:
+    """Return the half width of the 95 % interval of each accuracy, by the choice of the test texts."""
+    columns = ("accuracy", "dataset", "texts", "splits", "origin")
+    return [
+        Z * standard_error(float(accuracy), effective_texts_of_run(dataset, int(texts), int(splits), origin))
+        for accuracy, dataset, texts, splits, origin in zip(*(runs[name] for name in columns), strict=True)
+    ]
 
 
 def _trace(runs: pd.DataFrame, look: style.FamilyStyle, labels: pd.DataFrame) -> go.Scatter:
-    noise = [
-        Z * standard_error(float(accuracy), effective_texts_of_run(dataset, int(texts), int(splits), origin))
-        for accuracy, dataset, texts, splits, origin in zip(
-            runs["accuracy"], runs["dataset"], runs["texts"], runs["splits"], runs["origin"], strict=True
-        )
-    ]
     return go.Scatter(
         x=runs["accuracy"],
         y=runs["s_per_1000_texts"],
@@ -115,7 +129,7 @@ def _trace(runs: pd.DataFrame, look: style.FamilyStyle, labels: pd.DataFrame) ->
             "line": {"width": 1, "color": style.PAPER},
         },
         cliponaxis=False,
-        error_x={"array": noise, "thickness": 1, "width": 0, "color": look.light},
+        error_x={"array": _half_widths(runs), "thickness": 1, "width": 0, "color": look.light},
         hovertext=[
             f"{hover_text(row)}<br>{units.duration(float(row['s_per_1000_texts']), 3)} for 1000 texts"
             for _, row in runs.iterrows()

@@ -6,8 +6,9 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.scatter import other_embeddings
 from helpers.statistics.llm_to_classifier import FASTEST, most_accurate_llms
-from helpers.study.catalogue import PAPER_EMBEDDING, model_title, study
+from helpers.study.catalogue import model_title, study
 
 
 def finding(measured: pd.DataFrame, printed: pd.DataFrame) -> str:
@@ -71,10 +72,8 @@ def note(runs: pd.DataFrame) -> str:
     )
     if runs.empty:
         return lead
-    llms, classifiers = runs[runs["family"] != "Traditional"], runs[runs["family"] == "Traditional"]
-    return " ".join(
-        filter(None, (lead, _splits(runs), _weights(llms), _embedding(classifiers), _energies(runs)))
-    )
+    llms = runs[runs["family"] != "Traditional"]
+    return " ".join(filter(None, (lead, _splits(runs), _weights(llms), _embedding(runs), _energies(runs))))
 
 
 def _splits(runs: pd.DataFrame) -> str:
@@ -104,8 +103,8 @@ def _weights(llms: pd.DataFrame) -> str:
     return (small + origin).strip()
 
 
-def _embedding(classifiers: pd.DataFrame) -> str:
-    other = sorted(set(classifiers["checkpoint"].dropna()) - {PAPER_EMBEDDING})
+def _embedding(runs: pd.DataFrame) -> str:
+    other = other_embeddings(runs)
     return f"Embeddings are by {parts.listed(other)}, not the paper's checkpoint." if other else ""
 
 
