@@ -67,7 +67,7 @@ def test_vllm_serves_weights_read_back_from_a_quantised_file(by_vllm: Record) ->
     assert gguf is not None
     assert (run.weights, run.dtype, run.gguf_sha256) == ("dequantised Q4_K_M", "bfloat16", gguf.file.sha256)
     assert item.accuracy is not None
-    assert item.accuracy > 2.5 * CHANCE
+    assert item.accuracy > 1.5 * CHANCE
     assert item.requests_sent == item.requests_answered == item.texts == 60
     assert item.replies is not None
     assert item.replies.client == item.replies.engine
