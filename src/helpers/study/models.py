@@ -196,7 +196,7 @@ class EmbeddingCheckpoint(Strict):
     def _one_place(self) -> Self:
         if sum(map(bool, (self.repository, self.package, self.archive))) != 1:
             raise ValueError(
-                "give one of 'repository' with 'revision', 'package' with 'weights_sha256', and 'archive' with 'weights_sha256'"
+                "give either 'repository' with 'revision', or 'package' or 'archive' with 'weights_sha256'"
             )
         if bool(self.repository) != bool(self.revision) or bool(self.repository) == bool(self.weights_sha256):
             raise ValueError("'repository' needs 'revision', 'package' and 'archive' need 'weights_sha256'")
