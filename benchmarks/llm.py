@@ -1,7 +1,8 @@
 """Compare our client with others: a stub that answers after 200 ms, and a real engine on the CPU (make bench-llm).
 
-On the stub, and on the tiny model that vLLM serves, our client and a bare httpx client ask in turn; the engine is asked
-by vLLM's own client, `vllm bench serve`, too, on the same prompts.
+On the stub, on the tiny model that vLLM serves, and on a pre-trained one where its checkpoint is there (make real-models),
+our client and a bare httpx client ask in turn; the tiny model is asked by vLLM's own client, `vllm bench serve`, too, on
+the same prompts.
 """
 
 import argparse
@@ -18,22 +19,29 @@ from client import CONCURRENCIES, DELAY_S, PAIRS, Pairs, Pass, compare, line, st
 from helpers.core.errors import UserError
 from helpers.core.lock import MACHINE_LOCK, holding
 from helpers.core.paths import BENCHES, BUILD, relative
+from helpers.measure.plan import catalogue_model
 from helpers.models.llm.client import NAME
 from helpers.models.llm.endpoint import Endpoint
 from helpers.models.llm.engine import EngineSettings, engine_python
 from helpers.models.llm.engine_checks import check_engine
+from helpers.models.llm.gguf_checkpoint import folder_of, looks_made
 from helpers.models.llm.prompts import instruction, messages
 from helpers.models.llm.server import serve
 from helpers.models.llm.tiny_model import build_tiny
 from helpers.records.hardware import detect
 from helpers.results.overhead import here
-from helpers.study.catalogue import study
+from helpers.study.catalogue import LanguageModel, study
 from helpers.study.datasets import load_dataset, splits
 from report import write
 from results_llm import LlmBench, Rate, Round, goals_reached
 
 ENGINE_CONCURRENCIES = (1, 8, 32)
 ENGINE_TEXTS = 64
+REAL_MODEL = "qwen2.5-coder-0.5b"
+REAL_CONCURRENCIES = (1, 8)
+REAL_TEXTS = 16
+REAL_PAIRS = 3
+"""A text takes about a second on two cores."""
 TOKENS_OUT = 16
 """Of an answer on the engine, at the most; with temperature 0 it is the same for every client."""
 PEER_REPEATS = 3
@@ -49,11 +57,16 @@ def bench(concurrencies: Sequence[int], pairs: int, engine: str | None) -> LlmBe
     hardware = detect()
     with holding(MACHINE_LOCK, "another measurement runs on this machine"):
         rounds = [_round("stub", _reported(pair)) for pair in stub_pairs(concurrencies, DELAY_S, pairs)]
-        version, problem = None, None
+        version, problem, real_model = None, None, None
         try:
             if engine is not None:
                 version, more = _engine_rounds(engine, pairs)
                 rounds += more
+                if looks_made(_real_entry()):
+                    rounds += _real_rounds(engine)
+                    real_model = REAL_MODEL
+                else:
+                    print(f"{REAL_MODEL} is not there (make real-models): the tiny model only", flush=True)
         except UserError as error:
             problem = str(error)
             print(f"engine: {problem}", flush=True)
@@ -63,6 +76,7 @@ def bench(concurrencies: Sequence[int], pairs: int, engine: str | None) -> LlmBe
         client=f"DSPy over {NAME}",
         engine=version,
         engine_problem=problem or (None if engine else "not asked for"),
+        real_model=real_model,
         rounds=rounds,
     )
 
@@ -121,6 +135,30 @@ def _engine_rounds(engine: str, pairs: int) -> tuple[str, list[Round]]:
             both = _reported(compare(server.endpoint, concurrency, texts, pairs, TOKENS_OUT))
             rounds.append(_round("engine", both, *_peer(server.endpoint, built.folder, asked, concurrency)))
     return version, rounds
+
+
+def _real_entry() -> LanguageModel:
+    return catalogue_model(LanguageModel, REAL_MODEL)
+
+
+def _real_rounds(engine: str) -> list[Round]:
+    """Serve a pre-trained model and compare our client with the bare one on it."""
+    settings = EngineSettings(
+        engine=engine,
+        checkpoint=str(folder_of(_real_entry())),
+        threads=detect().cpu_cores,
+        max_model_len=4096,
+    )
+    check_engine(settings, detect())
+    texts = list(_texts())[:REAL_TEXTS]
+    with serve(settings, BUILD / "bench-llm.log") as server:
+        print(f"{REAL_MODEL} on the CPU, ready after {server.ready_s:.0f} s", flush=True)
+        return [
+            _round(
+                "real model", _reported(compare(server.endpoint, concurrency, texts, REAL_PAIRS, TOKENS_OUT))
+            )
+            for concurrency in REAL_CONCURRENCIES
+        ]
 
 
 def _texts() -> Iterator[str]:
