@@ -190,7 +190,8 @@ def client_verdict(bench: LlmBench) -> str:
     real = _with_a_real_model(bench)
     with_a_model = f", and {min(item.ratio for item in real):.2f} with {bench.real_model}" if real else ""
     return (
-        f"Against the stub our client reaches at least {ratio:.2f} of the bare one's texts per second{with_a_model}, and takes at most "
+        f"Against the stub our client reaches at least {ratio:.2f} of the bare one's texts per second{with_a_model}, "
+        f"and takes at most "
         f"{cpu_ms:.2g} ms of processor time per text; the goal, {MIN_RATIO:g} and less than {MAX_CPU_MS:g} ms, is "
         f"{'reached' if goals_reached(bench) else 'missed'}.{_httpx_verdict(bench)}"
     )

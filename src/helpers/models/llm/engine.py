@@ -198,7 +198,8 @@ def installed_engine(settings: EngineSettings, python: Path) -> Installed:
     packages = engine_entry(settings).packages
     program = (
         "import sys; from importlib.metadata import distributions as d; "
-        "v = {i.name.replace('_', '-').lower(): i.version for i in d()}; print(next((f'{n} {v[n]}' for n in sys.argv[1:] if n in v), ''))"
+        "v = {i.name.replace('_', '-').lower(): i.version for i in d()}; "
+        "print(next((f'{n} {v[n]}' for n in sys.argv[1:] if n in v), ''))"
     )
     done = subprocess.run(
         [str(python), "-c", program, *packages], capture_output=True, text=True, check=False, timeout=120
