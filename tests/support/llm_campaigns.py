@@ -105,6 +105,7 @@ def _record(stub: Stub, number: int, campaign: str) -> Record:
             "correct": round(stub.accuracy * item.texts) if stub.accuracy else 0,
             "energy": item.energy.model_copy(update={"cpu": estimated}),
             "replies": replies,
+            "duration_s": item.duration_s * (1 + 0.01 * (number * item.split % 5)),
         }
         if stub.run.asked:
             changes["tokens_out"] = stub.tokens_out * item.texts

@@ -137,12 +137,17 @@ def claims(ledger: Sequence[Assessment]) -> str:
     words = Counter(item.word for item in tested)
     items = "".join(
         f"<li>{verdict_html(item.word)} {html.escape(item.claim.says)} "
-        f'<span class="note">({html.escape(item.claim.place)}) {html.escape(item.reason)}</span></li>'
+        f'<span class="note">({html.escape(item.claim.place)})</span></li>'
         for item in tested
     )
     title = f"Statements of the paper tested with these runs: {len(tested)} of {len(statements)}"
     verdicts = parts.listed([f"{word} {count}" for word, count in words.most_common()])
+    asked = (
+        " They are asked of the models measured here, not of the paper's."
+        if any(item.counterpart for item in tested)
+        else ""
+    )
     return (
-        f'<p class="table-title">{title}</p><p class="note">{verdicts}. All readings, and why the others cannot be tested, '
-        f'are in the {link}.</p><ul class="remarks">{items}</ul>'
+        f'<p class="table-title">{title}</p><p class="note">{verdicts}.{asked} The numbers, the readings, and why the others '
+        f'cannot be tested, are in the {link}.</p><ul class="remarks">{items}</ul>'
     )
