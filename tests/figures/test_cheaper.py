@@ -12,8 +12,8 @@ from tests.support import llm_campaigns as campaigns
 from tests.support.llm_campaigns import FACTORS as NAME
 
 
-def made(folder, stubs):
-    campaigns.write(stubs, NAME, folder)
+def made(folder, stubs, predictions=True):
+    campaigns.write(stubs, NAME, folder, predictions)
     return campaigns.load(folder)
 
 
@@ -49,11 +49,20 @@ def test_energy_per_correct_answer_counts_both(figure):
     assert cell["wh_per_correct"] == pytest.approx(cell["energy_wh"] / 82)
 
 
-def test_one_split_says_that_it_has_no_interval(figure):
+def test_one_split_has_intervals_over_its_texts(figure):
     changed = figure.data[figure.data["role"] == "changed"]
+    for name in ("time", "energy", "per_correct"):
+        assert (changed[f"{name}_low"] < changed[f"{name}_ratio"]).all()
+        assert (changed[f"{name}_ratio"] < changed[f"{name}_high"]).all()
+    assert set(changed["ratio_is"]) == {"95 % bootstrap over 200 texts"}
+    assert "95 % bootstrap over 200 texts" in figure.note
+
+
+def test_one_split_without_predictions_says_that_it_has_no_interval(tmp_path):
+    changed = cheaper(made(tmp_path, campaigns.factors(datasets=["news"]), predictions=False)).data
+    changed = changed[changed["role"] == "changed"]
     assert changed["time_low"].isna().all()
     assert set(changed["ratio_is"]) == {"none, with one split"}
-    assert "none, with one split" in figure.note
 
 
 def test_many_splits_have_a_bootstrap(tmp_path):

@@ -49,6 +49,38 @@ def test_one_split_has_a_ratio_and_no_interval():
     assert "one split" in found.interval_is
 
 
+def timed(seconds, right=None):
+    return answers(right or [1] * len(seconds)).assign(latency_s=[float(value) for value in seconds])
+
+
+def test_one_split_has_an_interval_over_its_texts():
+    ratio = paired.ratio_over_splits([[20.0]], [[4.0]])
+    same = paired.with_texts_interval(ratio, timed([5, 10, 15] * 9), timed([1, 2, 3] * 9))
+    assert (same.value, same.low, same.high) == (5, pytest.approx(5), pytest.approx(5))
+    apart = paired.with_texts_interval(ratio, timed([5, 1, 20] * 9), timed([1, 2, 3] * 9))
+    assert apart.low < 5 < apart.high
+    assert apart.interval_is == "95 % bootstrap over 27 texts"
+    fewer = paired.with_texts_interval(ratio, timed([5, 1, 20] * 3), timed([1, 2, 3] * 3))
+    assert fewer.high - fewer.low > apart.high - apart.low
+
+
+def test_correct_answers_widen_an_interval_over_texts():
+    ratio = paired.ratio_over_splits([[20.0]], [[4.0]])
+    first, second = timed([5, 6, 5] * 9, [1, 0, 1] * 9), timed([1, 1, 1] * 9, [1, 1, 0] * 9)
+    time = paired.with_texts_interval(ratio, first, second)
+    energy = paired.with_texts_interval(ratio, first, second, per_correct=True)
+    assert energy.high - energy.low > time.high - time.low
+    without_any = timed([5, 6, 5] * 9, [0] * 27)
+    assert paired.with_texts_interval(ratio, without_any, second, per_correct=True) == ratio
+
+
+def test_an_interval_over_splits_is_kept_and_without_times_there_is_none():
+    over_splits = paired.ratio_over_splits([[20.0, 30.0]], [[4.0, 5.0]])
+    assert paired.with_texts_interval(over_splits, timed([1, 2]), timed([1, 2])) == over_splits
+    one = paired.ratio_over_splits([[20.0]], [[4.0]])
+    assert paired.with_texts_interval(one, answers([1, 0]), answers([1, 0])) == one
+
+
 def test_few_splits_have_their_lowest_and_highest_ratio():
     found = paired.ratio_over_splits([[20.0, 30.0, 26.0]], [[10.0, 10.0, 10.0]])
     assert (found.value, found.low, found.high) == (pytest.approx(76 / 30), 2.0, 3.0)

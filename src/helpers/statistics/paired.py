@@ -12,6 +12,8 @@ from helpers.statistics.bootstrap import resamples
 
 FEWEST_FOR_BOOTSTRAP = 5
 """Splits; resamples of fewer repeat so few values that their percentiles say nothing that the values do not."""
+TEXT_DRAWS = 2_000
+"""Resamples over texts, of which there are some hundred."""
 PAIRED, UNPAIRED = "95 %, paired over the texts", "95 %, unpaired"
 
 
@@ -89,6 +91,37 @@ def ratio_over_splits(
     )
     low, high = np.quantile(replicates, [0.025, 0.975], method="inverted_cdf")
     return Estimate(value, float(low), float(high), f"95 % bootstrap over {count} splits")
+
+
+def with_texts_interval(
+    ratio: Estimate, first: pd.DataFrame, second: pd.DataFrame, *, per_correct: bool = False
+) -> Estimate:
+    """Return a ratio of two runs of language models with an interval over the texts, where it has none over the splits.
+
+    The time of each text (`latency_s`) is resampled with the texts that both runs have, the same for both: a percentile
+    bootstrap (95 %) of the ratio of their sums, carried over to `ratio` in proportion. It holds for durations, and for
+    energies as far as they follow the duration. It says how far the ratio hangs on these texts, not how far a second
+    measurement of them would be off.
+
+    Args:
+        ratio: without an interval; another is returned as it is.
+        first: predictions of the one run (`helpers.results.predictions`).
+        second: those of the other.
+        per_correct: whether `ratio` is one of energies per correct answer, so that `right` is resampled, too.
+    """
+    if ratio.low is not None or "latency_s" not in first or "latency_s" not in second:
+        return ratio
+    both = first.merge(second, on=["split", "id"], suffixes=("_first", "_second"), validate="one_to_one")
+    pairs = [("latency_s_first", "latency_s_second")] + [("right_second", "right_first")] * per_correct
+    if both.empty or not all(both[below].sum() for _, below in pairs):
+        return ratio
+    drawn = resamples(len(both), TEXT_DRAWS)
+    replicates = np.ones(len(drawn))
+    for above, below in pairs:
+        over, under = (both[name].to_numpy(dtype=float) for name in (above, below))
+        replicates *= _quotient(over[drawn].sum(axis=1), under[drawn].sum(axis=1)) * under.sum() / over.sum()
+    low, high = np.quantile(replicates, [0.025, 0.975], method="inverted_cdf") * ratio.value
+    return Estimate(ratio.value, float(low), float(high), f"95 % bootstrap over {len(both)} texts")
 
 
 def _quotient(over: np.ndarray, under: np.ndarray) -> np.ndarray:
