@@ -74,6 +74,26 @@ def test_an_answer_is_read_as_its_kind(name):
     assert read(content) == expected
 
 
+MET = {
+    "a word of its own": (f"{START}unprofessional", YELP, "stop", "off-list"),
+    "what the text is about": (f"{START}food{END}", YELP, "stop", "off-list"),
+    "a bullet that touches the category": (f"{START}-World{END}", NEWS, "stop", "World"),
+    "the category as a marker, and the text": (
+        "[[ pos ]]\nan invented sentence.",
+        ["pos", "neg"],
+        "stop",
+        "bad-format",
+    ),
+}
+"""Answers of Qwen2.5-Coder-0.5B and SmolLM2-135M that were met, with an invented sentence where they quote a text."""
+
+
+@pytest.mark.parametrize("name", MET)
+def test_an_answer_of_a_real_model_is_read_as_its_kind(name):
+    content, labels, finish_reason, expected = MET[name]
+    assert read(content, labels, finish_reason) == expected
+
+
 TRUNCATED = {
     "within the value": (f"{START}Wor", "truncated"),
     "after the value, which may go on": (f"{START}World", "truncated"),

@@ -36,7 +36,7 @@ def body(rows: pd.DataFrame, records: Sequence[Record]) -> str:
     )
 
 
-_COUNTS = ("GPUs", "Nodes", "Texts at a time", "Examples", "Most tokens")
+_COUNTS = ("GPUs", "Nodes", "Threads", "Texts at a time", "Examples", "Most tokens")
 
 
 def _settings(record: Record) -> dict[str, object]:
@@ -51,12 +51,13 @@ def _settings(record: Record) -> dict[str, object]:
         "Nodes": run.nodes,
         "Weights": ", ".join(filter(None, (weights, run.dtype, served.quantisation if served else None))),
         "Engine": " ".join(filter(None, (served.engine, served.engine_version))) if served else None,
+        "Threads": (record.environment.threads or {}).get("engine"),
         "Prefix cache": served and _on(served.prefix_caching),
         "Texts at a time": run.concurrency,
         "Protocol": asked and _protocol(asked),
         "Prompt": asked and asked.language,
         "Examples": asked and asked.shots,
-        "Answer": asked and asked.output_mode,
+        "Answer": asked and ", ".join(filter(None, (asked.output_mode, asked.constraint))),
         "Most tokens": asked and asked.max_tokens + asked.thinking_tokens,
         "Client": asked and f"DSPy, {asked.dspy_engine}",
     }
