@@ -17,7 +17,7 @@ from helpers.statistics.overlap import effective_texts_of_run
 from helpers.study.catalogue import model_title, study
 
 _HEIGHT, _FRAME_PX = 360, 62
-_SIZES: Sequence[style.Size] = ((262, _HEIGHT - _FRAME_PX),)
+_SIZES: Sequence[style.Size] = ((228, _HEIGHT - _FRAME_PX),)
 """Of the smallest plot without its axes, on a desktop; a phone has a little more."""
 _ROOM = 0.06
 """Beside the lowest and the highest accuracy."""

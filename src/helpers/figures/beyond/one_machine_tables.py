@@ -143,7 +143,7 @@ def claims(ledger: Sequence[Assessment]) -> str:
     title = f"Statements of the paper tested with these runs: {len(tested)} of {len(statements)}"
     verdicts = parts.listed([f"{word} {count}" for word, count in words.most_common()])
     asked = (
-        " They are asked of the models measured here, not of the paper's."
+        " Where the paper's own models were not measured, they are asked of those that were."
         if any(item.counterpart for item in tested)
         else ""
     )
