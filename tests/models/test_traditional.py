@@ -263,8 +263,9 @@ def test_a_folder_without_weights_is_refused(tmp_path, content):
 
 
 def test_a_checkpoint_of_the_catalogue_is_ready_without_loading_it():
-    for name in study().embeddings:
-        traditional.check_embedding(name, "cpu")
+    for name, embedding in study().embeddings.items():
+        if embedding.archive is None:  # one in an archive is fetched first: test_embedding_archive
+            traditional.check_embedding(name, "cpu")
 
 
 @pytest.mark.parametrize("checkpoint", [SMALL, PAPERS])

@@ -100,7 +100,8 @@ def with_texts_interval(
 
     The time of each text (`latency_s`) is resampled with the texts that both runs have, the same for both: a percentile
     bootstrap (95 %) of the ratio of their sums, carried over to `ratio` in proportion. It holds for durations, and for
-    energies as far as they follow the duration. It says how far the ratio hangs on these texts, not how far a second
+    energies as far as they follow the duration; with several texts at a time their times overlap, and only the
+    proportion counts. It says how far the ratio hangs on these texts, not how far a second
     measurement of them would be off.
 
     Args:
