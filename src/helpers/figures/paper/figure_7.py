@@ -18,6 +18,8 @@ COMPARED = "linear-embedding"
 """Drawn for comparison, whatever its rank."""
 HIGHEST = 3
 _HEIGHT = 440
+_ROOM = 0.03
+"""Of accuracy, left of a mark with a ring."""
 
 
 def figure_7(tables: Tables) -> Figure:
@@ -100,13 +102,17 @@ def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:
     runs = chosen[chosen["dataset"] == dataset]
     named = list(runs.index[(runs["source"] == "published") | outside_the_paper(runs)])
     plot = scatter.Plot(_HEIGHT, named, named)
-    left = min(axes.accuracy[0], _left_end(runs))
+    others = runs[outside_the_paper(runs)]
+    left = min([axes.accuracy[0], *([_left_end(others, _ROOM)] if len(others) else [])])
     return scatter.panel(runs, dataset, scatter.Axes((left, axes.accuracy[1]), axes.decades), plot)
 
 
-def _left_end(runs: pd.DataFrame) -> float:
-    """Return where an accuracy axis begins: all panels share that of the paper's models, unless another lies below it."""
-    lowest = float((runs["accuracy"] - runs["accuracy_sd"].fillna(0)).min())
+def _left_end(runs: pd.DataFrame, room: float = 0.0) -> float:
+    """Return where an accuracy axis begins: all panels share that of the paper's models, unless another lies below it.
+
+    `room` keeps the ring of that other one off the axis.
+    """
+    lowest = float((runs["accuracy"] - runs["accuracy_sd"].fillna(0)).min()) - room
     return max(0.0, math.floor(20 * lowest) / 20)
 
 
