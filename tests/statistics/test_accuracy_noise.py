@@ -163,6 +163,11 @@ def test_overlap_of_a_committed_run_is_counted_from_its_test_ids(tmp_path):
         assert datasets.sha256_of_ids(list(part["id"])) == recorded["test_ids_sha256"].iloc[0]
 
 
+def test_predictions_that_cannot_be_read_are_as_none(tmp_path):
+    (tmp_path / "predictions.parquet").write_bytes(b"not a table")
+    assert overlap_of_run(str(tmp_path / "record.json"), "news") == 200 / 7600
+
+
 def test_without_predictions_the_overlap_is_that_of_the_least_pool():
     assert overlap_of_run("table_b1", "fktg") == 0.5
     assert overlap_of_run("table_b4", "news") == 200 / 7600
