@@ -320,7 +320,7 @@ def test_name_made_of_digits_is_still_a_name(
 ) -> None:
     from helpers.measure import execute
 
-    def refuse(plan: parameters.Plan) -> None:
+    def refuse(plan: parameters.Plan, *_: object) -> None:
         raise UserError(f"asked for {plan.parameters.campaign!r}")
 
     monkeypatch.setattr(execute, "measure", refuse)
