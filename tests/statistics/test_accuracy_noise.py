@@ -154,6 +154,8 @@ def test_the_interval_of_a_paired_difference_covers_the_known_one(pool, test_tex
 def test_overlap_of_a_committed_run_is_counted_from_its_test_ids(tmp_path):
     rows = load_tables(live=tmp_path).split_results
     for (_, dataset), part in rows.groupby(["source", "dataset"]):
+        if part["split"].nunique() == 1:
+            continue  # nothing is shared by one test set
         shares = {overlap_of_run(origin, dataset) for origin in part["origin"].unique()}
         assert len(shares) == 1  # the same splits for every model
         assert 0.02 < shares.pop() < 0.06
