@@ -35,7 +35,15 @@ def copy(llm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout
 
 def measured(copy: Checkout, llm_python: Path, **values: str) -> Record:
     """Measure one split of 60 texts, one at a time."""
-    given = {"model": MODEL, "dataset": "tiny", "data_dir": ".", "splits": "1", "cool_down_s": "0", **values}
+    given = {
+        "model": MODEL,
+        "dataset": "tiny",
+        "data_dir": ".",
+        "splits": "1",
+        "cool_down_s": "0",
+        "threads": "1",
+        **values,
+    }
     done = copy.helpers(
         "measure",
         "llm",
