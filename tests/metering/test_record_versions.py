@@ -13,7 +13,14 @@ from helpers.figures.beyond.run_list import runs
 from helpers.figures.paper.figure_1 import figure_1
 from helpers.measure import llm_checks
 from helpers.metering.node_readings import node_checks
-from helpers.metering.record_versions import about_records, check_counts, expected_checks, is_older, lacking
+from helpers.metering.record_versions import (
+    PRESENT_METER_SINCE,
+    about_records,
+    check_counts,
+    expected_checks,
+    is_older,
+    lacking,
+)
 from helpers.records.storage import RECORD, SCHEMA_VERSION, Record, read_record, read_records
 from helpers.results.tables import Tables, load_tables
 from tests.conftest import Checkout
@@ -151,7 +158,9 @@ def test_every_page_that_shows_runs_of_an_earlier_version_says_so(book: Checkout
     for file in sorted((html(book) / "notebooks" / "analysis").glob("*.html")):
         page = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
         inputs = [link["data-file"] for link in page.select(".figure-source [data-file]")]
-        if any(name.startswith("data/measurements/") for name in inputs):
+        records = [name for name in inputs if name.startswith("data/measurements/")]
+        versions = [json.loads((book.root / name).read_bytes())["schema_version"] for name in records]
+        if any(version < PRESENT_METER_SINCE for version in versions):
             note = page.select_one(".meter-version")
             assert note is not None, file.name
             assert "earlier version of the meter" in note.get_text()
