@@ -147,14 +147,15 @@ def requested(browser: Any) -> list[str]:
 
 
 def panel(browser: Any, name: str) -> dict[str, Any]:
-    """Read a drawn panel: markers on the screen, and what Plotly holds of each trace."""
+    """Read a drawn panel: markers on the screen, and what Plotly holds of each trace; rings around marks left out."""
     script = """
         const plot = document.getElementById(arguments[0]).querySelector(".drawing");
+        const rings = plot.data.filter(t => !t.hovertext).reduce((sum, t) => sum + t.x.length, 0);
         return {
-          drawn: plot.querySelectorAll(".points path").length,
+          drawn: plot.querySelectorAll(".points path").length - rings,
           labels: Array.from(plot.querySelectorAll(".textpoint text")).map(t => t.textContent).filter(t => t),
           colours: Array.from(plot.querySelectorAll(".points path")).map(p => getComputedStyle(p).stroke),
-          traces: plot.data.map(t => ({
+          traces: plot.data.filter(t => t.hovertext).map(t => ({
             name: t.name, text: t.text, hover: t.hovertext, colour: t.marker.color, points: t.x.length,
             broad: t.meta.broad.text, narrow: t.meta.narrow.text})),
         };"""
