@@ -386,7 +386,7 @@ def test_a_file_that_is_not_what_the_record_says_refuses_all(project, run, name,
 @pytest.mark.parametrize(
     ("edit", "field"),
     [
-        (lambda document: document.update(schema_version=5), "schema_version"),
+        (lambda document: document.update(schema_version=6), "schema_version"),
         (lambda document: document["run"].update(campaign="elsewhere"), "run.campaign"),
         (lambda document: document["run"].update(run_id="another"), "run.run_id"),
         (lambda document: document["files"].update({"../../x": "a" * 64}), "files"),

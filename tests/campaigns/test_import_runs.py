@@ -243,7 +243,7 @@ def test_a_file_that_is_not_what_the_record_says_refuses_the_run_and_leaves_noth
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        (lambda document: document.update(schema_version=5), "schema_version"),
+        (lambda document: document.update(schema_version=6), "schema_version"),
         (lambda document: document["run"].update(splits=4), "splits are not 0 to 3"),
         (lambda document: document["run"].update(run_id="another"), "run.run_id"),
         (lambda document: document["run"].update(campaign="../../evil"), "run.campaign"),

@@ -180,7 +180,7 @@ def test_a_run_of_uncommitted_code_is_refused(root, runs, environment):
 
 
 def test_an_invalid_record_is_refused(root, runs):
-    write_run(runs[1], lambda document: document.update(schema_version=5))
+    write_run(runs[1], lambda document: document.update(schema_version=6))
     assert refusal(root).startswith(f"{paths.relative(runs[1] / RECORD)}: schema_version: ")
 
 
