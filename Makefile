@@ -82,13 +82,13 @@ llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language m
 	@.venv-llm/bin/python -c 'import vllm; print("vLLM", vllm.__version__)'
 	@cp $< $@
 
-# The default index has its source only, which is compiled here (needs a C++ compiler; some minutes). Without LLaVA: it reads no pictures.
+# The default index has its source only, which is compiled here (needs a C++ compiler; some minutes).
 llama: .venv-llm/installed-llama.txt ## install llama.cpp's server beside it: it serves quantised weights as they are stored
 
 .venv-llm/installed-llama.txt: requirements-llm-llama.txt
 	@echo "== compiling and installing llama-cpp-python into .venv-llm (some minutes, once)"
 	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
-	@CMAKE_ARGS="-DLLAVA_BUILD=OFF" .venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
+	@.venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@.venv-llm/bin/python -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
 	@cp $< $@
 
