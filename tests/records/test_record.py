@@ -76,7 +76,7 @@ def split_document(number):
 def record_document(run_id=RUN_ID, campaign="demo", splits=3):
     """A valid record as the JSON has it; the tests of other modules start from it, too."""
     return {
-        "schema_version": 4,
+        "schema_version": 5,
         "created": "2026-11-20T16:43:32Z",
         "run": {
             "run_id": run_id,
@@ -88,6 +88,7 @@ def record_document(run_id=RUN_ID, campaign="demo", splits=3):
             "revision": None,
             "checkpoint_sha256": None,
             "weights": "trained here",
+            "gguf_sha256": None,
             "dtype": None,
             "dataset": "fktg-sample",
             "dataset_origin": "sample",
@@ -217,6 +218,7 @@ def of_language_model(document):
             "prompt_sha256": "f" * 64,
             "shots": 0,
             "output_mode": "free",
+            "constraint": None,
             "max_tokens": 128,
             "reasoning": False,
             "thinking_tokens": 0,
@@ -417,8 +419,8 @@ FAULTS = {
     "NaN": (change("splits", 0, "duration_s", to=math.nan), "splits.0.duration_s:"),
     "infinity": (change("phases", 0, "duration_s", to=math.inf), "phases.0.duration_s:"),
     "other schema version": (
-        change("schema_version", to=5),
-        "schema_version: found 5, this version reads 1, 2, 3, 4",
+        change("schema_version", to=6),
+        "schema_version: found 6, this version reads 1, 2, 3, 4, 5",
     ),
     "schema version as text": (change("schema_version", to="1"), "schema_version: found '1'"),
     "schema version as yes": (change("schema_version", to=True), "schema_version:"),

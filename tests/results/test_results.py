@@ -481,7 +481,7 @@ def test_runs_of_two_campaigns_that_ended_in_the_same_second_are_two(load, tmp_p
 def test_a_refused_record_is_reported_and_in_no_table(load, tmp_path):
     put(tmp_path / "live", "demo", RUN_ID)
     bad = [
-        put(tmp_path / "live", "demo", "bad-run", change("schema_version", to=5)),
+        put(tmp_path / "live", "demo", "bad-run", change("schema_version", to=6)),
         put(tmp_path / "committed", "demo", "worse-run", change("run", "modle", to="x")),
     ]
     tables = load()

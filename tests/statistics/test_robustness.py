@@ -128,9 +128,10 @@ def test_campaigns_with_too_few_runs_have_no_fit_and_the_table_names_them(tables
     assert "Our runs: not measured on this machine" in table_b6(published).body
     committed = load_tables(live=paths.ROOT / "no-such-folder")
     fits = measured_fits(committed.results, ["news", "yelp"])
-    assert len(fits) == 2 * 2
+    campaigns = set(committed.results["source"]) - {"published"}
+    assert len(fits) == 2 * len(campaigns)
     assert fits["fit"].isna().all()
     assert fits["n"].isna().all()
     body = table_b6(committed).body
-    for campaign in committed.results["source"].unique():
-        assert campaign == "published" or campaign in body
+    for campaign in campaigns:
+        assert campaign in body
