@@ -41,12 +41,13 @@ KNOWN = {"python": "python", "checkpoint": "c", "name": "n", "port": "1", "kv_ca
     "name", yaml.safe_load((paths.STUDY / "engines.yaml").read_text(encoding="utf-8"))["engines"]
 )
 def test_every_engine_listens_on_loopback(name: str) -> None:
-    settings = EngineSettings(engine=name, checkpoint="owner/name")
+    settings = EngineSettings(engine=name, checkpoint="owner/name", prefix_caching=name == "llama-cpp")
     told = command(settings, KNOWN)
     assert told[told.index("--host") + 1] == "127.0.0.1"
     assert told.count("--host") == 1
     entry = engine_entry(settings)
-    assert entry.key_variable == ("VLLM_API_KEY" if name.startswith("vllm") else None)
+    keys = {"vllm": "VLLM_API_KEY", "vllm-eager": "VLLM_API_KEY", "llama-cpp": "API_KEY"}
+    assert entry.key_variable == keys.get(name)
     assert not any("key" in part for part in told)
 
 
