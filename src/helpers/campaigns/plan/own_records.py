@@ -83,9 +83,9 @@ def _concurrency_alike(recorded: int, planned: int) -> bool:
 
 def _threads_alike(plan: LlmPlan, record: Record) -> bool:
     """Say whether an engine on the CPU had as many threads as it will have; a record that does not say so does not count."""
-    if plan.gpus or plan.nodes > 1 or "://" in plan.parameters.engine:
+    if not plan.engine_threads:
         return True
-    return (record.environment.threads or {}).get("engine") == plan.hardware.cpu_cores
+    return (record.environment.threads or {}).get("engine") == plan.engine_threads
 
 
 def _distance(plan: LlmPlan, item: MeasuredRun) -> tuple[bool, bool, float]:
