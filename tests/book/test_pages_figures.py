@@ -37,7 +37,11 @@ def test_figure_1_draws_all_published_models_and_the_measured_in_theirs(book: Ch
     for name in REAL:
         published, measured = published_and_measured(panel(browser, name))
         assert sorted(published) == titles, name
-        expected = [MODELS[run.model].title for run in committed if run.dataset == name]
+        expected = [
+            MODELS[run.model].title + (f" ({run.weights})" if run.gguf_sha256 else "")
+            for run in committed
+            if run.dataset == name
+        ]
         assert sorted(measured) == sorted(expected), name
     published, measured = published_and_measured(panel(browser, "fktg-sample"))
     assert published == []
