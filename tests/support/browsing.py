@@ -166,7 +166,7 @@ def published_and_measured(drawn: dict[str, Any]) -> tuple[list[str], list[str]]
     hovers = [text for trace in drawn["traces"] for text in trace["hover"]]
     assert drawn["drawn"] == len(hovers)
     named = [(re.match(r"<b>(.*?)</b> \((.*?),", text), text) for text in hovers]
-    titles = [(match[1], match[2]) for match, _ in named if match]
+    titles = [(" ".join(match[1].replace("<br>", " ").split()), match[2]) for match, _ in named if match]
     assert len(titles) == len(hovers)
     return (
         [title for title, source in titles if source == "published"],
