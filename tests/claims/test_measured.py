@@ -33,7 +33,7 @@ from helpers.claims.verdicts import (
 from helpers.figures.beyond import claims as page
 from helpers.results.tables import Tables
 from helpers.study.catalogue import paper_models
-from tests.support.llm_campaign import CAMPAIGN, DATASETS, Plan, load, planned
+from tests.support.judged_campaign import CAMPAIGN, DATASETS, Plan, load, planned
 
 CERTAIN = {HOLDS_HERE, FAILS_HERE, DEPENDS}
 ACCURACY = (

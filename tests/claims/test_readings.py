@@ -38,6 +38,7 @@ from helpers.core import paths, units
 from helpers.results import tables as results
 from helpers.statistics import bandwidth_bound
 from helpers.statistics.accuracy_noise import effective_texts, gap_error
+from tests.support.committed import CLASSIFIERS
 
 OUTCOMES = (AGREES, DIFFERS, UNKNOWN)
 """Of an inference."""
@@ -491,7 +492,7 @@ def test_what_new_measurements_open_is_counted_apart(paper):
 
 
 def test_new_measurements_test_what_is_no_design_of_ours(tables):
-    of_classifiers = {source: evaluate(tables, source) for source in ("reference-cpu", "reference-gpu")}
+    of_classifiers = {source: evaluate(tables, source) for source in CLASSIFIERS}
     new = counts.count_new(of_classifiers)
     assert (new.tested, new.holding, new.depending, new.failing, new.undecided) == (8, 5, 2, 0, 1)
     assert counts.count_opened(evaluate(tables), of_classifiers) == 3

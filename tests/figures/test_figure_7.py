@@ -14,6 +14,7 @@ from helpers.figures.paper.figure_7 import COMPARED, DATASETS, best_models, figu
 from helpers.figures.plots import scatter
 from helpers.results import tables as results
 from helpers.study.catalogue import model_title, study
+from tests.support.committed import of_classifiers
 from tests.support.published_tables import published_with_cell, read_published
 
 
@@ -35,9 +36,7 @@ def published(nowhere):
 @pytest.fixture(scope="module")
 def with_reference(nowhere):
     """The published values and the campaigns of classifiers; models outside the paper are in test_own_models."""
-    tables = results.load_tables(live=nowhere)
-    kept = tables.results["source"].isin(["published", "reference-cpu", "reference-gpu"])
-    return dataclasses.replace(tables, results=tables.results[kept])
+    return of_classifiers(nowhere)
 
 
 def points(panel):

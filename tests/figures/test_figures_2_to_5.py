@@ -20,6 +20,7 @@ from helpers.figures.paper.figure_5 import _card, figure_5, labels
 from helpers.figures.plots import bars
 from helpers.results.tables import load_tables
 from helpers.study.catalogue import model_title, study
+from tests.support.committed import of_classifiers
 from tests.support.published_tables import read_published
 
 FIGURES = (figure_2, figure_3, figure_4, figure_5)
@@ -36,9 +37,7 @@ def tables(tmp_path_factory):
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory):
     """The published values and the campaigns of classifiers."""
-    tables = load_tables(live=tmp_path_factory.mktemp("no-live-runs"))
-    kept = tables.results["source"].isin(["published", "reference-cpu", "reference-gpu"])
-    return replace(tables, results=tables.results[kept])
+    return of_classifiers(tmp_path_factory.mktemp("no-live-runs"))
 
 
 def change(tables, column, value, **key):

@@ -24,6 +24,7 @@ from helpers.figures.plots import tables as parts
 from helpers.results import tables as results
 from helpers.statistics.node_pairs import pairs
 from helpers.study.catalogue import model_title, study
+from tests.support.committed import of_classifiers
 from tests.support.published_tables import published_with_cell, read_published
 
 ALL = [table_1, table_2, table_4, table_b2, table_b3, table_b4, table_b5]
@@ -51,9 +52,7 @@ def published(nowhere):
 @pytest.fixture(scope="module")
 def with_reference(nowhere):
     """The published values and the campaigns of classifiers; models outside the paper are in test_own_models."""
-    tables = results.load_tables(live=nowhere)
-    kept = tables.results["source"].isin(["published", "reference-cpu", "reference-gpu"])
-    return dataclasses.replace(tables, results=tables.results[kept])
+    return of_classifiers(nowhere)
 
 
 def with_cell(folder, name, key, column, value):

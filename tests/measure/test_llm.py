@@ -549,6 +549,21 @@ def test_examples_come_from_the_training_split_of_each_split(endpoint: Stub, tmp
     assert record.run.asked.shots == 3
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"engine": "vllm", "checkpoint": ""}, "threads=1024: this run may use "),
+        ({}, "threads=1024: they are chosen for an engine that is started on the CPU of one node only"),
+    ],
+)
+def test_threads_that_the_engine_would_not_have_are_refused(
+    endpoint: Stub, tmp_path: Path, values: dict[str, Any], expected: str
+) -> None:
+    write_texts(tmp_path, lambda _, label: f"say: {label}")
+    assert expected in refusal(lambda: measure_stub(endpoint, tmp_path, threads=1024, **values))
+    assert endpoint.requests == 0
+
+
 def test_more_examples_than_training_texts_are_refused(endpoint: Stub, tmp_path: Path) -> None:
     write_texts(tmp_path, lambda _, label: f"say: {label}")
     assert "has 40 texts" in refusal(lambda: measure_stub(endpoint, tmp_path, shots=41))

@@ -1,6 +1,5 @@
 """Runs that an earlier version of the meter took are shown for what they are."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from helpers.metering.record_versions import (
     lacking,
 )
 from helpers.records.storage import RECORD, SCHEMA_VERSION, Record, read_record, read_records
-from helpers.results.tables import Tables, load_tables
+from helpers.results.tables import Tables
 from tests.conftest import Checkout
 from tests.support.browsing import html, one_book
+from tests.support.committed import CLASSIFIERS, of_classifiers
 
 ALL = list(read_records(paths.MEASUREMENTS)[0].values())
-COMMITTED = [record for record in ALL if record.run.campaign in ("reference-cpu", "reference-gpu")]
+COMMITTED = [record for record in ALL if record.run.campaign in CLASSIFIERS]
 """Of these campaigns, which an earlier version of the meter took."""
 OLD = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b" / RECORD
 OLD_GPU = paths.MEASUREMENTS / "reference-gpu" / "news-linear-embedding-fe5b93f3" / RECORD
@@ -37,9 +37,7 @@ OLD_GPU = paths.MEASUREMENTS / "reference-gpu" / "news-linear-embedding-fe5b93f3
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Published values and records of an earlier version of the meter, without runs of this machine."""
-    tables = load_tables(live=tmp_path_factory.mktemp("live"))
-    kept = tables.results["source"].isin(["published", "reference-cpu", "reference-gpu"])
-    return dataclasses.replace(tables, results=tables.results[kept])
+    return of_classifiers(tmp_path_factory.mktemp("live"))
 
 
 def text(fragment: str) -> str:

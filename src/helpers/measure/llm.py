@@ -67,6 +67,11 @@ def check_input(plan: LlmPlan) -> Dataset:
             f"threads={plan.parameters.threads}: they are chosen for an engine that is started on the CPU of one node only; "
             "leave it out"
         )
+    if plan.engine_threads > plan.hardware.cpu_cores:
+        raise UserError(
+            f"threads={plan.engine_threads}: this run may use {plan.hardware.cpu_cores} cores, and each thread is bound to "
+            "one; give as many or fewer"
+        )
     check_generation(plan.generation)
     check_constraint(plan.served, plan.generation)
     if is_local(plan.served.checkpoint) and not plan.served.runs_already:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,8 @@ def test_llama_cpp_is_given_the_file_the_threads_and_the_whole_context():
     assert parts[parts.index("--n_threads") + 1] == parts[parts.index("--n_threads_batch") + 1] == "3"
     assert parts[parts.index("--n_ctx") + 1] == "0"
     shorter = command(EngineSettings("llama-cpp", "M.gguf", max_model_len=64, prefix_caching=True), VALUES)
-    assert shorter[-1] == "64" or shorter[len(shorter) - shorter[::-1].index("--n_ctx")] == "64"
+    sizes = [value for option, value in pairwise(shorter) if option == "--n_ctx"]
+    assert sizes[-1] == "64"  # the last one counts
 
 
 def test_an_engine_that_always_keeps_beginnings_is_refused_without_prefix_caching():
@@ -54,6 +56,13 @@ def test_a_grammar_holds_every_answer_and_nothing_else(labels):
     literals = re.findall(r'"(?:[^"\\]|\\.)*"', grammar)
     assert grammar == "root ::= " + " | ".join(literals)
     assert [json.loads(literal) for literal in literals] == answers
+
+
+@pytest.mark.parametrize("name", sorted(engines()))
+def test_every_engine_is_given_the_threads_that_its_record_states(name):
+    entry = engines()[name]
+    given = [*entry.options.get("threads", []), *entry.cpu_environment.values()]
+    assert any("{threads}" in part or "{cores}" in part for part in given)
 
 
 @pytest.mark.parametrize("name", sorted(engines()))

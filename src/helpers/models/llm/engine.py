@@ -84,7 +84,8 @@ class EngineEntry(Strict):
     options: dict[Option, list[str]] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)
     cpu_environment: dict[str, str] = Field(default_factory=dict)
-    """Beside `environment` where threads on the CPU of one node are chosen; `{cores}` are the numbers of their cores."""
+    """Beside `environment` where the engine computes on the CPU of one node; `{threads}` is their number, `{cores}` the
+    numbers of their cores."""
     key_variable: str | None = None
     """Environment variable for the key that requests have to give; None where the engine knows no keys."""
     counters: bool = False

@@ -177,7 +177,8 @@ def serve(
     environment = {**_environment(settings, scratch), **entry.environment}
     if settings.threads:
         environment |= {
-            name: value.format(cores=cores(settings)) for name, value in entry.cpu_environment.items()
+            name: value.format(cores=cores(settings), threads=settings.threads)
+            for name, value in entry.cpu_environment.items()
         }
     if entry.key_variable:
         environment[entry.key_variable] = key
