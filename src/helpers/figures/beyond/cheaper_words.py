@@ -91,7 +91,7 @@ def note(data: pd.DataFrame) -> str:
     )
     changed = data[data["time_ratio"].notna()]
     if changed.empty:
-        return lead
+        return ""
     kinds = parts.listed(sorted(set(changed["ratio_is"])))
     differences = parts.listed(sorted(set(changed["difference_is"])))
     energy = (

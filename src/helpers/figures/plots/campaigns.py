@@ -13,6 +13,6 @@ def of_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
 def not_measured(campaign: str) -> str:
     """Return the sentence for a campaign without records: how to measure it."""
     return (
-        f"The campaign {campaign} has no records here: `{FETCH}` fetches the language models, and "
-        f"`.venv/bin/python -m helpers run {campaign}` measures it."
+        f"The campaign {campaign} has no records here: {FETCH} fetches the language models, and "
+        f".venv/bin/python -m helpers run {campaign} measures it."
     )
