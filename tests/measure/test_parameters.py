@@ -448,6 +448,7 @@ def test_threads_are_not_chosen_where_gpus_other_nodes_or_other_programs_compute
         ),
         ({"weights": "dummy"}, "dummy", "qwen2.5-coder-0.5b"),
         ({"checkpoint": "/somewhere/else"}, "real", "else"),
+        ({"engine": "http://127.0.0.1:8000/v1"}, "unknown", "qwen2.5-coder-0.5b"),
     ],
 )
 def test_weights_from_a_quantised_file_are_told_from_a_models_own(values, weights, served):

@@ -228,7 +228,7 @@ class _Loaded:
     def _gguf_sha256(self, weights: Path | None) -> str | None:
         """Return the hash of the file with the quantised weights, which stands in the checkpoint's folder or is served itself."""
         gguf = self._plan.model.gguf
-        if weights is None or gguf is None or self._plan.weights == "real":
+        if weights is None or gguf is None or self._plan.weights in ("real", "unknown"):
             return None
         file = weights if weights.is_file() else weights / gguf.file.name
         return sha256_of(file) if file.is_file() else None

@@ -158,6 +158,8 @@ class LlmPlan(Plan):
         chosen, gguf = self.parameters, self.model.gguf
         if chosen.weights == "dummy" or gguf is None or chosen.checkpoint:
             return chosen.weights
+        if "://" in chosen.engine:  # it may serve the file as it is, or read back
+            return "unknown"
         return gguf.quantisation if self._serves_gguf else f"dequantised {gguf.quantisation}"
 
     @property

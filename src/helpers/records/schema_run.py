@@ -12,11 +12,12 @@ Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 Weights = Annotated[
     str,
     Field(
-        pattern=r"^(trained here|real|dummy|(dequantised )?I?Q\d[A-Z0-9_]*|(dequantised )?(BF16|F16|F32))$"
+        pattern=r"^(trained here|real|dummy|unknown|(dequantised )?I?Q\d[A-Z0-9_]*|(dequantised )?(BF16|F16|F32))$"
     ),
 ]
 """`trained here`, `real` (as published) or `dummy` (random numbers in the shape of the checkpoint, which cost as much and
-answer nothing); `Q4_K_M` and the like: quantised so, by llama.cpp's names, `dequantised` where they are read back to `dtype`."""
+answer nothing); `unknown` from an endpoint of others where the entry is one of a quantised file, which can be served as it
+is or read back; `Q4_K_M` and the like: quantised so, by llama.cpp's names, `dequantised` where they are read back to `dtype`."""
 
 
 class Serving(Strict):
@@ -93,7 +94,7 @@ class Run(Strict):
     checkpoint_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the checkpoint's weights."""
     weights: Weights
-    """What they are: `real`, `dummy`, `trained here`, or how they are or were quantised."""
+    """What they are: `real`, `dummy`, `trained here`, `unknown`, or how they are or were quantised."""
     gguf_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Of the GGUF file with the quantised weights; null for models that come as they were published."""
     dtype: str | None

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.study.catalogue import model_title, paper_models
 
-_UNQUANTISED = r"trained here|real|dummy|(dequantised )?(BF16|F16|F32)"
+_UNQUANTISED = r"trained here|real|dummy|unknown|(dequantised )?(BF16|F16|F32)"
 """Values of the column `weights` that name no quantisation; others do: `dequantised Q4_K_M`, `Q4_K_M`."""
 
 
