@@ -1,5 +1,6 @@
 """The power time line: who takes it and when it ends, what a row holds, and what its integral is worth."""
 
+import json
 import math
 import os
 import signal
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from helpers.core import paths
 from helpers.metering import sampling, sampling_process, timeline
 from helpers.metering.sampling import CPU_LOAD, GPU_QUANTITIES, gpu_column, open_sensors, rapl_column
-from helpers.metering.sampling_process import Samples, collect, write
+from helpers.metering.sampling_process import ABOUT, Samples, collect, write
 from helpers.metering.timeline import (
     TimelineLost,
     integral_wh,
@@ -543,6 +544,38 @@ def test_a_file_that_is_no_time_line_is_refused(tmp_path):
     assert "power.parquet: expected a power time line" in refusal(read_timeline, file)
     pd.DataFrame({"time_s": [1.0]}).to_parquet(file)
     assert "found another table" in refusal(read_about, file)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"rows": "<script>alert(1)</script>"}, "found rows: input should be a valid integer"),
+        ({"absent": {"gpu": 1}}, "found absent.gpu: input should be a valid string"),
+        ({"own_cpu_percent": math.nan}, "found own_cpu_percent: input should be a finite number"),
+        ({"title": "x"}, "found title: unexpected keyword argument"),
+    ],
+)
+def test_what_a_time_line_says_of_itself_is_checked(tmp_path, changed, found):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    about = {"period_s": 0.1, "rows": 1, "missed": 0, "own_cpu_percent": 0.4, "absent": {}} | changed
+    file = tmp_path / "power.parquet"
+    table = pa.table({"time_s": [1.0]}).replace_schema_metadata({ABOUT: json.dumps(about)})
+    parquet.write_table(table, file)
+    message = refusal(read_about, file)
+    assert found in message
+    assert "\n" not in message
+
+
+def test_a_column_of_texts_is_no_time_line(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = tmp_path / "power.parquet"
+    table = pa.table({"time_s": [1.0], "cpu_load_percent": ["<b>"]})
+    parquet.write_table(table.replace_schema_metadata({ABOUT: "{}"}), file)
+    assert "found the column 'cpu_load_percent' of type string" in refusal(read_timeline, file)
 
 
 # The integral

@@ -37,6 +37,7 @@ class About:
     of each column (or source) that has no values, or lost them, why.
     """
 
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012  (read back by pydantic)
     period_s: float
     rows: int
     missed: int

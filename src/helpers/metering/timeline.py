@@ -7,7 +7,6 @@ written before the end. The other process ends with it, however it ends.
          |-- first row ---------------- last row --|-- power.parquet
 """
 
-import json
 import os
 import select
 import subprocess
@@ -17,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-from helpers.core.errors import UserError
+from helpers.core.errors import UserError, short
 from helpers.metering.sampling import gpu_column, rapl_column
 from helpers.metering.sampling_process import ABOUT, PERIOD_S, READY, STOP, About, main
 
@@ -162,12 +161,22 @@ def read_timeline(file: Path) -> "pd.DataFrame":
 
 
 def read_about(file: Path) -> About:
-    """Return how the time line was taken.
+    """Return how the time line was taken; every value is checked, as the file may be another machine's.
 
     Raises:
         UserError: one line where the file is no time line.
     """
-    return About(**json.loads(_table(file).schema.metadata[ABOUT]))
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  (the process that samples needs none)
+
+    try:
+        return TypeAdapter(About).validate_json(_table(file).schema.metadata[ABOUT], strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        field = ".".join(map(str, fault["loc"])) or "document"
+        raise UserError(
+            f"{file.name}: expected a power time line, found {field}: {fault['msg'].lower()}, "
+            f"{short(fault.get('input'))}; measure again"
+        ) from None
 
 
 def _table(file: Path) -> Any:
@@ -180,6 +189,12 @@ def _table(file: Path) -> Any:
         raise UserError(f"{file.name}: expected a power time line, found {error}; measure again") from None
     if ABOUT not in (table.schema.metadata or {}) or "time_s" not in table.column_names:
         raise UserError(f"{file.name}: expected a power time line, found another table; measure again")
+    for column in table.schema:
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise UserError(
+                f"{file.name}: expected a power time line, found the column {short(column.name)} of type {column.type}; "
+                "measure again"
+            )
     return table
 
 
