@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 
@@ -78,3 +79,25 @@ def test_a_reader_that_has_gone_is_no_traceback() -> None:
     assert "Logging error" not in process.stderr.read()
     process.stderr.close()
     assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("verb", ["claims", "study"])
+def test_json_is_utf_8_whatever_the_language_of_the_system(verb: str, encoding: str) -> None:
+    document = json.loads(in_encoding(encoding, verb, "--json"))
+    assert any(ord(sign) > 127 for sign in json.dumps(document, ensure_ascii=False))
+
+
+def test_what_a_terminal_cannot_show_is_escaped() -> None:
+    assert "\\u202f" in in_encoding("ascii", "claims").decode("ascii")
+
+
+def in_encoding(encoding: str, *arguments: str) -> bytes:
+    """What a verb prints where the system's encoding is another one."""
+    return subprocess.run(
+        [sys.executable, "-m", "helpers", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import io
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -47,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 2 after one line about a fault in the input, 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
     action: Callable[[argparse.Namespace], int] = options.action
-    to_stderr = options.prints_table or getattr(options, "json", False)
+    for_scripts = options.prints_table or getattr(options, "json", False)
+    _fit_streams(for_scripts)
     try:
-        with _messages(options.verbose - options.quiet, to_stderr):
+        with _messages(options.verbose - options.quiet, to_stderr=for_scripts):
             return action(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -63,6 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return 2
+
+
+def _fit_streams(for_scripts: bool) -> None:
+    """Let output pass in every locale: UTF-8 for scripts; else what a terminal's encoding lacks is escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8" if for_scripts else None, errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
 
 
 class _Lines(logging.StreamHandler[Any]):

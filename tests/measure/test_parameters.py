@@ -98,7 +98,7 @@ SLIPS = [
     ({"modle": "linear-bow"}, "document: unknown key 'modle' (nearest: 'model'; known: "),
     ({"model": "linear-tfdif"}, "unknown traditional model 'linear-tfdif' (nearest: 'linear-tfidf'"),
     ({"model": "llama-3.1-8b"}, "llama-3.1-8b is a language model: it is measured by the notebook llm"),
-    ({"model": 7}, "model: Input should be a valid string, found 7"),
+    ({"model": 7}, "model: Input should be a valid string, found 7; write it in quotes"),
     ({"dataset": "new"}, "unknown dataset 'new' (nearest: 'news'"),
     ({"machine": "capela"}, "unknown machine 'capela' (nearest: 'capella'"),
     ({"device": "gpu"}, "device: unknown value 'gpu'"),

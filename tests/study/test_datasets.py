@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import time
 
 import huggingface_hub
 import pandas as pd
@@ -17,6 +18,7 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.study import datasets
 from helpers.study.catalogue import study
+from helpers.study.csv_texts import read_texts
 from helpers.study.datasets import FOLDER_VARIABLE, SPLITS, Dataset, load_dataset, splits
 
 NEWS = ["World", "Sports", "Business", "Sci/Tech"]
@@ -343,8 +345,65 @@ def test_a_comma_in_a_text_without_quotes_loses_nothing_silently(tmp_path, line)
     (tmp_path / "fktg.csv").write_text("\n".join(["Beitrag,Themenkomplex", *[line] * 20]), encoding="utf-8")
     message = refusal("fktg", tmp_path)
     assert message.startswith(
-        f"{tmp_path / 'fktg.csv'}: its lines have more fields than its head; expected UTF-8"
+        f"{tmp_path / 'fktg.csv'}: not a readable CSV: line 2 has 3 fields, its head 2; expected UTF-8"
     )
+
+
+@pytest.mark.parametrize(
+    "content", ["," * 100_000, "Beitrag,Themenkomplex\n" + "," * 100_000], ids=["head", "row"]
+)
+def test_a_line_of_separators_is_refused_at_once(tmp_path, content):
+    (tmp_path / "fktg.csv").write_text(content, encoding="utf-8")
+    started = time.perf_counter()
+    assert "fktg.csv: not a readable CSV: " in refusal("fktg", tmp_path)
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("label_first", [False, True])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_two_lone_quotes_do_not_swallow_the_rows_between_them(tmp_path, separator, label_first):
+    texts = [f"A text about geology {i}" for i in range(40)]
+    texts[10], texts[30] = '"quoted at the start', '"too'
+    rows = [["Beitrag", "Themenkomplex"], *([text, "geoWK"] for text in texts)]
+    content = "".join(separator.join(row[::-1] if label_first else row) + "\n" for row in rows)
+    (tmp_path / "fktg.csv").write_text(content, encoding="utf-8")
+    message = refusal("fktg", tmp_path)
+    assert "look like rows" in message or "expected after '\"'" in message
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
+                str.strip
+            ),
+            st.sampled_from(["a", "b c", "ü"]),
+        ),
+        min_size=1,
+        max_size=20,
+    ),
+    st.sampled_from([",", ";"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_what_a_csv_writer_writes_comes_back(tmp_path_factory, rows, separator, line_end, names_separator):
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=separator, lineterminator=line_end, quoting=csv.QUOTE_ALL).writerows(
+        [("text", "label"), *rows]
+    )
+    file = tmp_path_factory.mktemp("csv") / "texts.csv"
+    head = f"sep={separator}{line_end}" if names_separator else ""
+    file.write_text(head + out.getvalue(), encoding="utf-8", newline="")
+    assert read_texts(file, "text", "label") == ([text for text, _ in rows], [label for _, label in rows])
+
+
+def test_long_texts_are_read_whole(tmp_path):
+    file = tmp_path / "texts.csv"
+    file.write_text(f"text,label\n{'x' * 1_000_000},a\n", encoding="utf-8")
+    limit = csv.field_size_limit()
+    (text,), _ = read_texts(file, "text", "label")
+    assert len(text) == 1_000_000
+    assert csv.field_size_limit() == limit
 
 
 def test_a_line_that_lacks_its_label_is_reported(tmp_path):

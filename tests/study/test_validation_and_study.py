@@ -232,6 +232,21 @@ SLIPS = {
         lambda f: edit(f, "datasets", "fktg", "labels", 0, to="Tongestein"),
         ("datasets.fktg", "'labels' has a name twice"),
     ),
+    "label with a blank at its end": (
+        "datasets.yaml",
+        lambda f: edit(f, "datasets", "fktg", "labels", 0, to="praise "),
+        ("datasets.fktg", "'labels' has 'praise '; expected names without blanks around them"),
+    ),
+    "label without a name": (
+        "datasets.yaml",
+        lambda f: edit(f, "datasets", "fktg", "labels", 0, to=""),
+        ("datasets.fktg", "'labels' has ''"),
+    ),
+    "a label that YAML reads as a truth value": (
+        "datasets.yaml",
+        lambda f: edit(f, "datasets", "fktg", "labels", 0, to=True),
+        ("datasets.fktg.labels.0", "found True; write it in quotes"),
+    ),
     "labels of the hub differ": (
         "datasets.yaml",
         lambda f: edit(f, "datasets", "tomatoes", "hub", "labels", 0, to="negative"),
@@ -268,6 +283,11 @@ SLIPS = {
     ),
     "not UTF-8": ("datasets.yaml", lambda f: f.write_bytes(b"title: \xff\xfe\n"), ("cannot be read",)),
     "a date that is none": ("machines.yaml", lambda f: f.write_text("a: 2024-13-45\n"), ("not valid YAML",)),
+    "a word that is called a date": (
+        "machines.yaml",
+        lambda f: f.write_text("a: !!timestamp x\n"),
+        ("not valid YAML",),
+    ),
     "a number that is none": ("machines.yaml", lambda f: f.write_text("a: !!int x\n"), ("not valid YAML",)),
     "no file": ("machines.yaml", lambda f: f.unlink(), ("cannot be read",)),
 }

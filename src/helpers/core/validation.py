@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -75,11 +76,8 @@ def load_yaml(path: Path, location: str) -> Any:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{location}: cannot be read: {error}") from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # a date or number that is none is a ValueError
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        # a date or number that is none is a ValueError, and an AttributeError where a tag calls it one
         problem = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
         raise UserError(f"{location}: not valid YAML: {problem}") from None
     _check_texts(document, location)
@@ -152,6 +150,8 @@ def _first(error: ValidationError, kind: type[Strict]) -> str:
         message = f"unknown value {short(value)} ({nearest(value, options)})"
     elif fault["type"] not in {"value_error", "missing", "json_invalid"}:
         message += f", found {short(value)}"
+    if fault["type"] == "string_type" and isinstance(value, bool | int | float | date):
+        message += "; write it in quotes"
     if fault["type"] in {"missing", "string_pattern_mismatch"} and (meant := _meaning(kind, fault["loc"])):
         message += f" ({meant})"
     return f"{field}: {message}"

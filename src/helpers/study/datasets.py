@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import textwrap
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.study.catalogue import Csv, DatasetEntry, Hub, entry, study
+from helpers.study.csv_texts import read_texts
 
 FOLDER_VARIABLE = "COMPANION_DATASETS"
 SPLITS = 10
@@ -166,25 +166,9 @@ def _from_hub(name: str, hub: Hub) -> pd.DataFrame:
     return _with_text(pd.DataFrame({"text": frame["text"], "label": frame["label"].map(names)}))
 
 
-_FORM = "expected UTF-8, fields separated by commas (or semicolons), texts that hold one in quotes (Excel: CSV UTF-8)"
-
-
 def _read_csv(file: Path, text_column: str, label_column: str) -> pd.DataFrame:
-    try:
-        head = list(pd.read_csv(file, nrows=0, encoding="utf-8").columns)
-        separator = ";" if len(head) == 1 and ";" in head[0] else ","  # as Excel writes it in German
-        frame = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{file}: not a readable CSV: {' '.join(str(error).split())}; {_FORM}") from None
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much for an index
-        raise UserError(f"{file}: its lines have more fields than its head; {_FORM}")
-    for column in (text_column, label_column):
-        if column not in frame.columns:
-            raise UserError(
-                f"{file}: column {column!r} not found; expected {text_column!r}, {label_column!r}, "
-                f"found {', '.join(map(repr, frame.columns))}; {_FORM}"
-            )
-    return _with_text(pd.DataFrame({"text": frame[text_column], "label": frame[label_column]}).fillna(""))
+    texts, labels = read_texts(file, text_column, label_column)
+    return pd.DataFrame({"text": texts, "label": labels}, dtype=object)
 
 
 def _with_text(frame: pd.DataFrame) -> pd.DataFrame:

@@ -84,6 +84,12 @@ class DatasetEntry(Strict):
             raise ValueError("give either 'hub' or 'csv'")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("'labels' has a name twice")
+        if (
+            blank := next((label for label in self.labels if label != label.strip() or not label), None)
+        ) is not None:
+            raise ValueError(
+                f"'labels' has {blank!r}; expected names without blanks around them, as the data has them"
+            )
         if self.hub is not None and (unknown := set(self.hub.labels) ^ set(self.labels)):
             raise ValueError(f"'hub.labels' and 'labels' differ: {', '.join(sorted(unknown))}")
         if self.largest_class is not None and self.largest_class.label not in self.labels:
