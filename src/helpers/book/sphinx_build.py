@@ -1,11 +1,11 @@
 """Let Sphinx build what Jupyter Book configures: in this process, and on every core."""
 
-import os
 import shutil
 from pathlib import Path
 
 from jupyter_book.sphinx import build_sphinx
 
+from helpers.core.cores import usable_cores
 from helpers.core.errors import UserError
 
 
@@ -28,7 +28,7 @@ def build_html(source: Path, html: Path) -> None:
         quiet=True,
         warningiserror=True,
         keep_going=True,
-        jobs=len(os.sched_getaffinity(0)),
+        jobs=len(usable_cores()),
     )
     if status != 0:
         raise UserError("book: Jupyter Book gave the warnings above; correct the pages they name")
