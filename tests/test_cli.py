@@ -101,3 +101,59 @@ def in_encoding(encoding: str, *arguments: str) -> bytes:
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_can_complete_the_verbs(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in ("companion", "measure", "traditional", "audit", "status"):
+        assert word in script
+
+
+def test_a_package_that_is_not_there_is_one_line_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def needs_one(options: object) -> int:
+        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn.linear_model")
+
+    monkeypatch.setattr(verbs, "doctor", needs_one)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == (
+        "error: doctor needs the package of the module sklearn, which is not installed; install all that measuring needs: "
+        "make install, or python -m pip install -r requirements.txt\n"
+    )
+
+
+def test_a_module_of_ours_that_is_not_there_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(options: object) -> int:
+        raise ModuleNotFoundError("No module named 'helpers.x'", name="helpers.x")
+
+    monkeypatch.setattr(verbs, "doctor", broken)
+    with pytest.raises(ModuleNotFoundError):
+        main(["doctor"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["x" * 200_000],
+        ["doctor", "\x1b[2J" + "x" * 200_000],
+        ["results", "--source", "\x1b[2J" + "x" * 200_000],
+        ["plan", "\x07" * 200_000],
+        ["export", "demo", "--to", "a\0b"],
+        ["import", ""],
+    ],
+    ids=["verb", "argument", "source", "campaign", "NUL", "empty"],
+)
+def test_a_name_is_refused_in_short_and_steers_no_terminal(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(arguments)
+    except SystemExit as end:
+        status = int(str(end.code))
+    printed = capsys.readouterr()
+    assert status == 2
+    assert len(printed.out + printed.err) < 10_000
+    assert all(sign.isprintable() or sign == "\n" for sign in printed.out + printed.err)

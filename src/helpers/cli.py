@@ -7,13 +7,14 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from helpers import verbs
-from helpers.core.errors import UserError
+from helpers.core.errors import UserError, printable, short
 
 _EXAMPLES = """examples:
   python -m helpers doctor                       what this machine can measure, and what to do about the rest
+  python -m helpers status                       what is measured, what is out of date, what to do next
   python -m helpers study                        what can be measured: models, datasets, machines, campaigns
   python -m helpers measure traditional -p model=linear-tfidf -p dataset=fktg-sample
   python -m helpers measure llm -p model=qwen2.5-0.5b -p dataset=news
@@ -33,13 +34,14 @@ _EXAMPLES = """examples:
   python -m helpers import from-the-cluster/     records of other machines, checked, into runs
   python -m helpers promote reference-cpu        copy a finished campaign to data/measurements
   python -m helpers describe                     write checksums and descriptions after a change of data/
+  python -m helpers completion bash              completion for the shell, of the command `companion`
   python -m helpers tiny-model                   a language model without a download, for `run tiny`
 
 exit status: 0 on success; 1 if something is missing or the audit has findings; 2 after one line about a fault in the
 input; 130 if it was interrupted
 """
 
-_Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Parsers: TypeAlias = "argparse._SubParsersAction[_Parser]"
 _CAMPAIGN = "a campaign of the catalogue"
 _STORED = "a campaign of the catalogue, or another one that runs are stored under"
 
@@ -62,6 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `head` does
         return 0
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "helpers"):
+            raise
+        print(
+            f"error: {options.verb} needs the package of the module {package}, which is not installed; install all that "
+            "measuring needs: make install, or python -m pip install -r requirements.txt",
+            file=sys.stderr,
+        )
+        return 2
     except OSError as error:
         print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -102,9 +114,17 @@ def _messages(verbosity: int, to_stderr: bool) -> Iterator[None]:
         logger.handlers = []
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one printable line of bounded length."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        super().error(printable(message, 1000))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs; the reference is generated from it."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m helpers",
         description="Reproducible companion to Zschache & Hartwig (arXiv 2508.14170).",
         epilog=_EXAMPLES,
@@ -119,8 +139,12 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_measuring(parsers: _Parsers) -> None:
     """Add the verbs up to the records of a campaign."""
+    _verb(parsers, "status", verbs.status)
     _verb(parsers, "study", verbs.study)
     _verb(parsers, "doctor", verbs.doctor)
+
+    verb = _verb(parsers, "completion", verbs.completion, json=None)
+    verb.add_argument("shell", choices=["bash", "zsh", "tcsh"], help="the shell")
 
     verb = _verb(parsers, "measure", verbs.measure, json="print the record")
     verb.add_argument("notebook", choices=["traditional", "llm"], help="for which kind of models")
@@ -140,7 +164,9 @@ def _add_measuring(parsers: _Parsers) -> None:
     )
 
     verb = _verb(parsers, "tiny-model", verbs.tiny_model)
-    verb.add_argument("folder", nargs="?", help="the folder to write (default: that of the catalogue)")
+    verb.add_argument(
+        "folder", nargs="?", type=_path, help="the folder to write (default: that of the catalogue)"
+    )
 
     verb = _verb(parsers, "plan", verbs.plan, json="as JSON, for scripts; what is unknown is null")
     verb.add_argument("campaign", help=_CAMPAIGN)
@@ -187,7 +213,9 @@ def _add_analyses(parsers: _Parsers) -> None:
     verb = _verb(parsers, "book", verbs.book, json=None)
     verb.add_argument("--campaign", default="demo", help="the campaign to measure first (default: demo)")
     verb.add_argument("--no-measure", action="store_true", help="build from the records that exist")
-    verb.add_argument("--zip", metavar="FILE", help="pack the book into FILE, too; it opens without a server")
+    verb.add_argument(
+        "--zip", metavar="FILE", type=_path, help="pack the book into FILE, too; it opens without a server"
+    )
 
     verb = _verb(parsers, "analyse", verbs.analyse)
     names = verb.add_mutually_exclusive_group(required=True)
@@ -201,7 +229,9 @@ def _add_analyses(parsers: _Parsers) -> None:
     form = verb.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="as CSV (default)")
     form.add_argument("--json", action="store_true", help="as JSON")
-    form.add_argument("--write", metavar="FOLDER", help="write all three tables into FOLDER, as CSV")
+    form.add_argument(
+        "--write", metavar="FOLDER", type=_path, help="write all three tables into FOLDER, as CSV"
+    )
     verb.add_argument("--source", help="published, or the name of a campaign")
     verb.add_argument(
         "--table", choices=["results", "observations", "split_results"], default="results", help="which table"
@@ -245,12 +275,13 @@ def _add_records(parsers: _Parsers) -> None:
 
     verb = _verb(parsers, "export", verbs.export)
     verb.add_argument("campaign", help=_STORED)
-    verb.add_argument("--to", metavar="FILE", help="the ZIP file (default: _build/CAMPAIGN.zip)")
+    verb.add_argument("--to", metavar="FILE", type=_path, help="the ZIP file (default: _build/CAMPAIGN.zip)")
 
     verb = _verb(parsers, "import", verbs.import_runs)
     verb.add_argument(
         "source",
         metavar="PATH",
+        type=_path,
         help="a folder or ZIP file that holds CAMPAIGN/RUN/record.json, at any depth",
     )
 
@@ -275,7 +306,7 @@ def _verb(
         help=f"{summary[0].lower()}{summary[1:].removesuffix('.')}",
         description=" ".join([summary, *details.split()]),
     )
-    verb.set_defaults(action=action, prints_table=False)
+    verb.set_defaults(action=action, verb=name, prints_table=False)
     level = verb.add_mutually_exclusive_group()
     level.add_argument(
         "-v",
@@ -288,6 +319,13 @@ def _verb(
     if json is not None:
         verb.add_argument("--json", action="store_true", help=json)
     return verb
+
+
+def _path(text: str) -> str:
+    """Read the name of a file or folder."""
+    if "\0" in text or not text:
+        raise argparse.ArgumentTypeError(f"{short(text)}: expected the name of a file or folder")
+    return text
 
 
 def _positive(text: str) -> int:

@@ -45,7 +45,10 @@ def study(options: argparse.Namespace) -> int:
     _section("datasets", {key: item.task for key, item in catalogue.datasets.items()})
     _section(
         "machines",
-        {key: f"{item.gpus_of_node} a node" for key, item in catalogue.machines.items()},
+        {
+            key: f"{item.gpus_of_node} a node" if item.gpus_per_node else item.gpus_of_node
+            for key, item in catalogue.machines.items()
+        },
     )
     _section("campaigns", {key: item.title for key, item in catalogue.campaigns.items()})
     return 0
@@ -56,6 +59,32 @@ def _section(title: str, items: dict[str, str]) -> None:
     print(f"{title}:")
     for name, text in items.items():
         print(f"  {name:<{width}}  {text}")
+
+
+def status(options: argparse.Namespace) -> int:
+    """Report what is measured, which records are refused, whether the book is out of date, and what to do next."""
+    from dataclasses import asdict
+
+    from helpers.campaigns import status
+
+    state = status.status()
+    if options.json:
+        _print_json(asdict(state))
+    else:
+        print("\n".join(status.lines(state)))
+    return 0
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Print what lets a shell complete the command `companion`: companion completion bash, for example."""
+    import shtab
+
+    from helpers.cli import parser
+
+    command = parser()
+    command.prog = "companion"
+    print(shtab.complete(command, options.shell))
+    return 0
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -195,11 +224,12 @@ def book(options: argparse.Namespace) -> int:
     """Measure a campaign, execute the analyses, build the book."""
     from helpers.book import build, images
     from helpers.campaigns.run import workflow
-    from helpers.campaigns.run.campaign import run_campaign
     from helpers.campaigns.transfer import archive
 
     measured = True
     if not options.no_measure:
+        from helpers.campaigns.run.campaign import run_campaign  # which needs what measuring needs
+
         outcome = run_campaign(options.campaign)
         _report_outcome(options.campaign, outcome)
         if outcome.left:

@@ -13,7 +13,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(message, _LONGEST))
 
     def _render_traceback_(self) -> list[str]:
         """Show the message alone in a notebook (IPython asks an exception for this)."""
@@ -28,11 +28,17 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end, or its terminal is gone: it cleans up, as after Ctrl-C, and does not wait."""
 
 
-def printable(text: str) -> str:
-    """Return a text in one line; what cannot be printed, or would steer the terminal, is escaped."""
+_LONGEST = 4000
+"""Characters of a message: names that are refused may be long."""
+
+
+def printable(text: str, most: int | None = None) -> str:
+    """Return a text in one line, cut to `most` characters; what cannot be printed, or steers a terminal, is escaped."""
+    line = " ".join(text.splitlines())
+    cut = line if most is None or len(line) <= most else f"{line[: most // 2]} ... {line[-most // 2 :]}"
     return "".join(
         sign if sign.isprintable() or sign.isspace() else sign.encode("unicode_escape").decode("ascii")
-        for sign in " ".join(text.splitlines())
+        for sign in cut
     )
 
 
