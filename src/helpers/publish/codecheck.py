@@ -9,6 +9,8 @@ from helpers.core.errors import UserError
 from helpers.publish.citation import Author, citation
 
 HTML = "_build/html"
+SPECIFICATION = "https://codecheck.org.uk/spec/config/1.0/"
+"""Version 2.0 asks for the ORCID of every author, which this project does not know."""
 _HEAD = """\
 ---
 # For a CODECHECK (https://codecheck.org.uk): what `make book` makes. Who checks adds `codechecker`, `report`, `summary`
@@ -26,13 +28,12 @@ def codecheck_text() -> str:
     cited = citation()
     article = cited.article
     document = {
-        "version": "https://codecheck.org.uk/spec/config/2.0/",
+        "version": SPECIFICATION,
         "paper": {
             "title": article.title,
             "authors": [_author(author) for author in article.authors],
             "reference": article.url,
         },
-        "reference-other": [article.preprint_url],
         "manifest": [entry for name, title in analyses().items() for entry in _entries(name, title)],
     }
     return _HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
