@@ -13,15 +13,26 @@ from bs4 import BeautifulSoup
 
 from helpers.campaigns.transfer.archive import write_zip
 from helpers.core import units
+from helpers.publish.preview import PREVIEW
 from helpers.results.tables import load_tables
 from helpers.statistics import proxy, regression
 from tests.conftest import Checkout
-from tests.support.browsing import FIGURE_1, SCRIPT, html, look_at, one_book, pages, requested, turn_to
+from tests.support.browsing import (
+    FIGURE_1,
+    SCRIPT,
+    emulate,
+    html,
+    look_at,
+    one_book,
+    pages,
+    requested,
+    turn_to,
+)
 
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "dark"), (390, "light")]
 OUTSIDE = ("http", "https", "mailto", "data", "javascript")
 BOOK_BYTES = 40e6  # a run takes about 130 kB of it: its record, files and page
-PAGE_BYTES = 300e3
+PAGE_BYTES = 330e3
 FIRST_FIGURE_MS = 1500
 
 WIDER_THAN_THE_SCREEN = """
@@ -86,6 +97,23 @@ def _unsound(browser: Any, file: Path) -> Iterator[str]:
     yield from (f"{name}: console: {text}" for text in severe)
     outside = [url for url in requested(browser) if not url.startswith(("file:", "data:", "blob:"))]
     yield from (f"{name}: asks the network for {url}" for url in outside)
+
+
+@one_book
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_the_preview_of_the_crate_is_a_page_on_its_own(
+    book: Checkout, browser: Any, width: int, theme: str
+) -> None:
+    file = html(book) / PREVIEW
+    emulate(browser, width, theme)
+    browser.get(file.as_uri())
+    assert browser.execute_script(WIDER_THAN_THE_SCREEN) == []
+    soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+    assert not soup.select("script, link, img, iframe, base")
+    addresses = [str(tag["href"]) for tag in soup.select("a[href]")]
+    inside = [address for address in addresses if not address.startswith("https://")]
+    assert len(inside) > 100
+    assert [address for address in inside if not (html(book) / unquote(address)).is_file()] == []
 
 
 @one_book

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 
+from helpers.publish.preview import PREVIEW
 from tests.conftest import ROOT, Checkout, make_checkout
 
 one_book = pytest.mark.xdist_group("book")  # so that the book is built once
@@ -94,7 +95,10 @@ def page(book: Checkout, name: str) -> BeautifulSoup:
 def pages(book: Checkout) -> list[Path]:
     """Return every page of the book, also those that no table of contents lists."""
     files = [
-        file for file in sorted(html(book).rglob("*.html")) if not {"_static", "_sources"} & set(file.parts)
+        file
+        for file in sorted(html(book).rglob("*.html"))
+        if not {"_static", "_sources"} & set(file.parts)
+        and file.name != PREVIEW  # which is no page of the theme
     ]
     assert len(files) > 40
     return files

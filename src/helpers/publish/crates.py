@@ -9,6 +9,7 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.figures.executed import ExecutedFigure, read_executed_figure
 from helpers.publish.citation import citation
+from helpers.publish.preview import PREVIEW
 from helpers.publish.run_actions import add_run, data_of, parameters, tool
 from helpers.publish.run_crate import METADATA, Crate
 from helpers.publish.table_columns import packages
@@ -33,6 +34,20 @@ _BESIDE_RUNS = {
     "README.md": "What is in it, how to check and to import it",
     "order.json": "In which order the runs were made",
 }
+
+
+_AFTER_CAMPAIGN = (
+    "Check that it is whole: sha256sum --check SHA256SUMS, in this folder.",
+    "Read a run: open its notebook.ipynb, or record.json, whose fields the book's reference explains.",
+    "Compare it with the paper and other campaigns: in a checkout of the companion, python -m helpers import FOLDER, then "
+    "make book; the runs then stand in its figures and tables.",
+    "Measure the same again: entries.yaml and the campaign's YAML file belong into data/study, then python -m helpers run.",
+)
+_AFTER_BOOK = (
+    "Read it: open index.html; no server is needed.",
+    "Take the data of a figure: artefacts holds a CSV file for each, results the tables that all of them are drawn from.",
+    "Verify it: in a checkout of the companion at the commit that the book names, make book, then python -m helpers audit.",
+)
 
 
 def describe_campaign(folder: Path, part: str | None = None) -> Path:
@@ -62,7 +77,7 @@ def describe_campaign(folder: Path, part: str | None = None) -> Path:
         newest[:10],
     )
     for file in sorted(folder.glob("[!.]*")):
-        if file.is_file() and file.name not in (METADATA, checksums.NAME):
+        if file.is_file() and file.name not in (METADATA, PREVIEW, checksums.NAME):
             crate.file(file.name, _BESIDE_RUNS.get(file.name, file.name), _about(file.name))
     inputs = parameters(crate)
     committed = {file.parent.name for file in (paths.MEASUREMENTS / campaign).glob(f"[!.]*/{RECORD}")}
@@ -79,7 +94,7 @@ def describe_campaign(folder: Path, part: str | None = None) -> Path:
             "result": runs,
         },
     )
-    return crate.write()
+    return crate.write(_AFTER_CAMPAIGN)
 
 
 def describe_book_crate(html: Path) -> Path:
@@ -129,7 +144,7 @@ def describe_book_crate(html: Path) -> Path:
             "result": [front, *results, *pages],
         },
     )
-    return crate.write()
+    return crate.write(_AFTER_BOOK)
 
 
 def _about(name: str) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ Both crates follow the Workflow Run Crate profile: the workflow is the Snakefile
 import json
 import mimetypes
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rocrate.rocrate import ROCrate
 from helpers.core import paths
 from helpers.publish.citation import Author, citation
 from helpers.publish.licences import CODE, TEXT_AND_DATA, Licence
+from helpers.publish.preview import PREVIEW, preview_text
 from helpers.records.environment import git_commit_of, sha256_of
 
 METADATA = "ro-crate-metadata.json"
@@ -117,11 +118,15 @@ class Crate:
         self._crate.root_dataset.append_to("mentions", action)
         return action
 
-    def write(self) -> Path:
-        """Write the description into the folder."""
+    def write(self, steps: Sequence[str]) -> Path:
+        """Write the description into the folder, for machines and, with the `steps` of a recipient, for people."""
+        self.entity(
+            PREVIEW, "CreativeWork", {"name": "This crate on a page", "about": self._crate.root_dataset}
+        )
         document = self._crate.metadata.generate()
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (self.folder / METADATA).write_text(text, encoding="utf-8")
+        (self.folder / PREVIEW).write_text(preview_text(document, steps), encoding="utf-8")
         return self.folder / METADATA
 
     def _licence(self, licence: Licence) -> ContextEntity:

@@ -7,7 +7,7 @@ from helpers.core import paths
 from helpers.publish.citation import citation
 from helpers.publish.licences import CODE, TEXT_AND_DATA
 from helpers.records.storage import Record
-from helpers.study.catalogue import study
+from helpers.study.catalogue import ENTRIES, study
 
 _SHOWN = 10
 """Missing runs that are named; the others are counted."""
@@ -111,12 +111,12 @@ def _complete(contents: Contents) -> str:
 
 def _campaign_files(contents: Contents) -> str:
     return "".join(
-        f"- `{name}`: "
-        + (
-            "the campaign as the catalogue has it"
-            if name.endswith(".yaml")
-            else "in which order the runs were made"
-        )
-        + "\n"
+        f"- `{name}`: " + _BESIDE.get(name, "the campaign as the catalogue has it") + "\n"
         for name in contents.beside
     )
+
+
+_BESIDE = {
+    ENTRIES: "models and datasets that are not the paper's, as the catalogue (data/study) has them",
+    "order.json": "in which order the runs were made",
+}
