@@ -1,6 +1,7 @@
 """The doctor: what a machine can measure, why not, what to do, and whether that is enough for a paper."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(system_checks, "locked_version", lambda _: "1.0")
-    monkeypatch.setattr(system_checks.os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     made: list[Host] = []
 
     def make(gpus: int = 1, packages: int = 1, dram: bool = True) -> Host:

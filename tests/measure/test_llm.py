@@ -21,7 +21,7 @@ import pytest
 
 from helpers.campaigns.transfer import promote
 from helpers.core import lock
-from helpers.core.errors import UserError
+from helpers.core.errors import TransientError, UserError
 from helpers.measure import llm, parameters
 from helpers.measure import run as measurement
 from helpers.metering.record_versions import expected_checks
@@ -412,6 +412,22 @@ def test_each_fault_is_counted_under_its_kind_and_touches_no_other_text(
     assert not checks(record)["every_text_answered"]
     for file in folder.iterdir():
         assert MARK.encode() not in file.read_bytes(), file.name
+
+
+@pytest.mark.parametrize(("answered", "refused"), [(0, True), (29, True), (30, False)])
+def test_a_server_that_answers_less_than_half_gives_no_result(
+    endpoint: Stub, tmp_path: Path, answered: int, refused: bool
+) -> None:
+    test = set(write_texts(tmp_path, lambda *_: "")[answered:])
+    write_texts(tmp_path, lambda number, label: "fault: http-500" if number in test else f"say: {label}")
+    if not refused:
+        assert measure_stub(endpoint, tmp_path)[0].splits[0].correct == 30
+        return
+    with pytest.raises(
+        TransientError, match=f"did not answer {60 - answered} of 60 texts .{60 - answered} http-error"
+    ):
+        measure_stub(endpoint, tmp_path)
+    assert not list((tmp_path / "out").glob("*/*"))
 
 
 @pytest.mark.parametrize("field", ["structured_outputs", "grammar"])

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from helpers import cli
 from helpers.core import lock, paths
@@ -126,13 +127,35 @@ def test_run_stores_no_text_no_path_and_no_host(measured: tuple[Checkout, str]) 
 
 
 @pytest.mark.xdist_group("measured")
-def test_second_call_measures_nothing_and_prints_the_same_line(measured: tuple[Checkout, str]) -> None:
+def test_second_call_measures_nothing_and_says_so(measured: tuple[Checkout, str]) -> None:
     copy, printed = measured
     file = only_record(copy)
     before = (file.stat().st_mtime_ns, sha256(file))
     again = copy.measure(**SETTINGS)
-    assert (again.returncode, again.stdout) == (0, printed)
+    told, result = again.stdout.splitlines(keepends=True)
+    assert (again.returncode, result) == (0, printed)
+    assert re.search(r"^runs/\S+: measured before, on [\d-]{10}; nothing was done now$", told)
     assert (file.stat().st_mtime_ns, sha256(file)) == before
+
+
+@pytest.mark.xdist_group("measured")
+def test_a_changed_entry_is_noticed_before_an_old_result_counts(
+    measured: tuple[Checkout, str], tmp_path: Path
+) -> None:
+    copy = Checkout(Path(shutil.copytree(measured[0].root, tmp_path / "copy", symlinks=True)))
+    file = copy.root / "data" / "study" / "datasets.yaml"
+    catalogue = yaml.safe_load(file.read_text(encoding="utf-8"))
+    catalogue["datasets"]["fktg-sample"]["split"] = {"train": 150, "test": 100}
+    file.write_text(yaml.safe_dump(catalogue), encoding="utf-8")
+    campaign = read_record(only_record(copy)).run.campaign
+    copy.campaign(campaign, SETTINGS)
+    again = copy.measure(**SETTINGS)
+    what = "its splits are not those of fktg-sample in data/study/datasets.yaml now; delete the folder"
+    assert (again.returncode, again.stdout) == (2, "")
+    assert what in again.stderr
+    (run,) = json.loads(copy.helpers("plan", campaign, "--json").stdout)["runs"]
+    assert run["state"] == "refused"
+    assert what in run["reasons"][0]
 
 
 @pytest.mark.xdist_group("measured")

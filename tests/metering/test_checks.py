@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from helpers.measure import llm_checks
+from helpers.measure.traditional import texts_read_whole
 from helpers.metering import checks
 from helpers.metering.other_processes import Load, other_meters, other_processes
 from helpers.metering.readings import Reading, SourceReading, Window
@@ -312,3 +313,12 @@ def test_the_load_of_this_run_and_of_what_it_started_is_not_that_of_others() -> 
         busy.kill()
         busy.wait()
     assert 0 <= own_percent <= 100 - share + 5
+
+
+def test_texts_that_an_embedding_cuts_are_counted_with_what_it_read() -> None:
+    assert texts_read_whole([10, 256], 256).passed
+    assert texts_read_whole([10, 5000], None).passed
+    check = texts_read_whole([100, 300, 400], 200)
+    assert (check.passed, check.severity) == (False, "warning")
+    assert "2 of 3 test texts are longer than the 200 tokens" in check.message
+    assert "it has read 62% of all tokens" in check.message

@@ -58,7 +58,7 @@ def diagnose(
         codecarbon: measures a short task with CodeCarbon; by default with the one installed.
         version: gives the version of an installed package.
     """
-    sources = find_sources(pynvml=pynvml, powercap=powercap, clock=clock)
+    sources = find_sources(pynvml=pynvml, powercap=powercap, clock=clock, sysfs=root / "sys")
     moved = lines_before(sources.counters, clock, sleep)
     tracked = _tracked(codecarbon or _short_task, sources.gpus) if version("codecarbon") else "not installed"
     uuids = [gpu.uuid for gpu in sources.gpus]

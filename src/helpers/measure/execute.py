@@ -1,5 +1,6 @@
 """Measure a run: execute its notebook, and publish record and executed notebook together."""
 
+import logging
 import sys
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from helpers.core.lock import MACHINE_LOCK, holding, is_held, run_lock
 from helpers.measure import llm as llm_measurement
 from helpers.measure import traditional
 from helpers.measure.notebook import execute_notebook
+from helpers.measure.outdated import outdated
 from helpers.measure.plan import LlmPlan, Plan, TraditionalPlan
 from helpers.records.environment import sha256_of
 from helpers.records.storage import (
@@ -20,6 +22,9 @@ from helpers.records.storage import (
     read_record,
     write_record,
 )
+from helpers.study.datasets import Dataset
+
+LOGGER = logging.getLogger(__name__)
 
 NOTEBOOK = "notebook.ipynb"
 
@@ -37,20 +42,36 @@ def measure(plan: Plan, on_line: Callable[[str], None] | None = None) -> Record:
         TransientError: one line; the next attempt may succeed.
         UserError: one line; nothing is published, and a failed notebook is kept beside the run's folder.
     """
-    _check_input(plan)
+    dataset = _check_input(plan)
     check_writable(plan.folder.parent)
     with holding(run_lock(plan.folder), "this run is being measured already"):
         if (plan.folder / RECORD).exists():
-            return read_record(plan.folder / RECORD)
+            return _existing(plan, dataset)
         return _measure(plan, on_line)
 
 
-def _check_input(plan: Plan) -> None:
+def _existing(plan: Plan, dataset: Dataset) -> Record:
+    """Return the record of a run that was measured before.
+
+    Raises:
+        UserError: one line where the catalogue has changed since.
+    """
+    label = paths.relative(plan.folder)
+    record = read_record(plan.folder / RECORD)
+    if (change := outdated(record, plan, dataset)) is not None:
+        raise UserError(
+            f"{label}: {change}; delete the folder to measure it again, or store the run under another campaign=NAME"
+        )
+    LOGGER.info("%s: measured before, on %s; nothing was done now", label, record.created[:10])
+    return record
+
+
+def _check_input(plan: Plan) -> Dataset:
     match plan:
         case TraditionalPlan():
-            traditional.check_input(plan)
+            return traditional.check_input(plan)
         case LlmPlan():
-            llm_measurement.check_input(plan)
+            return llm_measurement.check_input(plan)
         case _:
             raise TypeError(f"no measurement for a {type(plan).__name__}")
 

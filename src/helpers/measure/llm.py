@@ -1,6 +1,5 @@
 """Measure a language model: serve it, ask it, and prove that it was asked (paper, section 3.2)."""
 
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,14 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.core.errors import UserError
-from helpers.measure import llm_checks, preflight, response_stats
+from helpers.core.errors import TransientError, UserError
+from helpers.measure import llm_checks, llm_run, preflight, response_stats
 from helpers.measure import run as measurement
 from helpers.measure.heartbeat import heartbeat
 from helpers.measure.llm_checks import Counted
 from helpers.measure.plan import LlmPlan
 from helpers.measure.run import Answers, MeasuredSplit, SystemUnderTest
 from helpers.measure.settings import WARM_UP_TEXTS
+from helpers.measure.shots import examples
 from helpers.metering.multi_node import RunMeter
 from helpers.models.llm import prompts
 from helpers.models.llm.answer_cache import AnswerCache
@@ -30,13 +30,9 @@ from helpers.models.llm.generation import allowed_answers, check_generation
 from helpers.models.llm.inference import InferenceClient, Reply, open_inference_client
 from helpers.models.llm.server import Server, serve
 from helpers.models.llm.server_metrics import EngineCounters
-from helpers.records.environment import sha256_of, sha256_of_weights
-from helpers.records.storage import Check, Generation, Record, Run, Serving
+from helpers.records.storage import Check, Record, Run
 from helpers.study.catalogue import study
 from helpers.study.datasets import Dataset, Split, pick, splits
-
-_DTYPE = re.compile(r"\bdtype=(?:torch\.)?(\w+)")
-"""In the line with which vLLM says how it was configured."""
 
 
 def check_ready(plan: LlmPlan) -> Dataset:
@@ -119,6 +115,21 @@ def reply_table(record: Record) -> pd.DataFrame:
     )
 
 
+def _check_answered(split: Split, replies: Sequence[Reply]) -> None:
+    """Check that the server answered at least every second text: an accuracy near 0 would be its own, not the model's.
+
+    Raises:
+        TransientError: one line with the kinds of failures.
+    """
+    failed = Counter(reply.kind for reply in replies if reply.kind in REQUEST_FAILURES)
+    if 2 * failed.total() > len(replies):
+        kinds = ", ".join(f"{count} {kind}" for kind, count in failed.most_common())
+        raise TransientError(
+            f"split {split.number}: the server did not answer {failed.total()} of {len(replies)} texts ({kinds}), expected "
+            "answers to most; see what the server logs, then start the run again"
+        )
+
+
 class _Loaded:
     """A language model that is served."""
 
@@ -142,13 +153,12 @@ class _Loaded:
     def measure_split(self, meter: RunMeter, split: Split) -> MeasuredSplit:
         """Ask for the test texts."""
         labels, dataset = self._entry.labels, self._dataset
-        shown = split.train[: self._plan.parameters.shots]
-        examples = list(zip(pick(dataset.texts, shown), pick(dataset.labels, shown), strict=True))
+        shown = examples(self._plan, dataset, [split])
         texts = pick(dataset.texts, split.test)
-        self._shown += examples
+        self._shown += shown
         passes: list[list[Reply]] = []
         with open_inference_client(
-            self._server.endpoint, self._instruction, labels, self._config, examples, self._cache
+            self._server.endpoint, self._instruction, labels, self._config, shown, self._cache
         ) as client:
             self._dspy_engine = client.engine
             _, warm_up = meter.measure(lambda: self._warm_up(client, split))
@@ -158,6 +168,7 @@ class _Loaded:
                     lambda: passes.append(self._ask(client, texts)), self._plan.parameters.window_s
                 )
             self._server.check_alive()
+            _check_answered(split, passes[0])
             counted = self._count(before, passes)
             first = client.count_thinking(passes[0])
         if self._cache is not None:
@@ -174,34 +185,13 @@ class _Loaded:
 
     def run(self) -> Run:
         """Describe the run."""
-        plan, chosen, dataset = self._plan, self._plan.parameters, self._dataset
-        local = Path(plan.served.checkpoint) if is_local(plan.served.checkpoint) else None
-        weights = local if local is not None and local.exists() and chosen.weights == "real" else None
-        return Run(
-            run_id=plan.run_id,
-            campaign=chosen.campaign,
-            notebook="llm",
-            model=chosen.model,
-            family=plan.model.family,
-            checkpoint=local.name if local is not None else plan.served.checkpoint,
-            revision=plan.served.revision,
-            checkpoint_sha256=sha256_of_weights(weights) if weights is not None else None,
-            weights=plan.weights,
-            gguf_sha256=self._gguf_sha256(weights),
-            dtype=self._dtype(),
-            dataset=dataset.name,
-            dataset_origin=dataset.origin,
-            dataset_sha256=dataset.sha256,
-            synthetic=dataset.synthetic,
-            machine=plan.machine,
-            device="cuda" if plan.gpus else "cpu",
-            gpus=plan.gpus * plan.nodes,
-            nodes=plan.nodes,
-            concurrency=chosen.concurrency,
-            splits=chosen.splits,
-            window_s=chosen.window_s,
-            served=self._serving(),
-            asked=self._generation(),
+        return llm_run.describe(
+            self._plan,
+            self._dataset,
+            self._server,
+            self._config,
+            prompts.prompt_sha256(self._instruction, self._shown),
+            self._dspy_engine,
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
@@ -224,14 +214,6 @@ class _Loaded:
                 self._plan.parameters.engine, self._plan.gpus, len(self._plan.hardware.gpus)
             ),
         ]
-
-    def _gguf_sha256(self, weights: Path | None) -> str | None:
-        """Return the hash of the file with the quantised weights, which stands in the checkpoint's folder or is served itself."""
-        gguf = self._plan.model.gguf
-        if weights is None or gguf is None or self._plan.weights in ("real", "unknown"):
-            return None
-        file = weights if weights.is_file() else weights / gguf.file.name
-        return sha256_of(file) if file.is_file() else None
 
     def _warm_up(self, client: InferenceClient, split: Split) -> None:
         client.warm_up()
@@ -274,44 +256,4 @@ class _Loaded:
             requests_answered=sum(map(response_stats.answered_requests, first)),
             replies=response_stats.summary(passes, counted),
             raw=response_stats.raw_answers(split, first) if self._plan.parameters.keep_answers else None,
-        )
-
-    def _dtype(self) -> str | None:
-        """Return what the engine computes in: as asked for, or as it says itself; None where it does not say."""
-        if (dtype := self._plan.parameters.dtype) != "auto":
-            return dtype
-        log = self._server.log
-        match = None if log is None else _DTYPE.search(log.read_text(encoding="utf-8", errors="replace"))
-        return match[1] if match else None
-
-    def _serving(self) -> Serving:
-        settings, server = self._plan.served, self._server
-        return Serving(
-            engine=settings.engine,
-            engine_version=server.version,
-            command=list(server.command),
-            quantisation=settings.quantisation or None,
-            prefix_caching=settings.prefix_caching if server.command else None,
-            max_model_len=settings.max_model_len,
-            trust_remote_code=settings.trust_remote_code,
-        )
-
-    def _generation(self) -> Generation:
-        config = self._config
-        return Generation(
-            language=self._plan.language,
-            prompt_sha256=prompts.prompt_sha256(self._instruction, self._shown),
-            shots=self._plan.parameters.shots,
-            output_mode=config.output_mode,
-            constraint=config.constraint if config.output_mode == "constrained" else None,
-            max_tokens=config.max_tokens,
-            reasoning=config.reasoning,
-            thinking_tokens=config.thinking_tokens,
-            temperature=config.temperature,
-            ignore_eos=config.ignore_eos,
-            json_fallback=config.json_fallback,
-            protocol=config.protocol,
-            dspy_cache=config.dspy_cache,
-            timeout_s=config.timeout_s,
-            dspy_engine=self._dspy_engine,
         )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from helpers.core import paths
+from helpers.core.cores import usable_cores
 from helpers.core.files import read_text
 from helpers.core.lock import is_held
 from helpers.metering.checks import BUSY_PERCENT
-from helpers.records.environment import container
+from helpers.records.environment import container, git_problem
 
 State = Literal["measured", "estimated", "missing", "fine", "disturbed"]
 """Of energy: measured, estimated or missing. Of what is around it: fine, disturbed or missing."""
@@ -56,6 +57,7 @@ def check_system(
         _share(root),
         _virtual(root),
         _container(root, os.environ),
+        _commit(),
         _packages(version),
         _ray(version),
     ]
@@ -118,7 +120,7 @@ def _cpu_times(root: Path) -> tuple[float, float] | None:
 def _share(root: Path) -> Finding:
     what = "share of the machine"
     cores = len(re.findall(r"^cpu\d+ ", read_text(root / "proc/stat"), re.MULTILINE))
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    available = len(usable_cores())
     if not cores or available >= cores:
         return Finding(what, "fine", f"all {available} cores", None)
     why = f"{available} of {cores} cores: counters of a package hold the work of the others, too"
@@ -150,6 +152,13 @@ def _container(root: Path, environment: Mapping[str, str]) -> Finding:
         "kubernetes": "request nvidia.com/gpu; for the CPU a privileged pod",
     }
     return Finding("container", "fine", why, remedies[kind])
+
+
+def _commit() -> Finding:
+    if (problem := git_problem()) is None:
+        return Finding("commit", "fine", "known, and written into each record", None)
+    why, _, remedy = problem.partition("; ")
+    return Finding("commit", "missing", f"unknown, so runs cannot be promoted: {why}", remedy)
 
 
 def _packages(version: Callable[[str], str | None]) -> Finding:

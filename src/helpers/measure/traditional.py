@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pandas as pd
 
+from helpers.core.errors import UserError
 from helpers.measure import preflight
 from helpers.measure import run as measurement
 from helpers.measure.heartbeat import heartbeat
@@ -14,7 +15,7 @@ from helpers.metering.checks import metered_the_right_gpu
 from helpers.metering.multi_node import RunMeter
 from helpers.models import traditional
 from helpers.records.storage import Check, Record, Run
-from helpers.study.datasets import Dataset, Split, pick, splits
+from helpers.study.datasets import Dataset, Split, check_training_labels, pick, splits
 
 
 def check_ready(plan: TraditionalPlan) -> Dataset:
@@ -34,7 +35,13 @@ def check_input(plan: TraditionalPlan) -> Dataset:
         UserError: one line that says what is missing and what to do.
     """
     dataset = preflight.load_run_dataset(plan)
-    splits(dataset)
+    traditional.check_model(plan.model)
+    for split in splits(dataset)[: plan.parameters.splits]:
+        check_training_labels(dataset, split)
+        try:
+            traditional.check_vocabulary(plan.model, pick(dataset.texts, split.train))
+        except UserError as error:
+            raise UserError(f"{dataset.name}, split {split.number}: {error}") from None
     if plan.checkpoint is not None:
         traditional.check_embedding(plan.checkpoint, plan.parameters.device)
     return dataset
@@ -55,6 +62,20 @@ def measure(plan: TraditionalPlan, dataset: Dataset) -> Record:
         yield _Loaded(plan, dataset, embedding)
 
     return measurement.measure(plan, dataset, load)
+
+
+def texts_read_whole(tokens: Sequence[int], most: int | None) -> Check:
+    """No test text is longer than what the embedding reads of it; `tokens` are those of each, `most` the limit."""
+    limit = max(tokens) if most is None else most
+    cut = sum(count > limit for count in tokens)
+    seen = sum(min(count, limit) for count in tokens) / sum(tokens)
+    message = (
+        f"{cut} of {len(tokens)} test texts are longer than the {limit} tokens that the embedding reads of a text; "
+        f"it has read {seen:.0%} of all tokens"
+        if cut
+        else f"the embedding has read all of the {len(tokens)} test texts"
+    )
+    return Check(name="texts_read_whole", passed=cut == 0, message=message, severity="warning")
 
 
 class _Loaded:
@@ -113,10 +134,16 @@ class _Loaded:
         )
 
     def checks(self, measured: Sequence[MeasuredSplit]) -> list[Check]:
-        """Check whether the GPU that computed is the one whose energy was counted."""
-        if not self._plan.gpus:
-            return []
-        return [metered_the_right_gpu(traditional.gpu_uuid(), [item.window.reading for item in measured])]
+        """Check whether the GPU that computed is the one whose energy was counted, and whether texts were cut."""
+        checks = []
+        if self._plan.gpus:
+            readings = [item.window.reading for item in measured]
+            checks.append(metered_the_right_gpu(traditional.gpu_uuid(), readings))
+        if self._embedding is not None:
+            ids = sorted({number for item in measured for number in item.split.test})
+            tokens = self._embedding.count_tokens(pick(self._dataset.texts, ids))
+            checks.append(texts_read_whole(tokens, self._embedding.max_tokens))
+        return checks
 
     def _answers(self, split: Split, answers: Sequence[str]) -> Answers:
         labels = pick(self._dataset.labels, split.test)

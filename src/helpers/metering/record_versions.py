@@ -27,6 +27,7 @@ _EVERY_RUN = (
     "temperature_settled",
 )
 _CLASSIFIER_ON_GPU = ("metered_the_right_gpu",)
+_EMBEDDING = ("texts_read_whole",)
 _LANGUAGE_MODEL = ("no_cache", "engine_counts_agree", "every_text_answered", "passes_agree", "engine_here")
 _CONSTRAINED = ("constraint_applied",)
 _SEVERAL_NODES = (
@@ -44,6 +45,7 @@ def expected_checks(run: Run) -> tuple[str, ...]:
     return (
         *_EVERY_RUN,
         *(_CLASSIFIER_ON_GPU if classifier and run.gpus else ()),
+        *(_EMBEDDING if classifier and run.checkpoint is not None else ()),
         *(() if classifier else _LANGUAGE_MODEL),
         *(_CONSTRAINED if run.asked is not None and run.asked.output_mode == "constrained" else ()),
         *(_SEVERAL_NODES if run.nodes > 1 else ()),

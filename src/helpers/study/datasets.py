@@ -78,6 +78,20 @@ def load_dataset(name: str, folder: str | Path | None = None) -> Dataset:
     return _dataset(name, item, frame, origin)
 
 
+def local_file(name: str, folder: str | Path | None = None) -> Path | None:
+    """Return the file that `load_dataset` reads; None where there is none, and the hub would be asked.
+
+    Raises:
+        UserError: one line where the name is unknown, or the folder is none.
+    """
+    item = entry("dataset", study().datasets, name)
+    directory = _folder(folder)
+    own = [] if directory is None or item.csv is None else [directory / item.csv.file]
+    compressed = [] if directory is None else [directory / f"{name}.csv.gz"]
+    shipped = [paths.SAMPLE] if item.csv is not None and item.csv.file == paths.SAMPLE.name else []
+    return next((file for file in (*own, *compressed, *shipped) if file.is_file()), None)
+
+
 def splits(dataset: Dataset) -> list[Split]:
     """Return the 10 splits, the same for every model and machine.
 
@@ -96,6 +110,20 @@ def splits(dataset: Dataset) -> list[Split]:
             "provide the whole dataset, or make 'split' in data/study/datasets.yaml smaller where it is yours"
         )
     return [_split(dataset, number, train, test) for number in range(SPLITS)]
+
+
+def check_training_labels(dataset: Dataset, split: Split) -> None:
+    """Check that there are two labels or more to learn.
+
+    Raises:
+        UserError: one line with the split and its label.
+    """
+    labels = set(pick(dataset.labels, split.train))
+    if len(labels) < 2:
+        raise UserError(
+            f"{dataset.name}, split {split.number}: all {len(split.train)} training texts have the label "
+            f"{' '.join(map(repr, labels))}, expected two labels or more; make 'split.train' in data/study/datasets.yaml larger"
+        )
 
 
 def pick(values: Sequence[str], ids: Sequence[int]) -> list[str]:

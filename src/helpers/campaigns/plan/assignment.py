@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Literal
 
 from helpers.campaigns.job_status import read_attempt
-from helpers.campaigns.plan.requirements import blockers, remote_notes
+from helpers.campaigns.plan.requirements import blockers, dataset_here, remote_notes
 from helpers.campaigns.plan.target import Target, target_for
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.core.lock import is_held, run_lock
+from helpers.measure.outdated import outdated
 from helpers.measure.parameters import CampaignRun, Plan, add_once, campaign_runs
 from helpers.records.storage import RECORD, Record, read_record
 
 State = Literal["done", "filed", "running", "to do", "failed", "cannot run", "refused"]
 STATES: tuple[State, ...] = ("done", "filed", "running", "to do", "failed", "cannot run", "refused")
 """`running`: it is being measured on this machine; `filed`: only the committed record exists; `failed`: the last attempt
-did, and the next invocation retries it; `refused`: its record is invalid or another run's."""
+did, and the next invocation retries it; `refused`: its record is invalid, another run's, or outdated."""
 MEASURED_BY_RUN: frozenset[State] = frozenset({"to do", "running", "failed", "filed"})
 """What `run` measures: `filed` too, for a committed record is compared with an own one."""
 
@@ -78,6 +79,10 @@ def run_state(assigned: AssignedRun, target: Target) -> tuple[State, tuple[str, 
     """Return the state of a run, the reasons for it or notes on it, and its record where it has one."""
     plan, run_target = assigned.plan, assigned.target
     if (record_state := recorded(plan)) is not None:
+        state, _, record = record_state
+        if state == "done" and record is not None and run_target.here and (change := _change(record, plan)):
+            label = paths.relative(plan.folder)
+            return "refused", (f"{label}: {change}; delete the folder to measure it again",), None
         return record_state
     reasons = blockers(plan, run_target)
     if run_target.name != target.name and not run_target.here:
@@ -109,6 +114,15 @@ def recorded(plan: Plan) -> tuple[State, tuple[str, ...], Record | None] | None:
             return "refused", (f"{label}: {difference}; delete the folder to measure it again",), None
         return state, (), record
     return None
+
+
+def _change(record: Record, plan: Plan) -> str | None:
+    """Return what has changed since a run was measured here; None where nothing has, or its data are not here."""
+    try:
+        dataset = dataset_here(plan)
+    except UserError as error:
+        return str(error)
+    return None if dataset is None else outdated(record, plan, dataset)
 
 
 def _last_failure(plan: Plan) -> tuple[str, ...]:

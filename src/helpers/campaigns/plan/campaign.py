@@ -27,11 +27,9 @@ from helpers.measure.settings import WARM_UP_TEXTS
 from helpers.models import hub
 from helpers.records.storage import Record
 from helpers.study.campaigns import filed_under
-from helpers.study.carbon_intensity import Grid, co2e_g, grids
+from helpers.study.carbon_intensity import HOME, Grid, co2e_g, grids
 from helpers.study.catalogue import entry, study
 
-GRID = "germany"
-"""Where the paper's machines stand."""
 S_PER_HOUR = 3600.0
 _NAMED = {"model", "dataset", "machine", "campaign", "gpus", "nodes", "splits"}
 """Parameters that a planned run, or the plan, has by itself."""
@@ -120,7 +118,7 @@ class CampaignPlan:
 def plan_campaign(
     name: str,
     machine: str | None = None,
-    grid: str = GRID,
+    grid: str = HOME,
     references: ReferenceRuns | None = None,
     here: Target | None = None,
 ) -> CampaignPlan:

@@ -19,7 +19,14 @@ from helpers.models.llm.engine_checks import BFLOAT16, CUDA_13, GPU_SHARE, memor
 from helpers.models.llm.entry_checks import check_folder
 from helpers.records.environment import package_version
 from helpers.study.catalogue import study
-from helpers.study.datasets import FOLDER_VARIABLE, load_dataset, splits
+from helpers.study.datasets import (
+    FOLDER_VARIABLE,
+    Dataset,
+    check_training_labels,
+    load_dataset,
+    local_file,
+    splits,
+)
 
 MEASURE = {
     "traditional": ("codecarbon", "scikit-learn"),
@@ -152,20 +159,37 @@ def _installed(package: str) -> bool:
 
 
 def _data_blocker(plan: Plan) -> str | None:
+    missing = missing_data(plan.parameters.dataset, plan.parameters.data_dir)
+    return missing if missing is not None else _refused(lambda: _check_data(plan))
+
+
+def _check_data(plan: Plan) -> None:
+    dataset = dataset_here(plan)
+    if dataset is not None and isinstance(plan, TraditionalPlan):
+        for split in splits(dataset)[: plan.parameters.splits]:
+            check_training_labels(dataset, split)
+
+
+def dataset_here(plan: Plan) -> Dataset | None:
+    """Return the dataset of a run where it is a file of this machine; None where it would have to be asked for.
+
+    Raises:
+        UserError: one line for a fault in the file, or a split that it is too small for.
+    """
     name, folder = plan.parameters.dataset, plan.parameters.data_dir
-    item = study().datasets[name]
-    missing = missing_data(name, folder)
-    if missing is not None or item.csv is None or item.csv.file == paths.SAMPLE.name:
-        return missing
-    files = [Path(folder) / file for file in (item.csv.file, f"{name}.csv.gz")]
-    state = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()]
-    return _data_fault(name, folder, f"{state} {item!r}")
+    file = local_file(name, folder)
+    if file is None:
+        return None
+    state = file.stat()
+    return _loaded(name, folder, f"{file} {state.st_mtime_ns} {state.st_size} {study().datasets[name]!r}")
 
 
 @lru_cache
-def _data_fault(name: str, folder: str, state: str) -> str | None:
-    """Check a CSV that the user provides; once for each state of the file."""
-    return _refused(lambda: splits(load_dataset(name, folder)))
+def _loaded(name: str, folder: str, state: str) -> Dataset:
+    """Load and split a file; once for each `state` of it."""
+    dataset = load_dataset(name, folder)
+    splits(dataset)
+    return dataset
 
 
 def missing_data(dataset: str, folder: str) -> str | None:
