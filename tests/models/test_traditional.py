@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
@@ -17,7 +19,7 @@ from xgboost import XGBClassifier
 
 from helpers.models import traditional
 from helpers.records.environment import sha256_of_weights
-from helpers.study.catalogue import EmbeddingCheckpoint, study
+from helpers.study.catalogue import EmbeddingCheckpoint, TraditionalModel, study
 from tests.conftest import refusal
 
 pytestmark = pytest.mark.xdist_group("embedding")  # loaded once
@@ -48,7 +50,9 @@ def count_letters(texts):
     return np.array([[text.count(chr(97 + i)) for i in range(26)] for text in texts], dtype=np.float32)
 
 
-LETTERS = traditional.Embedding("letters", None, "0" * 64, "float32", count_letters)
+LETTERS = traditional.Embedding(
+    "letters", None, "0" * 64, "float32", count_letters, None, lambda texts: list(map(len, texts))
+)
 
 
 def train(name, texts, labels, embedding=LETTERS):
@@ -297,3 +301,77 @@ def test_what_the_hub_gives_is_loaded_with_its_revision(monkeypatch, package_fol
     loaded = traditional.load_embedding(PAPERS, "cpu")
     assert (loaded.checkpoint, loaded.revision) == (PAPERS, study().embeddings[PAPERS].revision)
     assert loaded.weights_sha256 == weights_of(package_folder)
+
+
+# Classes of scikit-learn, named by an entry
+
+
+def entry_of(**values):
+    return TraditionalModel.model_validate(
+        {"title": "mine", "features": "tfidf", "classifier": "sklearn.svm.LinearSVC", **values}
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"classifier_parameters": {"C": 0.5}},
+        {"classifier": "sklearn.naive_bayes.MultinomialNB", "features": "bow"},
+        {
+            "features": "sklearn.feature_extraction.text.HashingVectorizer",
+            "features_parameters": {"n_features": 256, "alternate_sign": False},
+            "classifier": "logistic-regression",
+        },
+    ],
+)
+def test_an_entry_can_name_any_vectoriser_and_classifier_of_scikit_learn(values):
+    texts, labels = corpus()
+    model = entry_of(**values)
+    traditional.check_model(model)
+    classifier = traditional.train(model, None, texts, labels)
+    assert np.mean([a == b for a, b in zip(classifier.predict(texts), labels, strict=True)]) > 0.9
+    named = {**model.classifier_parameters, **model.features_parameters}
+    found = {name.partition("__")[2]: value for name, value in classifier.pipeline.get_params().items()}
+    assert named.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"classifier": "sklearn.svm.LinearSVX"}, "sklearn.svm.LinearSVX: scikit-learn .* has no such class"),
+        ({"classifier": "sklearn.nothing.Here"}, "sklearn.nothing.Here: scikit-learn .* has no such class"),
+        ({"classifier": "sklearn.metrics.accuracy_score"}, "found no class with the method predict"),
+        ({"features": "sklearn.svm.LinearSVC"}, "found no class with the method transform"),
+        ({"classifier_parameters": {"D": 1}}, "unexpected keyword argument 'D'; correct its parameters"),
+    ],
+)
+def test_what_is_no_class_of_scikit_learn_is_refused_in_one_line(values, said):
+    assert re.search(said, refusal(traditional.check_model, entry_of(**values)))
+
+
+@pytest.mark.parametrize("path", ["os.system", "sklearn", "sklearn.svm.LinearSVC()", "../x", "builtins.eval"])
+def test_an_entry_can_name_nothing_else(path):
+    with pytest.raises(ValidationError):
+        entry_of(classifier=path)
+
+
+def test_parameters_are_for_classes_of_scikit_learn():
+    with pytest.raises(ValidationError, match="'features_parameters' is for a class of scikit-learn"):
+        entry_of(features_parameters={"n": 1})
+
+
+# What training and reading need
+
+
+@pytest.mark.parametrize(("name", "counts"), [("linear-bow", "words of two"), ("linear-tfidf", "pairs of")])
+def test_texts_of_single_characters_are_refused_before_training(name, counts):
+    model = study().models[name]
+    assert f"no training text has {counts}" in refusal(traditional.check_vocabulary, model, ["a", "b"])
+    traditional.check_vocabulary(model, ["a", "ab"])
+
+
+def test_the_embedding_says_how_many_tokens_a_text_has_and_how_many_it_reads(embedding):
+    assert embedding.max_tokens == 256
+    short, long = embedding.count_tokens(["a cat", "cat " * 1000])
+    assert short < 10
+    assert 1000 <= long <= 1010

@@ -28,7 +28,7 @@ def cache_folder() -> Path:
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if (named := os.environ.get(name)) is not None:
             return _expanded(named)
-    return _home() / "hub"
+    return home() / "hub"
 
 
 def offline() -> bool:
@@ -39,7 +39,7 @@ def offline() -> bool:
 def has_token() -> bool:
     """Say whether there is a token; whether it has access is not known."""
     named = os.environ.get("HF_TOKEN_PATH")
-    file = _home() / "token" if named is None else _expanded(named)
+    file = home() / "token" if named is None else _expanded(named)
     return bool(os.environ.get("HF_TOKEN")) or file.is_file()
 
 
@@ -124,7 +124,8 @@ def _repository(kind: str, name: str) -> Path:
     return cache_folder() / f"{group}--{name.replace('/', '--')}"
 
 
-def _home() -> Path:
+def home() -> Path:
+    """Return the folder of the hub's client, with its cache and token."""
     if (named := os.environ.get("HF_HOME")) is not None:
         return _expanded(named)
     return _expanded(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"

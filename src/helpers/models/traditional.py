@@ -1,11 +1,14 @@
 """The six traditional models: three kinds of features, two classifiers (paper, section 3.1)."""
 
+import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sklearn
+from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -19,6 +22,7 @@ from helpers.models.embedding_archive import embedding_folder, fetch_command, mi
 from helpers.models.hub_files import EMBEDDING_FILES
 from helpers.records.environment import sha256_of_weights
 from helpers.study.catalogue import EmbeddingCheckpoint, TraditionalModel, entry, study
+from helpers.study.models import Setting
 
 Encode = Callable[[Sequence[str]], Any]
 """Texts to an array of shape (texts, dimensions)."""
@@ -33,6 +37,10 @@ class Embedding:
     weights_sha256: str
     dtype: str
     encode: Encode
+    max_tokens: int | None
+    """It reads no more of a text; None where that is not known."""
+    count_tokens: Callable[[Sequence[str]], list[int]]
+    """Of whole texts."""
 
 
 @dataclass(frozen=True)
@@ -120,25 +128,90 @@ def load_embedding(checkpoint: str, device: str) -> Embedding:
     def encode(texts: Sequence[str]) -> Any:
         return transformer.encode(list(texts), show_progress_bar=False)
 
-    return Embedding(name, revision, weights_sha256, dtype, encode)
+    def count_tokens(texts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in transformer.tokenizer(list(texts), truncation=False)["input_ids"]]
+
+    return Embedding(name, revision, weights_sha256, dtype, encode, transformer.max_seq_length, count_tokens)
+
+
+def check_model(model: TraditionalModel) -> None:
+    """Check that the classes of an entry exist and take its parameters.
+
+    Raises:
+        UserError: one line with the class.
+    """
+    _classifier(model)
+    if model.features != "embedding":
+        _features(model, None)
+
+
+def check_vocabulary(model: TraditionalModel, texts: Sequence[str]) -> None:
+    """Check that training texts hold something to count, which texts of single characters do not.
+
+    Raises:
+        UserError: one line with what the features count.
+    """
+    if model.features not in ("bow", "tfidf"):
+        return
+    parts = _features(model, None).build_analyzer()
+    if not any(parts(text) for text in texts):
+        counts = "words of two characters or more" if model.features == "bow" else "pairs of characters"
+        raise UserError(
+            f"no training text has {counts}, which {model.title} counts; choose a model with other features"
+        )
 
 
 def _features(model: TraditionalModel, embedding: Embedding | None) -> Any:
-    if model.features == "bow":
-        return CountVectorizer()
-    if model.features == "tfidf":
-        return TfidfVectorizer(analyzer="char", ngram_range=(2, 3))
-    if embedding is None:
-        raise ValueError(f"{model.title} needs an embedding")
-    return FunctionTransformer(embedding.encode)
+    match model.features:
+        case "bow":
+            return CountVectorizer()
+        case "tfidf":
+            return TfidfVectorizer(analyzer="char", ngram_range=(2, 3))
+        case "embedding":
+            if embedding is None:
+                raise ValueError(f"{model.title} needs an embedding")
+            return FunctionTransformer(embedding.encode)
+        case path:
+            return _of_scikit_learn(path, model.features_parameters, "transform")
 
 
 def _classifier(model: TraditionalModel) -> Any:
-    return _CLASSIFIERS[model.classifier]()
+    if model.classifier in _CLASSIFIERS:
+        return _CLASSIFIERS[model.classifier]()
+    return _of_scikit_learn(model.classifier, model.classifier_parameters, "predict")
 
 
 _CLASSIFIERS = {"logistic-regression": LogisticRegression, "xgboost": XGBClassifier}
 """By the names of `TraditionalModel.classifier`; each with its library's defaults (paper, section 3.1)."""
+
+
+def _of_scikit_learn(path: str, parameters: Mapping[str, Setting], does: str) -> Any:
+    """Make an estimator of scikit-learn; an entry can name no other package, so it runs no code but that.
+
+    Raises:
+        UserError: one line where there is no such class, it does something else, or has no such parameter.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise UserError(
+            f"{path}: scikit-learn {sklearn.__version__} has no such class; see its reference"
+        ) from None
+    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator) and hasattr(kind, does)):
+        raise UserError(
+            f"{path}: found no class with the method {does}; expected one such as {_EXAMPLES[does]}"
+        )
+    try:
+        return kind(**parameters)
+    except TypeError as error:
+        raise UserError(f"{path}: {error}; correct its parameters in data/study/models.yaml") from None
+
+
+_EXAMPLES = {
+    "transform": "sklearn.feature_extraction.text.HashingVectorizer",
+    "predict": "sklearn.svm.LinearSVC",
+}
 
 
 def _catalogue_entry(checkpoint: str) -> EmbeddingCheckpoint:

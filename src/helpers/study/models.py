@@ -1,9 +1,12 @@
 """Entries of `data/study/models.yaml`: classifiers, language models, checkpoints of sentence embeddings."""
 
-from typing import Literal, Self
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from helpers.core.errors import nearest, short
 from helpers.core.validation import Strict
 
 Family = Literal["Traditional", "Other LLM", "Deepseek"]
@@ -11,16 +14,50 @@ HUB_NAME = r"^[A-Za-z0-9][\w.-]*/[\w.-]+$"
 """OWNER/NAME."""
 
 
+def _one_of(*names: str) -> Callable[[str], str]:
+    """Return what checks that a value is one of these names, or the import path of a class of scikit-learn."""
+
+    def check(value: str) -> str:
+        if value not in names and not re.fullmatch(r"sklearn(\.\w+)+", value):
+            raise ValueError(
+                f"unknown value {short(value)} ({nearest(value, names)}, or the import path of a class of scikit-learn)"
+            )
+        return value
+
+    return check
+
+
+Setting = str | int | float | bool | None
+"""Value of a parameter of scikit-learn."""
+
+
 class TraditionalModel(Strict):
     """A classifier on top of features (paper, section 3.1)."""
 
     title: str
-    features: Literal["bow", "tfidf", "embedding"]
-    classifier: Literal["logistic-regression", "xgboost"]
+    features: Annotated[str, AfterValidator(_one_of("bow", "tfidf", "embedding"))]
+    """`bow`, `tfidf` or `embedding`, as in the paper; or a vectoriser of scikit-learn by its import path."""
+    features_parameters: dict[str, Setting] = Field(default={})
+    """Of a vectoriser of scikit-learn; what is not given is as the library has it."""
+    classifier: Annotated[str, AfterValidator(_one_of("logistic-regression", "xgboost"))]
+    """`logistic-regression` or `xgboost`, as in the paper; or a classifier of scikit-learn by its import path."""
+    classifier_parameters: dict[str, Setting] = Field(default={})
+    """Of a classifier of scikit-learn."""
     family: Literal["Traditional"] = "Traditional"
 
     in_paper: bool = False
     """One of the paper's six."""
+
+    @model_validator(mode="after")
+    def _settings_of_scikit_learn(self) -> Self:
+        """The paper's are left as their libraries have them (section 3.1)."""
+        for key in ("features", "classifier"):
+            if getattr(self, f"{key}_parameters") and not getattr(self, key).startswith("sklearn."):
+                raise ValueError(
+                    f"'{key}_parameters' is for a class of scikit-learn; expected its import path as '{key}', such as "
+                    "sklearn.svm.LinearSVC"
+                )
+        return self
 
 
 class MinimumGpus(Strict):

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from helpers.core import paths
+from helpers.core.cores import usable_cores
 from helpers.core.errors import UserError
 from helpers.core.validation import Strict, load_yaml, parse
 from helpers.models.llm.checkpoint import is_local
@@ -236,10 +237,7 @@ def command(settings: EngineSettings, values: Mapping[str, str]) -> list[str]:
 
 def cores(settings: EngineSettings) -> str:
     """Return the numbers of the cores that the engine's threads are bound to: the first that this process may use."""
-    usable = (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    )
-    return ",".join(map(str, list(usable)[: settings.threads]))
+    return ",".join(map(str, usable_cores()[: settings.threads]))
 
 
 def served_name(settings: EngineSettings) -> str:
