@@ -264,3 +264,42 @@ def test_no_network_and_no_file_while_measuring(tmp_path):
     others = [event for event in answer["seen"] if event[2] != "canary"]
     assert others == []
     assert [file.name for file in tmp_path.iterdir()] == ["canary"]
+
+
+# Around CodeCarbon
+
+
+def test_the_language_of_the_system_changes_no_energy(tmp_path):
+    lscpu = tmp_path / "lscpu"  # as util-linux speaks German where it may
+    lscpu.write_text('#!/bin/sh\ncase "$LC_ALL" in C*) echo "Socket(s): 2";; *) echo "Sockel: 2";; esac\n')
+    lscpu.chmod(0o755)
+    program = (
+        "import os\n"
+        "from codecarbon.core.util import count_physical_cpus\n"
+        "from helpers.metering import codecarbon\n"
+        "before = dict(os.environ)\n"
+        "with codecarbon._english_programs(): print(count_physical_cpus())\n"
+        "assert dict(os.environ) == before\n"
+        "with codecarbon.open_tracker([]) as tracker:\n"
+        "    tracker.start()\n"
+        "    tracker.stop()\n"
+        "    (cpu,) = [part for part in tracker._tracker._hardware if type(part).__name__ == 'CPU']\n"
+        "    print(cpu._tdp)\n"
+    )
+    printed = {
+        language: subprocess.run(
+            [sys.executable, "-c", program],
+            env={
+                **os.environ,
+                "LC_ALL": language,
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "PYTHONPATH": str(paths.ROOT / "src"),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for language in ("C.UTF-8", "de_DE.UTF-8")
+    }
+    assert printed["de_DE.UTF-8"] == printed["C.UTF-8"]
+    assert printed["C.UTF-8"].startswith("2\n")

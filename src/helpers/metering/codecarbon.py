@@ -7,6 +7,7 @@ as 0 W, and where a counter is unreadable its energy is 0.
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,8 +57,9 @@ class Tracker:
         return len(self._gpu_uuids) if {gpu._uuid for gpu in self._tracked_gpus()} == self._gpu_uuids else 0
 
     def start(self) -> None:
-        """Begin a task."""
-        self._tracker.start_task()
+        """Begin a task; the first one looks for the hardware."""
+        with _english_programs():
+            self._tracker.start_task()
 
     def stop(self) -> Tracked:
         """End the task; what it took."""
@@ -115,24 +117,43 @@ def open_tracker(gpus: Sequence[GpuDevice]) -> Iterator[Tracker]:
     from codecarbon import OfflineEmissionsTracker  # noqa: PLC0415  (absent where only the book is built)
 
     logging.getLogger("codecarbon").setLevel(logging.ERROR)  # it speaks before it reads its log_level
-    tracker = OfflineEmissionsTracker(
-        country_iso_code="DEU",
-        output_methods=[],
-        log_level="error",
-        allow_multiple_runs=True,
-        gpu_ids=[gpu.index for gpu in gpus],  # by index: CodeCarbon 3.3.2 takes no UUID
-        tracking_mode="machine",
-        force_cpu_power=None,
-        force_ram_power=None,
-        force_mode_cpu_load=False,
-        rapl_include_dram=False,
-        rapl_prefer_psys=False,
-        pue=1.0,
-    )
+    with _english_programs():
+        tracker = OfflineEmissionsTracker(
+            country_iso_code="DEU",
+            output_methods=[],
+            log_level="error",
+            allow_multiple_runs=True,
+            gpu_ids=[gpu.index for gpu in gpus],  # by index: CodeCarbon 3.3.2 takes no UUID
+            tracking_mode="machine",
+            force_cpu_power=None,
+            force_ram_power=None,
+            force_mode_cpu_load=False,
+            rapl_include_dram=False,
+            rapl_prefer_psys=False,
+            pue=1.0,
+        )
     try:
         yield Tracker(tracker, gpus)
     finally:
         tracker.stop()
+
+
+@contextmanager
+def _english_programs() -> Iterator[None]:
+    """Let programs print in English and UTF-8 while CodeCarbon reads what they say of the CPU.
+
+    It looks for `Socket(s):` in what lscpu prints, and takes one socket where it finds none; where `dmesg` speaks in an
+    encoding of its own, py-cpuinfo gives nothing at all, and CodeCarbon takes a power for a CPU that it does not know.
+    """
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "C.UTF-8"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 def _part(energy_kwh: float, method: Method, problem: str | None = None) -> Part:

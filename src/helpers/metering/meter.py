@@ -22,6 +22,7 @@ from helpers.metering.ram import codecarbon_ram, paper_ram
 from helpers.metering.rapl import POWERCAP, open_rapl
 from helpers.metering.readings import Reading, SourceReading, Window, add, scale
 from helpers.metering.source_selection import PERIODS, choose, codecarbon_reading, counter_reading
+from helpers.metering.unread import SYSFS, unread_sources
 from helpers.records.storage import Check, Energy
 
 __all__ = [
@@ -178,12 +179,13 @@ def find_sources(
     pynvml: Any | None = None,
     powercap: Path = POWERCAP,
     clock: Callable[[], float] = time.perf_counter,
+    sysfs: Path = SYSFS,
 ) -> Sources:
     """Open all counters of this machine that the run may use; never an error."""
     visible = None if gpu_uuids is None else ",".join(gpu_uuids)
     of_gpus, no_gpu, gpus = open_nvml(pynvml, visible, clock)
     of_cpu, no_cpu = open_rapl(powercap, clock)
-    return Sources((*of_cpu, *of_gpus), (*no_cpu, *no_gpu), tuple(gpus))
+    return Sources((*of_cpu, *of_gpus), (*no_cpu, *no_gpu, *unread_sources(sysfs)), tuple(gpus))
 
 
 def sources_of_run(
