@@ -1,13 +1,14 @@
 """Parts of the audit: comparing, reading pages, checksums, typed numbers, links."""
 
 import json
+import shutil
 import subprocess
 
 import pandas as pd
 import pytest
 
 from helpers import cli
-from helpers.audit import check, compare, expected_pages, integrity, pages, quoted_numbers, results
+from helpers.audit import check, compare, expected_pages, integrity, pages, quoted_numbers, records, results
 from helpers.book import built_files, manifest
 from helpers.book.quoted_numbers import Number
 from helpers.core import paths
@@ -333,3 +334,29 @@ def test_a_report_without_findings_says_what_was_checked():
     report = Report()
     report.add("files", 12, [])
     assert report.as_text() == "no findings; checked:\n  files      12"
+
+
+# --- runs --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("raw_answers.parquet", "raw answers, which may quote the texts"),
+        (".hidden", "no file of the run"),
+        ("notes.txt", "no file of the run"),
+        ("link.json", "a link, expected a file of the run"),
+        (None, None),
+    ],
+)
+def test_what_lies_beside_a_committed_record_is_a_finding(tmp_path, monkeypatch, name, said):
+    source = next(paths.MEASUREMENTS.glob("reference-cpu/*/record.json")).parent
+    folder = tmp_path / "measurements" / "reference-cpu" / source.name
+    shutil.copytree(source, folder)
+    monkeypatch.setattr(paths, "MEASUREMENTS", tmp_path / "measurements")
+    if name == "link.json":
+        (folder / name).symlink_to(folder / "record.json")
+    elif name is not None:
+        (folder / name).write_text("x", encoding="utf-8")
+    _, findings = records.check([folder / "record.json"])
+    assert [item.what.startswith(said) for item in findings] == ([True] if said else [])

@@ -13,11 +13,12 @@ import pytest
 
 from helpers.campaigns.plan import assignment
 from helpers.campaigns.run import campaign as running
+from helpers.campaigns.run import workflow
 from helpers.campaigns.run.schedule import Schedule
 from helpers.core import paths
 from helpers.measure.parameters import CampaignRun
 from helpers.records.storage import read_record
-from tests.conftest import Checkout
+from tests.conftest import Checkout, refusal
 from tests.measure.test_kill import alive, assert_whole_or_absent, lock_holder, tree, wait_for
 
 RUNS = {
@@ -64,6 +65,31 @@ def test_a_campaign_is_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     outcome = running.run_campaign("demo")
     assert planned == ["demo"]
     assert outcome.left == len(scheduled) > 0
+
+
+def test_a_folder_of_another_user_is_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a run as root, in a container say; root itself may write everywhere, so what the system says is replaced."""
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    workflow.check_folders()
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != locks and may(path, mode))
+    message = refusal(running.run_campaign, "demo")
+    assert message.startswith(".snakemake/locks: cannot be written by this user, it belongs to user ")
+    assert message.endswith("sudo chown -R $(id -u) .snakemake")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_home_that_cannot_be_written_stops_no_campaign(checkout: Checkout) -> None:
+    checkout.campaign("trial", {**RUNS, "model": "linear-bow"})
+    done = checkout.helpers("run", "trial", env={"HOME": "/dev/null/home"})
+    assert done.returncode == 0, done.stderr
+    assert (checkout.root / "runs" / ".workflow" / "cache").is_dir()
+    assert done.stdout.splitlines()[-1].endswith("| 1 of 1 done")
 
 
 def test_runs_are_measured_in_the_order_of_the_seed_which_is_kept(checkout: Checkout) -> None:

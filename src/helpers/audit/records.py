@@ -7,9 +7,8 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.records.environment import sha256_of
 from helpers.records.findings import Finding, short
-from helpers.records.storage import PREDICTIONS, RAW_ANSWERS, RECORD, Record, read_record
-from helpers.results.predictions import read_answers
-from helpers.study.datasets import sha256_of_ids
+from helpers.records.storage import PREDICTIONS, RAW_ANSWERS, RECORD, read_record
+from helpers.results.predictions import contradiction
 
 RESTORE = "restore the run's files (`git checkout` for a committed one), or measure it again"
 
@@ -43,31 +42,19 @@ def _check_run(file: Path) -> Iterator[Finding]:
         elif (digest := sha256_of(folder / name)) != expected:
             what = f"changed since the run: sha256 {short(digest)}, expected {short(expected)} ({RECORD})"
             yield Finding(path, what, RESTORE)
-    expected_files = {RECORD, RAW_ANSWERS, *record.files}
+    is_committed = folder.is_relative_to(paths.MEASUREMENTS)
     for other in sorted(folder.iterdir()):
-        if other.name not in expected_files and not other.name.startswith("."):
+        if other.is_symlink():
+            yield Finding(paths.relative(other), "a link, expected a file of the run", RESTORE)
+        elif other.name == RAW_ANSWERS and is_committed:
+            yield Finding(
+                paths.relative(other), "raw answers, which may quote the texts of a dataset", "remove it"
+            )
+        elif other.name not in {RECORD, RAW_ANSWERS, *record.files} and (
+            is_committed or not other.name.startswith(".")
+        ):
             yield Finding(
                 paths.relative(other), "no file of the run: its record does not list it", "remove it"
             )
-    yield from _recount(file, record)
-
-
-def _recount(file: Path, record: Record) -> Iterator[Finding]:
-    """Count texts and correct answers again from the predictions."""
-    predictions = file.parent / PREDICTIONS
-    if PREDICTIONS not in record.files or not predictions.is_file():
-        return
-    try:
-        table = read_answers(predictions)[["split", "id", "right"]]
-    except (OSError, ValueError, KeyError):  # the line on its sha256 says it all
-        return
-    for split in record.splits:
-        rows = table[table["split"] == split.split]
-        field = f"{paths.relative(file)}: splits.{split.split}"
-        correct = int(rows["right"].sum())
-        if len(rows) != split.texts:
-            yield Finding(field, f"texts: {split.texts}, but {PREDICTIONS} has {len(rows)}", RESTORE)
-        elif split.correct is not None and correct != split.correct:
-            yield Finding(field, f"correct: {split.correct}, but {PREDICTIONS} has {correct}", RESTORE)
-        elif sha256_of_ids(rows["id"].tolist()) != split.test_ids_sha256:
-            yield Finding(field, f"test_ids_sha256: not that of the ids in {PREDICTIONS}", RESTORE)
+    if PREDICTIONS in record.files and (said := contradiction(record, folder / PREDICTIONS)) is not None:
+        yield Finding(f"{paths.relative(file)}: {said.partition(': ')[0]}", said.partition(": ")[2], RESTORE)

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from helpers.core import paths
-from helpers.core.files import read_text
+from helpers.core.files import last_line, read_text
 from helpers.records.hardware import Hardware
 from helpers.records.storage import Environment
 
@@ -140,17 +140,42 @@ def sha256_of_weights(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def git_problem() -> str | None:
+    """Return why the commit is unknown, and what to do; None where it is known."""
+    if not (paths.ROOT / ".git").exists():
+        return "this folder is no git repository, as a ZIP of its files is none; measure in a clone"
+    try:
+        _ask_git("rev-parse", "HEAD")
+    except FileNotFoundError:
+        return "git is not installed; install it"
+    except subprocess.CalledProcessError as error:
+        if "dubious ownership" in error.stderr:
+            return f"it belongs to another user; git config --global --add safe.directory '{paths.ROOT}'"
+        return f"git fails: {last_line(error.stderr)}; see git status"
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"git fails: {error}; see git status"
+    return None
+
+
 def _git(*arguments: str) -> str | None:
     """Ask git about this project; None without git, or where the project is no repository of its own."""
     if not (paths.ROOT / ".git").exists():
         return None
     try:
-        done = subprocess.run(
-            ["git", "-C", str(paths.ROOT), *arguments], capture_output=True, text=True, check=True, timeout=30
-        )
+        return _ask_git(*arguments)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout
+
+
+def _ask_git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(paths.ROOT), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},  # its messages are read
+    ).stdout
 
 
 def package_version(package: str) -> str | None:

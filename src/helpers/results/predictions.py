@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.core import paths
-from helpers.records.storage import PREDICTIONS
+from helpers.records.storage import PREDICTIONS, Record
+from helpers.study.datasets import sha256_of_ids
 
 
 def read_answers(file: Path) -> pd.DataFrame:
@@ -29,3 +30,26 @@ def answers_of_run(origin: str) -> pd.DataFrame | None:
         return read_answers(file)
     except (OSError, ValueError, KeyError):
         return None
+
+
+def contradiction(record: Record, file: Path) -> str | None:
+    """Count texts and correct answers again from a run's predictions; returns the first field that says otherwise.
+
+    Args:
+        record: of the run.
+        file: its predictions; where they cannot be read there is nothing to compare, and the hash in the record differs.
+    """
+    try:
+        table = read_answers(file)[["split", "id", "right"]]
+    except (OSError, ValueError, KeyError):
+        return None
+    for split in record.splits:
+        rows = table[table["split"] == split.split]
+        field, correct = f"splits.{split.split}", int(rows["right"].sum())
+        if len(rows) != split.texts:
+            return f"{field}: texts: {split.texts}, but {PREDICTIONS} has {len(rows)}"
+        if split.correct is not None and correct != split.correct:
+            return f"{field}: correct: {split.correct}, but {PREDICTIONS} has {correct}"
+        if sha256_of_ids(rows["id"].tolist()) != split.test_ids_sha256:
+            return f"{field}: test_ids_sha256: not that of the ids in {PREDICTIONS}"
+    return None

@@ -1,6 +1,7 @@
 """The study as data: models, datasets, machines and campaigns (`data/study/*.yaml`), validated."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -14,6 +15,7 @@ from helpers.study.entries import Csv, DatasetEntry, Hub, Machine, SplitSizes
 from helpers.study.models import EmbeddingCheckpoint, Family, LanguageModel, MinimumGpus, TraditionalModel
 
 __all__ = [
+    "ENTRIES",
     "NAME",
     "PAPER_EMBEDDING",
     "THE_PAPERS",
@@ -30,6 +32,7 @@ __all__ = [
     "SplitSizes",
     "Study",
     "TraditionalModel",
+    "entries_of",
     "entry",
     "load_study",
     "model_title",
@@ -37,6 +40,7 @@ __all__ = [
     "paper_machines",
     "paper_models",
     "study",
+    "unknown_entry",
 ]
 
 PAPER_EMBEDDING = "paraphrase-multilingual-mpnet-base-v2"
@@ -54,6 +58,8 @@ def _as_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_as_name)]
 """Of an entry: it becomes a part of names of runs, folders and pages."""
+ENTRIES = "entries.yaml"
+"""In an archive of runs: the entries of models and datasets that another catalogue may lack."""
 THE_PAPERS = "published"
 """Source of the paper's values in the results tables, beside the campaigns."""
 
@@ -179,6 +185,33 @@ def paper_machines() -> dict[str, Machine]:
 def paper_models() -> list[str]:
     """Return the paper's 17 models, in the order of the study."""
     return [name for name, model in study().models.items() if model.in_paper]
+
+
+def unknown_entry(model: str, dataset: str) -> str | None:
+    """Return what the catalogue lacks of a run, and what to do; None where it has the model and the dataset."""
+    for kind, entries, name, file in (
+        ("dataset", study().datasets, dataset, "datasets.yaml"),
+        ("model", study().models, model, "models.yaml"),
+    ):
+        if name not in entries:
+            return (
+                f"{kind} {short(name)} is not in the catalogue ({nearest(name, entries)}); add its entry to data/study/{file} "
+                f"(an archive of the run has it in {ENTRIES})"
+            )
+    return None
+
+
+def entries_of(models: Iterable[str], datasets: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the entries of models and datasets that are not the paper's, as `models.yaml` and `datasets.yaml` hold them."""
+    catalogue, entries = study(), dict[str, dict[str, Any]]()
+    for name in sorted(set(datasets) & set(catalogue.datasets)):
+        if not (dataset := catalogue.datasets[name]).in_paper:
+            entries.setdefault("datasets", {})[name] = dataset.model_dump(mode="json", exclude_defaults=True)
+    for name in sorted(set(models) & set(catalogue.models)):
+        if not (model := catalogue.models[name]).in_paper:
+            kind = "llm" if isinstance(model, LanguageModel) else "traditional"
+            entries.setdefault(kind, {})[name] = model.model_dump(mode="json", exclude_defaults=True)
+    return entries
 
 
 EntryT = TypeVar("EntryT")

@@ -22,11 +22,11 @@ from helpers.campaigns.run.progress import Cost, Progress, by_reason, read_statu
 from helpers.campaigns.run.schedule import Schedule, ScheduledRun, add_to_run_order, make_schedule, reschedule
 from helpers.campaigns.run.sites import LOCAL, Site
 from helpers.campaigns.run.snakemake import measure_once, read_error, sbatch_error
-from helpers.campaigns.run.workflow import workflow_lock
+from helpers.campaigns.run.workflow import check_folders, workflow_lock
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.core.lock import is_held, run_lock
-from helpers.records.environment import git_dirty
+from helpers.records.environment import git_dirty, git_problem
 from helpers.study.campaigns import filed_under
 from helpers.study.catalogue import study
 
@@ -67,6 +67,7 @@ def run_campaign(name: str, site: Site = LOCAL, seed: int | None = None) -> Outc
         UserError: one line, before anything starts, for a fault in the campaign, for an invalid record, or where no run
             can run here; later, where Snakemake could not start a single run.
     """
+    check_folders()
     filed_under(name, study())  # a mistyped name is an error before the machine is inspected
     target = site_target(site.machine)
     if site.executor == "slurm":
@@ -89,7 +90,9 @@ def run_campaign(name: str, site: Site = LOCAL, seed: int | None = None) -> Outc
             "%s on %s: %d of %d runs done; %s; order of seed %d",
             *(name, plan.machine, done, len(plan.runs), summary(plan), schedule.seed),
         )
-        if git_dirty():
+        if (problem := git_problem()) is not None:
+            LOGGER.warning("the commit is unknown, so what is measured now cannot be promoted: %s", problem)
+        elif git_dirty():
             LOGGER.warning(
                 "the working tree has changes (git status): what is measured now cannot be promoted"
             )

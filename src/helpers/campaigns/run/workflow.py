@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
-from helpers.book import images
+from helpers.book import images, repository
 from helpers.core import paths
+from helpers.core.errors import UserError
 from helpers.core.lock import holding
+from helpers.models import hub
 
 
 def workflow_lock() -> AbstractContextManager[int]:
@@ -21,6 +23,24 @@ def workflow_lock() -> AbstractContextManager[int]:
     """
     paths.RUNS.mkdir(exist_ok=True)
     return holding(paths.RUNS / ".workflow.lock", "another workflow runs in this folder")
+
+
+def check_folders() -> None:
+    """Check that this user may write where Snakemake does: after a run as root, in a container say, it may not.
+
+    Raises:
+        UserError: one line with the first folder that cannot be written.
+    """
+    for folder in (paths.ROOT / ".snakemake", paths.RUNS / ".workflow"):
+        if not folder.is_dir():
+            continue
+        for item in (folder, *(part for part in folder.iterdir() if part.is_dir())):
+            if not os.access(item, os.W_OK | os.X_OK):
+                name = paths.relative(item)
+                raise UserError(
+                    f"{name}: cannot be written by this user, it belongs to user {item.stat().st_uid}; expected a folder of your "
+                    f"own: sudo chown -R $(id -u) {paths.relative(folder)}"
+                )
 
 
 def start(
@@ -43,7 +63,7 @@ def start(
         *("--profile", str(paths.ROOT / "workflow" / "profiles" / profile)),
         *options,
     ]
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", **_cache()}
     return subprocess.Popen(
         command,
         cwd=paths.ROOT,  # the working directory of SLURM jobs, by which they are recognised
@@ -56,17 +76,28 @@ def start(
     )
 
 
+def _cache() -> dict[str, str]:
+    """Return where Snakemake keeps its cache if it cannot where it would, as with a home that is read-only on a node."""
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111  (no home is no error)
+    existing = next(folder for folder in (usual, *usual.absolute().parents) if folder.exists())
+    if os.access(existing, os.W_OK | os.X_OK):
+        return {}
+    # the hub's checkpoints stay where they are
+    return {"XDG_CACHE_HOME": str(paths.RUNS / ".workflow" / "cache"), "HF_HOME": str(hub.home())}
+
+
 def make_book() -> int:
     """Make the book from the records that are there; returns Snakemake's exit status."""
     with workflow_lock() as lock:
-        _write_browser_state()
+        _write_surroundings()
         return start("book", "local", [], lock).wait()
 
 
-def _write_browser_state() -> None:
-    """Note whether there is a Chromium in a file that the book depends on: a new one draws the images."""
-    note: Path = paths.BUILD / "browser.txt"
-    text = "Chromium found\n" if images.has_browser() else "no Chromium\n"
+def _write_surroundings() -> None:
+    """Note what the book depends on beside files, in a file: whether a Chromium draws images, and the repository's address."""
+    note: Path = paths.BUILD / "surroundings.txt"
+    browser = "Chromium found" if images.has_browser() else "no Chromium"
+    text = f"{browser}\n{repository.VARIABLE}={os.environ.get(repository.VARIABLE, '')}\n"
     if not note.is_file() or note.read_text(encoding="utf-8") != text:
         note.parent.mkdir(exist_ok=True)
         note.write_text(text, encoding="utf-8")

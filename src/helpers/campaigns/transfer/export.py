@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from helpers.campaigns.plan.assignment import mismatch
 from helpers.campaigns.run.schedule import ORDER, add_invocations, read_run_order
 from helpers.campaigns.transfer.archive import write_zip
@@ -22,7 +24,7 @@ from helpers.records.environment import sha256_of
 from helpers.records.hardware import detect
 from helpers.records.storage import RAW_ANSWERS, RECORD, Record, read_record
 from helpers.study.campaigns import filed_under
-from helpers.study.catalogue import entry, study
+from helpers.study.catalogue import ENTRIES, entries_of, entry, study
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def export_campaign(name: str, file: Path | None = None) -> Exported:
     for source in (*beside.values(), *orders):
         check_private(source, words, "remove it")
     try:
-        _write(name, stored, chosen, beside, orders, file)
+        _write(name, stored, chosen, beside, orders, words, file)
     except OSError as error:
         raise UserError(
             f"export {name}: {paths.relative(file)} cannot be written: {error.strerror or error}; nothing was written"
@@ -261,6 +263,7 @@ def _write(
     chosen: _Chosen,
     beside: Mapping[str, Path],
     orders: Sequence[Path],
+    words: Mapping[str, str],
     file: Path,
 ) -> None:
     """Lay the archive out beside `file` and pack it; a scratch folder is left in no case."""
@@ -273,7 +276,13 @@ def _write(
             shutil.copyfile(source, folder / target)
         for source in orders:
             add_invocations(folder / ORDER, read_run_order(source))
-        named = [*beside, *([ORDER] if orders else [])]
+        runs = [record.run for record in chosen.records.values()]
+        entries = entries_of((run.model for run in runs), (run.dataset for run in runs))
+        if entries:
+            text = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
+            (folder / ENTRIES).write_text(text, encoding="utf-8")
+            check_private(folder / ENTRIES, words, "correct it in data/study")
+        named = [*beside, *([ENTRIES] if entries else []), *([ORDER] if orders else [])]
         contents = Contents(name, stored, chosen.records, chosen.present, chosen.of, chosen.missing, named)
         texts = {
             "README.md": readme_text(contents),

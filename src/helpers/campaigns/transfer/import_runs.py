@@ -17,7 +17,9 @@ from helpers.core.files import atomic_write
 from helpers.core.lock import is_held, run_lock
 from helpers.measure.preflight import data_of_runs
 from helpers.records.environment import sha256_of
-from helpers.records.storage import RECORD, Record, publish, read_record
+from helpers.records.storage import PREDICTIONS, RECORD, Record, publish, read_record
+from helpers.results.predictions import contradiction
+from helpers.study.catalogue import unknown_entry
 
 State = Literal["imported", "duplicate", "repaired", "conflict", "refused"]
 
@@ -127,6 +129,8 @@ def _import(file: Path, runs: Path, committed: Path) -> Imported:
         for existing in (target, committed / record.run.campaign / record.run.run_id):
             if (existing / RECORD).exists():
                 return _compare_existing(file, record, existing, repairable=existing == target)
+        if (fault := _fault(file, record)) is not None:
+            return Imported(source, "refused", label, fault)
         if other := _on_other_data(record, target.parent):
             return Imported(source, "conflict", label, other)
         try:
@@ -139,6 +143,15 @@ def _import(file: Path, runs: Path, committed: Path) -> Imported:
     except OSError as error:
         return Imported(source, "refused", label, _write_fault(error, target))
     return Imported(source, "imported", label, "")
+
+
+def _fault(file: Path, record: Record) -> str | None:
+    """Return why a record cannot stand in the results: a name that nobody knows here, or a count that is not its own."""
+    if (lack := unknown_entry(record.run.model, record.run.dataset)) is not None:
+        return f"{paths.relative(file)}: {lack}"
+    if PREDICTIONS in record.files and (said := contradiction(record, file.parent / PREDICTIONS)) is not None:
+        return f"{paths.relative(file)}: {said}; measure it again"
+    return None
 
 
 def _write_fault(error: OSError, target: Path) -> str:

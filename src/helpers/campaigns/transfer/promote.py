@@ -8,7 +8,7 @@ from helpers.campaigns.transfer.private import check_run, private_words
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.measure.parameters import campaign_plans
-from helpers.records.environment import git_dirty, sha256_of
+from helpers.records.environment import git_dirty, git_problem, sha256_of
 from helpers.records.storage import RECORD, Record, publish, read_record
 
 
@@ -16,10 +16,12 @@ def promote(campaign: str) -> list[Path]:
     """Validate all runs of a campaign and copy them; returns the folders that were written.
 
     Raises:
-        UserError: one line, with nothing copied, where the working tree is not clean, a run is missing or
-            refused, was made from uncommitted code, names this machine or a person, or exists there already with
+        UserError: one line, with nothing copied, where the commit is unknown or the working tree is not clean, a run
+            is missing or refused, was made from uncommitted code, names this machine or a person, or exists there already with
             other content.
     """
+    if (problem := git_problem()) is not None:
+        raise UserError(f"promote: the commit is unknown: {problem}")
     if git_dirty() is not False:
         raise UserError("promote: the working tree has changes (git status); commit or stash them first")
     sources = [plan.folder for plan in campaign_plans(campaign)]
