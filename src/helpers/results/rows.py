@@ -7,6 +7,7 @@ from typing import Any
 
 from helpers.core import paths
 from helpers.records.storage import Component, Record, Run, SplitResult
+from helpers.study.carbon_intensity import HOME, co2e_g, grids
 
 COLUMNS = (
     "source",
@@ -71,6 +72,10 @@ COLUMNS = (
     "ttft_s",
     "prefix_hit_rate",
     "agreement",
+    "texts_per_s",
+    "j_per_output_token",
+    "j_per_token",
+    "g_co2e_per_million_tokens",
     "checks_failed",
 )
 """Columns of `results`. `energy_wh` adds up CPU, GPU and RAM as the paper does (total_as_published).
@@ -81,7 +86,8 @@ machine, everything loaded, would have taken in that time at `idle_power_w`. `tr
 the mean over the splits. `origin`: the published tables and figures, or the record. `protocol`: of asking a language
 model, for our runs; what the paper's was is not known in full. `prompt`: language of the
 instruction, and how many examples stood before a text. Tokens, requests, failures and latencies (per text) are
-those of a pass over a test set, the mean over the splits; runs with dummy weights have no accuracy.
+those of a pass over a test set, the mean over the splits; runs with dummy weights have no accuracy. The values per token
+are null for models without tokens; `j_per_token` counts those that are read, too.
 """
 
 KEY = ["model", "dataset", "machine", "gpus", "nodes"]
@@ -98,6 +104,8 @@ def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
     # A sum with the CPU and one without it have no mean.
     alike = all(len({part.method for part in components[name]}) == 1 for name in ("cpu", "gpu", "ram"))
     complete = alike and len(energies) == len(record.splits)
+    energy_wh = statistics.fmean(energies) if complete else None
+    counted = {name: _mean([getattr(item, name) for item in record.splits]) for name in _COUNTED}
     return {
         "source": source,
         "origin": paths.relative(file),
@@ -113,7 +121,7 @@ def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
         "duration_s": statistics.fmean(durations),
         "duration_sd_s": _sd(durations),
         "energy_kind": _kind(record),
-        "energy_wh": statistics.fmean(energies) if complete else None,
+        "energy_wh": energy_wh,
         "energy_sd_wh": _sd(energies) if complete else None,
         **{f"{name}_wh": _mean([part.energy_wh for part in parts]) for name, parts in components.items()},
         **{
@@ -124,10 +132,29 @@ def measured_row(source: str, file: Path, record: Record) -> dict[str, Any]:
         "idle_power_w": _mean([item.idle_power_w for item in record.splits]),
         "net_wh": _mean([item.net_wh for item in record.splits]) if complete else None,
         **_training(record),
-        **{name: _mean([getattr(item, name) for item in record.splits]) for name in _COUNTED},
+        **counted,
+        "texts_per_s": record.splits[0].texts / statistics.fmean(durations),
+        **_per_token(energy_wh, counted["tokens_in"], counted["tokens_out"]),
         **{name: _mean([_response_value(item, name) for item in record.splits]) for name in _REPLIES},
         "checks_failed": " ".join(check.name for check in record.checks if not check.passed),
     }
+
+
+def _per_token(
+    energy_wh: float | None, tokens_in: float | None, tokens_out: float | None
+) -> dict[str, float | None]:
+    """Return energy and emissions of a pass by its tokens; null without an energy or tokens."""
+    if energy_wh is None or tokens_in is None or not tokens_out:
+        return {"j_per_output_token": None, "j_per_token": None, "g_co2e_per_million_tokens": None}
+    total = tokens_in + tokens_out
+    return {
+        "j_per_output_token": energy_wh * _J_PER_WH / tokens_out,
+        "j_per_token": energy_wh * _J_PER_WH / total,
+        "g_co2e_per_million_tokens": _MILLION * co2e_g(energy_wh, grids()[HOME]) / total,
+    }
+
+
+_J_PER_WH, _MILLION = 3600.0, 1e6
 
 
 def _training(record: Record) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ from helpers.records.storage import Record, read_records
 from helpers.results import published
 from helpers.results.rows import COLUMNS, measured_observations, measured_row, split_rows
 from helpers.results.weights import are_quantised
-from helpers.study.catalogue import THE_PAPERS, paper_models, study
+from helpers.study.catalogue import THE_PAPERS, paper_models, study, unknown_entry
 
 __all__ = [
     "COLUMNS",
@@ -136,8 +136,8 @@ def describe(record: Record) -> str:
 
 
 def _records(committed: Path, live: Path) -> tuple[list[tuple[str, Path, Record]], list[str]]:
-    committed_records, refused = read_records(committed)
-    live_records, refused_live = read_records(live)
+    committed_records, refused = _known(*read_records(committed))
+    live_records, refused_live = _known(*read_records(live))
     campaigns = {record.run.campaign for record in committed_records.values()}
     committed_keys = {
         (record.run.campaign, record.run.run_id, record.created) for record in committed_records.values()
@@ -148,6 +148,13 @@ def _records(committed: Path, live: Path) -> tuple[list[tuple[str, Path, Record]
         if (name, record.run.run_id, record.created) not in committed_keys:
             sources.append((f"{name} (live)" if name in campaigns else name, file, record))
     return sources, refused + refused_live
+
+
+def _known(records: Mapping[Path, Record], refused: list[str]) -> tuple[dict[Path, Record], list[str]]:
+    """Leave out runs whose model or dataset nobody knows any more: they have no title, and no place in any figure."""
+    lacking = {file: unknown_entry(record.run.model, record.run.dataset) for file, record in records.items()}
+    lines = [f"{paths.relative(file)}: {lack}" for file, lack in lacking.items() if lack]
+    return {file: record for file, record in records.items() if lacking[file] is None}, refused + lines
 
 
 def write_tables(tables: Tables, folder: Path) -> None:

@@ -10,6 +10,8 @@ from helpers.core.validation import Strict, load_yaml, parse
 
 GRIDS = paths.STUDY / "grids.yaml"
 WH_PER_KWH = 1000.0
+HOME = "germany"
+"""The grid of the paper's machines."""
 
 
 class GridSource(Strict):

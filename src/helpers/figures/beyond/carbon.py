@@ -14,12 +14,10 @@ from helpers.figures.plots import tables as parts
 from helpers.figures.plots.measured_runs import ring_note, weights_ring
 from helpers.results.tables import Tables, select_sequential
 from helpers.results.weights import are_quantised, run_title, run_titles
-from helpers.study.carbon_intensity import GRIDS, Grid, co2e_g, grids
+from helpers.study.carbon_intensity import GRIDS, HOME, Grid, co2e_g, grids
 from helpers.study.catalogue import study
 
 TEXTS = 1000
-HOME = "germany"
-"""The grid of the paper's machines: the marks of the figure."""
 
 
 def carbon(tables: Tables) -> Figure:

@@ -99,7 +99,7 @@ def costs(runs: pd.DataFrame, split_results: pd.DataFrame) -> pd.DataFrame:
     rows["measured_wh_per_correct"] = _column(part, "estimate", rows)
     rows["measured_low_wh"] = _column(part, "low", rows)
     rows["measured_high_wh"] = _column(part, "high", rows)
-    return energy_per_token.per_token(rows)[_COLUMNS]
+    return rows[_COLUMNS]
 
 
 def _intervals(split_results: pd.DataFrame, mode: str) -> dict[str, Interval]:
