@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from helpers.core.cores import usable_cores
 from helpers.core.errors import UserError
 from helpers.core.files import read_text
 from helpers.core.nvml import nvml_session
@@ -45,7 +46,7 @@ def detect() -> Hardware:
     gpus, driver = _gpus()
     return Hardware(
         cpu_model=_cpu_model(),
-        cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cpu_cores=len(usable_cores()),
         ram_gb=round(_ram_bytes() / GIB, 2),
         gpus=gpus,
         driver=driver,
@@ -147,11 +148,31 @@ def _gpus() -> tuple[tuple[GpuInfo, ...], str | None]:
                             uuid=nvml.nvmlDeviceGetUUID(handle),
                             model=nvml.nvmlDeviceGetName(handle),
                             memory_gb=round(nvml.nvmlDeviceGetMemoryInfo(handle).total / GIB, 2),
+                            **_settings(nvml, handle),
                         )
                     )
             return tuple(gpus), nvml.nvmlSystemGetDriverVersion()
         except nvml.NVMLError:
             return (), None
+
+
+def _settings(nvml: Any, handle: Any) -> dict[str, Any]:
+    """Return how a GPU is set up; a capped card is another machine than one that is not. What is not known is None."""
+
+    def ask(function: str) -> Any:
+        try:
+            return getattr(nvml, function)(handle)
+        except (AttributeError, nvml.NVMLError):  # an older NVML, or a card without that setting
+            return None
+
+    limit_mw, persistence = ask("nvmlDeviceGetEnforcedPowerLimit"), ask("nvmlDeviceGetPersistenceMode")
+    mig, ecc = ask("nvmlDeviceGetMigMode"), ask("nvmlDeviceGetEccMode")  # now, and after the next start
+    return {
+        "power_limit_w": limit_mw / 1000 if limit_mw else None,
+        "persistence": None if persistence is None else bool(persistence),
+        "mig": None if mig is None else bool(mig[0]),
+        "ecc": None if ecc is None else bool(ecc[0]),
+    }
 
 
 def compute_capabilities() -> tuple[tuple[int, int], ...]:

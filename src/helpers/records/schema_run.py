@@ -136,6 +136,14 @@ class GpuInfo(Strict):
     """Name of the card."""
     memory_gb: PositiveQuantity
     """Its memory."""
+    power_limit_w: PositiveQuantity | None = None
+    """Power that the driver lets it take; null where that is not known, as in records of earlier versions."""
+    persistence: bool | None = None
+    """Whether the driver stays loaded while nobody uses it."""
+    mig: bool | None = None
+    """Whether it is cut into instances."""
+    ecc: bool | None = None
+    """Whether its memory corrects errors, which takes a part of its bandwidth."""
 
 
 class Environment(Strict):

@@ -16,7 +16,7 @@ from helpers.figures.html import ROOT_LINK, Markup, link
 from helpers.metering.record_versions import check_counts, is_older, lacking
 from helpers.metering.timeline import FILE as POWER
 from helpers.records.environment import sha256_of
-from helpers.records.storage import RECORD, SCHEMA_VERSION, Component, Energy, Record
+from helpers.records.storage import RECORD, SCHEMA_VERSION, Component, Energy, GpuInfo, Record
 from helpers.results.rows import measured_row
 from helpers.study.catalogue import study
 
@@ -155,7 +155,7 @@ def settings(record: Record) -> str:
 def environment(record: Record) -> str:
     """Return where it was run."""
     values = record.environment.model_dump(exclude={"packages", "gpus"})
-    gpus = [f"{gpu.model}, {gpu.memory_gb:g} GB, {gpu.uuid}" for gpu in record.environment.gpus]
+    gpus = [_gpu(gpu) for gpu in record.environment.gpus]
     packages = [f"{name} {version}" for name, version in sorted(record.environment.packages.items())]
     return _facts("Machine and software", {**values, "gpus": gpus, "packages": packages})
 
@@ -260,3 +260,11 @@ def _file_row(file: Path, expected: str | None) -> dict[str, object]:
         "sha256": Markup(f'<code class="sha256">{digest}</code>'),
         "As recorded": same,
     }
+
+
+def _gpu(gpu: GpuInfo) -> str:
+    """Return what is known of a GPU, and how it was set up."""
+    limit = [] if gpu.power_limit_w is None else [f"power limit {gpu.power_limit_w:g} W"]
+    switches = {"persistence": gpu.persistence, "MIG": gpu.mig, "ECC": gpu.ecc}
+    states = [f"{name} {'on' if on else 'off'}" for name, on in switches.items() if on is not None]
+    return ", ".join([gpu.model, f"{gpu.memory_gb:g} GB", *limit, *states, gpu.uuid])
