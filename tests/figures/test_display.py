@@ -17,6 +17,7 @@ from helpers.core import paths
 from helpers.figures import display, plotly_json, style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.html import Markup, link
+from helpers.figures.plots.comparable import folded
 from helpers.records.environment import git_commit, sha256_of
 
 HOSTILE = "</script><script>alert(1)</script>"
@@ -209,3 +210,11 @@ def test_cells_are_escaped_long_texts_wrap_and_absent_values_are_a_dash():
     marked = html_table(pd.DataFrame({"a": pd.Series([link("data/x" * 20, "<x>")], dtype=object)}), "T")
     assert re.search(r'<td><a href="companion-root:[datax/]+">&lt;x&gt;</a></td>', marked)
     assert isinstance(link("x", "y"), Markup)
+
+
+def test_a_folded_part_has_its_summary_as_text() -> None:
+    soup = BeautifulSoup(folded(f"Table: {HOSTILE} & <b>data</b>", "<p>body</p>"), "html.parser")
+    assert soup.summary is not None
+    assert soup.summary.get_text() == f"Table: {HOSTILE} & <b>data</b>"
+    assert not soup.select("script, b")
+    assert soup.p is not None

@@ -122,6 +122,16 @@ def marks(panel) -> Iterator[tuple[str, float, float, str]]:
                 yield hover.partition("</b>")[0].removeprefix("<b>"), x, y, hover
 
 
+def test_figure_1_has_a_panel_for_each_dataset_of_ones_own(tmp_path, published):
+    mine = Invented("linear-tfidf", gpus=0, dataset="tiny", correct=170, seconds=0.004)
+    drawn = figure_1.figure_1(tables_with(tmp_path, [mine]))
+    without = figure_1.figure_1(published)
+    assert drawn.finding == without.finding
+    assert len(drawn.panels) == len(without.panels) + 1
+    own = drawn.panels[-2]  # the sample stands last
+    assert [name for name, *_ in marks(own)] == ["Linear Tf-idf"]
+
+
 @pytest.mark.parametrize("function", [figure_1.figure_1, figure_7.figure_7])
 def test_figures_1_and_7_show_every_measured_language_model_with_its_weights(function, own):
     (panel,) = [item for item in function(own).panels if item.name == "news"]

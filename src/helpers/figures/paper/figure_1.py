@@ -13,7 +13,9 @@ from helpers.results.tables import Tables
 from helpers.statistics import selection
 from helpers.study.catalogue import model_title
 
-REAL = ("news", "yelp", "tomatoes", "emotion")
+PUBLIC = ("news", "yelp", "tomatoes", "emotion")
+"""The paper's public datasets, in its order."""
+SAMPLE = "fktg-sample"
 BRIEF_PX = 390
 """Height of the first panel on the front page (book/index.md)."""
 _ROOM = 0.2
@@ -66,9 +68,14 @@ def draw(runs: pd.DataFrame, picked: pd.DataFrame) -> Figure:
         function="helpers.figures.paper.figure_1.figure_1",
         panels=[
             _panel(runs, "fktg", f"{finding} {_span(most, least)}", wide=True),
-            *(_panel(runs, name, "") for name in (*REAL, "fktg-sample")),
+            *(_panel(runs, name, "") for name in (*PUBLIC, *_own_datasets(runs), SAMPLE)),
         ],
     )
+
+
+def _own_datasets(runs: pd.DataFrame) -> list[str]:
+    """Return the datasets that somebody has added and measured, in the order of the catalogue."""
+    return [str(name) for name in runs["dataset"].unique() if name not in ("fktg", *PUBLIC, SAMPLE)]
 
 
 def _span(most: "pd.Series[Any]", least: "pd.Series[Any]") -> str:

@@ -1,5 +1,7 @@
 """Runs that may stand side by side, with the interval in which each published number lies."""
 
+import html
+
 import pandas as pd
 
 from helpers.figures.html import Markup
@@ -39,8 +41,8 @@ def comparable(tables: Tables) -> pd.DataFrame:
 
 
 def folded(summary: str, body: str) -> Markup:
-    """Return a part of a page that is closed at first; both are HTML."""
-    return Markup(f"<details><summary>{summary}</summary>{body}</details>")
+    """Return a part of a page that is closed at first; the summary is text, the body HTML."""
+    return Markup(f"<details><summary>{html.escape(summary)}</summary>{body}</details>")
 
 
 def _readings(observations: pd.DataFrame) -> pd.DataFrame:
