@@ -57,7 +57,7 @@ def planned_jobs(book: Checkout) -> Counter[str]:
         ("src/helpers/core/units.py", {"results": 1, "analyses": 1, "html": 1}),
         ("notebooks/analysis/table_b1.ipynb", {"analyses": 1, "html": 1}),
         ("book/audit.md", {"html": 1}),
-        ("_build/browser.txt", {"html": 1}),  # a Chromium came or went
+        ("_build/surroundings.txt", {"html": 1}),  # a Chromium came or went, or the repository has an address
         ("README.md", {"html": 1}),  # audit.json holds its sha256
         ("workflow/profiles/local/config.yaml", {"html": 1}),
         ("Makefile", {}),

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from helpers.core.errors import UserError
 
-MACHINE_LOCK = Path("/tmp/text-classification-energy.lock")  # noqa: S108  (one file for all users of a machine)
+LOCK_VARIABLE = "COMPANION_MACHINE_LOCK"
+MACHINE_LOCK = Path(os.environ.get(LOCK_VARIABLE) or "/tmp/text-classification-energy.lock")  # noqa: S108
+"""One file for all users of a machine."""
 
 
 @contextmanager

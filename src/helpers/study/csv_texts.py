@@ -36,11 +36,11 @@ def read_texts(file: Path, text_column: str, label_column: str) -> tuple[list[st
             columns = [
                 _column(file, head, name, (text_column, label_column)) for name in (text_column, label_column)
             ]
-            found = [[row[column] if column < len(row) else "" for column in columns] for row in rows]
+            pairs = [[row[column] if column < len(row) else "" for column in columns] for row in rows]
     except (ValueError, OSError, EOFError, csv.Error, zlib.error) as error:
         raise UserError(f"{file}: not a readable CSV: {' '.join(str(error).split())}; {_FORM}") from None
-    found = [row for row in found if row[0].strip()]
-    texts, labels = [text for text, _ in found], [label for _, label in found]
+    kept = [(text, label) for text, label in pairs if text.strip()]
+    texts, labels = [text for text, _ in kept], [label for _, label in kept]
     _check_no_row_is_swallowed(file, texts, set(labels))
     return texts, labels
 
