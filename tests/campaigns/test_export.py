@@ -10,6 +10,7 @@ import zipfile
 
 import pandas as pd
 import pytest
+import yaml
 
 from helpers.campaigns.run.schedule import Invocation, add_invocations, read_run_order
 from helpers.campaigns.transfer import export
@@ -17,11 +18,13 @@ from helpers.campaigns.transfer.export import export_campaign
 from helpers.cli import main
 from helpers.core import paths
 from helpers.measure.parameters import campaign_runs
+from helpers.publish.preview import PREVIEW
 from helpers.publish.run_crate import METADATA
 from helpers.records.checksums import NAME as SUMS
 from helpers.records.environment import sha256_of
 from helpers.records.hardware import detect
 from helpers.records.storage import RECORD, read_record
+from helpers.study.catalogue import ENTRIES, DatasetEntry, study
 from tests.conftest import ROOT, make_checkout, refusal
 from tests.publish.test_crates import check_files, entities, ids, validator
 from tests.records.test_record import record_document
@@ -31,7 +34,7 @@ COMMITTED = paths.MEASUREMENTS / CAMPAIGN
 RUNS = sorted(file.parent.name for file in COMMITTED.glob(f"*/{RECORD}"))
 FILES = (RECORD, "notebook.ipynb", "predictions.parquet")
 CALL = Invocation(began="2026-11-28T10:00:00Z", seed=7, machine="amd-epyc-2c", runs=RUNS[:1])
-BESIDE = {"README.md", "LICENSE", "CITATION.cff", METADATA, SUMS, "workflow/Snakefile"}
+BESIDE = {"README.md", "LICENSE", "CITATION.cff", METADATA, PREVIEW, SUMS, "workflow/Snakefile"}
 
 
 @pytest.fixture
@@ -141,7 +144,9 @@ def test_it_is_a_valid_crate_that_describes_all_of_it(project, runs, tmp_path, m
     assert not [message for message in validate(folder, "RECOMMENDED") if "README" in message]
     packed = entities(folder)
     described = names(project / "_build" / f"{CAMPAIGN}.zip")
-    assert check_files(folder, packed) == len(described) - 2  # the description itself, and the checksums
+    assert (
+        check_files(folder, packed) == len(described) - 3
+    )  # the description for machines and for people, and the checksums
     assert ids(packed["README.md"]["about"]) == {"./"}
     assert packed["./"]["datePublished"] == "2026-11-20"
     assert ids(packed["./"]["license"]) == {"https://creativecommons.org/licenses/by/4.0/"}
@@ -355,7 +360,18 @@ def test_runs_of_a_campaign_that_is_in_no_catalogue_are_exported(project, tmp_pa
     assert ".zip: 1 run, " in first
     assert second.startswith("local is not in the catalogue")
     packed = names(project / "_build" / "local.zip")
-    assert sorted(packed) == sorted(f"local/{name}" for name in BESIDE | {f"a-run/{RECORD}"})
+    assert sorted(packed) == sorted(f"local/{name}" for name in BESIDE | {f"a-run/{RECORD}", ENTRIES})
+
+
+def test_entries_that_are_not_the_papers_travel_with_the_runs(project, tmp_path):
+    write_record(project / "runs", "local", run_id="a-run")
+    export_campaign("local")
+    folder = unpack(project / "_build" / "local.zip", tmp_path / "elsewhere")
+    entries = yaml.safe_load((folder / ENTRIES).read_text(encoding="utf-8"))
+    run = read_record(folder / "a-run" / RECORD).run
+    assert {kind: list(named) for kind, named in entries.items()} == {"datasets": [run.dataset]}
+    assert DatasetEntry.model_validate(entries["datasets"][run.dataset]) == study().datasets[run.dataset]
+    assert f"`{ENTRIES}`: models and datasets" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["referense-gpu", "../runs", "..", "", "a/b", ".hidden"])

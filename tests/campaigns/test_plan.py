@@ -21,8 +21,10 @@ from helpers.models import hub
 from helpers.records.hardware import Hardware
 from helpers.records.storage import RECORD, GpuInfo
 from helpers.results import published
+from helpers.study import datasets
 from helpers.study.carbon_intensity import co2e_g, grids
 from helpers.study.catalogue import Campaign, study
+from helpers.study.datasets import load_dataset
 from tests.conftest import refusal
 from tests.records.test_record import record_document
 from tests.support.stub_runs import CAMPAIGN, RUNS, processor_s, slowness, write_stub_runs
@@ -314,7 +316,11 @@ def write_record(folder, run, splits=10, **changes):
     target = folder / "trial" / run.run_id
     target.mkdir(parents=True)
     document = record_document(run_id=run.run_id, campaign="trial", splits=splits)
-    document["run"] |= {"machine": "laptop", "dataset": run.dataset, "model": run.model} | changes
+    dataset = load_dataset(run.dataset)
+    document["run"] |= {"machine": "laptop", "dataset": run.dataset, "model": run.model}
+    document["run"] |= {"dataset_sha256": dataset.sha256} | changes
+    for item, split in zip(document["splits"], datasets.splits(dataset), strict=False):
+        item |= {"train_ids_sha256": split.train_sha256, "test_ids_sha256": split.test_sha256}
     (target / RECORD).write_text(json.dumps(document), encoding="utf-8")
     return target / RECORD
 
@@ -376,6 +382,17 @@ def test_a_record_of_another_run_in_its_place_is_refused_with_the_field(plan_of,
     refused = the_only(plan_of(BOW, notebook="traditional"))
     assert refused.state == "refused"
     assert refused.reasons[0].startswith(f"{file}: {field}: found ")
+
+
+def test_a_run_on_other_splits_than_the_catalogue_has_now_is_not_done(plan_of):
+    run = the_only(plan_of(BOW, notebook="traditional"))
+    file = write_record(paths.RUNS, run)
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["splits"][3]["test_ids_sha256"] = "0" * 64
+    file.write_text(json.dumps(document), encoding="utf-8")
+    refused = the_only(plan_of(BOW, notebook="traditional"))
+    assert refused.state == "refused"
+    assert "its splits are not those of fktg-sample in data/study/datasets.yaml now" in refused.reasons[0]
 
 
 def test_a_broken_record_is_refused_and_the_plan_goes_on(plan_of):

@@ -61,7 +61,8 @@ Each folder is one run:
 
 Beside the folders:
 
-- `ro-crate-metadata.json`: all of it described for machines (RO-Crate 1.1, Workflow Run Crate 0.5)
+- `ro-crate-metadata.json`: all of it described for machines (RO-Crate 1.1, Workflow Run Crate 0.5);
+  `ro-crate-preview.html`: the same for people
 - `workflow/Snakefile`: the workflow that measures the runs of a campaign
 {_campaign_files(contents)}- `SHA256SUMS`: the sha256 of every other file
 - `LICENSE`, `CITATION.cff`: licences, and how to cite
