@@ -114,7 +114,17 @@ def record_document(run_id=RUN_ID, campaign="demo", splits=3):
             "cpu_model": "AMD EPYC",
             "cpu_cores": 2,
             "ram_gb": 23.54,
-            "gpus": [{"uuid": "GPU-1", "model": "NVIDIA H100", "memory_gb": 94.0}],
+            "gpus": [
+                {
+                    "uuid": "GPU-1",
+                    "model": "NVIDIA H100",
+                    "memory_gb": 94.0,
+                    "power_limit_w": 700.0,
+                    "persistence": True,
+                    "mig": False,
+                    "ecc": None,
+                }
+            ],
             "driver": None,
             "container": "docker",
             "garbage_collection": "before windows, never inside",

@@ -209,7 +209,7 @@ def test_what_was_added_is_listed(extended: Extended):
     listed = extended.printed("study")
     assert re.search(r"^  mine +topic of a support ticket$", listed, re.MULTILINE)
     assert re.search(r"^  my-model-30b +My Model 30B \(Other LLM\)$", listed, re.MULTILINE)
-    assert re.search(r"^  lab +no GPU a node$", listed, re.MULTILINE)
+    assert re.search(r"^  lab +no GPU$", listed, re.MULTILINE)
     assert re.search(r"^  box +2 x H100 a node$", listed, re.MULTILINE)
 
 
