@@ -51,7 +51,7 @@ def test_everything_that_is_missing_is_named_until_nothing_is(checkout: Checkout
         "release: 0.1.0",
     )
     (left,) = lines(checkout)
-    assert "build the book: make book" in left
+    assert "expected the built book, found none" in left
 
 
 def test_a_date_that_differs_is_named(checkout: Checkout) -> None:
