@@ -60,7 +60,11 @@ def test_what_an_old_record_lacks_is_read_from_the_record_itself() -> None:
     ]
     counts = {check_counts(record) for record in COMMITTED}
     assert {made for made, _ in counts} == {5, 6}
-    assert {present for _, present in counts} == {16, 17, 18}  # an embedding reads whole texts, a GPU is the right one
+    assert {present for _, present in counts} == {
+        16,
+        17,
+        18,
+    }  # an embedding reads whole texts, a GPU is the right one
     assert check_counts(read_record(OLD_GPU))[1] == 18
 
 
