@@ -108,6 +108,12 @@ def test_the_preview_of_the_crate_is_a_page_on_its_own(
     emulate(browser, width, theme)
     browser.get(file.as_uri())
     assert browser.execute_script(WIDER_THAN_THE_SCREEN) == []
+    broken = """return Array.from(document.querySelectorAll(".wide td:not(:first-child), th")).filter(cell => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getClientRects().length > 1;
+    }).map(cell => cell.textContent)"""
+    assert browser.execute_script(broken) == [], "a column is squeezed"
     soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
     assert not soup.select("script, link, img, iframe, base")
     addresses = [str(tag["href"]) for tag in soup.select("a[href]")]

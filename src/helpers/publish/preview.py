@@ -10,7 +10,8 @@ _STYLE = (
     "@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--page:#121417;--line:#3d444d;--link:#79c0ff}}"
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
     "background:var(--page)}table{border-collapse:collapse}td,th{text-align:left;padding:.25rem .75rem .25rem 0;"
-    "vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}.wide{overflow-x:auto}a{color:var(--link)}"
+    "vertical-align:top;border-bottom:1px solid var(--line)}th,.wide td:not(:first-child){white-space:nowrap}"
+    ".wide{overflow-x:auto}.wide td:first-child{min-width:12rem}h1{font-size:1.6rem}a{color:var(--link)}"
 )
 
 
