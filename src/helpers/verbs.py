@@ -6,8 +6,8 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,19 +97,24 @@ def doctor(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> int:
     """Measure one run with a notebook of notebooks/measure."""
     from helpers.campaigns.job_status import attempting
+    from helpers.core.paths import RUNS
     from helpers.measure.parameters import PARAMETERS, plan
 
     declared = PARAMETERS[options.notebook].model_fields
     values = dict(_assignment(text, declared) for text in options.parameters)
-    chosen = plan(values, "parameters", options.notebook)
+    noted: AbstractContextManager[Callable[[str], None] | None] = nullcontext()
+    if options.attempt is not None:
+        run_id, number = options.attempt
+        noted = attempting(RUNS / str(values.get("campaign", declared["campaign"].default)) / run_id, number)
+    with noted as on_line:
+        chosen = plan(values, "parameters", options.notebook)
 
-    from helpers.measure import execute  # after the cheap checks: it takes seconds
-    from helpers.measure.allocation import nodes_of_job
-    from helpers.results.tables import describe
+        from helpers.measure import execute  # after the cheap checks: it takes seconds
+        from helpers.measure.allocation import nodes_of_job
+        from helpers.results.tables import describe
 
-    noted = nullcontext() if options.attempt is None else attempting(chosen.folder, options.attempt)
-    with noted as on_line, nodes_of_job(chosen):
-        record = execute.measure(chosen, on_line)
+        with nodes_of_job(chosen):
+            record = execute.measure(chosen, on_line)
     print(record.model_dump_json(indent=1) if options.json else describe(record))
     return 0
 

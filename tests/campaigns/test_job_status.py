@@ -5,6 +5,7 @@ import json
 import pytest
 
 from helpers.campaigns.job_status import attempt_file, attempting, fail, read_attempt
+from helpers.cli import main
 from helpers.core.errors import Terminated, TransientError, UserError
 from tests.conftest import refusal
 
@@ -93,3 +94,20 @@ def test_a_note_that_is_not_valid_is_refused_with_file_and_field(folder, change,
     line = refusal(read_attempt, folder)
     assert file.name in line
     assert message in line
+
+
+def test_a_run_on_a_node_that_is_another_machine_says_which(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("helpers.core.paths.RUNS", tmp_path)
+    arguments = ["-p", "campaign=trial", "-p", "model=linear-bow", "-p", "machine=capella"]
+    assert main(["measure", "traditional", *arguments, "--attempt", "news-linear-bow-01234567:2"]) == 2
+    attempt = read_attempt(tmp_path / "trial" / "news-linear-bow-01234567")
+    assert (attempt.number, attempt.passes) == (2, False)
+    assert attempt.reason.startswith("parameters: machine=capella: ")
+    assert capsys.readouterr().err == f"error: {attempt.reason}\n"
+
+
+@pytest.mark.parametrize("text", ["news", "news:0", ":1", "../news:1", "news:x"])
+def test_an_attempt_without_run_or_number_is_refused(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["measure", "traditional", "--attempt", text])
+    assert "expected" in capsys.readouterr().err.splitlines()[-1]

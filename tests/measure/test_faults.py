@@ -184,6 +184,16 @@ def test_what_fills_up_while_it_is_written_is_removed(copy, on_disk, tmp_path) -
     assert list((tmp_path / "left").iterdir()) == []
 
 
+def test_a_machine_that_hides_its_load_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "PROCESSOR_TIMES", tmp_path / "stat")
+    line = refusal(
+        preflight.check_target, plan(SETTINGS | {"output": str(tmp_path)}, "parameters", "traditional")
+    )
+    assert line.startswith(f"{tmp_path}/stat: No such file or directory; expected the processor times")
+
+
 def test_an_output_that_is_read_only_is_refused_before_anything_starts(copy, on_disk, tmp_path) -> None:
     done = on_disk("ro", copy, *measure(tmp_path / "disk"))
     error = the_error(done)

@@ -1,6 +1,7 @@
 """What is checked of every run before anything expensive starts, whatever the model."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from helpers.measure.plan import Plan
 from helpers.records.storage import RECORD, check_writable
 from helpers.study.datasets import Dataset, load_dataset
 
+PROCESSOR_TIMES = Path("/proc/stat")
+
 
 def check_target(plan: Plan) -> None:
-    """Check that the run does not exist yet, and that it can be stored.
+    """Check that the run does not exist yet, that it can be stored, and that the load of this machine can be read.
 
     Raises:
         UserError: one line that says what to do.
@@ -23,6 +26,14 @@ def check_target(plan: Plan) -> None:
             "or store the run under another campaign=NAME"
         )
     check_writable(plan.folder.parent)
+    try:
+        if sys.platform == "linux":
+            PROCESSOR_TIMES.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{PROCESSOR_TIMES}: {error.strerror}; expected the processor times of the kernel, without which neither the load "
+            "of other processes nor an energy of the CPU is known; measure where they can be read"
+        ) from None
 
 
 def load_run_dataset(plan: Plan) -> Dataset:
