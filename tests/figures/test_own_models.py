@@ -15,9 +15,10 @@ from helpers.figures.beyond.pareto_frontier import frontier
 from helpers.figures.paper import figure_1, figure_7
 from helpers.figures.paper.figure_3 import figure_3
 from helpers.figures.paper.tables_b4_b5 import table_b4, table_b5
-from helpers.figures.plots.measured_runs import RING
+from helpers.figures.plots.measured_runs import RING, reservations
 from helpers.results.compare import compare
 from helpers.results.tables import Tables, load_tables, select_sequential
+from helpers.results.weights import run_title
 from helpers.study.carbon_intensity import grids
 from tests.figures.test_any_campaign import Invented, record_of
 from tests.support.figure_functions import figure_functions
@@ -249,3 +250,16 @@ def test_figure_3_says_nothing_of_models_outside_the_paper(tmp_path):
     assert "In our runs" not in figure_3(tables_with(tmp_path / "a", ours)).note
     both = figure_3(tables_with(tmp_path / "b", [*ours, *theirs]))
     assert "In our runs of the paper's models more GPUs shorten the run in 1 of 1 steps" in both.note
+
+
+def test_runs_that_cannot_be_ranked_or_read_cut_texts_are_named_where_they_are_drawn(own):
+    runs = own.results[own.results["source"] != "published"].head(3)
+    runs = runs.assign(
+        splits=[10, 1, 10], checks_failed=["repeats_agree", "repeats_agree", "texts_read_whole"]
+    )
+    scattered, once, cut = (run_title(row) for _, row in runs.iterrows())
+    said = reservations(runs)
+    assert f" Durations of the splits scatter too much to rank among close runs: {scattered}." in said
+    assert f" The embedding read only the beginning of some texts: {cut}." in said
+    assert once not in said.replace("In a ring", "")
+    assert reservations(runs.assign(checks_failed="", weights=None)) == ""

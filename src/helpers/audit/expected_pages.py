@@ -132,7 +132,7 @@ def _function_pages(html: Path) -> dict[str, str]:
     with file.open("rb") as stream:
         inventory = InventoryFile.load(stream, "", posixpath.join)
     return {
-        name: entry[2]
+        name: entry.uri if hasattr(entry, "uri") else entry[2]  # a tuple up to Sphinx 8.1
         for kind, entries in inventory.items()
         if kind.startswith("py:")
         for name, entry in entries.items()

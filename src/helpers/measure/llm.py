@@ -52,6 +52,7 @@ def check_input(plan: LlmPlan) -> Dataset:
         UserError: one line that says what is missing and what to do.
     """
     dataset = preflight.load_run_dataset(plan)
+    prompts.check_texts(dataset)
     training = len(splits(dataset)[0].train)
     if plan.parameters.shots > training:
         raise UserError(

@@ -11,6 +11,17 @@ from helpers.publish.citation import Author, citation
 HTML = "_build/html"
 SPECIFICATION = "https://codecheck.org.uk/spec/config/1.0/"
 """Version 2.0 asks for the ORCID of every author, which this project does not know."""
+_BARS = [f"fktg-{family}-{what}" for family in ("other-llm", "deepseek") for what in ("duration", "energy")]
+IMAGES = {
+    "figure_1_accuracy_energy": ["fktg", "news", "yelp", "tomatoes", "emotion"],
+    "figure_2_components": ["published-traditional", "published-other-llm", "published-deepseek"],
+    "figure_3_gpus": _BARS,
+    "figure_4_nodes": _BARS,
+    "figure_5_gpu_models": _BARS,
+    "figure_6_duration_energy": ["linear", "logarithmic"],
+    "figure_7_other_datasets": ["news", "yelp", "tomatoes", "emotion"],
+}
+"""Panels of the paper's figures that show its own values, by figure."""
 _HEAD = """\
 ---
 # For a CODECHECK (https://codecheck.org.uk): what `make book` makes. Who checks adds `codechecker`, `report`, `summary`
@@ -20,7 +31,9 @@ _HEAD = """\
 
 
 def codecheck_text() -> str:
-    """Return `codecheck.yml`: for every analysis its page, where it is drawn, and its data.
+    """Return `codecheck.yml`: for every analysis its page and its data, and the images of the paper's figures.
+
+    Certificates show images; those of the book are drawn where a Chromium is.
 
     Raises:
         UserError: one line where a notebook has no heading.
@@ -58,6 +71,10 @@ def _entries(name: str, title: str) -> list[dict[str, str]]:
     return [
         {"file": f"{HTML}/notebooks/analysis/{name}.html", "comment": f"{title} ({rebuild})"},
         {"file": f"{HTML}/artefacts/{name}.csv", "comment": f"{title}: its data"},
+        *(
+            {"file": f"{HTML}/_images/{name}-{panel}.svg", "comment": f"{title}: its panel {panel}"}
+            for panel in IMAGES.get(name, ())
+        ),
     ]
 
 

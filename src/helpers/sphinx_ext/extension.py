@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +26,12 @@ from helpers.sphinx_ext import directives as reference
 from helpers.sphinx_ext import figure_first, mathml
 
 LOGGER = getLogger(__name__)
+_STYLES = files("pydata_sphinx_theme") / "theme/pydata_sphinx_theme/static/styles"
+THEME_STYLES = [
+    name
+    for name in ("theme.css", "bootstrap.css", "pydata-sphinx-theme.css")
+    if (_STYLES / name).is_file()  # later themes have the second within the third
+]
 
 
 class ShowFigure(SphinxDirective):  # type: ignore[misc]
@@ -115,6 +122,7 @@ def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any
     for name in ("claims", "calculator", "audit"):  # scripts of one page each
         if f'class="{name}"' in body:
             app.add_js_file(f"{name}.js", loading_method="defer")
+    context["theme_styles"] = THEME_STYLES
     images = {file.name for file in (Path(app.srcdir) / "data" / "_images").glob("*.svg")}
     context["body"] = resolved(body, pagename.count("/"), images, lambda name: _function_page(app, name))
 

@@ -1,5 +1,7 @@
 """What a language model is told is what the paper's Appendix A prints."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -7,6 +9,8 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.models.llm import prompts
 from helpers.study.catalogue import study
+from helpers.study.datasets import load_dataset
+from tests.conftest import refusal
 
 # Appendix A of the paper, with two categories.
 PAPER_SYSTEM = """\
@@ -123,3 +127,18 @@ def test_a_slip_in_the_prompts_is_one_line_with_file_and_key(tmp_path, monkeypat
             prompts.instruction(study().datasets["news"])
     finally:
         prompts._instructions.cache_clear()
+
+
+def test_a_text_that_dspy_would_alter_is_refused():
+    from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
+
+    assert prompts.DSPY_MARK == CUSTOM_TYPE_START_IDENTIFIER
+    harmless = load_dataset("fktg-sample")
+    prompts.check_texts(harmless)
+    marked = replace(harmless, texts=(*harmless.texts[:-1], f"a {prompts.DSPY_MARK} b"))
+    line = refusal(prompts.check_texts, marked)
+    assert line.startswith(f"fktg-sample: text {len(marked)} of {len(marked)} holds DSPy's mark")
+    (_, asked) = prompts.messages(
+        "Classify.", f'a {prompts.DSPY_MARK}[{{"type": "text", "text": "b"}}]<<CUSTOM-TYPE-END-IDENTIFIER>>'
+    )
+    assert not isinstance(asked["content"], str)  # what this prevents

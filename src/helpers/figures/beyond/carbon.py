@@ -11,7 +11,7 @@ from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import dots, scatter
 from helpers.figures.plots import tables as parts
-from helpers.figures.plots.measured_runs import ring_note, weights_ring
+from helpers.figures.plots.measured_runs import reservations, weights_ring
 from helpers.results.tables import Tables, select_sequential
 from helpers.results.weights import are_quantised, run_title, run_titles
 from helpers.study.carbon_intensity import GRIDS, HOME, Grid, co2e_g, grids
@@ -80,7 +80,7 @@ def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
 
 _COLUMNS = [
     *("source", "dataset", "synthetic", "machine", "model", "family", "energy_kind", "energy_wh", "texts"),
-    *("weights", "origin"),
+    *("splits", "checks_failed", "weights", "origin"),
 ]
 
 
@@ -139,7 +139,7 @@ def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
         title=title,
         note=note
         + (f" Without an energy: {parts.titles(missing)}." if len(missing) else "")
-        + ring_note(shown),
+        + reservations(shown),
         figure=figure,
         alt=_alt(shown, title),
         wide=wide,

@@ -14,7 +14,7 @@ from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import dots, scatter
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable, folded
-from helpers.figures.plots.measured_runs import ring_note, weights_ring
+from helpers.figures.plots.measured_runs import reservations, weights_ring
 from helpers.results.accounting import energies
 from helpers.results.tables import Tables
 from helpers.results.weights import are_quantised, run_title, run_titles
@@ -27,7 +27,8 @@ _COLUMNS = [
     *("accuracy", "accuracy_low", "accuracy_high", "energy_wh", "energy_wh_below", "energy_kind"),
     *("wh_per_text", "wh_per_correct", "low_wh_per_correct", "high_wh_per_correct", "interval_is"),
     *("measured_wh_per_correct", "measured_low_wh", "measured_high_wh"),
-    *("tokens_in", "tokens_out", *energy_per_token.COLUMNS, "checkpoint", "weights", "origin"),
+    *("tokens_in", "tokens_out", *energy_per_token.COLUMNS, "checkpoint", "weights"),
+    *("splits", "checks_failed", "origin"),
 ]
 
 
@@ -182,7 +183,7 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     return Panel(
         name=dataset,
         title=entry.title,
-        note=f"{invented}{sources}{ring_note(rows)}",
+        note=f"{invented}{sources}{reservations(rows)}",
         figure=figure,
         alt=f"{entry.title}: energy per correct answer of {len(rows)} runs, one row per model.{span}",
         marked=entry.synthetic,

@@ -15,7 +15,7 @@ from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable
-from helpers.figures.plots.measured_runs import ring_note
+from helpers.figures.plots.measured_runs import reservations
 from helpers.results.tables import Tables
 from helpers.results.weights import run_title, run_titles
 from helpers.statistics import bootstrap
@@ -276,4 +276,4 @@ def _note(rows: pd.DataFrame, published: bool) -> str:
     ]
     drawn = [f"{_DASHES[number % len(_DASHES)][1]}: {line}" for number, line in enumerate(lines)]
     invented = "Invented texts, not a result of the paper's kind. " if rows["synthetic"].any() else ""
-    return f"{invented}{certain}.{_left_out(rows)} Lines: {'; '.join(drawn)}.{ring_note(rows)}"
+    return f"{invented}{certain}.{_left_out(rows)} Lines: {'; '.join(drawn)}.{reservations(rows)}"

@@ -110,17 +110,19 @@ def constants(printed: Mapping[str, PrintedFit]) -> pd.DataFrame:
 
 
 def measured_fits(results: pd.DataFrame, datasets: Collection[str] = ()) -> pd.DataFrame:
-    """Fit our runs in `results` by campaign and machine, and by dataset where some are named.
+    """Fit our runs in `results` by campaign and machine, and by dataset where some are named and there are runs on them.
 
     Only measured components count as energy. Columns: `source`, `machine`, `dataset` (null where none is named), `n`, and
     `fit`, which is None where the runs are too few.
     """
     results = select_sequential(results)
     real = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
+    measured = real[real["dataset"].isin(datasets)] if datasets else real.assign(dataset=None)
     fitted = [
         (source, machine, dataset, _fit_or_none(results, source, machine, dataset))
-        for source, machine in real[["source", "machine"]].drop_duplicates().itertuples(index=False)
-        for dataset in datasets or (None,)
+        for source, machine, dataset in measured[["source", "machine", "dataset"]]
+        .drop_duplicates()
+        .itertuples(index=False)
     ]
     table = pd.DataFrame(fitted, columns=["source", "machine", "dataset", "fit"])
     return table.assign(n=pd.array([fit and fit.n for fit in table["fit"]], dtype="Int64"))

@@ -71,10 +71,28 @@ def weights_ring(rows: pd.DataFrame, x: pd.Series, y: pd.Series, legend: bool = 
     ]
 
 
-def ring_note(rows: pd.DataFrame) -> str:
-    """Return which runs have a ring, as a sentence with a blank before it; empty where none has."""
-    names = sorted(set(run_titles(rows[are_quantised(rows)])))
-    return f" In a ring: quantised weights, none of the paper's models: {', '.join(names)}." if names else ""
+def reservations(rows: pd.DataFrame) -> str:
+    """Return what has to be known of runs before they are compared, each a sentence with a blank before it; empty if nothing.
+
+    Which have a ring; in which the durations of the splits scatter more than the check `repeats_agree` allows, so that they
+    cannot be ranked among close ones; and whose embedding read a part of some texts only (`texts_read_whole`).
+    """
+    named = {
+        "In a ring: quantised weights, none of the paper's models": are_quantised(rows),
+        "Durations of the splits scatter too much to rank among close runs": _failed(rows, "repeats_agree")
+        & (rows["splits"] > 1),
+        "The embedding read only the beginning of some texts": _failed(rows, "texts_read_whole"),
+    }
+    sentences = [
+        f" {words}: {', '.join(sorted(set(run_titles(rows[concerned]))))}."
+        for words, concerned in named.items()
+        if concerned.any()
+    ]
+    return "".join(sentences)
+
+
+def _failed(rows: pd.DataFrame, check: str) -> "pd.Series[bool]":
+    return rows["checks_failed"].fillna("").map(lambda names: check in names.split()).astype(bool)
 
 
 def _are_measured_language_models(rows: pd.DataFrame) -> "pd.Series[bool]":

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from helpers.figures import style
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
-from helpers.figures.plots.measured_runs import language_models, ring_note, weights_ring
+from helpers.figures.plots.measured_runs import language_models, reservations, weights_ring
 from helpers.results.tables import select_sequential
 from helpers.results.weights import run_title, run_titles
 from helpers.statistics import selection
@@ -225,7 +225,7 @@ def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
         )
     other = other_embeddings(measured)
     embedding = f" Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
-    return f"Measured: {', '.join(sorted(set(measured['source'])))}.{embedding}{ring_note(measured)}"
+    return f"Measured: {', '.join(sorted(set(measured['source'])))}.{embedding}{reservations(measured)}"
 
 
 def other_embeddings(rows: pd.DataFrame) -> list[str]:

@@ -11,10 +11,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from helpers.core import paths
+from helpers.core.errors import UserError
 from helpers.core.validation import Strict, load_yaml, parse
 from helpers.study.catalogue import DatasetEntry
+from helpers.study.datasets import Dataset
 
 Language = Literal["de", "en"]
+
+DSPY_MARK = "<<CUSTOM-TYPE-START-IDENTIFIER>>"
+"""What follows it in a text DSPy takes for a part of its own (`dspy.adapters.types.base_type`), and not for text."""
 
 
 class _Prompts(Strict):
@@ -43,6 +48,20 @@ def messages(instruction: str, text: str, examples: Sequence[tuple[str, str]] = 
         signature(instruction), demonstrations(examples), {"text": text}
     )
     return made
+
+
+def check_texts(dataset: Dataset) -> None:
+    """Check that DSPy sends every text as it is.
+
+    Raises:
+        UserError: one line with the first text that holds `DSPY_MARK`.
+    """
+    marked = next((number for number, text in enumerate(dataset.texts, start=1) if DSPY_MARK in text), None)
+    if marked is not None:
+        raise UserError(
+            f"{dataset.name}: text {marked} of {len(dataset)} holds DSPy's mark {DSPY_MARK}, so that it would not be sent as "
+            "it is; take the mark out of the text"
+        )
 
 
 def prompt_sha256(instruction: str, examples: Sequence[tuple[str, str]] = ()) -> str:
