@@ -119,7 +119,7 @@ llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language m
 .venv-llm/installed-$(LLM).txt: requirements-llm-$(LLM).txt
 	@echo "== installing the engine into .venv-llm (LLM=$(LLM); some GB, a few minutes, once)"
 	@rm -rf .venv-llm && "$(PYTHON)" -m venv .venv-llm
-	@if torch="$$(grep '^torch==.*+cpu' $<)"; then \
+	@if torch="$$(grep -o '^torch==[^ ]*+cpu' $<)"; then \
 		install=".venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $$torch"; \
 		$$install 2>/dev/null || $$install --index-url https://download.pytorch.org/whl/cpu; fi
 	@.venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<

@@ -159,6 +159,27 @@ def test_a_link_that_leads_nowhere_is_named(html, link, what):
     assert [item.what for item in reported] == ([f"the link to {link} {what}"] if what else [])
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<meta http-equiv="Refresh" content="0; url={}" />',
+        '<script src="{}"></script>',
+        '<img src="{}">',
+        '<iframe src="{}"></iframe>',
+    ],
+)
+def test_what_a_page_loads_is_in_the_book(html, tag):
+    root = html / "index.html"
+    for target, what in (
+        ("https://elsewhere.org/x", ["it loads https://elsewhere.org/x, which is no part of the book"]),
+        ("//elsewhere.org/x", ["it loads //elsewhere.org/x, which is no part of the book"]),
+        ("gone.html", ["the link to gone.html leads nowhere"]),
+        ("page.html", []),
+    ):
+        root.write_text(tag.format(target), encoding="utf-8")
+        assert [item.what for item in pages.check_links(html, built_files.read_book(html))[1]] == what
+
+
 def test_numbers_of_pages_are_those_computed_now(html):
     read = built_files.read_book(html)
     computed = {"one": Number("0.5"), "two": Number("7")}

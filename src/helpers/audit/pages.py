@@ -73,13 +73,19 @@ def check_numbers(
 
 
 def check_links(html: Path, pages: Mapping[str, Page]) -> tuple[int, list[Finding]]:
-    """Look for the target of every link inside the book; returns how many there are, and what leads nowhere."""
+    """Look for the target of every link inside the book; returns how many there are, and what leads nowhere.
+
+    What a page would load from another site by itself is a finding, too: the book needs no network.
+    """
     files = {file.relative_to(html).as_posix() for file in html.rglob("*") if file.is_file()}
     count, findings = 0, []
     for page, parts in pages.items():
         for link in dict.fromkeys(parts.links):
             address = urlsplit(link)
             if address.scheme in _OUTSIDE or address.netloc:
+                if link in parts.loads and address.netloc:
+                    what = f"it loads {link[:80]}, which is no part of the book"
+                    findings.append(Finding(paths.relative(html / page), what, REBUILD))
                 continue
             count += 1
             folder = posixpath.dirname(page)

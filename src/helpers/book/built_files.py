@@ -20,6 +20,8 @@ class Page:
     """Name and text of each computed number."""
     links: list[str] = field(default_factory=list)
     """Targets as they stand in the page."""
+    loads: list[str] = field(default_factory=list)
+    """Those among them that a browser follows by itself: scripts, images, frames, and the page that the root leads to."""
     anchors: set[str] = field(default_factory=set)
 
 
@@ -50,8 +52,14 @@ class _Reader(HTMLParser):
         classes = attributes.get("class", "").split()
         if attributes.get("id"):
             self.page.anchors.add(attributes["id"])
-        if target := attributes.get(_LINKS.get(tag, ""), ""):
+        target = attributes.get(_LINKS.get(tag, ""), "")
+        leads_on = tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh"
+        if leads_on:
+            target = attributes.get("content", "").partition("=")[2].strip()
+        if target:
             self.page.links.append(target)
+        if target and (leads_on or tag not in ("a", "link")):
+            self.page.loads.append(target)
         if "plot" in classes:
             self._plot = attributes.get("id", "")
         elif tag == "script" and "plotly-figure" in classes:
