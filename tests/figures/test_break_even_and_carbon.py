@@ -118,6 +118,20 @@ def test_the_page_divides_training_by_what_a_text_saves(tables):
     assert (best["llm"], best["llm_accuracy"]) == ("qwen-2.5-72b", 0.68)
 
 
+def test_a_measured_language_model_is_compared_with_the_runs_beside_it_alone(tables):
+    figure = break_even_figure(tables)
+    beside = figure.data[figure.data["llm_source"] != "published"]
+    assert set(beside["source"]) == set(beside["llm_source"]) == {"reference-llm-cpu"}
+    assert "smollm2-135m" not in set(beside["llm"])  # no better than guessing
+    results = tables.results.set_index("origin")
+    for _, row in beside.iterrows():
+        run, llm = results.loc[row["origin"]], results.loc[row["llm_origin"]]
+        assert run["machine"] == llm["machine"]
+        saved = llm["energy_wh"] / llm["texts"] - run["energy_wh"] / run["texts"]
+        assert row["texts"] == pytest.approx(run["train_wh"] / saved)
+    assert "measured in the same campaign on the same machine" in figure.body
+
+
 def test_training_never_pays_against_an_llm_with_less_energy_per_text(tables):
     results = tables.results.copy()
     changed = (

@@ -11,7 +11,7 @@ from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import sorted_by_study
-from helpers.results.tables import Tables
+from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import selection
 from helpers.statistics.break_even import Interval
 from helpers.statistics.break_even import break_even as texts_to_pay
@@ -26,33 +26,43 @@ _OFFSET = 0.2
 
 
 def break_even(tables: Tables) -> Figure:
-    """Divide the training energy of our runs by what a text saves against a published LLM.
+    """Divide the training energy of our runs by what a text saves against an LLM, published or measured beside them.
 
-    Training: the mean over the splits of a measured run (`train_wh`). Saved: energy per text of the LLM as
-    published (Capella) less that of the run on its own machine; the intervals are one standard deviation over
-    splits of the run and the rounding of the printed energy.
+    Training: the mean over the splits of a measured run (`train_wh`). Saved: energy per text of the LLM, as
+    published (Capella) or as measured in the same campaign on the same machine, less that of the run; the intervals are one
+    standard deviation over splits of a run and the rounding of a printed energy.
     """
-    llms = language_models(tables.results)
-    return draw(comparisons(rows(tables.results), llms), llms)
+    llms, runs = language_models(tables.results), rows(tables.results)
+    beside = comparisons(runs, measured_language_models(tables.results))
+    return draw(pd.concat([comparisons(runs, llms), beside], ignore_index=True), llms)
 
 
 def draw(data: pd.DataFrame, llms: pd.DataFrame) -> Figure:
-    """Draw `comparisons`, with a panel for each dataset that has one of `llms`, the published `language_models`."""
+    """Draw `comparisons`, with a panel for each dataset that has one of `llms`, the published `language_models`.
+
+    Those with measured language models stand in a table of their own.
+    """
     datasets = [name for name in study().datasets if name in set(llms["dataset"])]
+    published = data[data["llm_source"] == "published"]
+    beside = data[data["llm_source"] != "published"]
     return Figure(
         name="break_even",
         label="Break-even of training",
         finding=_finding(data),
         note=(
             "Training measured in our runs, the LLM's energy per text as published: two machines in one comparison, so read "
-            "the order of magnitude. Training on the texts of one split counts; labelling them, loading, and idle "
-            "time do not. Texts until training pays, against the LLM with the least energy (triangle) and the most accurate one "
-            "(star); the number beside a mark is the LLM's accuracy less the trained model's."
+            "the order of magnitude; the last table has both from one machine. Training on the texts of one split counts; "
+            "labelling them, loading, and idle time do not. Texts until training pays, against the LLM with the least energy "
+            "(triangle) and the most accurate one (star); the number beside a mark is the LLM's accuracy less "
+            "the trained model's."
         ),
         data=data,
         function="helpers.figures.beyond.break_even.break_even",
-        panels=[_panel(name, data[data["dataset"] == name], _range(data)) for name in datasets],
-        body=_table(data),
+        panels=[
+            _panel(name, published[published["dataset"] == name], _range(published)) for name in datasets
+        ],
+        body=_table(published, "as published")
+        + _table(beside, "measured in the same campaign on the same machine"),
         inputs=parts.inputs(data["origin"], data["llm_origin"]) or ["table_b1"],
     )
 
@@ -69,42 +79,55 @@ def language_models(results: pd.DataFrame) -> pd.DataFrame:
     Only runs on one node with an energy and an accuracy are chosen from, and of these only what is no guess
     (`statistics.frontier.disqualifications`): training pays against nothing that is not worth asking.
     """
-    llms = results.query("source == 'published' and family != 'Traditional' and nodes == 1")
-    llms = llms.dropna(subset=["energy_wh", "accuracy"])
-    llms = llms[disqualifications(llms).eq("")]
+    return _rivals(results.query("source == 'published' and family != 'Traditional' and nodes == 1"))
+
+
+def measured_language_models(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured LLMs to compare with, chosen in the same way among those of each campaign, machine and dataset."""
+    return _rivals(select_sequential(results).query("source != 'published' and family != 'Traditional'"))
+
+
+def _rivals(llms: pd.DataFrame) -> pd.DataFrame:
+    known = llms.dropna(subset=["energy_wh", "accuracy"])
+    known = known[disqualifications(known).eq("")]
     chosen = [
         choose(group)
-        for _, group in llms.groupby("dataset")
+        for _, group in known.groupby(["source", "machine", "dataset"])
         for choose in (selection.least_energy, selection.most_accurate)
     ]
     rivals = [*RIVALS] * (len(chosen) // len(RIVALS))
-    return pd.DataFrame(chosen, columns=results.columns).assign(rival=rivals)
+    return pd.DataFrame(chosen, columns=llms.columns).assign(rival=rivals)
 
 
 _COLUMNS = [
     *("dataset", "source", "machine", "model", "checkpoint", "rival", "llm", "family", "energy_kind"),
     *("train_wh", "own_wh_per_text", "llm_wh_per_text", "texts", "texts_low", "texts_high"),
-    *("accuracy", "llm_accuracy", "origin", "llm_origin"),
+    *("accuracy", "llm_accuracy", "llm_source", "origin", "llm_origin"),
 ]
 
 
 def comparisons(runs: pd.DataFrame, llms: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts after which training has paid, for each of `rows` against each of `language_models`.
+    """Return the texts after which training has paid, for each of `rows` against each of its `language_models`.
 
+    A published one stands beside every run on its dataset, a measured one beside the runs of its campaign and machine.
     Columns: `_COLUMNS`; energies in Wh. `texts`, with the interval `texts_low` to `texts_high`, is null where
     training never pays.
     """
     compared = [
-        _compare(run, llm)
-        for _, run in runs.iterrows()
-        for _, llm in llms[llms["dataset"] == run["dataset"]].iterrows()
+        _compare(run, llm) for _, run in runs.iterrows() for _, llm in llms[_beside(run, llms)].iterrows()
     ]
     return pd.DataFrame(compared, columns=_COLUMNS)
 
 
+def _beside(run: "pd.Series[Any]", llms: pd.DataFrame) -> "pd.Series[bool]":
+    same_machine = (llms["source"] == run["source"]) & (llms["machine"] == run["machine"])
+    return (llms["dataset"] == run["dataset"]) & (same_machine | (llms["source"] == "published"))
+
+
 def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]") -> dict[str, object]:
     own = Interval.around(run["energy_wh"] / run["texts"], run["energy_sd_wh"] / run["texts"])
-    other = Interval.around(llm["energy_wh"] / llm["texts"], llm["energy_uncertainty_wh"] / llm["texts"])
+    bound = llm["energy_uncertainty_wh"] if llm["source"] == "published" else llm["energy_sd_wh"]
+    other = Interval.around(llm["energy_wh"] / llm["texts"], bound / llm["texts"])
     training = Interval.around(run["train_wh"])
     bounds = texts_to_pay(training, own, other)
     middle = texts_to_pay(training, *(Interval.around((i.low + i.high) / 2) for i in (own, other)))
@@ -120,6 +143,7 @@ def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]") -> dict[str, object]:
         "texts_low": bounds.low if bounds else None,
         "texts_high": bounds.high if bounds else None,
         "llm_accuracy": llm["accuracy"],
+        "llm_source": llm["source"],
         "llm_origin": llm["origin"],
     }
 
@@ -262,7 +286,7 @@ def _hover(row: "pd.Series[Any]") -> str:
     )
 
 
-def _table(data: pd.DataFrame) -> str:
+def _table(data: pd.DataFrame, energies: str) -> str:
     if data.empty:
         return ""
     shown = data.drop_duplicates("origin")  # runs: a campaign may have several of a model and a dataset
@@ -288,8 +312,8 @@ def _table(data: pd.DataFrame) -> str:
             for values in zip(against["texts"], against["texts_low"], against["texts_high"], strict=True)
         ]
     caption = (
-        "Texts after which training has paid, with the interval; below 1 the first text already does. In brackets behind an "
-        "LLM its accuracy"
+        "Texts after which training has paid, with the interval; below 1 the first text already does. The LLM's energy is "
+        f"{energies}; in brackets behind it is its accuracy"
     )
     numbers = [name for name in frame.columns if name.startswith(("Per text", "Texts"))]
     return html_table(frame, caption, [*frame.columns[3:6], *numbers])
