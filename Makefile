@@ -129,10 +129,13 @@ llm: .venv-llm/installed-$(LLM).txt ## install the engine that serves language m
 # The default index has its source only, which is compiled here (needs a C++ compiler; some minutes).
 llama: .venv-llm/installed-llama.txt ## install llama.cpp's server beside it: it serves quantised weights as they are stored
 
+# It is compiled for this machine's processor, so no wheel of another one is taken from a cache. Its AMX kernels crash
+# where a virtual machine shows AMX and does not let it be used (ggml_backend_amx_mul_mat, llama-cpp-python 0.3.36).
+NO_AMX := $(if $(filter x86_64,$(shell uname -m)),CFLAGS=-mno-amx-tile CXXFLAGS=-mno-amx-tile)
 .venv-llm/installed-llama.txt: requirements-llm-llama.txt
 	@echo "== compiling and installing llama-cpp-python into .venv-llm (some minutes, once)"
 	@test -x .venv-llm/bin/python || "$(PYTHON)" -m venv .venv-llm
-	@.venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
+	@$(NO_AMX) .venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-cache-dir --no-deps -r $<
 	@.venv-llm/bin/python -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
 	@cp $< $@
 

@@ -440,7 +440,7 @@ def test_without_a_campaign_the_published_values_are_shown_and_the_rest_is_said_
     assert artefact.panels
     assert all(panel.figure.data for panel in artefact.panels)
     if make in (energy_per_correct, frontier):
-        assert "not measured on this machine" in artefact.body
+        assert "not measured by us" in artefact.body
 
 
 @pytest.mark.parametrize("make", ["recovered_durations", "energy_per_correct", "frontier", "other_studies"])

@@ -161,7 +161,7 @@ def test_without_training_energies_the_page_says_so_and_invents_none(tables):
     figure = break_even_figure(alone)
     assert figure.finding.startswith("No traditional model was trained on this machine")
     assert figure.data.empty
-    assert {panel.note for panel in figure.panels} == {"Not measured on this machine."}
+    assert {panel.note for panel in figure.panels} == {"Not measured by us."}
     assert figure.html()
 
 
@@ -264,7 +264,7 @@ def test_without_any_run_of_ours_the_carbon_page_says_so(tables):
     alone = replace(tables, results=tables.results[tables.results["source"] == "published"])
     figure = carbon(alone)
     assert len(figure.panels) == 1
-    assert "not measured on this machine" in figure.body
+    assert "Our runs: none yet" in figure.body
 
 
 @pytest.mark.parametrize(

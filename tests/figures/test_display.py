@@ -105,7 +105,7 @@ def test_a_panel_without_marks_is_a_sentence_without_plot_and_links():
     empty = go.Figure()
     style.layout(empty, height=200)
     style.not_measured(empty)
-    item = artefact(panel("a", "x"), Panel("b", "B", "", empty, alt="B: not measured on this machine."))
+    item = artefact(panel("a", "x"), Panel("b", "B", "", empty, alt="B: not measured by us."))
     page = BeautifulSoup(item.html(), "html.parser")
     assert [plot["id"] for plot in page.select(".plot")] == ["figure_x-a"]
     (_, sentence) = page.select(".panel")

@@ -97,7 +97,7 @@ def test_our_runs_of_the_same_models_stand_beside_filled(with_reference):
 
 def test_without_a_run_each_panel_says_so(published):
     for panel in figure_7(published).panels:
-        assert "not measured on this machine" in panel.note
+        assert "not measured by us" in panel.note
 
 
 def test_a_measured_classifier_that_the_figure_does_not_draw_stays_out_and_language_models_are_in(published):

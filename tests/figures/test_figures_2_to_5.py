@@ -130,7 +130,7 @@ def test_without_any_rows_every_panel_says_so_in_words(make, tables):
     assert len(artefact.data) == 0
     for item in artefact.panels:
         assert len(item.figure.data) == 0
-        assert [note.text for note in item.figure.layout.annotations] == ["not measured on this machine"]
+        assert [note.text for note in item.figure.layout.annotations] == ["not measured by us"]
 
 
 @pytest.mark.parametrize("make", FIGURES)
@@ -150,7 +150,7 @@ def test_a_panel_without_our_runs_says_that_nothing_was_measured(make, committed
     artefact = make(committed)  # the committed campaigns hold no LLM
     assert len(artefact.panels) == 4
     for item in artefact.panels:
-        assert item.note.endswith("Not measured on this machine.")
+        assert item.note.endswith("Not measured by us.")
         assert all(is_hollow(trace) for trace in item.figure.data)
 
 
@@ -204,7 +204,7 @@ def test_figure_2_has_the_17_models_of_the_print_in_three_panels_and_a_word_for_
         printed = {row["model"] for row in read_published("figure_2") if row["panel"] == family}
         assert sorted(shown) == sorted(model_title(model) for model in printed)
     (own_panel,) = artefact.panels[3:]
-    assert [note.text for note in own_panel.figure.layout.annotations] == ["not measured on this machine"]
+    assert [note.text for note in own_panel.figure.layout.annotations] == ["not measured by us"]
 
 
 def test_figure_2_draws_the_digitised_components_with_their_uncertainty(tables):

@@ -335,7 +335,7 @@ def test_the_sentence_follows_the_values(tables, artefact):
 
 def test_datasets_that_were_not_measured_say_so_and_the_best_is_marked(artefact):
     notes = {panel.name: panel.note for panel in artefact.panels}
-    assert "Not measured on this machine." in notes["fktg"]
+    assert "Not measured by us." in notes["fktg"]
     assert "Our runs" in notes["news"]
     panel = next(panel for panel in artefact.panels if panel.name == "news")
     assert sum("best" in (trace.text or ()) for trace in panel.figure.data) == 2
@@ -347,7 +347,7 @@ def test_without_any_run_of_ours_only_published_gaps_stand(tables):
     )
     artefact = accuracy_differences(alone)
     assert len(artefact.panels) == 5
-    assert "not measured on this machine" in artefact.body
+    assert "not measured by us" in artefact.body
     assert set(artefact.data["source"]) == {"published"}
 
 

@@ -57,7 +57,7 @@ SYMBOLS = {
     "missing": "-x",
 }
 """What is added to a marker by how the energy of its run was got; with CPU and GPU missing, memory's rule is left."""
-NOT_MEASURED = "not measured on this machine"
+NOT_MEASURED = "not measured by us"
 
 
 def layout(fig: go.Figure, height: int) -> None:

@@ -162,7 +162,7 @@ def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Pan
     return Panel(
         name=dataset,
         title=entry.title,
-        note=counts + ("" if len(measured) else " Not measured on this machine."),
+        note=counts + ("" if len(measured) else " Not measured by us."),
         figure=figure,
         alt=f"{entry.title}, accuracy below the best model. {counts}",
         wide=dataset == _WIDE,

@@ -86,7 +86,7 @@ def _names(rows: pd.DataFrame, verdict: str) -> str:
 def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
     """Return the table of our paired comparisons; `measured` are all pairs of models."""
     if measured.empty:
-        return '<p class="absent">Paired comparisons: not measured on this machine.</p>'
+        return '<p class="absent">Paired comparisons: not measured by us.</p>'
     rows = []
     for source, dataset in sets(split_results):
         pairs = measured[(measured["source"] == source) & (measured["dataset"] == dataset)]

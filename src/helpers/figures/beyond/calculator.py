@@ -271,7 +271,7 @@ _BODY = """
 <output aria-live="polite"></output>
 </form>
 <form class="calculator-part" id="calculator-models">
-<p class="panel-title">From a wish to the models that meet it</p>
+<p class="panel-title">Which models reach the accuracy I need?</p>
 <div class="fields">
 <label>Dataset <select name="dataset">{datasets}</select></label>
 <label>Accuracy, at least <input name="accuracy" type="number" min="0" max="1" step="0.01" value="0.4" required></label>

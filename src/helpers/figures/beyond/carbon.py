@@ -57,10 +57,7 @@ def draw(data: pd.DataFrame) -> Figure:
             ),
         ],
         body=_table(published, "FKTG as published, g CO2e per 1000 texts")
-        + (
-            _table(measured, "Our runs, g CO2e per 1000 texts")
-            or parts.paragraph("Our runs: not measured on this machine.")
-        )
+        + (_table(measured, "Our runs, g CO2e per 1000 texts") or parts.paragraph("Our runs: none yet."))
         + _sources(),
         inputs=parts.inputs(data["origin"], [relative(GRIDS)]),
     )

@@ -23,7 +23,7 @@ def table(costs: pd.DataFrame) -> str:
     """Return the table of the `measured_rows`, or the sentence that stands for it."""
     rows = measured_rows(costs)
     if rows.empty:
-        return parts.paragraph("Energy per token: no language model was measured on this machine.")
+        return parts.paragraph("Energy per token: no language model was measured by us.")
     shown = pd.DataFrame(
         {
             "Dataset": [study().datasets[name].title for name in rows["dataset"]],

@@ -94,7 +94,7 @@ def draw(
         label="Benches of the meter",
         finding=_finding(cells, costs),
         note=(
-            "One is right. Each tool measured each task in a process of its own and was then given the same task repeated "
+            "1.0 is correct. Each tool measured each task in a process of its own and was then given the same task repeated "
             "for long; its mean power, the energy of a pass per second of work, is divided by that of the long run, so that "
             "neither what the tool counts nor the speed of the machine matters, only what it loses or adds. Ratios of the "
             "energy of a pass, which the speed of the machine changes, stand in the table. Bars: lowest and highest of the "

@@ -178,7 +178,7 @@ def _ratios(minimal: pd.DataFrame) -> str:
 
 def _measured(measured: pd.DataFrame) -> str:
     if measured.empty:
-        return '<p class="absent">Our runs: not measured on this machine.</p>'
+        return '<p class="absent">Our runs: none yet.</p>'
     rows = []
     for source, campaign in measured.groupby("source", sort=False):
         for rule in [name for name in power.MEASURED_RULES if name != "total"]:

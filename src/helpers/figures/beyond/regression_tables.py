@@ -66,7 +66,7 @@ def _coefficient(estimate: float, error: float, stars: str, digits: int = 3) -> 
 def measured(fitted: pd.DataFrame) -> str:
     """Return the table of our `measured_fits`, or the sentences that stand for those that are lacking."""
     if fitted.empty:
-        return '<p class="absent">Our runs: not measured on this machine.</p>'
+        return '<p class="absent">Our runs: none yet.</p>'
     columns: dict[str, list[str | None]] = {"": list(_ROWS)}
     too_few: dict[str, list[str]] = {}
     for source, machine, dataset, fit in fitted[["source", "machine", "dataset", "fit"]].itertuples(

@@ -61,7 +61,7 @@ def draw(runs: pd.DataFrame, picked: pd.DataFrame) -> Figure:
         note=(
             "Energy of one pass over a test set (189 texts of FKTG and the sample, 200 of the others) against "
             "accuracy, whose axis differs from dataset to dataset. Hollow: published, Capella, one node; a triangle is "
-            f"an upper limit. {scatter.INFERRED} A mark bears its name where there is room. "
+            f"an upper limit. {scatter.INFERRED} Points are labelled where there is room; point at or tap the others. "
             f"{scatter.MARKS} {scatter.ACCOUNTING}"
         ),
         data=runs[scatter.DATA_COLUMNS],

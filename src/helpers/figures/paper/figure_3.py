@@ -34,7 +34,7 @@ def draw(runs: pd.DataFrame, changes: pd.DataFrame, tables: Tables) -> Figure:
         finding=finding,
         note=(
             "One pass over the test set on one node, mean over the splits. Open bars: published, values read off a "
-            "figure with what the reading allows. Filled bars: our runs. In brackets: change from the bar above. "
+            "figure, with whiskers for the error of reading it. Filled bars: our runs. In brackets: change from the bar above. "
             f"{bars.ACCOUNTING} {_against_the_paper(changes, runs, tables)}"
         ),
         data=bars.data(labelled, "duration_change", "energy_change"),

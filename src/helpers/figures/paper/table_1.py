@@ -28,7 +28,7 @@ def draw(models: pd.DataFrame, unlisted: pd.DataFrame, measured: pd.DataFrame) -
     body += parts.block(
         measured,
         "Checkpoints of measured runs",
-        "No language model was measured: not measured on this machine.",
+        "No language model was measured by us.",
         _CHECKPOINT,
     )
     return Figure(

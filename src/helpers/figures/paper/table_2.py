@@ -26,7 +26,7 @@ def draw(published: pd.DataFrame, measured: pd.DataFrame) -> Figure:
     body += parts.block(
         measured,
         "Machines of measured runs, from their records",
-        "Nothing was measured on this machine.",
+        "Nothing was measured by us.",
         _HEADINGS,
     )
     return Figure(
@@ -92,7 +92,7 @@ def _finding(published: pd.DataFrame, measured: pd.DataFrame) -> str:
     ]
     lead = f"The paper ran on {parts.listed(cards)}"
     if measured.empty:
-        return f"{lead}; nothing was measured on this machine."
+        return f"{lead}; nothing was measured by us."
     same = sorted(set(measured["machine"]) & set(published["machine"]))
     which = (
         f"among them {parts.listed([titles[name] for name in same])}"

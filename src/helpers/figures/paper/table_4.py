@@ -25,7 +25,7 @@ def draw(catalogue: pd.DataFrame, measured: pd.DataFrame, printed: pd.DataFrame)
         "In our catalogue: the datasets of the paper, and those beside them",
         _NUMBERS,
     )
-    body += parts.block(measured, "Measured", "No dataset was measured on this machine.", _HEADINGS)
+    body += parts.block(measured, "Measured", "No dataset was measured by us.", _HEADINGS)
     return Figure(
         name="table_4_datasets",
         label="Table 4",

@@ -27,7 +27,7 @@ def draw(recomputed: pd.DataFrame, measured: pd.DataFrame) -> Figure:
     body += parts.block(
         fktg,
         "Measured, FKTG",
-        "FKTG: not measured on this machine; its texts are not public as a file.",
+        "FKTG: not measured by us; its texts are not public as a file.",
         _HEADINGS,
     )
     body += parts.block(

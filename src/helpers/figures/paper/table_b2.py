@@ -45,7 +45,7 @@ def draw(runs: pd.DataFrame, published: pd.DataFrame) -> Figure:
     body += parts.block(
         measured,
         "Measured on one and two nodes",
-        "No run on two nodes: not measured on this machine.",
+        "No run on two nodes: not measured by us.",
         _HEADINGS,
     )
     return Figure(

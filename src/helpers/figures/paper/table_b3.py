@@ -37,8 +37,8 @@ def draw(printed: pd.DataFrame, repeated: pd.DataFrame, measured: pd.DataFrame, 
     )
     body += parts.remarks([*_against_b1(repeated), *_least_energy(printed)])
     for dataset, absent in (
-        ("fktg", "FKTG: not measured on this machine; its texts are not public as a file."),
-        ("fktg-sample", "Synthetic sample: none of these models was measured on this machine."),
+        ("fktg", "FKTG: not measured by us; its texts are not public as a file."),
+        ("fktg-sample", "Synthetic sample: none of these models was measured by us."),
     ):
         body += parts.block(
             measured[measured["dataset"] == dataset],

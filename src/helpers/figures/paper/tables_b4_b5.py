@@ -57,9 +57,7 @@ def draw(
             *agreement(measured),
         ]
     )
-    body += parts.block(
-        measured, f"Measured, {names}", f"{names}: not measured on this machine.".capitalize(), _BESIDE
-    )
+    body += parts.block(measured, f"Measured, {names}", f"{names}: not measured by us.".capitalize(), _BESIDE)
     return Figure(
         name=name,
         label=f"Table {name.removeprefix('table_').upper()}",

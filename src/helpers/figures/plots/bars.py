@@ -239,7 +239,7 @@ def _note(rows: pd.DataFrame, drawn: pd.DataFrame, dataset: str, synthetic: bool
     if published:
         names = [study().machines[name].title for name in published]
         parts.append(f"Published: {dataset} on {listed(names)}.")
-    parts.append(f"Measured: {listed(measured)}." if measured else "Not measured on this machine.")
+    parts.append(f"Measured: {listed(measured)}." if measured else "Not measured by us.")
     lacking = rows.loc[~rows.index.isin(drawn.index), "model"].unique()
     if len(lacking):
         parts.append(f"No {quantity.name}, so not drawn: {listed([model_title(m) for m in lacking])}.")

@@ -216,12 +216,12 @@ def _labels(
 def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
     if synthetic:
         lead = "Invented texts, for trying the companion out; not a result of the paper's kind. "
-        return lead + ("" if len(measured) else "Not measured on this machine.")
+        return lead + ("" if len(measured) else "Not measured by us.")
     if measured.empty:
         return (
-            "Published values; not measured on this machine."
+            "Published values; not measured by us."
             if not wide
-            else ("Published values. The texts are not public as a file, so no run of ours stands here.")
+            else ("Published values. The texts are not public as a file, so we have no runs of our own here.")
         )
     other = other_embeddings(measured)
     embedding = f" Embedding rows use {', '.join(other)}, not the paper's checkpoint." if other else ""
@@ -240,7 +240,7 @@ def _left_out(rows: pd.DataFrame) -> str:
 
 def _alt(rows: pd.DataFrame, title: str) -> str:
     if rows.empty:
-        return f"{title}: not measured on this machine."
+        return f"{title}: not measured by us."
     parts = []
     for published, part in rows.groupby(rows["source"] == "published", sort=False):
         best = selection.most_accurate(part)
