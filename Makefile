@@ -29,13 +29,13 @@ book: $(INSTALLED) ## measure the demo on this machine, analyse, build the HTML 
 zip: $(INSTALLED) ## the same, packed into _build/text-classification-energy.zip, which opens without a server
 	@$(BIN)/python -m helpers book --zip _build/text-classification-energy.zip
 
-canary: ## build and audit the book with the newest Sphinx, theme and MyST, which the lock does not have yet
+canary: ## build the book with the newest Sphinx, theme and MyST, which the lock does not have yet, in place of the one that is there, and audit it
 	@echo "== installing the newest Sphinx into .venv-newest (pip says that jupyter-book asks for older ones)"
 	$(call new_venv,.venv-newest)
 	@.venv-newest/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-book.txt
 	@.venv-newest/bin/python -m pip install --disable-pip-version-check --quiet --upgrade sphinx sphinx-book-theme myst-parser
 	@.venv-newest/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
-	@.venv-newest/bin/python -m helpers book --no-measure
+	@rm -rf _build/html && .venv-newest/bin/python -m helpers book --no-measure
 	@.venv-newest/bin/python -m helpers audit
 
 linkcheck: $(INSTALLED) ## ask every web address in the built book whether it is there (needs network)
