@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from helpers.book import images, manifest, repository
+from helpers.book import differences, images, manifest, repository
 from helpers.book.run_pages.staging import stage_pages
 from helpers.book.sphinx_build import build_html
 from helpers.book.trimming import trim
@@ -41,6 +41,7 @@ def stage() -> None:
         for name in [RECORD, *record.files]:  # and no raw answers, which may lie beside them
             if (file.parent / name).is_file():
                 shutil.copy2(file.parent / name, target / name)
+    differences.write(paths.STAGING)
     stage_pages(load_tables(), paths.STAGING)
 
 
