@@ -131,11 +131,13 @@ llama: .venv-llm/installed-llama.txt ## install llama.cpp's server beside it: it
 
 # It is compiled for this machine's processor, so no wheel of another one is taken from a cache. Its AMX kernels crash
 # where a virtual machine shows AMX and does not let it be used (ggml_backend_amx_mul_mat, llama-cpp-python 0.3.36).
-NO_AMX := $(if $(filter x86_64,$(shell uname -m)),CFLAGS=-mno-amx-tile CXXFLAGS=-mno-amx-tile)
+# Its part for images is left out.
+NO_AMX := $(if $(filter x86_64,$(shell uname -m)),-mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
 .venv-llm/installed-llama.txt: requirements-llm-llama.txt
 	@echo "== compiling and installing llama-cpp-python into .venv-llm (some minutes, once)"
 	@test -x .venv-llm/bin/python || "$(PYTHON)" -m venv .venv-llm
-	@$(NO_AMX) .venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-cache-dir --no-deps -r $<
+	@CFLAGS="$(NO_AMX)" CXXFLAGS="$(NO_AMX)" CMAKE_ARGS=-DLLAVA_BUILD=OFF \
+		.venv-llm/bin/python -m pip install --disable-pip-version-check --quiet --no-cache-dir --no-deps -r $<
 	@.venv-llm/bin/python -c 'import llama_cpp; print("llama-cpp-python", llama_cpp.__version__)'
 	@cp $< $@
 
