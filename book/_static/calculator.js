@@ -2,6 +2,8 @@
 (function () {
   "use strict";
   const THIN = "\u202f";
+  const MOST = 1e12; // beyond it nobody asks
+  const KINDS = {digitised: "read off a figure"};
   const data = JSON.parse(document.getElementById("calculator-data").textContent);
   const energyForm = document.getElementById("calculator-energy");
   const modelsForm = document.getElementById("calculator-models");
@@ -18,11 +20,27 @@
   }
 
   function energy(wh, digits) {
-    return withUnit(wh, [[1e3, 1e3, "kWh"], [0.1, 1, "Wh"], [1e-4, 1e-3, "mWh"], [0, 1e-6, "µWh"]], digits || 3);
+    const steps = [[1e9, 1e9, "GWh"], [1e6, 1e6, "MWh"], [1e3, 1e3, "kWh"], [0.1, 1, "Wh"], [1e-4, 1e-3, "mWh"], [0, 1e-6, "µWh"]];
+    return withUnit(wh, steps, digits || 3);
   }
 
   function co2(wh, grid) {
-    return withUnit((wh / 1000) * grid.gco2e_per_kwh, [[1e3, 1e3, "kg"], [0.1, 1, "g"], [0, 1e-3, "mg"]], 2) + THIN + "CO₂e";
+    const steps = [[1e6, 1e6, "t"], [1e3, 1e3, "kg"], [0.1, 1, "g"], [1e-4, 1e-3, "mg"], [0, 1e-6, "µg"]];
+    return withUnit((wh / 1000) * grid.gco2e_per_kwh, steps, 2) + THIN + "CO₂e";
+  }
+
+  /* A number as it is written in Europe: 600,5 and 600.5, 1 000 and 1.000.000. NaN where it is none, or could be two. */
+  function number(text, whole) {
+    const plain = text.trim().replace(/[\s\u00a0\u202f'’]/g, "");
+    const marks = plain.match(/[.,]/g) || [];
+    const last = Math.max(plain.lastIndexOf("."), plain.lastIndexOf(","));
+    const grouped = (part) => /^\d{1,3}([.,]\d{3})+$/.test(part) && new Set(part.match(/[.,]/g)).size === 1;
+    const ungrouped = (part) => part.replace(/[.,]/g, "");
+    if (grouped(plain) && (whole || marks.length > 1)) return Number(ungrouped(plain));
+    if (grouped(plain) && !plain.startsWith("0")) return NaN; // 1,500: one and a half, or fifteen hundred?
+    if (marks.length > 1 && (!grouped(plain.slice(0, last)) || plain.slice(0, last).includes(plain[last]))) return NaN;
+    const usual = last < 0 ? plain : ungrouped(plain.slice(0, last)) + "." + plain.slice(last + 1);
+    return /^\d*\.?\d*(e[+-]?\d+)?$/i.test(usual) && /^\.?\d/.test(usual) ? Number(usual) : NaN;
   }
 
   /* Eq. 1 with the coefficients of the decade: nothing is added, so no energy is negative. */
@@ -54,9 +72,11 @@
   function askEnergy() {
     const fit = data.fits[energyForm.elements.fit.value];
     const gpus = Number(energyForm.elements.gpus.value);
-    const duration = energyForm.elements.duration.valueAsNumber;
+    const duration = number(energyForm.elements.duration.value, false);
     const grid = data.grids[energyForm.elements.grid.value];
-    if (!(duration > 0)) return show(energyForm, [element("p", "Give a duration in seconds, more than 0.", "warning-text")]);
+    if (!(duration > 0 && duration <= MOST)) {
+      return show(energyForm, [element("p", "Give a duration in seconds, more than 0, such as 600, 600.5 or 600,5; 1500 without a separator.", "warning-text")]);
+    }
     if (duration < fit.known_from_s) return show(energyForm, [element("p", fit.unknown, "warning-text")]);
     const found = estimate(fit, duration, gpus);
     const within = duration >= fit.shortest_s && duration <= fit.longest_s;
@@ -95,11 +115,13 @@
 
   function askModels() {
     const form = modelsForm.elements;
-    const floor = form.accuracy.valueAsNumber;
-    const texts = form.texts.valueAsNumber;
+    const floor = number(form.accuracy.value, false);
+    const texts = number(form.texts.value, true);
     const grid = data.grids[form.grid.value];
-    if (!(floor >= 0 && floor <= 1)) return show(modelsForm, [element("p", "Give an accuracy between 0 and 1.", "warning-text")]);
-    if (!(texts >= 1)) return show(modelsForm, [element("p", "Give a number of texts, 1 or more.", "warning-text")]);
+    if (!(floor >= 0 && floor <= 1)) return show(modelsForm, [element("p", "Give an accuracy between 0 and 1, such as 0.45 or 0,45.", "warning-text")]);
+    if (!(texts >= 1 && texts <= MOST && Number.isInteger(texts))) {
+      return show(modelsForm, [element("p", "Give a number of texts, a whole one, 1 or more.", "warning-text")]);
+    }
     const upTo = (model) => (model.energy_wh_per_text === null ? model.energy_wh_per_text_below : model.energy_wh_per_text);
     const all = data.models.filter((model) => model.dataset === form.dataset.value);
     const fit = all.filter((model) => model.accuracy >= floor).sort((a, b) => upTo(a) - upTo(b));
@@ -114,13 +136,18 @@
     fit.forEach(function (model) {
       const limit = model.energy_wh_per_text === null ? "below " : "";
       const wh = upTo(model) * texts;
-      body.append(row([model.title, model.source + ", " + model.machine + " (" + model.energy_kind + ")",
+      const doubt = model.doubtful ? ", doubtful" : "";
+      body.append(row([model.title, model.source + ", " + model.machine_title + " (" + (KINDS[model.energy_kind] || model.energy_kind) + doubt + ")",
                        model.accuracy.toFixed(2), limit + energy(wh), limit + co2(wh, grid)], "td"));
     });
     table.append(head, body);
     const scroll = element("div", "", "table-scroll");
     scroll.append(table);
-    show(modelsForm, [element("p", fit.length + " of " + all.length + " rows qualify, the least energy first."), scroll]);
+    const lines = [element("p", fit.length + " of " + all.length + " rows qualify, the least energy first."), scroll];
+    if (fit.some((model) => model.doubtful)) {
+      lines.push(element("p", "Doubtful: printed, but too little energy to embed the texts. Errata says why."));
+    }
+    show(modelsForm, lines);
   }
 
   function start(form, ask) {

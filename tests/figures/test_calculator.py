@@ -202,6 +202,61 @@ def test_an_accuracy_that_no_model_reaches_and_bad_input_have_a_message(opened):
     assert "duration in seconds" in fill(opened, "calculator-energy", duration="")
 
 
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("600,5", 600.5),
+        ("600.5", 600.5),
+        ("1 200", 1200.0),
+        ("1.000,5", 1000.5),
+        ("1,000.5", 1000.5),
+        ("1'200.25", 1200.25),
+        ("1.234.567", 1234567.0),
+        ("6e2", 600.0),
+        (" 600 ", 600.0),
+        ("600,", 600.0),
+    ],
+)
+def test_a_duration_may_be_written_as_in_any_part_of_europe(opened, written, seconds):
+    written_so, plain = (
+        fill(opened, "calculator-energy", fit=0, gpus=1, duration=value) for value in (written, seconds)
+    )
+    assert "Wh" in plain
+    assert written_so == plain
+
+
+@pytest.mark.parametrize(
+    "written", ["1,500", "1.500", "1,2.5", "1.00.000", "600 s", "-5", "1e308", "1e400", "NaN", "", ".", ","]
+)
+def test_what_is_no_number_or_could_be_two_leaves_no_result(opened, written):
+    fill(opened, "calculator-energy", fit=0, gpus=1, duration=600)
+    output = fill(opened, "calculator-energy", fit=0, gpus=1, duration=written)
+    assert "Give a duration in seconds" in output
+    assert "Wh" not in output
+
+
+@pytest.mark.parametrize("written", ["100.000", "100,000", "100 000", "100000"])
+def test_a_number_of_texts_is_whole(opened, written):
+    output = fill(opened, "calculator-models", dataset="fktg", accuracy="0,45", texts=written)
+    assert output == fill(opened, "calculator-models", dataset="fktg", accuracy=0.45, texts=100000)
+    assert "number of texts" in fill(opened, "calculator-models", texts="1.5")
+
+
+def test_units_reach_from_micrograms_to_gigawatt_hours(opened):
+    assert "GWh" in fill(opened, "calculator-models", dataset="fktg", accuracy=0, texts="1e12")
+    little = fill(opened, "calculator-models", dataset="fktg", accuracy=0, texts=1)
+    assert f"{units.THIN}µg" in little
+    assert "e-" not in little
+
+
+def test_energies_that_errata_doubts_are_marked(opened):
+    output = fill(opened, "calculator-models", dataset="emotion", accuracy=0, texts=1000)
+    (line,) = [line for line in output.splitlines() if "doubtful" in line]
+    assert line.startswith("Linear Embedding")
+    assert "Errata says why" in output
+    assert "doubtful" not in fill(opened, "calculator-models", dataset="tomatoes", accuracy=0)
+
+
 def test_limits_of_energy_stay_limits(opened):
     limits = TABLES.results[TABLES.results["energy_wh"].isna() & TABLES.results["energy_wh_below"].notna()]
     dataset = str(limits.iloc[0]["dataset"])

@@ -19,10 +19,11 @@ from helpers.statistics.estimation import Choice, Estimation, estimation
 from helpers.statistics.node_pairs import pairs
 from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
-from helpers.study.catalogue import study
+from helpers.study.catalogue import TraditionalModel, study
 
 _FEW_MODELS = 2
 """With so few models, an interval from models left out has next to no degrees of freedom."""
+_DOUBTFUL = 10
 
 
 def calculator(tables: Tables) -> Figure:
@@ -190,16 +191,33 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
             "title": run_titles(rows),
             "source": rows["source"],
             "machine": rows["machine"],
+            "machine_title": rows["machine"].map(_machine_title),
             "accuracy": rows["accuracy"],
             "energy_wh_per_text": rows["energy_wh"] / rows["texts"],
             "energy_wh_per_text_below": rows["energy_wh_below"] / rows["texts"],
             "energy_kind": rows["energy_kind"],
+            "doubtful": _doubtful(rows),
             "origin": rows["origin"],
         }
     ).astype({"energy_wh_per_text": float, "energy_wh_per_text_below": float})
     order = list(study().datasets)
     table = table.sort_values("dataset", key=lambda column: column.map(order.index), kind="stable")
     return table.astype(object).where(table.notna(), None)
+
+
+def _doubtful(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Say which published energies are too small for the work, as an embedding's (Errata).
+
+    On another dataset of as many texts the same model takes more than `_DOUBTFUL` times as much.
+    """
+    embedded = [
+        name
+        for name, model in study().models.items()
+        if isinstance(model, TraditionalModel) and model.features == "embedding"
+    ]
+    known = rows[(rows["source"] == "published") & rows["model"].isin(embedded)]
+    most = known.groupby(["model", "texts"])["energy_wh"].transform("max")
+    return (known["energy_wh"] * _DOUBTFUL < most).reindex(rows.index, fill_value=False)
 
 
 def _options(titles: Iterable[str]) -> str:
@@ -265,7 +283,7 @@ _BODY = """
 <div class="fields">
 <label>Machine, models <select name="fit">{fits}</select></label>
 <label>GPUs <select name="gpus"></select></label>
-<label>Duration (s) <input name="duration" type="number" min="0" step="any" value="600" required></label>
+<label>Duration (s) <input name="duration" inputmode="decimal" autocomplete="off" value="600"></label>
 <label>Electricity <select name="grid">{grids}</select></label>
 </div>
 <output aria-live="polite"></output>
@@ -274,8 +292,8 @@ _BODY = """
 <p class="panel-title">Which models reach the accuracy I need?</p>
 <div class="fields">
 <label>Dataset <select name="dataset">{datasets}</select></label>
-<label>Accuracy, at least <input name="accuracy" type="number" min="0" max="1" step="0.01" value="0.4" required></label>
-<label>Texts <input name="texts" type="number" min="1" step="1" value="100000" required></label>
+<label>Accuracy, at least <input name="accuracy" inputmode="decimal" autocomplete="off" value="0.4"></label>
+<label>Texts <input name="texts" inputmode="numeric" autocomplete="off" value="100000"></label>
 <label>Electricity <select name="grid">{grids}</select></label>
 </div>
 <output aria-live="polite"></output>
