@@ -16,8 +16,10 @@ import yaml
 
 from helpers import cli
 from helpers.book import linkcheck, trimming
+from helpers.book.build import with_version
 from helpers.book.repository import VARIABLE, with_repository
 from helpers.campaigns.transfer import archive
+from helpers.publish.citation import citation
 from helpers.sphinx_ext import mathml
 from tests.conftest import ROOT, Checkout, refusal
 from tests.support.browsing import ANALYSES, html, one_book, page
@@ -193,6 +195,22 @@ def test_a_workflow_may_do_no_more_than_it_must(name: str) -> None:
             assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/none@v0"))
             if "checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize(
+    ("commit", "date", "expected"),
+    [
+        (
+            "0123456789abcdef",
+            "2026-11-30T10:00:00+01:00",
+            "Version 0.1.0, commit 0123456789 of 2026-11-30. Code MIT",
+        ),
+        (None, None, "Version 0.1.0. Code MIT"),
+    ],
+)
+def test_the_footer_says_the_version(commit: str | None, date: str | None, expected: str) -> None:
+    footer = yaml.safe_load(with_version(CONFIG, commit, date))["html"]["extra_footer"]
+    assert footer.startswith(expected.replace("0.1.0", citation().version))
 
 
 def test_workflow_audits_what_it_publishes_and_measures_nothing() -> None:

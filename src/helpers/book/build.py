@@ -14,6 +14,8 @@ from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.figures.executed import ExecutedFigure, read_executed_figure
 from helpers.publish import describe_book
+from helpers.publish.citation import citation
+from helpers.records.environment import git_commit, git_date
 from helpers.records.storage import RECORD, read_records
 from helpers.results.tables import load_tables
 
@@ -24,6 +26,7 @@ def stage() -> None:
     """Copy everything that the book is made of, but the executed analyses, to the staging folder."""
     paths.STAGING.mkdir(parents=True, exist_ok=True)
     config = (paths.ROOT / "_config.yml").read_text(encoding="utf-8")
+    config = with_version(config, git_commit(), git_date())
     config = repository.with_repository(config, os.environ.get(repository.VARIABLE))
     (paths.STAGING / "_config.yml").write_text(config, encoding="utf-8")
     for name in ("_toc.yml", "CHANGELOG.md"):
@@ -43,6 +46,13 @@ def stage() -> None:
                 shutil.copy2(file.parent / name, target / name)
     differences.write(paths.STAGING)
     stage_pages(load_tables(), paths.STAGING)
+
+
+def with_version(config: str, commit: str | None, date: str | None) -> str:
+    """Return the book's configuration with the version in the footer of each page, and the commit and its date where known."""
+    known = f", commit {commit[:10]} of {date[:10]}" if commit and date else ""
+    key = "  extra_footer: >-\n"
+    return config.replace(key, f"{key}    Version {citation().version}{known}.\n", 1)
 
 
 def build() -> Path:
