@@ -206,6 +206,30 @@ def _search_for_jamba(browser: Any) -> None:
 
 
 @one_book
+@pytest.mark.parametrize(
+    "words",
+    ["Jamba", "CodeCarbon", "licence", "license", "few-shot", "A100", "recommend", "Tabelle", "Abbildung"],
+)
+def test_the_first_hit_of_a_search_is_a_readers_page(book: Checkout, browser: Any, words: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(f"{(html(book) / 'search.html').as_uri()}?q={words}")
+    finished = "return document.querySelector('#search-results')?.innerText.includes('Search finished')"
+    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(finished))
+    hits = [
+        str(link.get_attribute("href")).partition("?")[0]
+        for link in browser.find_elements("css selector", "#search-results li a")
+    ]
+    pages_first = [Path(unquote(urlsplit(hit).path)).relative_to(html(book)).as_posix() for hit in hits]
+    assert pages_first
+    assert not pages_first[0].startswith(("book/reference/", "runs/")), pages_first[:3]
+    if words == "Jamba":
+        assert f"{FIGURE_1}.html" in pages_first[:12]
+    if words in ("licence", "license"):
+        assert pages_first[0] == "book/licences.html"
+
+
+@one_book
 def test_calculator_gives_the_energy_that_the_package_computes(book: Checkout, browser: Any) -> None:
     fitted = proxy.fit_relative(
         proxy.language_models(regression.points(load_tables().results, "published", "capella"))

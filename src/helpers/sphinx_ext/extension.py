@@ -23,7 +23,7 @@ from helpers.figures.html import ROOT_LINK
 from helpers.publish.citation_page import setup as add_standards
 from helpers.results.tables import load_tables
 from helpers.sphinx_ext import directives as reference
-from helpers.sphinx_ext import figure_first, mathml
+from helpers.sphinx_ext import figure_first, mathml, search_words
 
 LOGGER = getLogger(__name__)
 _STYLES = files("pydata_sphinx_theme") / "theme/pydata_sphinx_theme/static/styles"
@@ -81,6 +81,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_role("number", ShowNumber())
     mathml.setup(app)
     figure_first.setup(app)
+    search_words.setup(app)
     claims_summary.setup(app)
     reference.setup(app)
     add_standards(app)
