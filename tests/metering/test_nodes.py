@@ -173,7 +173,7 @@ def test_two_halves_measure_what_lies_between_them_and_can_be_used_again():
     for seconds in (0.2, 0.05):
         halves.start()
         time.sleep(seconds)
-        assert halves.stop().duration_s == pytest.approx(seconds, abs=0.04)
+        assert seconds <= halves.stop().duration_s < seconds + 0.5  # a busy machine wakes late
     halves.close()
 
 
