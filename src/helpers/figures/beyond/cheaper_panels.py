@@ -37,7 +37,7 @@ QUANTITIES = (
         "difference",
         "difference_low",
         "difference_high",
-        "Accuracy less that without the change",
+        "Difference in accuracy",
         ratio=False,
     ),
     Quantity(
@@ -46,7 +46,7 @@ QUANTITIES = (
         "per_correct_ratio",
         "per_correct_low",
         "per_correct_high",
-        "Times the energy per correct answer",
+        "Times the energy",
     ),
 )
 _LOOKS = (
@@ -119,7 +119,7 @@ def _value_axis(figure: go.Figure, rows: pd.DataFrame, quantity: Quantity) -> No
         room = max(high - low, 0.3)
         figure.update_xaxes(
             type="log",
-            range=[low - 0.12 * room, high + 0.22 * room],
+            range=[low - 0.12 * room, high + 0.3 * room],
             tickvals=list(_TICKS),
             ticktext=[f"{tick:g}" for tick in _TICKS],
             minor={"ticks": ""},
@@ -127,7 +127,7 @@ def _value_axis(figure: go.Figure, rows: pd.DataFrame, quantity: Quantity) -> No
     else:
         low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
         room = max(high - low, 0.05)
-        figure.update_xaxes(range=[low - 0.12 * room, high + 0.22 * room])
+        figure.update_xaxes(range=[low - 0.12 * room, high + 0.3 * room])
     figure.update_xaxes(title=quantity.axis, tickangle=0)
 
 
