@@ -60,5 +60,5 @@ def _models(app: Any, name: str) -> list[str]:
     except UserError:  # it is not executed yet
         return []
     rows = pd.read_csv(io.StringIO(data))
-    models = rows["model"].dropna().unique() if "model" in rows else []
+    models: list[str] = rows["model"].dropna().unique().tolist() if "model" in rows else []
     return [word for model in models if model in study().models for word in model_title(model).split()]

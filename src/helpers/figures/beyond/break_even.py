@@ -121,7 +121,10 @@ def comparisons(runs: pd.DataFrame, llms: pd.DataFrame) -> pd.DataFrame:
 
 def _beside(run: "pd.Series[Any]", llms: pd.DataFrame) -> "pd.Series[bool]":
     same_machine = (llms["source"] == run["source"]) & (llms["machine"] == run["machine"])
-    return (llms["dataset"] == run["dataset"]) & (same_machine | (llms["source"] == "published"))
+    beside: pd.Series[bool] = (llms["dataset"] == run["dataset"]) & (
+        same_machine | (llms["source"] == "published")
+    )
+    return beside
 
 
 def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]") -> dict[str, object]:
