@@ -142,6 +142,9 @@
     });
     table.append(head, body);
     const scroll = element("div", "", "table-scroll");
+    scroll.tabIndex = 0; // so that a keyboard can scroll it
+    scroll.setAttribute("role", "group");
+    scroll.setAttribute("aria-label", "Models that qualify");
     scroll.append(table);
     const lines = [element("p", fit.length + " of " + all.length + " rows qualify, the least energy first."), scroll];
     if (fit.some((model) => model.doubtful)) {
