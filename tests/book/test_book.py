@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
 from helpers import cli
 from helpers.book import build as book_module
@@ -29,13 +28,6 @@ def test_nothing_changed_builds_nothing(book: Checkout) -> None:
     assert index.stat().st_mtime_ns == before
     assert done.stdout.splitlines()[-1] == f"the book: {index}"
     assert "apt-get" not in done.stdout
-
-
-@one_book
-def test_everything_that_a_codecheck_shows_is_made(book: Checkout) -> None:
-    listed = yaml.safe_load((book.root / "codecheck.yml").read_text(encoding="utf-8"))["manifest"]
-    assert [item["file"] for item in listed if not (book.root / item["file"]).is_file()] == []
-    assert len([item for item in listed if item["file"].endswith(".svg")]) > 20
 
 
 def planned_jobs(book: Checkout) -> Counter[str]:

@@ -33,8 +33,7 @@ def break_even(tables: Tables) -> Figure:
     standard deviation over splits of a run and the rounding of a printed energy.
     """
     llms, runs = language_models(tables.results), rows(tables.results)
-    beside = comparisons(runs, measured_language_models(tables.results))
-    return draw(pd.concat([comparisons(runs, llms), beside], ignore_index=True), llms)
+    return draw(comparisons(runs, llms, measured_language_models(tables.results)), llms)
 
 
 def draw(data: pd.DataFrame, llms: pd.DataFrame) -> Figure:
@@ -106,15 +105,19 @@ _COLUMNS = [
 ]
 
 
-def comparisons(runs: pd.DataFrame, llms: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts after which training has paid, for each of `rows` against each of its `language_models`.
+def comparisons(runs: pd.DataFrame, *rivals: pd.DataFrame) -> pd.DataFrame:
+    """Return the texts after which training has paid, for each of `rows` against each of its `rivals`.
 
-    A published one stands beside every run on its dataset, a measured one beside the runs of its campaign and machine.
+    These are `language_models` or `measured_language_models`: a published one stands beside every run on its dataset, a
+    measured one beside the runs of its campaign and machine.
     Columns: `_COLUMNS`; energies in Wh. `texts`, with the interval `texts_low` to `texts_high`, is null where
     training never pays.
     """
     compared = [
-        _compare(run, llm) for _, run in runs.iterrows() for _, llm in llms[_beside(run, llms)].iterrows()
+        _compare(run, llm)
+        for llms in rivals
+        for _, run in runs.iterrows()
+        for _, llm in llms[_beside(run, llms)].iterrows()
     ]
     return pd.DataFrame(compared, columns=_COLUMNS)
 
