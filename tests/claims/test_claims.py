@@ -1154,7 +1154,7 @@ def test_the_page_shows_every_statement_once_with_its_link_and_nothing_hidden(pa
 
 
 def test_its_data_and_its_inputs_name_what_it_is_computed_from(page, all_tables):
-    sources = {"published", "reference-cpu", "reference-gpu", "reference-llm-cpu"}
+    sources = {"published", *(folder.name for folder in paths.MEASUREMENTS.iterdir())}
     assert set(page.data["source"]) == sources
     assert len(page.data) == len(sources) * len(evaluate(all_tables))
     shown = page.html()
