@@ -109,7 +109,7 @@ def test_a_panel_without_marks_is_a_sentence_without_plot_and_links():
     page = BeautifulSoup(item.html(), "html.parser")
     assert [plot["id"] for plot in page.select(".plot")] == ["figure_x-a"]
     (_, sentence) = page.select(".panel")
-    assert sentence.get_text(" ").split() == ["B", "B:", "not", "measured", "on", "this", "machine."]
+    assert sentence.get_text(" ").split() == ["B", "B:", "not", "measured", "by", "us."]
     assert sentence.select("a, img, script") == []
     assert [panel_metadata["name"] for panel_metadata in item.metadata()["panels"]] == ["a"]
 
