@@ -255,7 +255,9 @@ def test_figure_3_says_nothing_of_models_outside_the_paper(tmp_path):
 def test_runs_that_cannot_be_ranked_or_read_cut_texts_are_named_where_they_are_drawn(own):
     runs = own.results[own.results["source"] != "published"].head(3)
     runs = runs.assign(
-        splits=[10, 1, 10], checks_failed=["repeats_agree", "repeats_agree", "texts_read_whole"]
+        splits=[10, 1, 10],
+        checks_failed=["repeats_agree", "repeats_agree", "texts_read_whole"],
+        weights=None,  # no ring, which names every run
     )
     scattered, once, cut = (run_title(row) for _, row in runs.iterrows())
     said = reservations(runs)
