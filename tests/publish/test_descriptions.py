@@ -15,7 +15,7 @@ from helpers.core.validation import parse
 from helpers.publish import citation, metadata
 from helpers.publish.citation import Citation
 from helpers.publish.citation_page import LISTS
-from helpers.publish.codecheck import analyses, codecheck_text
+from helpers.publish.codecheck import IMAGES, analyses, codecheck_text
 from helpers.publish.datapackage import package, results_package
 from helpers.publish.licences import BUNDLED
 from helpers.publish.table_columns import columns, packages
@@ -182,9 +182,16 @@ def test_the_manifest_names_page_and_data_of_every_analysis_and_no_check_that_di
     document = yaml.safe_load(text)
     names = {file.stem for file in (ROOT / "notebooks" / "analysis").glob("*.ipynb")}
     files = [entry["file"] for entry in document["manifest"]]
-    assert set(files) == {f"_build/html/notebooks/analysis/{name}.html" for name in names} | {
-        f"_build/html/artefacts/{name}.csv" for name in names
+    images = {
+        f"_build/html/_images/{name}-{panel}.svg" for name, panels in IMAGES.items() for panel in panels
     }
+    assert IMAGES.keys() <= names
+    assert (
+        set(files)
+        == {f"_build/html/notebooks/analysis/{name}.html" for name in names}
+        | {f"_build/html/artefacts/{name}.csv" for name in names}
+        | images
+    )
     assert len(files) == len(set(files))
     assert all(entry["comment"] for entry in document["manifest"])
     assert not {"certificate", "codechecker", "report", "summary"} & document.keys()
