@@ -43,7 +43,7 @@ linkcheck: $(INSTALLED) ## ask every web address in the built book whether it is
 
 test: check ## run all checks and tests; says what it skipped and why
 	@echo "== tests"
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: $(INSTALLED)
 	@echo "== lint, format, types"
