@@ -102,7 +102,7 @@ $(INSTALLED): requirements.txt pyproject.toml $(if $(MOVED),moved)
 	@echo "== installing the locked packages into .venv (a few minutes, once)"
 	$(if $(wildcard .venv/bin/python),,$(call new_venv,.venv))
 	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $$(grep -o '^torch==[^ ]*' $<)
-	@awk -v left_out="$$(.venv/bin/python -m pip freeze | grep -q '^torch==.*+cpu' && echo ' $(CUDA) ')" \
+	@awk -v left_out="$$(.venv/bin/python -m pip freeze | grep '^torch==.*+cpu' >/dev/null && echo ' $(CUDA) ')" \
 		'/^[a-z]/ {split($$1, name, "=="); kept = !index(left_out, " " name[1] " ")} kept' $< > .venv/requirements.txt
 	$(call installed,.venv,.venv/requirements.txt)
 

@@ -15,7 +15,7 @@ PROCESSOR_TIMES = Path("/proc/stat")
 
 
 def check_target(plan: Plan) -> None:
-    """Check that the run does not exist yet, that it can be stored, and that the load of this machine can be read.
+    """Check that the run does not exist yet, that it can be stored, and what every measurement needs of the machine.
 
     Raises:
         UserError: one line that says what to do.
@@ -26,9 +26,14 @@ def check_target(plan: Plan) -> None:
             "or store the run under another campaign=NAME"
         )
     check_writable(plan.folder.parent)
+    if sys.platform == "linux":
+        _check_processor_times()
+
+
+def _check_processor_times() -> None:
+    """Check that the load of this machine can be read: psutil and CodeCarbon end in a TypeError where it cannot."""
     try:
-        if sys.platform == "linux":
-            PROCESSOR_TIMES.read_bytes()
+        PROCESSOR_TIMES.read_bytes()
     except OSError as error:
         raise UserError(
             f"{PROCESSOR_TIMES}: {error.strerror}; expected the processor times of the kernel, without which neither the load "

@@ -35,10 +35,14 @@ _KINDS = {"figure_": "Abbildung", "table_": "Tabelle"}
 
 def setup(app: Any) -> None:
     """Register with Sphinx; called by `helpers.sphinx_ext.extension`."""
-    app.connect(
-        "config-inited", lambda _app, config: setattr(config, "html_search_scorer", str(paths.ROOT / SCORER))
-    )
+    app.connect("config-inited", _rank_pages)
     app.connect("doctree-read", _add_words)
+
+
+def _rank_pages(_app: Any, config: Any) -> None:
+    config.html_search_scorer = str(
+        paths.ROOT / SCORER
+    )  # Sphinx would look for it where the build was started
 
 
 def _add_words(app: Any, doctree: nodes.document) -> None:

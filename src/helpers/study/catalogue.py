@@ -187,6 +187,15 @@ def paper_models() -> list[str]:
     return [name for name, model in study().models.items() if model.in_paper]
 
 
+def embedding_models() -> list[str]:
+    """Return the traditional models on a sentence embedding, in the order of the study."""
+    return [
+        name
+        for name, model in study().models.items()
+        if isinstance(model, TraditionalModel) and model.features == "embedding"
+    ]
+
+
 def unknown_entry(model: str, dataset: str) -> str | None:
     """Return what the catalogue lacks of a run, and what to do; None where it has the model and the dataset."""
     for kind, entries, name, file in (

@@ -19,7 +19,7 @@ from helpers.statistics.estimation import Choice, Estimation, estimation
 from helpers.statistics.node_pairs import pairs
 from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
-from helpers.study.catalogue import TraditionalModel, study
+from helpers.study.catalogue import embedding_models, study
 
 _FEW_MODELS = 2
 """With so few models, an interval from models left out has next to no degrees of freedom."""
@@ -210,12 +210,7 @@ def _doubtful(rows: pd.DataFrame) -> "pd.Series[bool]":
 
     On another dataset of as many texts the same model takes more than `_DOUBTFUL` times as much.
     """
-    embedded = [
-        name
-        for name, model in study().models.items()
-        if isinstance(model, TraditionalModel) and model.features == "embedding"
-    ]
-    known = rows[(rows["source"] == "published") & rows["model"].isin(embedded)]
+    known = rows[(rows["source"] == "published") & rows["model"].isin(embedding_models())]
     most = known.groupby(["model", "texts"])["energy_wh"].transform("max")
     return (known["energy_wh"] * _DOUBTFUL < most).reindex(rows.index, fill_value=False)
 

@@ -13,7 +13,7 @@ from helpers.figures.plots.scatter import sorted_by_study
 from helpers.figures.plots.tables import times
 from helpers.results.tables import Tables
 from helpers.statistics import selection
-from helpers.study.catalogue import TraditionalModel, model_title, study
+from helpers.study.catalogue import embedding_models, model_title, study
 
 DATASETS = {"table_b4": ("news", "yelp"), "table_b5": ("tomatoes", "emotion")}
 OTHER_DATASETS = (*DATASETS["table_b4"], *DATASETS["table_b5"])
@@ -224,11 +224,7 @@ def _energy_against_other_datasets(factors: pd.DataFrame, datasets: Sequence[str
 
 def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
     """Compare the energies of models that all have to embed the same number of texts."""
-    embedders = [
-        name
-        for name, model in study().models.items()
-        if isinstance(model, TraditionalModel) and model.features == "embedding"
-    ]
+    embedders = embedding_models()
     runs = results[results["dataset"].isin(OTHER_DATASETS) & results["model"].isin(embedders)]
     published = runs[runs["source"] == "published"]
     power = observations[
