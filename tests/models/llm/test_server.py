@@ -20,6 +20,7 @@ import pytest
 
 from helpers.core.errors import TransientError, UserError
 from helpers.models.llm import engine as engines
+from helpers.models.llm import watchdog
 from helpers.models.llm.engine_checks import EngineSettings
 from helpers.models.llm.server import KEY_VARIABLE, Server, serve
 from helpers.models.llm.server_metrics import EngineCounters
@@ -457,6 +458,25 @@ def test_a_watchdog_that_is_killed_takes_the_engine_with_it(fake, tmp_path):
         running.watchdog_process.kill()
         assert_all_end(started)
         assert not running.alive()
+
+
+def test_an_engine_that_does_not_heed_its_end_is_killed_and_that_is_its_status(tmp_path):
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    log = tmp_path / "log"
+    arguments = [str(log), str(tmp_path / "scratch"), sys.executable, "-c", deaf]
+    patient = "watchdog.GRACE_S = 0.3; sys.exit(watchdog.main(sys.argv[1:]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; from helpers.models.llm import watchdog; {patient}", *arguments],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + ENDED_S
+    while not (log.exists() and log.read_bytes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    _out, complaint = process.communicate(timeout=ENDED_S)  # closes its standard input
+    assert (process.returncode, complaint) == (watchdog.BY_SIGNAL + signal.SIGKILL, "")
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
                 pass
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            _end(engine)
-        return engine.returncode if engine.returncode >= 0 else BY_SIGNAL - engine.returncode
+            status = _end(engine)
+        return status if status >= 0 else BY_SIGNAL - status
     finally:
         _remove(Path(folder))
 
@@ -67,16 +67,20 @@ def _abandoned(parent: int) -> bool:
     return bool(readable) or os.getppid() != parent
 
 
-def _end(engine: "subprocess.Popen[bytes]") -> None:
+def _end(engine: "subprocess.Popen[bytes]") -> int:
     if engine.poll() is None:
         engine.terminate()
-        with suppress(subprocess.TimeoutExpired):
+        try:
             engine.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            engine.kill()
+    status = engine.wait()
     # A dead engine leaves processes behind, and shared memory. Python's cleaner of that is one of them: it ends by
     # itself, after all others have, and must not be killed before.
     _signal_all(signal.SIGTERM)
     _signal_all(signal.SIGKILL, spared="multiprocessing.resource_tracker")
     _signal_all(signal.SIGKILL)
+    return status
 
 
 def _remove(folder: Path) -> None:
