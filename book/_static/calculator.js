@@ -1,8 +1,9 @@
-/* The calculator: everything it knows stands in the page (the fits' JSON, the results table, the grids). */
+/* The calculator and the choice of a model: all they know stands in their page (the fits or the results table, the grids). */
 (function () {
   "use strict";
   const THIN = "\u202f";
   const MOST = 1e12; // beyond it nobody asks
+  const NAMED = 3; // of the runs that qualify, in words; a table has all
   const KINDS = {digitised: "read off a figure"};
   const data = JSON.parse(document.getElementById("calculator-data").textContent);
   const energyForm = document.getElementById("calculator-energy");
@@ -82,7 +83,7 @@
     const within = duration >= fit.shortest_s && duration <= fit.longest_s;
     const lines = [element("p", energy(found.wh) + ", " + co2(found.wh, grid), "result")];
     if (!within) {
-      lines.push(element("p", "Extrapolated in proportion to the duration: the runs took " + fit.range + ". How far off that is, no run tells.", "warning-text"));
+      lines.push(element("p", "Extrapolated in proportion to the duration: the runs took " + fit.range + ". No run shows how large the error is.", "warning-text"));
     } else if (found.low === null) {
       lines.push(element("p", "No interval: too few models.", "warning-text"));
     } else {
@@ -107,10 +108,59 @@
     if (counts.map(String).includes(before)) select.value = before;
   }
 
-  function row(cells, tag) {
+  /* "1.2 to 1.5 Wh", or its one value where the ends read the same. */
+  function range(low, high, text) {
+    const ends = [text(low), text(high)];
+    return ends[0] === ends[1] ? ends[0] : ends.join(" to ");
+  }
+
+  function time(seconds) {
+    const steps = [[86400 * 2, 86400, "days"], [3600 * 2, 3600, "h"], [120, 60, "min"], [0.1, 1, "s"], [0, 1e-3, "ms"]];
+    return withUnit(seconds, steps, 2);
+  }
+
+  function share(low, high) {
+    return low.toFixed(2) + " to " + high.toFixed(2);
+  }
+
+  /* The row of a table: the model links to its evidence. */
+  function row(cells, tag, page) {
     const made = document.createElement("tr");
-    cells.forEach(function (cell, place) { made.append(element(tag, cell, place > 1 ? "number" : "")); });
+    cells.forEach(function (cell, place) { made.append(element(tag, cell, place > 0 && place < 5 ? "number" : "")); });
+    if (page) {
+      const link = element("a", cells[0]);
+      link.href = new URL(page, modelsForm.parentNode.querySelector(".root").href).href;
+      made.firstChild.replaceChildren(link);
+    }
     return made;
+  }
+
+  function energyOf(model, texts) {
+    if (model.wh_per_text === null) return "below " + energy(model.wh_high_per_text * texts);
+    return energy(model.wh_per_text * texts, 2);
+  }
+
+  function about(model, texts) {
+    const list = element("li", "");
+    list.append(element("strong", model.title), ": about " + energyOf(model, texts)
+      + (model.wh_per_text === null ? "" : " (" + range(model.wh_low_per_text * texts, model.wh_high_per_text * texts, (wh) => energy(wh, 2)) + ")")
+      + (model.s_per_text === null ? "" : ", " + time(model.s_per_text * texts))
+      + "; accuracy " + model.accuracy.toFixed(2) + " (" + share(model.accuracy_low, model.accuracy_high) + "). "
+      + (model.source === "published" ? "Published" : "Measured by us, campaign " + model.source) + ", " + model.machine_title
+      + (model.doubtful ? ". Doubtful: too little energy to embed the texts; see Errata" : "") + ".");
+    return list;
+  }
+
+  function advice(fit, floor, form) {
+    const best = fit[0];
+    const lines = [];
+    if (best.accuracy_low < floor) {
+      lines.push("It is not certain that " + best.title + " reaches " + floor + ": its accuracy is between " + share(best.accuracy_low, best.accuracy_high).replace(" to ", " and ") + ".");
+    }
+    if (best.trained) lines.push("It has to be trained; in the study on " + data.training_texts[form.dataset.value] + " labelled texts.");
+    else lines.push("It needs no labelled examples, only the names of the categories.");
+    if (form.hardware.value !== "") lines.push("Runs whose number of GPUs is not known are left out.");
+    return lines;
   }
 
   function askModels() {
@@ -118,39 +168,43 @@
     const floor = number(form.accuracy.value, false);
     const texts = number(form.texts.value, true);
     const grid = data.grids[form.grid.value];
+    const gpus = form.hardware.value === "" ? Infinity : Number(form.hardware.value);
     if (!(floor >= 0 && floor <= 1)) return show(modelsForm, [element("p", "Give an accuracy between 0 and 1, such as 0.45 or 0,45.", "warning-text")]);
     if (!(texts >= 1 && texts <= MOST && Number.isInteger(texts))) {
-      return show(modelsForm, [element("p", "Give a number of texts, a whole one, 1 or more.", "warning-text")]);
+      return show(modelsForm, [element("p", "Give the number of texts as a whole number, 1 or more.", "warning-text")]);
     }
-    const upTo = (model) => (model.energy_wh_per_text === null ? model.energy_wh_per_text_below : model.energy_wh_per_text);
-    const all = data.models.filter((model) => model.dataset === form.dataset.value);
-    const fit = all.filter((model) => model.accuracy >= floor).sort((a, b) => upTo(a) - upTo(b));
+    const all = data.models.filter((model) => model.dataset === form.dataset.value)
+      .filter((model) => (gpus === Infinity || (model.gpus !== null && model.gpus <= gpus)) && (form.labelled.value || !model.trained));
+    const upTo = (model) => (model.wh_per_text === null ? model.wh_high_per_text : model.wh_per_text);
+    const fit = all.filter((model) => model.accuracy >= floor).sort((a, b) => a.doubtful - b.doubtful || upTo(a) - upTo(b));
     if (!fit.length) {
       const best = Math.max.apply(null, all.map((model) => model.accuracy));
-      return show(modelsForm, [element("p", "No model reaches that; the best has " + best.toFixed(2) + ".", "warning-text")]);
+      return show(modelsForm, [element("p", all.length ? "No run reaches that accuracy; the best has " + best.toFixed(2) + "." : "There is no run for this choice.", "warning-text")]);
     }
     const table = element("table", "", "data");
     const head = document.createElement("thead");
-    head.append(row(["Model", "Source", "Accuracy", "Energy", "CO₂e"], "th"));
+    head.append(row(["Model", "Accuracy", "Energy", "CO₂e", "Time", "Source"], "th"));
     const body = document.createElement("tbody");
     fit.forEach(function (model) {
-      const limit = model.energy_wh_per_text === null ? "below " : "";
-      const wh = upTo(model) * texts;
+      const limit = model.wh_per_text === null ? "below " : "";
       const doubt = model.doubtful ? ", doubtful" : "";
-      body.append(row([model.title, model.source + ", " + model.machine_title + " (" + (KINDS[model.energy_kind] || model.energy_kind) + doubt + ")",
-                       model.accuracy.toFixed(2), limit + energy(wh), limit + co2(wh, grid)], "td"));
+      body.append(row([model.title, model.accuracy.toFixed(2), energyOf(model, texts), limit + co2(upTo(model) * texts, grid),
+                       model.s_per_text === null ? "not known" : time(model.s_per_text * texts),
+                       model.source + ", " + model.machine_title + " (" + (KINDS[model.energy_kind] || model.energy_kind) + doubt + ")"], "td", model.page));
     });
     table.append(head, body);
     const scroll = element("div", "", "table-scroll");
     scroll.tabIndex = 0; // so that a keyboard can scroll it
     scroll.setAttribute("role", "group");
-    scroll.setAttribute("aria-label", "Models that qualify");
+    scroll.setAttribute("aria-label", "Runs that qualify");
     scroll.append(table);
-    const lines = [element("p", fit.length + " of " + all.length + " rows qualify, the least energy first."), scroll];
-    if (fit.some((model) => model.doubtful)) {
-      lines.push(element("p", "Doubtful: printed, but too little energy to embed the texts. Errata says why."));
-    }
-    show(modelsForm, lines);
+    const first = element("ol", "", "result-list");
+    first.append.apply(first, fit.slice(0, NAMED).map((model) => about(model, texts)));
+    show(modelsForm, [
+      element("p", "Least energy among the runs that reach " + form.accuracy.value.trim() + ", for " + form.texts.value.trim() + " texts:", "panel-title"),
+      first, ...advice(fit, floor, form).map((line) => element("p", line)),
+      element("p", fit.length + " of " + all.length + " runs qualify; each model links to its source.", "panel-title"), scroll,
+    ]);
   }
 
   function start(form, ask) {
@@ -160,10 +214,14 @@
   }
 
   const germany = data.grids.findIndex((grid) => grid.title === "Germany");
-  [energyForm, modelsForm].forEach(function (form) { if (germany >= 0) form.elements.grid.value = germany; });
+  [energyForm, modelsForm].filter(Boolean).forEach(function (form) {
+    if (germany >= 0) form.elements.grid.value = germany;
+  });
   document.querySelector(".calculator").hidden = false;
-  fillGpus();
-  energyForm.elements.fit.addEventListener("input", fillGpus);
-  start(energyForm, askEnergy);
-  start(modelsForm, askModels);
+  if (energyForm) {
+    fillGpus();
+    energyForm.elements.fit.addEventListener("input", fillGpus);
+    start(energyForm, askEnergy);
+  }
+  if (modelsForm) start(modelsForm, askModels);
 })();

@@ -184,3 +184,15 @@ def artefacts(book: Checkout) -> Iterator[tuple[Path, Tag]]:
         found = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser").select("figure.artefact")
         assert len(found) == 1, name
         yield file, found[0]
+
+
+def fill(opened: Any, form: str, **values: object) -> str:
+    """Fill the form as a reader does and return its output."""
+    script = """
+        const form = document.getElementById(arguments[0]);
+        for (const [name, value] of Object.entries(arguments[1])) {
+          form.elements[name].value = value;
+          form.elements[name].dispatchEvent(new Event("input", {bubbles: true}));
+        }
+        return form.querySelector("output").innerText;"""
+    return str(opened.execute_script(script, form, values))

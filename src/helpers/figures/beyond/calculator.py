@@ -1,8 +1,6 @@
-"""The calculator: energy from a duration, and models from requirements. It computes in the reader's browser."""
+"""The calculator: energy from a duration. It computes in the reader's browser."""
 
-import html
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,58 +8,53 @@ import pandas as pd
 
 from helpers.core import units
 from helpers.figures.display import Figure, html_table
+from helpers.figures.html import options, script_json
 from helpers.figures.plots.remarks import node_power
 from helpers.results.accounting import TITLES as ACCOUNTING
 from helpers.results.tables import Tables, select_sequential
-from helpers.results.weights import run_titles
 from helpers.statistics import proxy, regression
 from helpers.statistics.estimation import Choice, Estimation, estimation
 from helpers.statistics.node_pairs import pairs
 from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
-from helpers.study.catalogue import embedding_models, study
+from helpers.study.catalogue import study
 
 _FEW_MODELS = 2
 """With so few models, an interval from models left out has next to no degrees of freedom."""
-_DOUBTFUL = 10
 
 
 def calculator(tables: Tables) -> Figure:
-    """Put both calculators on a page; their numbers are the fits' JSON and the results table, inside the page."""
+    """Put the calculator on a page; its numbers are the fits' JSON, inside the page."""
     estimations = fits(tables.results, tables.printed)
-    return draw(rows(tables.results), estimations, coefficients(estimations))
+    return draw(estimations, coefficients(estimations))
 
 
-def draw(models: pd.DataFrame, fits: Sequence[dict[str, Any]], coefficients: pd.DataFrame) -> Figure:
-    """Put both calculators on a page: the models of `rows`, the `fits`, and the table of their `coefficients`."""
+def draw(fits: Sequence[dict[str, Any]], coefficients: pd.DataFrame) -> Figure:
+    """Put the calculator on a page: the `fits`, and the table of their `coefficients`."""
     content = {
         "fits": [{key: value for key, value in fit.items() if key != "origins"} for fit in fits],
         "grids": [{"title": grid.title, "gco2e_per_kwh": grid.gco2e_per_kwh} for grid in grids().values()],
-        "models": models.drop(columns=["origin"]).to_dict("records"),
     }
     runs = sum(fit["runs"] for fit in fits)
     return Figure(
         name="calculator",
         label="Calculator",
-        finding=f"Energy from a duration, from {runs} runs in {len(fits)} groups, and the models that meet your wishes.",
+        finding=f"Energy estimated from the duration of a run, based on {runs} runs in {len(fits)} groups.",
         note=(
-            "For each decade of durations: the estimator that is nearest for a model left out of the fit. The 95 % prediction "
-            "interval is for a run of a model that the fit has not seen, from the errors of models left out, on the log scale. "
-            "Nothing leaves your browser."
+            "For each decade of durations the calculator uses the estimator with the smallest error for models left out of the "
+            "fit. The 95 % prediction interval is for a run of a model that the fit has not seen; it is computed from the errors "
+            "for the models left out, on the log scale. What you type stays in your browser."
         ),
-        data=models,
+        data=coefficients,
         function="helpers.figures.beyond.calculator.calculator",
         body=_BODY.format(
-            fits=_options(fit["title"] for fit in fits),
-            grids=_options(f"{grid.title}, {grid.gco2e_per_kwh:.0f} g/kWh" for grid in grids().values()),
-            datasets=_named_options(
-                {name: study().datasets[name].title for name in dict.fromkeys(models["dataset"])}
-            ),
-            data=_json(content),
+            fits=options(dict(enumerate(fit["title"] for fit in fits))),
+            grids=grid_options(),
+            data=script_json(content),
         )
         + _table(coefficients),
         inputs=[
-            *sorted({str(origin) for fit in fits for origin in fit["origins"]} | set(models["origin"])),
+            *sorted({str(origin) for fit in fits for origin in fit["origins"]}),
             "table_3_regression_fktg",
             "data/study/grids.yaml",
         ],
@@ -90,7 +83,7 @@ def fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> list[dic
             estimations.append(
                 {
                     **_estimation(fitted),
-                    "title": f"{_machine_title(machine)}, {source}, {kind}",
+                    "title": f"{machine_title(machine)}, {source}, {kind}",
                     "accounting_title": ACCOUNTING[mode],
                     "known_from_s": MEASURED_FROM_S if published else fitted.shortest_s,
                     "unknown": _shortest(published, fitted),
@@ -102,13 +95,20 @@ def fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> list[dic
     return estimations
 
 
+def grid_options() -> str:
+    """Return the options of a choice of electricity."""
+    titles = (f"{grid.title}, {grid.gco2e_per_kwh:.0f} g/kWh" for grid in grids().values())
+    return options(dict(enumerate(titles)))
+
+
 def _kinds(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     llms = proxy.language_models(points)
     yield "language models", llms
     yield "traditional models", points.drop(index=llms.index)
 
 
-def _machine_title(machine: str) -> str:
+def machine_title(machine: str) -> str:
+    """Return the title of a machine of the catalogue; the name of any other one."""
     entry = study().machines.get(machine)
     return entry.title if entry else machine
 
@@ -136,10 +136,10 @@ def _error(choice: Choice) -> str:
     """Return the error of an estimator in its decade, as a sentence."""
     decade = f"{choice.from_s:g} to {choice.to_s:g}{units.THIN}s"
     if choice.median_percent is None or choice.worst_percent is None:
-        return f"None of these runs took {decade}: how far off it is there is not known"
+        return f"None of these runs took {decade}, so the error there is not known"
     return (
-        f"For a model left out of the fit it is off by {units.significant(choice.median_percent, 2)}{units.THIN}% in the median, "
-        f"by {units.significant(choice.worst_percent, 2)}{units.THIN}% at worst "
+        f"For a model left out of the fit the median error is {units.significant(choice.median_percent, 2)}{units.THIN}%, "
+        f"the largest {units.significant(choice.worst_percent, 2)}{units.THIN}% "
         f"({units.counted(choice.runs, 'run')} of {units.counted(choice.models, 'model')}, {decade})"
     )
 
@@ -148,17 +148,17 @@ def _shortest(published: bool, fitted: Estimation) -> str:
     """Return below which duration there is no estimate, and why."""
     if published:
         return (
-            f"Nothing is known below {MEASURED_FROM_S:.0f}{units.THIN}s: the meter read every 15{units.THIN}s, and durations are "
-            "printed to 0.01\u202fs. Published runs as short as that were not really measured."
+            f"No estimate below {MEASURED_FROM_S:.0f}{units.THIN}s: the meter was read every 15{units.THIN}s, and durations are "
+            "printed to 0.01\u202fs, so published runs as short as that were not really measured."
         )
-    return f"Nothing is known below {units.duration(fitted.shortest_s, 3)}: no shorter run was measured."
+    return f"No estimate below {units.duration(fitted.shortest_s, 3)}: no shorter run was measured."
 
 
 def _remarks(runs: pd.DataFrame, kind: str) -> list[str]:
     inferred = (runs["gpus_origin"] == "inferred").any()
-    basis = f"It rests on {units.counted(len(runs), 'run')} of {runs['model'].nunique()} {kind}"
+    basis = f"It is based on {units.counted(len(runs), 'run')} of {runs['model'].nunique()} {kind}"
     return [
-        f"{basis}; the paper does not print their numbers of GPUs, which are inferred."
+        f"{basis}; their numbers of GPUs are inferred, because the paper does not print them."
         if inferred
         else f"{basis}."
     ]
@@ -169,7 +169,7 @@ def _nodes(points: pd.DataFrame) -> str:
     node_pairs = pairs(points)
     if node_pairs.empty:
         return "All runs are on one node."
-    return f"GPUs count over all nodes. {node_power(node_pairs)} The estimate does not tell nodes apart."
+    return f"GPUs are counted over all nodes. {node_power(node_pairs)} The estimate does not depend on the number of nodes."
 
 
 def _paper(machine: str, printed: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -177,57 +177,6 @@ def _paper(machine: str, printed: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     equation = proxy.paper_equation(machine, printed)
     title = "The paper's Eq. 2" if equation is proxy.EQUATION_2 else "Eq. 1 with the slopes of Table 3"
     return {"title": title, **asdict(equation)}
-
-
-def rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs to choose a model from, by dataset: on one node, with an accuracy, and an energy or its limit."""
-    results = select_sequential(results)
-    rows = results[results["accuracy"].notna() & (results["nodes"] == 1) & ~results["synthetic"].astype(bool)]
-    rows = rows[rows["energy_wh"].notna() | rows["energy_wh_below"].notna()]
-    table = pd.DataFrame(
-        {
-            "dataset": rows["dataset"],
-            "model": rows["model"],
-            "title": run_titles(rows),
-            "source": rows["source"],
-            "machine": rows["machine"],
-            "machine_title": rows["machine"].map(_machine_title),
-            "accuracy": rows["accuracy"],
-            "energy_wh_per_text": rows["energy_wh"] / rows["texts"],
-            "energy_wh_per_text_below": rows["energy_wh_below"] / rows["texts"],
-            "energy_kind": rows["energy_kind"],
-            "doubtful": _doubtful(rows),
-            "origin": rows["origin"],
-        }
-    ).astype({"energy_wh_per_text": float, "energy_wh_per_text_below": float})
-    order = list(study().datasets)
-    table = table.sort_values("dataset", key=lambda column: column.map(order.index), kind="stable")
-    return table.astype(object).where(table.notna(), None)
-
-
-def _doubtful(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Say which published energies are too small for the work, as an embedding's (Errata).
-
-    On another dataset of as many texts the same model takes more than `_DOUBTFUL` times as much.
-    """
-    known = rows[(rows["source"] == "published") & rows["model"].isin(embedding_models())]
-    most = known.groupby(["model", "texts"])["energy_wh"].transform("max")
-    return (known["energy_wh"] * _DOUBTFUL < most).reindex(rows.index, fill_value=False)
-
-
-def _options(titles: Iterable[str]) -> str:
-    return _named_options(dict(enumerate(titles)))
-
-
-def _named_options(titles: Mapping[Any, str]) -> str:
-    return "".join(
-        f'<option value="{value}">{html.escape(title)}</option>' for value, title in titles.items()
-    )
-
-
-def _json(content: dict[str, Any]) -> str:
-    # Inside a script element only "<" could end it.
-    return json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
 def coefficients(fits: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -256,8 +205,9 @@ def coefficients(fits: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 def _table(coefficients: pd.DataFrame) -> str:
     caption = (
-        "What the calculator takes: energy per second (G: GPUs), errors for a model left out of the fit. The interval is that of "
-        "the estimators as chosen by decade, so it differs from that of any one of them (Is duration a good proxy?)"
+        "What the calculator uses: energy per second (G: number of GPUs) and errors for a model left out of the fit. The "
+        "interval is for the estimators as chosen by decade, so it differs from that of any single one (see Is duration a good "
+        "proxy?)"
     )
     return html_table(coefficients, caption, coefficients.columns[3:-1])
 
@@ -274,21 +224,11 @@ def _per_second(fit: dict[str, float]) -> str:
 _BODY = """
 <div class="calculator" hidden>
 <form class="calculator-part" id="calculator-energy">
-<p class="panel-title">From a duration to an energy</p>
+<p class="panel-title">Energy of a run from its duration</p>
 <div class="fields">
 <label>Machine, models <select name="fit">{fits}</select></label>
 <label>GPUs <select name="gpus"></select></label>
 <label>Duration (s) <input name="duration" inputmode="decimal" autocomplete="off" value="600"></label>
-<label>Electricity <select name="grid">{grids}</select></label>
-</div>
-<output aria-live="polite"></output>
-</form>
-<form class="calculator-part" id="calculator-models">
-<p class="panel-title">Which models reach the accuracy I need?</p>
-<div class="fields">
-<label>Dataset <select name="dataset">{datasets}</select></label>
-<label>Accuracy, at least <input name="accuracy" inputmode="decimal" autocomplete="off" value="0.4"></label>
-<label>Texts <input name="texts" inputmode="numeric" autocomplete="off" value="100000"></label>
 <label>Electricity <select name="grid">{grids}</select></label>
 </div>
 <output aria-live="polite"></output>
