@@ -13,7 +13,7 @@ LLM ?= cpu
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help install moved read book zip canary linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama real-models compare-demo release-check axe clean lock lock-llm
+.PHONY: help install moved read book zip canary linkcheck test check bench-meter bench-gpu-meter bench-llm bench-gpu-llm bench-campaign llm llama real-models compare-demo release-check axe plotly clean lock lock-llm
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
@@ -156,6 +156,12 @@ release-check: $(INSTALLED) ## say what is missing for a release: version, date,
 
 axe: ## install axe-core into .axe: it looks for barriers on the pages of the book (needs npm)
 	@npm install --silent --no-fund --no-audit --no-save --prefix .axe $(AXE)
+
+plotly: $(INSTALLED) ## fetch the plotly.js that belongs to the locked plotly, into book/_static (needs npm)
+	@version="$$($(BIN)/python -c 'from plotly.offline import get_plotlyjs_version as v; print(v())')"; \
+	folder="$$(mktemp -d)"; \
+	npm install --silent --no-fund --no-audit --no-save --prefix "$$folder" "plotly.js-basic-dist-min@$$version"; \
+	cp "$$folder/node_modules/plotly.js-basic-dist-min/plotly-basic.min.js" book/_static/; rm -r "$$folder"
 
 clean: ## remove what was built, not what was measured
 	rm -rf _build .snakemake

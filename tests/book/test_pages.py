@@ -10,7 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from plotly.offline import get_plotlyjs_version
 
+from helpers.book.images import PLOTLY_JS
 from helpers.campaigns.transfer.archive import write_zip
 from helpers.core import units
 from helpers.publish.preview import PREVIEW
@@ -242,6 +244,11 @@ def test_calculator_gives_the_energy_that_the_package_computes(book: Checkout, b
     assert units.energy((fitted.a + fitted.c) * 234, 3) in output
 
 
+def test_the_pages_draw_with_the_plotly_that_made_the_figures() -> None:
+    head = PLOTLY_JS.read_text(encoding="utf-8")[:200]
+    assert f"plotly.js (basic - minified) v{get_plotlyjs_version()}" in head, "run: make plotly"
+
+
 @one_book
 def test_book_and_pages_are_small(book: Checkout) -> None:
     sizes = {file: file.stat().st_size for file in html(book).rglob("*") if file.is_file()}
@@ -255,7 +262,7 @@ def test_book_and_pages_are_small(book: Checkout) -> None:
             assert own < most, f"{file.name}: {own / 1e3:.0f} kB"
             loaded = {file, *images, *_files_of(soup, file, "script[src], link[rel=stylesheet]")}
             sent = sum(
-                len(gzip.compress(item.read_bytes())) for item in loaded if item.name != "plotly.min.js"
+                len(gzip.compress(item.read_bytes())) for item in loaded if item.name != PLOTLY_JS.name
             )
             assert sent < PAGE_BYTES, f"{file.name}: {sent / 1e3:.0f} kB as a server sends it"
 

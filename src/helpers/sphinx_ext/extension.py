@@ -1,7 +1,6 @@
 """Sphinx extension of the book: figures and numbers on any page, links that work from every page, no network."""
 
 import json
-import shutil
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -89,7 +88,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("config-inited", _read_side_by_side)
     app.connect("html-page-context", _finish_page)
     app.connect("html-page-context", _choose_buttons, priority=900)  # after the theme made them
-    app.connect("build-finished", _finish_build)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -116,7 +114,7 @@ def _write_numbers(app: Any) -> None:
 def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     body = context.get("body", "")
     if 'class="plotly-figure"' in body:
-        app.add_js_file("plotly.min.js", loading_method="defer")
+        app.add_js_file(PLOTLY_JS.name, loading_method="defer")
         app.add_js_file("figures.js", loading_method="defer")
     if 'class="data sortable"' in body:
         app.add_js_file("tables.js", loading_method="defer")
@@ -148,9 +146,3 @@ def _function_page(app: Any, name: str) -> str | None:
 def _fragment(notebook: Path) -> str:
     fragment = fragment_of(notebook) if notebook.is_file() else None
     return fragment or "<p>This figure is drawn when the notebooks are executed: <code>make book</code></p>"
-
-
-def _finish_build(app: Any, exception: Exception | None) -> None:
-    if exception is not None or app.builder.format != "html":
-        return
-    shutil.copyfile(PLOTLY_JS, Path(app.outdir) / "_static" / "plotly.min.js")
