@@ -8,6 +8,8 @@
     dark: { text: "#e6e8eb", grid: "#3a4048", paper: "#14181e" },
   };
   const NARROW_PX = 480;
+  const LEADER = "leader";
+  const LINE_PX = 20; // of the title of a downloaded picture
   const LEGEND_PX = 30; // one row of the legend takes the place of Plotly's own
   const SVG = "http://www.w3.org/2000/svg";
   const coarse = window.matchMedia("(pointer: coarse)");
@@ -67,6 +69,15 @@
       if (labels.place) trace.textposition = labels.place;
     });
     const layout = figure.layout;
+    // Labels at the end of a line (helpers.figures.labels), in the colours of their marks.
+    const dark = new Map(figure.data.filter((trace) => trace.meta && trace.meta.light).map((trace) => [trace.meta.light, trace.meta[name]]));
+    const onPhone = narrow ? (layout.meta && layout.meta.narrow) || [] : null;
+    layout.annotations = (layout.annotations || []).filter((note) => note.name !== LEADER || !onPhone).concat(onPhone || []);
+    layout.annotations.filter((note) => note.name === LEADER).forEach(function (note) {
+      const colour = dark.get(note.arrowcolor) || note.arrowcolor;
+      note.arrowcolor = colour;
+      note.font = { ...note.font, color: colour };
+    });
     layout.font = { ...layout.font, color: look.text };
     layout.hoverlabel = { ...layout.hoverlabel, bgcolor: look.paper, font: { ...(layout.hoverlabel || {}).font, color: look.text } };
     layout.dragmode = narrow || coarse.matches ? false : "zoom"; // a finger scrolls the page
@@ -185,7 +196,9 @@
   function addTools(plot) {
     const files = plot.parentNode.querySelector(".panel-files");
     if (!files) return;
-    files.append(tool("PNG", "png", () => savePng(plot)), tool("Reset zoom", "reset", () => draw(plot, true)));
+    const svg = files.querySelector(".svg");
+    if (svg) svg.replaceWith(tool("SVG", "svg", () => save(plot, "svg"))); // the file beside the page has no title
+    files.append(tool("PNG", "png", () => save(plot, "png")), tool("Reset zoom", "reset", () => draw(plot, true)));
     showReset(plot, false);
   }
 
@@ -203,14 +216,30 @@
     if (button) button.hidden = !zoomed;
   }
 
-  /* On white and with its legend, whatever the page looks like. */
-  function savePng(plot) {
+  /* On white, whatever the page looks like, with what a picture needs alone: title, legend and source. */
+  function save(plot, format) {
     const figure = figureOf(plot);
     const width = plot.clientWidth;
     dress(figure, "light", width);
-    figure.layout.paper_bgcolor = THEMES.light.paper;
+    const layout = figure.layout;
+    const title = wrapped(`${artefactOf(plot).querySelector(".label").textContent}: ${plot.closest(".panel").querySelector(".panel-title").textContent}`, width);
+    const source = wrapped(artefactOf(plot).dataset.source, 1.2 * width); // in smaller letters
+    const lines = title.split("<br>").length + source.split("<br>").length;
+    layout.title = {
+      text: `<b>${title}</b>`, font: { size: 14 }, x: 0, xref: "container", xanchor: "left", y: 1, yref: "container",
+      yanchor: "top", pad: { l: 8, t: 8 }, subtitle: { text: source, font: { size: 11 } },
+    };
+    layout.paper_bgcolor = THEMES.light.paper;
+    layout.margin.t += LINE_PX * lines;
+    layout.height += LINE_PX * lines;
+    const names = new Set();
+    figure.data.forEach(function (trace) {
+      trace.showlegend = Boolean(trace.name) && !names.has(trace.name);
+      names.add(trace.name);
+    });
+    layout.showlegend = names.size > 1;
     return Plotly.downloadImage(figure, {
-      format: "png", filename: plot.id, width: width, height: figure.layout.height, scale: 2,
+      format: format, filename: plot.id, width: width, height: layout.height, scale: format === "png" ? 2 : 1,
     });
   }
 

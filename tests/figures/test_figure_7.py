@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.figures import style
-from helpers.figures.paper.figure_7 import COMPARED, DATASETS, best_models, figure_7
+from helpers.figures import labels
+from helpers.figures.paper.figure_7 import DATASETS, best_models, figure_7
 from helpers.figures.plots import scatter
 from helpers.results import tables as results
 from helpers.study.catalogue import model_title, study
@@ -53,7 +53,7 @@ def test_the_rule_picks_the_models_of_the_printed_figure(published, printed_figu
     assert len(drawn) == 19
     artefact = figure_7(published)
     assert set(zip(artefact.data["dataset"], artefact.data["model"], strict=True)) == drawn
-    assert "picks the 19 points that the paper draws" in artefact.note
+    assert "gives the 19 points that the paper draws" in artefact.note
 
 
 def test_each_published_point_lies_where_the_printed_figure_has_it(published, printed_figure):
@@ -84,12 +84,12 @@ def test_models_that_the_tables_round_to_one_accuracy_are_drawn_apart_and_named_
 def test_our_runs_of_the_same_models_stand_beside_filled(with_reference):
     measured = with_reference.results[with_reference.results["source"] != "published"]
     for panel in figure_7(with_reference).panels:
-        expected = measured[(measured["dataset"] == panel.name) & (measured["model"] == COMPARED)]
+        expected = measured[(measured["dataset"] == panel.name) & (measured["model"] == scatter.COMPARED)]
         assert len(expected) == 2
         filled = [point for point in points(panel) if not point[3].endswith("-open")]
         assert sorted(x for _, x, *_ in filled) == pytest.approx(sorted(expected["accuracy"]))
         assert sorted(y for _, _, y, *_ in filled) == pytest.approx(sorted(expected["energy_wh"]))
-        assert {name for name, *_ in filled} == {model_title(COMPARED)}
+        assert {name for name, *_ in filled} == {model_title(scatter.COMPARED)}
         assert "reference-cpu, reference-gpu" in panel.note
         for *_, trace in filled:
             assert trace.meta["filled"]
@@ -130,7 +130,7 @@ def test_the_note_names_the_models_where_rule_and_figure_part(published):
 def test_the_finding_follows_the_data(tmp_path, nowhere, published):
     before = figure_7(published).finding
     rows = {(r["dataset"], r["model"]): r for r in published.results.to_dict("records") if r["nodes"] == 1}
-    ratio = rows["yelp", "qwen-2.5-72b"]["accuracy"] - rows["yelp", COMPARED]["accuracy"]
+    ratio = rows["yelp", "qwen-2.5-72b"]["accuracy"] - rows["yelp", scatter.COMPARED]["accuracy"]
     assert f"{ratio:.2f} (yelp)" in before
     copy = published_with_cell(
         tmp_path, "table_b4", {"dataset": "yelp", "model": "qwen-2.5-72b"}, "accuracy", "0.78"
@@ -160,24 +160,25 @@ def test_all_panels_share_their_axes(with_reference):
 
 def test_labels_name_every_published_point_and_hide_nothing_but_a_mark(with_reference):
     for panel in figure_7(with_reference).panels:
-        labels = [text.strip() for trace in panel.figure.data for text in trace.text if text]
+        beside = [text.strip() for trace in panel.figure.data for text in trace.text or () if text]
+        led = [note.text for note in panel.figure.layout.annotations if note.name == labels.LEADER]
         rows = figure_7(with_reference).data
         rows = rows[(rows["dataset"] == panel.name) & (rows["source"] == "published")]
-        assert sorted(labels) == sorted(map(model_title, rows["model"]))
+        assert sorted(beside + led) == sorted(map(model_title, rows["model"]))
         axes = scatter.Axes(
             panel.figure.layout.xaxis.range,
             tuple(round(math.log10(panel.figure.layout.yaxis.tickvals[i])) for i in (0, -1)),
         )
-        size = (252.0, 383.0)
-        towards = {name: (dx, dy) for name, dx, dy in style.PLACES}
+        size = (230.0, 383.0)
+        towards = {name: (dx, dy) for name, dx, dy in labels.PLACES}
         boxes = [
-            style._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text.strip(), *towards[position])
+            labels._box(*scatter.pixels(pd.DataFrame([row]), axes, size)[0], text.strip(), *towards[position])
             for trace in panel.figure.data
             for text, position, x, y in zip(trace.text, trace.textposition, trace.x, trace.y, strict=True)
             if text
             for row in [{"accuracy": x, "energy_wh": y, "energy_wh_below": None}]
         ]
-        assert [pair for pair in combinations(boxes, 2) if style._overlap(*pair) > 0] == []
+        assert [pair for pair in combinations(boxes, 2) if labels._overlap(*pair) > 0] == []
 
 
 def test_every_alternative_text_says_what_is_drawn(with_reference):
@@ -198,7 +199,7 @@ def test_a_model_is_drawn_where_fewer_than_three_are_more_accurate(models, data)
     expected = {
         model
         for model, own in zip(models, accuracy, strict=True)
-        if model == COMPARED or sum(other > own for other in accuracy) < 3
+        if model == scatter.COMPARED or sum(other > own for other in accuracy) < 3
     }
     assert set(best_models(frame)) == expected
     assert len(expected) >= 3

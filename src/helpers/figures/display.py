@@ -30,6 +30,8 @@ METADATA = "companion"
 """Key of the output's metadata that `helpers.figures.executed` reads."""
 BOOK_VARIABLE = "COMPANION_BOOK"
 """Environment variable of a kernel that executes an analysis for the book."""
+SOURCE = "Zschache & Hartwig, arXiv:2508.14170, and its reproducible companion. CC BY 4.0."
+"""What a downloaded picture names as its source, and its licence (LICENSES/CC-BY-4.0.txt)."""
 WIDE_PX, SMALL_PX = 720, 340
 """Widths of the static images: about what a panel has on a desktop."""
 _LINE, _SHORT = 160, 60
@@ -87,7 +89,7 @@ class Figure:
         """Return the fragment."""
         panels = "".join(_panel(self.name, panel) for panel in self.panels)
         return (
-            f'{FIGURE_TAG} id="{self.name}">{self._head()}{_legend(self.panels)}'
+            f'{FIGURE_TAG} id="{self.name}" data-source="{html.escape(SOURCE)}">{self._head()}{_legend(self.panels)}'
             f'<div class="panels">{panels}</div>'
             f"<!-- body -->{self.body}<!-- end of body -->{self._about_runs()}{self._caption()}</figure>"
         )

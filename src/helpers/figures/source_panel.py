@@ -1,13 +1,17 @@
 """The panel "Source" under a figure or table: everything that an auditor asks for."""
 
 import html
+import importlib
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from helpers.figures.html import FUNCTION_LINK, ROOT_LINK, link
+from helpers.figures.html import FUNCTION_LINK, ROOT_LINK, commit_link, link
 from helpers.figures.run_addresses import page_of
 from helpers.records.environment import git_commit, git_date, git_dirty
 from helpers.records.storage import RECORD
+
+PACKAGE = "helpers"
 
 
 def source_panel(name: str, kind: str, function: str, rebuild: str, inputs: Mapping[str, str]) -> str:
@@ -24,7 +28,7 @@ def source_panel(name: str, kind: str, function: str, rebuild: str, inputs: Mapp
     entries = {
         "Notebook": f'<a href="{ROOT_LINK}{notebook}.html">rendered</a>, '
         f'<a href="{ROOT_LINK}_sources/{notebook}.ipynb" download><code>{notebook}.ipynb</code></a>',
-        "Function": f'<a href="{FUNCTION_LINK}{function}"><code>{function}</code></a>',
+        "Function": f'<a href="{FUNCTION_LINK}{function}"><code>{function}</code></a>{_module(function)}',
         "Commit": _commit(),
         "Rebuild just this": f'<code class="copied">{rebuild}</code>',
         "Input files": _files(inputs),
@@ -39,12 +43,24 @@ def is_record(name: str) -> bool:
     return PurePosixPath(name).name == RECORD
 
 
+def _module(function: str) -> str:
+    """Return the source of the module that a function is in, folded; a function of the reader's own has none here."""
+    name = function.rpartition(".")[0]
+    if name.split(".")[0] != PACKAGE:
+        return ""
+    source = inspect.getsource(importlib.import_module(name))
+    return (
+        f"<details><summary>Source of {name}</summary>"
+        f'<pre class="module" tabindex="0">{html.escape(source)}</pre></details>'
+    )
+
+
 def _commit() -> str:
     commit, date = git_commit(), git_date()
     if commit is None:
         return "not a git checkout"
     changed = " (with uncommitted changes)" if git_dirty() else ""
-    return f"<code>{commit}</code>{changed}" + (f", {date[:10]}" if date else "")
+    return f"{commit_link(commit)}{changed}" + (f", {date[:10]}" if date else "")
 
 
 def _files(inputs: Mapping[str, str]) -> str:

@@ -33,11 +33,11 @@ def below_chance(published: pd.DataFrame, measured: pd.DataFrame, datasets: Sequ
     rows = pd.concat([published, measured[of_the_papers_models(measured)]], ignore_index=True)
     below = rows[rows["accuracy"] + rows["accuracy_uncertainty"].fillna(0) < rows["chance"]]
     levels = [f"{chance(name):.2f} on {name} ({_most_frequent(name)})" for name in datasets]
-    lead = f"Always to name the most frequent label gives {parts.listed(levels)}"
+    lead = f"Always naming the most frequent label gives an accuracy of {parts.listed(levels)}"
     yield (
         f"{lead}."
         if len(below)
-        else f"{lead}; no accuracy of a model of the paper, published or measured, lies below that."
+        else f"{lead}; no accuracy of a model of the paper, published or measured, is below that."
     )
     for _, row in below.iterrows():
         peers = rows[
@@ -63,10 +63,10 @@ def below_chance(published: pd.DataFrame, measured: pd.DataFrame, datasets: Sequ
 def _answers_read(row: "pd.Series[Any]") -> str:
     """Say how many answers of a language model were not read as labels, as far as that is known."""
     if row["source"] == "published":
-        return "How many of its answers could be read as labels, the paper does not say."
+        return "The paper does not say how many of its answers could be read as labels."
     failures = row["parse_failures"]
     if pd.isna(failures):
-        return "How many of its answers could be read as labels is not in its record."
+        return "Its record does not say how many of its answers could be read as labels."
     if failures == 0:
         return "All of its answers were read as labels."
     return f"Of {int(row['texts'])} answers, {units.significant(float(failures), 3)} could not be read as labels."
@@ -117,7 +117,7 @@ def agreement(measured: pd.DataFrame) -> Iterator[str]:
     yield (
         f"{len(compared) - len(away)} of {len(compared)} measured accuracies differ from the published one by no more than "
         "rounding and the noise of the test texts (95 %, means over splits)"
-        + (f"; not {parts.listed(named)}." if named else ".")
+        + (f"; the others are {parts.listed(named)}." if named else ".")
     )
 
 

@@ -90,11 +90,13 @@ def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> 
     drawn = runs[scatter.drawable(runs)]
     published = list(drawn.index[drawn["source"] == "published"])
     named = scatter.extremes(drawn)
+    compared = list(drawn.index[(drawn["source"] == "published") & (drawn["model"] == scatter.COMPARED)])
     own = [index for index in drawn.index[outside_the_paper(drawn)] if index not in named]
     plot = scatter.Plot(
         height=480 if wide else 340,
         broad=list(drawn.index) if wide else [*(published or named), *own],
         narrow=[*named, *own] if wide else [*(published or named), *own],
+        needed=[*named, *compared],
         wide=wide,
         legend=wide,
         brief=BRIEF_PX if wide else None,

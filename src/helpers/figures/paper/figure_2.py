@@ -19,6 +19,8 @@ from helpers.study.catalogue import TraditionalModel, model_title, study
 _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
 _STACK = ("gpu", "ram", "cpu")
 """From the axis outwards: what was measured begins at zero."""
+_NAMED_PERCENT = 7
+"""A smaller share has no room for its number."""
 _PUBLISHED = {"cpu": "probably estimated", "gpu": "measured", "ram": "estimated"}
 """Section 3.3: the GPU by NVML, memory by a rule. The CPU should come from RAPL, but its power is constant."""
 _METHODS: dict[Method, str] = {
@@ -54,12 +56,16 @@ def draw(parts: pd.DataFrame, powers: pd.DataFrame) -> Figure:
         note=(
             "Energy of one pass over the test set. Pale with an outline: published (one Capella node, FKTG, read off "
             "the figure to about half a pixel; the total behind a bar is from Table B1 or Figure 1). Filled: our "
-            "runs. Hatched: estimated, not measured. Of the published parts, the GPU was read by NVML and memory "
-            f"counts by a rule (section 3.3). {_about_cpu(constant)}"
+            "runs. Hatched: estimated, not measured. Of the published parts, the GPU was measured by NVML and memory "
+            f"is computed by a rule (section 3.3). {_about_cpu(constant)}"
         ),
         data=parts,
         function="helpers.figures.paper.figure_2.figure_2",
-        panels=[*_published_panels(published, finding), *_measured_panels(measured)],
+        panels=[
+            *_shares(published, finding),
+            *_published_panels(published, finding),
+            *_measured_panels(measured),
+        ],
     )
 
 
@@ -126,13 +132,13 @@ def _finding(published: pd.DataFrame, cpu_estimated: bool) -> str:
         return "No published energy by component."
     gpu, largest = shares["gpu"], int((shares.idxmax(axis="columns") == "gpu").sum())
     rest = (
-        "CPU and memory, were probably not measured"
+        "CPU and memory were probably estimated, not measured"
         if cpu_estimated
-        else "CPU and memory, were partly not measured"
+        else "CPU and memory were partly estimated, not measured"
     )
     return (
-        f"The GPU takes the largest part for {bars.share(largest, len(shares))} models whose bars can be read, "
-        f"{100 * gpu.min():.0f} to {100 * gpu.max():.0f} % of the energy; the others, {rest} but estimated."
+        f"The GPU uses the largest part for {bars.share(largest, len(shares))} models whose bars can be read, "
+        f"{100 * gpu.min():.0f} to {100 * gpu.max():.0f} % of the energy; {rest}."
     )
 
 
@@ -151,12 +157,59 @@ def _cpu_constant(powers: pd.DataFrame) -> power.Constant | None:
 
 def _about_cpu(constant: power.Constant | None) -> str:
     if constant is None:
-        return "How CPU energy was got is not known."
+        return "How the CPU energy was obtained is not known."
     return (
-        f"CPU energy over duration is {constant.mean_w:.1f} W for all of them within the reading, and CodeCarbon "
+        f"CPU energy divided by duration is {constant.mean_w:.1f} W for all of them within the error of reading, and CodeCarbon "
         f"assumes {power.CPU_FALLBACK_W:.1f} W for a CPU that it does not know: CPU energy was probably estimated, "
         "too. That is our inference, not a statement of the paper."
     )
+
+
+def _shares(published: pd.DataFrame, alt: str) -> list[Panel]:
+    """Draw the share of each component in the energy of the published runs, which the finding is about."""
+    read = published[published["share"].notna()]
+    order = {family: number for number, family in enumerate(style.FAMILIES)}
+    runs = read.drop_duplicates("model").sort_values(
+        "family", key=lambda names: names.map(order), kind="stable"
+    )
+    if runs.empty:
+        return []
+    fig = go.Figure()
+    slots = bars.slots([style.FAMILIES[family].title for family in runs["family"]])
+    bars.axes(fig, slots, list(run_titles(runs)), 100.0, "Share", lambda value, _: f"{value:g}{units.THIN}%")
+    fig.update_xaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100], ticktext=["0", "25", "50", "75", "100"])
+    fig.update_xaxes(title="Share of the energy (%)")
+    fig.update_layout(barmode="stack", showlegend=True, legend={"traceorder": "normal"})
+    place = dict(zip(runs["model"], slots.bars, strict=True))
+    for name in _STACK:
+        part = read[read["component"] == name]
+        percent = 100 * part["share"].astype(float)
+        trace = bars.bar(
+            list(part["model"].map(place)),
+            list(percent),
+            style.COMPONENTS[name],
+            False,
+            ["estimated" in method for method in part["method"]],
+            [_hover(row, style.COMPONENTS[name]) for _, row in part.iterrows()],
+        )
+        labelled = [f"{value:.0f}{units.THIN}%" if value > _NAMED_PERCENT else "" for value in percent]
+        fig.add_trace(
+            trace.update(
+                showlegend=True, text=labelled, textposition="inside", insidetextanchor="middle", textangle=0
+            )
+        )
+    lacking = [model_title(name) for name in published["model"].unique() if name not in place]
+    missing = f" Without a bar in print: {', '.join(lacking)}." if lacking else ""
+    return [
+        Panel(
+            name="published-shares",
+            title="Share of each component",
+            note=f"Published, FKTG on one Capella node.{missing}",
+            figure=fig,
+            alt=f"Shares of GPU, memory and CPU in the energy. {alt}",
+            wide=True,
+        )
+    ]
 
 
 def _published_panels(rows: pd.DataFrame, finding: str) -> list[Panel]:
@@ -181,7 +234,7 @@ def _measured_panels(rows: pd.DataFrame) -> list[Panel]:
         runs = part.drop_duplicates(["model", "dataset", "origin"])
         headers = list(run_titles(runs))
         names = [study().datasets[name].title for name in runs["dataset"]]
-        lead = "Invented texts; not a result of the paper's kind. " if synthetic == "True" else ""
+        lead = "Invented texts, not comparable with the paper's results. " if synthetic == "True" else ""
         note = f"{lead}On {machine}: {_methods(part)}."
         panels.append(
             _panel(f"{source}-{machine}-{group}", f"{source}: {group}", note, part, headers, names, "")
@@ -233,8 +286,8 @@ def _alt(rows: pd.DataFrame) -> str:
     if rows.empty:
         return f"Our runs: {style.NOT_MEASURED}."
     if gpu.empty:
-        return "CPU and memory only, both estimated or by rule; no GPU energy."
-    return f"The GPU takes {100 * gpu.min():.0f} to {100 * gpu.max():.0f} % of the energy."
+        return "CPU and memory only, both estimated or computed by a rule; no GPU energy."
+    return f"The GPU uses {100 * gpu.min():.0f} to {100 * gpu.max():.0f} % of the energy."
 
 
 def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[str]) -> None:
@@ -247,7 +300,7 @@ def _draw(fig: go.Figure, rows: pd.DataFrame, headers: list[str], names: list[st
         style.layout(fig, height=200)
         style.not_measured(fig)
         return
-    bars.axes(fig, slots, names, float(top), units.energy)
+    bars.axes(fig, slots, names, float(top), "Energy", units.energy)
     room = 24  # the legend, below the mode bar
     fig.update_layout(
         barmode="stack",

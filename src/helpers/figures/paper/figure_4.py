@@ -26,7 +26,7 @@ def draw(runs: pd.DataFrame, compared: pd.DataFrame, tables: Tables) -> Figure:
         note=(
             "One pass over the test set, mean over the splits: on one node, and with the same number of GPUs spread "
             "over more nodes (energy is the sum over the nodes, duration the longest). Open bars: published. Filled "
-            "bars: our runs. Behind a value: how many times that of one node. "
+            "bars: our runs. After a value: the factor relative to one node. "
             f"{bars.ACCOUNTING} {_against_the_paper(compared, tables)}"
         ),
         data=bars.data(runs, "duration_ratio", "energy_ratio"),
@@ -109,5 +109,5 @@ def _against_the_paper(compared: pd.DataFrame, tables: Tables) -> str:
     ]
     return (
         "The paper (section 4.1.2) says that duration grew by the same factor as energy, which "
-        f"{' and '.join(verdicts)} ({entry.word}): the factors of a model lie {_span(apart, 0)} % apart."
+        f"{' and '.join(verdicts)} ({entry.word}): the two factors of a model differ by {_span(apart, 0)} %."
     )

@@ -43,8 +43,8 @@ def draw(runs: pd.DataFrame, best: pd.DataFrame, compared: pd.DataFrame, tables:
         note=(
             f"Open bars: published (Table B3). Filled bars: our runs. {short_answers_caveat(tables.results)}"
             "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
-            "figure. How many GPUs were used is inferred: Table B3 does not print it; the H100 runs equal runs of Table B1 and "
-            f"Figures 3 and 6, and the other cards are assumed to have been as many. {bars.ACCOUNTING} "
+            "figure. The number of GPUs is inferred, because Table B3 does not print it: the H100 runs equal runs of Table B1 "
+            f"and Figures 3 and 6, and we assume the same number of the other cards. {bars.ACCOUNTING} "
             f"{_against_the_paper(runs)}"
         ),
         data=bars.data(runs, "in_printed_figure"),
@@ -108,7 +108,7 @@ def _about_labels(compared: pd.DataFrame) -> str:
     return (
         f"The labels here are the right ones: in print all {len(compared)} bars below “Duration” equal the energies "
         f"of Table B3 and all {len(compared)} below “Energy consumed” the durations, within {nearest:.1f} %; as "
-        f"labelled, every bar would be off by {wrong:.0f} % or more."
+        f"labelled, every bar would be wrong by {wrong:.0f} % or more."
     )
 
 
@@ -200,12 +200,12 @@ def _against_the_paper(runs: pd.DataFrame) -> str:
             for model, _ in energy.index[gains[card]]
         ]
     )
-    statement = f"The paper (section 4.1.3) sees gains of the {newest} for the Deepseek models only."
+    statement = f"The paper (section 4.1.3) reports gains of the {newest} for the Deepseek models only."
     if not on_one:
         return f"{statement} No other model needs less energy there than on one of the older cards."
     if on_all:
         return f"{statement} {on_all} needs less energy there than on each of the older cards as well."
     return (
-        f"{statement} Read as less energy than on each of the older cards, that holds; read as less than on one of them, it does "
-        f"not: on the {newest} less is needed for {on_one} as well."
+        f"{statement} This holds if a gain means less energy than on each of the older cards. It does not hold if a gain means "
+        f"less than on one of them: on the {newest}, less energy is also needed for {on_one}."
     )

@@ -102,22 +102,14 @@ def _linear(points: pd.DataFrame, fits: Mapping[int, Fit], finding: str) -> Pane
     style.layout(figure, height=460)
     for gpus, fitted in fits.items():
         _add_line(figure, fitted, gpus, np.array([0.0, points.query("gpus == @gpus")["duration_s"].max()]))
-        end = points.query("gpus == @gpus").sort_values("duration_s").iloc[-1]
-        figure.add_annotation(
-            x=end["duration_s"],
-            y=end["energy_wh"],
-            text=units.counted(gpus, "GPU"),
-            showarrow=False,
-            xanchor="left",
-            xshift=10,
-        )
+        _name_line(figure, points, gpus)
     _add_points(figure, points, published=True, legend=True)
     figure.update_xaxes(title="Duration (s)", rangemode="tozero")
     figure.update_yaxes(title="Energy (Wh)", rangemode="tozero")
     return Panel(
         name="linear",
         title="As in print: linear axes",
-        note=f"{(points['duration_s'] < LONG_S).sum()} of the {len(points)} points lie in the corner, below {LONG_S:.0f} s.",
+        note=f"{(points['duration_s'] < LONG_S).sum()} of the {len(points)} points are below {LONG_S:.0f} s, in the corner.",
         figure=figure,
         alt=finding,
         wide=True,
@@ -129,13 +121,15 @@ def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: Mapping[int
     style.layout(figure, height=460)
     everything = pd.concat([points, measured])
     exponents = np.log10(everything["energy_wh"].astype(float))
-    style.energy_axis(figure, int(np.floor(exponents.min())), int(np.ceil(exponents.max())))
+    low, high = int(np.floor(exponents.min())), int(np.ceil(exponents.max()))
+    style.energy_axis(figure, low, high, title="Energy")
+    figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
     for gpus, fitted in fits.items():
         durations = np.geomspace(0.005, points.query("gpus == @gpus")["duration_s"].max(), 60)
         _add_line(figure, fitted, gpus, durations, band=False)
+        _name_line(figure, points, gpus)
     _add_points(figure, points, published=True, legend=False)
     _add_points(figure, measured, published=False, legend=False)
-    figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
     negative = [gpus for gpus, fit in fits.items() if fit.terms["constant"].estimate < 0]
     counts = ", ".join(map(str, negative))
     note = f"A line ends where its energy falls below zero ({counts} GPUs). " if negative else ""
@@ -177,6 +171,17 @@ def _add_line(figure: go.Figure, fitted: Fit, gpus: int, durations: Any, band: b
             showlegend=band,
             meta=style.themed(*_GREY),
         )
+    )
+
+
+def _name_line(figure: go.Figure, points: pd.DataFrame, gpus: int) -> None:
+    """Write the number of GPUs at the end of its line, which is at its longest run."""
+    end = points.query("gpus == @gpus").sort_values("duration_s").iloc[-1]
+    x, y = end["duration_s"], end["energy_wh"]
+    if figure.layout.xaxis.type == "log":
+        x, y = np.log10(x), np.log10(y)
+    figure.add_annotation(
+        x=x, y=y, text=units.counted(gpus, "GPU"), showarrow=False, xanchor="left", xshift=10
     )
 
 

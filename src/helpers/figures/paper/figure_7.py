@@ -14,8 +14,6 @@ from helpers.statistics import selection
 from helpers.study.catalogue import model_title, study
 
 DATASETS = ("news", "yelp", "tomatoes", "emotion")
-COMPARED = "linear-embedding"
-"""Drawn for comparison, whatever its rank."""
 HIGHEST = 3
 _HEIGHT = 440
 _ROOM = 0.03
@@ -47,11 +45,11 @@ def draw(printed: pd.DataFrame, gained: pd.DataFrame, chosen: pd.DataFrame, figu
         finding=_finding(gained),
         note=(
             "Energy of one pass over a test set of 200 texts against accuracy, for the models with the three highest "
-            f"accuracies as printed, ties included, and {model_title(COMPARED)}. "
-            f"{_as_drawn(published, figure)} Beside them, measured: the same models, every language model, and every model that "
-            "is not the paper's. Circle: traditional; square: LLM; diamond: reasoning "
-            "LLM. Hollow: published, Capella, one node; marks lie at the accuracies, and energies below 1 Wh, that are "
-            "read off the printed figure where it shows them. "
+            f"accuracies as printed, ties included, and {model_title(scatter.COMPARED)}. "
+            f"{_as_drawn(published, figure)} Also shown are our runs of the same models, of every language model, and of every "
+            "model that is not the paper's. Circle: traditional; square: LLM; diamond: reasoning "
+            "LLM. Hollow: published, Capella, one node; accuracies, and energies below 1 Wh, are read off the "
+            "printed figure where it shows them. "
             f"{scatter.MARKS} {scatter.ACCOUNTING} {_spread(chosen)}"
         ).strip(),
         data=chosen[[*scatter.DATA_COLUMNS, "accuracy_read"]],
@@ -66,7 +64,7 @@ def best_models(published: pd.DataFrame) -> list[str]:
     A model belongs to it if fewer than three are more accurate, so models that tie for the third place all do.
     """
     rank = published["accuracy"].rank(method="min", ascending=False)
-    return list(published.loc[(rank <= HIGHEST) | (published["model"] == COMPARED), "model"])
+    return list(published.loc[(rank <= HIGHEST) | (published["model"] == scatter.COMPARED), "model"])
 
 
 def rows(results: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +99,7 @@ def _run_keys(rows: pd.DataFrame) -> pd.MultiIndex:
 def _panel(chosen: pd.DataFrame, dataset: str, axes: scatter.Axes) -> Panel:
     runs = chosen[chosen["dataset"] == dataset]
     named = list(runs.index[(runs["source"] == "published") | outside_the_paper(runs)])
-    plot = scatter.Plot(_HEIGHT, named, named)
+    plot = scatter.Plot(_HEIGHT, named, named, named)
     others = runs[outside_the_paper(runs)]
     left = min([axes.accuracy[0], *([_left_end(others, _ROOM)] if len(others) else [])])
     return scatter.panel(runs, dataset, scatter.Axes((left, axes.accuracy[1]), axes.decades), plot)
@@ -124,7 +122,7 @@ def gains(printed: pd.DataFrame) -> pd.DataFrame:
     compared = []
     for dataset, runs in printed[printed["source"] == "published"].groupby("dataset"):
         best = selection.most_accurate(runs)
-        reference = runs[runs["model"] == COMPARED].iloc[0]
+        reference = runs[runs["model"] == scatter.COMPARED].iloc[0]
         compared.append(
             {
                 "dataset": dataset,
@@ -142,8 +140,8 @@ def _finding(gained: pd.DataFrame) -> str:
     least, most = (f"{gain[name]:.2f} ({name})" for name in _ends(gain))
     low, high = (f"{times(factor[name])} ({name})" for name in _ends(factor))
     return (
-        "The most accurate model, the one with the least energy where several tie in print, is ahead of "
-        f"{model_title(COMPARED)} by {least} to {most} in accuracy and needs {low} to {high} times its energy."
+        f"The most accurate model beats {model_title(scatter.COMPARED)} by {least} to {most} in accuracy and needs {low} to "
+        f"{high} times its energy (where several tie in print, the one with the least energy)."
     )
 
 
@@ -156,14 +154,14 @@ def _as_drawn(published: pd.DataFrame, figure: pd.DataFrame) -> str:
     picked = set(zip(published["dataset"], published["model"], strict=True))
     drawn = set(zip(figure["dataset"], figure["model"], strict=True))
     if picked == drawn:
-        return f"The rule picks the {len(drawn)} points that the paper draws."
+        return f"This rule gives the {len(drawn)} points that the paper draws."
     differ = sorted(f"{model_title(model)} ({dataset})" for dataset, model in picked ^ drawn)
-    return f"The rule and the paper's figure differ in {', '.join(differ)}."
+    return f"This rule and the paper's figure differ in {', '.join(differ)}."
 
 
 def _spread(chosen: pd.DataFrame) -> str:
     """Say how much the energy of Linear Embedding differs between the datasets, published and measured."""
-    runs = chosen[(chosen["model"] == COMPARED) & chosen["energy_wh"].notna()]
+    runs = chosen[(chosen["model"] == scatter.COMPARED) & chosen["energy_wh"].notna()]
     spread = {
         str(source): part["energy_wh"].max() / part["energy_wh"].min()
         for (source, _), part in runs.groupby(["source", "machine"])
@@ -174,6 +172,6 @@ def _spread(chosen: pd.DataFrame) -> str:
     measured = [f"{times(factor)} in {source}" for source, factor in spread.items() if source != "published"]
     beside = f", and by a factor of {' and '.join(measured)}" if measured else ""
     return (
-        f"The published energy of {model_title(COMPARED)} differs by a factor of {times(spread['published'])} between "
+        f"The published energy of {model_title(scatter.COMPARED)} differs by a factor of {times(spread['published'])} between "
         f"the datasets{beside}."
     )

@@ -23,7 +23,9 @@ def draw(models: pd.DataFrame, unlisted: pd.DataFrame, measured: pd.DataFrame) -
     """Lay out the printed `rows`, the `others` of the catalogue and the `measured_checkpoints`."""
     body = html_table(_names(models), "As published, with the revision that our catalogue pins")
     facts = pd.concat([models, unlisted], ignore_index=True)
-    body += html_table(_sizes(facts), "Size, context and licence, by the public configurations", _NUMBERS)
+    body += html_table(
+        _sizes(facts), "Size, context and licence, according to the public configurations", _NUMBERS
+    )
     body += html_table(_needs(models), "The fewest GPUs that a model ran on, over all nodes")
     body += parts.block(
         measured,
@@ -36,11 +38,11 @@ def draw(models: pd.DataFrame, unlisted: pd.DataFrame, measured: pd.DataFrame) -
         label="Table 1",
         finding=_finding(models),
         note=(
-            "The paper names no revision; the pinned one is a commit of the linked repository, so that a later upload "
-            "changes nothing. A name fits its repository if every number in it, versions and sizes, stands there too. "
-            f"{_beside(unlisted)} The GPUs on Capella are printed in Table B1. Those on Paula and Clara are inferred, for "
-            "Table B3 prints none, or follow from section 3.3, which says that a 70B model takes the whole node of "
-            "Paula and two nodes of Clara; a dash: the paper shows no run."
+            "The paper gives no revisions; we pin a commit of each linked repository, so that later uploads change nothing. A "
+            "name fits its repository if every number in it, versions and sizes, is also in the name of the repository. "
+            f"{_beside(unlisted)} The GPUs on Capella are printed in Table B1. Those on Paula and Clara are inferred, because "
+            "Table B3 prints none, or follow from section 3.3, which says that a 70B model needs a whole node of "
+            "Paula and two nodes of Clara. A dash means that the paper shows no run."
         ),
         data=pd.concat([facts, measured], ignore_index=True),
         function="helpers.figures.paper.table_1.table_1",
@@ -138,7 +140,7 @@ def _beside(unlisted: pd.DataFrame) -> str:
     names = [model_title(name) for name in unlisted.loc[unlisted["stands_for"].notna(), "model"]]
     return (
         "The paper's text says Qwen 2.5 where its links lead to Qwen2: the catalogue has both, the linked ones under "
-        f"the paper's names, beside them {parts.listed(names)}."
+        f"the paper's names, and in addition {parts.listed(names)}."
     )
 
 
@@ -172,7 +174,12 @@ def _names(models: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-_NUMBERS = ("Parameters (billions)", "Of them for a token", "Cache per token (kB)", "Context (tokens)")
+_NUMBERS = (
+    "Parameters (billions)",
+    "Active parameters (billions)",
+    "Cache per token (kB)",
+    "Context (tokens)",
+)
 
 
 def _sizes(facts: pd.DataFrame) -> pd.DataFrame:
@@ -181,12 +188,12 @@ def _sizes(facts: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": facts["model"].map(model_title),
             "Parameters (billions)": facts["parameters_b"].map(_billions),
-            "Of them for a token": active.map(_billions),
+            "Active parameters (billions)": active.map(_billions),
             "Cache per token (kB)": (facts["kv_bytes_per_token"] / 1000).map("{:.0f}".format),
             "Context (tokens)": facts["context_length"].map("{:,}".format),
-            "Thinks first": facts["reasoning"].map(_YES),
+            "Reasoning": facts["reasoning"].map(_YES),
             "Licence": facts["licence"],
-            "Licence to be accepted": facts["gated"].map(lambda gated: _YES.get(gated, "not known")),
+            "Licence must be accepted": facts["gated"].map(lambda gated: _YES.get(gated, "not known")),
         }
     )
 

@@ -34,8 +34,8 @@ def draw(published: pd.DataFrame, measured: pd.DataFrame) -> Figure:
         label="Table 2",
         finding=_finding(published, measured),
         note=(
-            "The paper calls its machines clusters. In print it stays open whether the cores are counted per CPU or per "
-            "node. The memory of a measured machine is what a run may use, which is what the paper's rule for memory counts."
+            "The paper calls its machines clusters. The table does not say whether the cores are counted per CPU or "
+            "per node. The memory of a measured machine is what a run may use, as in the paper's rule for memory."
         ),
         data=pd.concat([published, measured], ignore_index=True),
         function="helpers.figures.paper.table_2.table_2",
@@ -117,5 +117,5 @@ def _one_column_each(published: pd.DataFrame) -> pd.DataFrame:
         for _, row in published.iterrows()
     }
     return pd.DataFrame(
-        {"Per node": ["Center", "Nodes", "CPU", "Memory", "GPUs", "Most that a GPU draws"], **columns}
+        {"Per node": ["Center", "Nodes", "CPU", "Memory", "GPUs", "Maximum power of a GPU"], **columns}
     )

@@ -22,7 +22,7 @@ def draw(catalogue: pd.DataFrame, measured: pd.DataFrame, printed: pd.DataFrame)
     body = html_table(printed[list(heads)].rename(columns=heads), "As published")
     body += html_table(
         _with_best_guess(catalogue),
-        "In our catalogue: the datasets of the paper, and those beside them",
+        "In our catalogue: the datasets of the paper, and others",
         _NUMBERS,
     )
     body += parts.block(measured, "Measured", "No dataset was measured by us.", _HEADINGS)
@@ -32,7 +32,7 @@ def draw(catalogue: pd.DataFrame, measured: pd.DataFrame, printed: pd.DataFrame)
         finding=_finding(catalogue),
         note=(
             "Best guess is the accuracy of always naming the most frequent label; where the shares of the labels are not "
-            "published, it is at least one by their number. Each of the ten "
+            "published, it is at least one divided by the number of labels. Each of the ten "
             "splits has as many texts to train on and to test as shown, and every model gets the same splits. "
             f"{_same_repositories(printed, catalogue)}"
         ),
@@ -109,8 +109,8 @@ def _finding(catalogue: pd.DataFrame) -> str:
         for _, row in real[real["most_frequent"].isna()].iterrows()
     ]
     return (
-        f"The paper's {len(real)} datasets have {real['labels'].min()} to {real['labels'].max()} labels; always to name the most "
-        f"frequent one gives {low['chance']:.2f} ({_title(low['dataset'])}) to {high['chance']:.2f} "
+        f"The paper's {len(real)} datasets have {real['labels'].min()} to {real['labels'].max()} labels; always naming the most "
+        f"frequent one gives an accuracy of {low['chance']:.2f} ({_title(low['dataset'])}) to {high['chance']:.2f} "
         f"({_title(high['dataset'])}){''.join(rest)}."
     )
 

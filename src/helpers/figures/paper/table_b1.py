@@ -42,12 +42,12 @@ def draw(recomputed: pd.DataFrame, measured: pd.DataFrame) -> Figure:
         finding=(
             f"The printed average power follows from energy and duration for {(agree & with_energy).sum()} of the "
             f"{with_energy.sum()} models whose energy is printed; for the other {(~with_energy).sum()}, at 10 ms, the "
-            "rounding of the duration alone leaves the power open by a factor of three."
+            "rounding of the duration alone allows powers that differ by a factor of three."
         ),
         note=(
             "Inference on 189 texts of FKTG. The last two columns are recomputed: the interval for the average "
-            "power that the rounding of energy and duration leaves open (energies below 1 Wh from Figure 1), and whether the "
-            "printed one lies in it."
+            "power that the rounding of energy and duration allows (energies below 1 Wh from Figure 1), and whether the "
+            "printed power is in it."
         ),
         data=pd.concat([recomputed, fktg, sample], ignore_index=True),
         function="helpers.figures.paper.table_b1.table_b1",

@@ -38,7 +38,7 @@ def draw(runs: pd.DataFrame, published: pd.DataFrame) -> Figure:
     measured = runs[runs["source"] != "published"]
     body = html_table(
         _as_printed(published),
-        "As published, FKTG, Capella, averages over 10 splits; ratios are two nodes to one, in brackets recomputed",
+        "As published, FKTG, Capella, averages over 10 splits; ratios of two nodes to one, recomputed in brackets",
         _NUMBERS,
     )
     body += parts.remarks(_remarks(published))
@@ -54,7 +54,7 @@ def draw(runs: pd.DataFrame, published: pd.DataFrame) -> Figure:
         finding=_finding(published),
         note=(
             "Inference on 189 texts of FKTG with the same number of GPUs on one node and on two. Energy is the sum over "
-            "the nodes, duration the longest. A ratio agrees if dividing the printed values and rounding gives it back."
+            "the nodes, duration the longest. A ratio agrees if dividing and rounding the printed values gives it."
         ),
         data=pd.concat([published, measured], ignore_index=True),
         function="helpers.figures.paper.table_b2.table_b2",
@@ -99,7 +99,7 @@ def _remarks(rows: pd.DataFrame) -> list[str]:
     more = int((apart["gap"] > 0).sum())
     far = apart.sort_values("gap", key=abs).iloc[-1]
     return [
-        f"Energy grows more than duration for {more} of {len(rows)} models; the two ratios lie farthest apart for "
+        f"Energy grows more than duration for {more} of {len(rows)} models; the two ratios differ most for "
         f"{model_title(far['model'])} ({far['duration_ratio']:.2f} and {far['energy_ratio']:.2f}, "
         f"{100 * far['gap']:+.0f} %).",
         node_power(rows),

@@ -53,8 +53,8 @@ def draw(printed: pd.DataFrame, repeated: pd.DataFrame, measured: pd.DataFrame, 
         note=(
             "Inference on 189 texts of FKTG, energy and duration by GPU card. "
             f"{short_answers_caveat(tables.results)}The table prints no number of GPUs: the "
-            "counts shown are inferred. The last columns name the run of Table B1 or of a figure that has the duration "
-            f"and the energy of the H100 columns, to within {100 * SAME:.0f} %."
+            "counts shown are inferred. The last columns name the run of Table B1 or of a figure whose duration "
+            f"and energy equal those of the H100 columns, to within {100 * SAME:.0f} %."
         ),
         data=pd.concat(
             [printed.merge(repeated, on="model", how="left"), measured[columns]], ignore_index=True
@@ -133,8 +133,8 @@ def _finding(repeated: pd.DataFrame) -> str:
     if other.empty:
         return f"The H100 columns repeat the runs of Table B1 for all {len(repeated)} models."
     return (
-        f"For {len(other)} of {len(repeated)} models the H100 columns are not the runs of Table B1, nor does the paper say that "
-        f"they are: {parts.titles(other['model'])}."
+        f"For {len(other)} of {len(repeated)} models the H100 columns are not the runs of Table B1, and the paper does not say "
+        f"that they are: {parts.titles(other['model'])}."
     )
 
 

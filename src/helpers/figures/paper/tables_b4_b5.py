@@ -214,12 +214,12 @@ def _energy_against_other_datasets(factors: pd.DataFrame, datasets: Sequence[str
     for _, row in factors[factors["outlying"]].iterrows():
         others = factors[(factors["dataset"] == row["dataset"]) & ~factors["outlying"]]
         yield (
-            f"{model_title(row['model'])} takes {units.energy(row['energy_wh'])} on {row['dataset']}, "
+            f"{model_title(row['model'])} needs {units.energy(row['energy_wh'])} on {row['dataset']}, "
             f"{times(row['min_factor'])} to {times(row['max_factor'])} times its energy on the other three datasets; no "
-            f"other LLM takes more than {times(others['max_factor'].max())} times. Answers that run on would explain it."
+            f"other LLM needs more than {times(others['max_factor'].max())} times. Answers that do not stop would explain it."
         )
     if not factors["outlying"].any():
-        yield f"On {' and '.join(datasets)}, no LLM takes more than {_TIMES} its energy on all others."
+        yield f"On {' and '.join(datasets)}, no LLM needs more than {_TIMES} its energy on all other datasets."
 
 
 def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequence[str]) -> Iterator[str]:
@@ -238,9 +238,9 @@ def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequ
         measured = runs[(runs["source"] != "published") & (runs["model"] == model) & (runs["dataset"] == low)]
         fastest = f"; our fastest run on {low} takes {units.duration(measured['duration_s'].min())}"
         yield (
-            f"{model_title(str(model))} embeds as many texts of every dataset, yet its published energy goes from "
+            f"{model_title(str(model))} embeds the same number of texts of every dataset, yet its published energy ranges from "
             f"{units.energy(by_dataset[low])} ({low}) to {units.energy(by_dataset[high])} ({high}). At its average power "
-            f"of Table B1, the former lasts {units.duration(3600 * by_dataset[low] / power[model])}"
+            f"of Table B1, the lower energy lasts {units.duration(3600 * by_dataset[low] / power[model])}"
             f"{fastest if len(measured) else ''}."
         )
     if len(energy) == 2:
@@ -249,6 +249,6 @@ def _embedding(results: pd.DataFrame, observations: pd.DataFrame, datasets: Sequ
         if len(ratio):
             factors = [f"{times(factor)} on {name}" for name, factor in ratio.items()]
             yield (
-                f"Both embedding models have to embed the same texts. {model_title(other)} takes as many times the energy of "
-                f"{model_title(one)}: {parts.listed(factors)}."
+                f"Both embedding models have to embed the same texts. {model_title(other)} needs the following multiples of the "
+                f"energy of {model_title(one)}: {parts.listed(factors)}."
             )

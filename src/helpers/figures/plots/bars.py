@@ -77,9 +77,14 @@ def slots(headers: Sequence[str]) -> Slots:
 
 
 def axes(
-    fig: go.Figure, places: Slots, names: Sequence[str], top: float, text: Callable[[float | None, int], str]
+    fig: go.Figure,
+    places: Slots,
+    names: Sequence[str],
+    top: float,
+    title: str,
+    text: Callable[[float | None, int], str],
 ) -> None:
-    """Name the bars, write the headers above their groups, and scale x from 0 to beyond `top`, its unit below."""
+    """Name the bars, write the headers above their groups, and scale x from 0 to beyond `top`, title and unit below."""
     style.layout(fig, height=round(_BAR_PX * places.end) + 90)
     ticks = _ticks(top)
     labels, unit = _in_one_unit(ticks, text)
@@ -88,7 +93,7 @@ def axes(
         tickvals=ticks,
         ticktext=labels,
         tickangle=0,
-        title={"text": unit, "standoff": 4},
+        title={"text": f"{title} ({unit})", "standoff": 4},
         fixedrange=True,
     )
     fig.update_yaxes(
@@ -235,7 +240,7 @@ def _panel(rows: pd.DataFrame, dataset: str, family: str, quantity: Quantity, al
 def _note(rows: pd.DataFrame, drawn: pd.DataFrame, dataset: str, synthetic: bool, quantity: Quantity) -> str:
     measured = sorted(set(drawn.loc[drawn["source"] != "published", "source"]))
     published = sorted(set(drawn.loc[drawn["source"] == "published", "machine"]))
-    parts = ["Invented texts; not a result of the paper's kind."] if synthetic else []
+    parts = ["Invented texts, not comparable with the paper's results."] if synthetic else []
     if published:
         names = [study().machines[name].title for name in published]
         parts.append(f"Published: {dataset} on {listed(names)}.")
@@ -248,7 +253,14 @@ def _note(rows: pd.DataFrame, drawn: pd.DataFrame, dataset: str, synthetic: bool
 
 def _draw(fig: go.Figure, rows: pd.DataFrame, look: style.FamilyStyle, quantity: Quantity) -> None:
     places = slots(list(rows["header"]))
-    axes(fig, places, _names(rows), float(rows[quantity.value].max()), quantity.text)
+    axes(
+        fig,
+        places,
+        _names(rows),
+        float(rows[quantity.value].max()),
+        quantity.name.capitalize(),
+        quantity.text,
+    )
     fig.update_layout(barmode="overlay", showlegend=False)
     placed = rows.assign(_y=places.bars)
     for published, part in placed.groupby(rows["source"] == "published", sort=False):

@@ -79,7 +79,7 @@ def reservations(rows: pd.DataFrame) -> str:
     """
     named = {
         "In a ring: quantised weights, none of the paper's models": are_quantised(rows),
-        "Durations of the splits scatter too much to rank among close runs": _failed(rows, "repeats_agree")
+        "Durations vary too much between splits to rank close runs": _failed(rows, "repeats_agree")
         & (rows["splits"] > 1),
         "The embedding read only the beginning of some texts": _failed(rows, "texts_read_whole"),
     }

@@ -15,7 +15,9 @@ def node_power(compared: pd.DataFrame) -> str:
         f"{more:+.0f} W ({model_title(model)})"
         for model, more in zip(rows["model"], rows["more"], strict=True)
     ]
-    return f"Mean power on two nodes against one, with as many GPUs: {parts.listed(changes)}."
+    return (
+        f"Mean power on two nodes compared with one, with the same number of GPUs: {parts.listed(changes)}."
+    )
 
 
 def short_answers_caveat(results: pd.DataFrame) -> str:
@@ -37,7 +39,7 @@ def short_answers_caveat(results: pd.DataFrame) -> str:
         ]
     )
     return (
-        "Whether the cards did the same work is open for short answers. Of the runs of "
+        "For short answers, it is open whether the cards did the same work. Of the runs of "
         f"{parts.titles(lacking['model'].unique())} on {cards}, with the numbers of cards that we infer and one text at a time, "
         f"{counts} (Could these durations be one text at a time?). "
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from helpers.figures import style
+from helpers.figures import labels, style
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
 from helpers.figures.plots.measured_runs import language_models, reservations, weights_ring
@@ -18,10 +18,10 @@ from helpers.study.catalogue import PAPER_EMBEDDING, study
 
 _FRAME_PX = 57
 """What a plot leaves of its height to margins and axis."""
-_WIDE_PX, _SMALL_PX, _MARKED_PX = 598, 252, 226
+_WIDE_PX, _SMALL_PX, _MARKED_PX = 576, 230, 204
 """Widths of a plot without its axes on a desktop: across the page, in the grid, and in the frame of invented data."""
-_PHONE_PX, _MARKED_PHONE_PX = 268, 242
-_BRIEF_PX = 510
+_PHONE_PX, _MARKED_PHONE_PX = 246, 220
+_BRIEF_PX = 488
 """The same on the front page, beside the contents."""
 DATA_COLUMNS = [
     *("dataset", "synthetic", "model", "family", "source", "machine", "gpus"),
@@ -37,6 +37,8 @@ INFERRED = (
     "energy is below 0.01 Wh."
 )
 """What is said of the one published energy that was neither printed nor read off a mark (`energy_kind`: inferred)."""
+COMPARED = "linear-embedding"
+"""The classifier that the paper compares its language models with (section 5)."""
 ACCOUNTING = "CPU, GPU and memory are added up as in the paper; memory always counts by a rule."
 
 
@@ -50,29 +52,33 @@ class Axes:
 
 @dataclass(frozen=True)
 class Plot:
-    """How large a panel is drawn, and which rows (of the index) bear a label on a desktop and on a phone."""
+    """How large a panel is drawn, and which rows (of the index) bear a label on a desktop and on a phone.
+
+    `needed` ones bear it in any case, if at the end of a line; others where there is room.
+    """
 
     height: int
     broad: Collection[object]
     narrow: Collection[object]
+    needed: Collection[object] = ()
     wide: bool = False
     legend: bool = False
     brief: int | None = None
     """Height on the front page, if it stands there, too."""
 
     @property
-    def broad_px(self) -> list[style.Size]:
+    def broad_px(self) -> list[labels.Size]:
         """Sizes of the plot without its axes on a desktop: its labels suit them all."""
         widths = (_WIDE_PX,) if self.wide else (_SMALL_PX, _MARKED_PX)
         return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_BRIEF_PX)
 
     @property
-    def narrow_px(self) -> list[style.Size]:
+    def narrow_px(self) -> list[labels.Size]:
         """The same on a phone."""
         widths = (_PHONE_PX,) if self.wide else (_PHONE_PX, _MARKED_PHONE_PX)
         return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_PHONE_PX)
 
-    def _brief_px(self, width: int) -> list[style.Size]:
+    def _brief_px(self, width: int) -> list[labels.Size]:
         return [(width, self.brief - _FRAME_PX)] if self.brief else []
 
 
@@ -108,10 +114,10 @@ def panel(runs: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "
     rows = runs[drawable(runs)]
     figure = go.Figure()
     style.layout(figure, height=plot.height)
-    style.energy_axis(figure, *axes.decades)
+    style.energy_axis(figure, *axes.decades, title="Energy of one pass")
     figure.update_xaxes(title="Accuracy", range=list(axes.accuracy))
-    broad = _labels(rows, plot.broad, axes, plot.broad_px)
-    narrow = _labels(rows, plot.narrow, axes, plot.narrow_px)
+    broad = _labels(rows, plot.broad, plot.needed, axes, plot.broad_px)
+    narrow = _labels(rows, plot.narrow, plot.needed, axes, plot.narrow_px)
     for family, look in style.FAMILIES.items():
         for is_published in (True, False):
             mask = (rows["family"] == family) & ((rows["source"] == "published") == is_published)
@@ -120,6 +126,7 @@ def panel(runs: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "
                     _trace(rows[mask], look, is_published, broad[mask], narrow[mask], plot.legend)
                 )
     energy = rows["energy_wh"].fillna(rows["energy_wh_below"])
+    labels.draw_leaders(figure, drawn_at(rows), energy, style.colours(rows), broad, narrow)
     figure.add_traces(weights_ring(rows, drawn_at(rows), energy, plot.legend))
     if rows.empty:
         style.not_measured(figure)
@@ -151,7 +158,7 @@ def drawn_at(rows: pd.DataFrame) -> pd.Series:
     return rows["accuracy_read"] if "accuracy_read" in rows else rows["accuracy"]
 
 
-def pixels(rows: pd.DataFrame, axes: Axes, size: style.Size) -> list[tuple[float, float]]:
+def pixels(rows: pd.DataFrame, axes: Axes, size: labels.Size) -> list[tuple[float, float]]:
     """Return where the rows lie in a plot of that size, from the left and from the top."""
     width, height = size
     left, right = axes.accuracy
@@ -205,12 +212,16 @@ def _trace(
 
 
 def _labels(
-    rows: pd.DataFrame, labelled: Collection[object], axes: Axes, sizes: Sequence[style.Size]
+    rows: pd.DataFrame,
+    labelled: Collection[object],
+    needed: Collection[object],
+    axes: Axes,
+    sizes: Sequence[labels.Size],
 ) -> pd.DataFrame:
-    """Return text and place of the labels; what bears none is in the hover."""
+    """Return the labels; what bears none is in the hover."""
     text = rows["model"].map({name: model.title for name, model in study().models.items()})
     text = text.where(rows.index.isin(list(labelled)), "")
-    return style.labels(text, pixels(rows, axes, sizes[0]), *sizes)
+    return labels.place(text, pixels(rows, axes, sizes[0]), *sizes, needed=needed)
 
 
 def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
