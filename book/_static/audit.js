@@ -7,7 +7,7 @@
   const form = document.createElement("form");
   form.className = "audit-filter";
   form.setAttribute("role", "search");
-  form.setAttribute("aria-label", "Filter of the tables on this page");
+  form.setAttribute("aria-label", "Filter the tables on this page");
   form.innerHTML =
     '<label for="audit-words">Show only rows with</label>' +
     '<input id="audit-words" type="search" autocomplete="off" spellcheck="false" placeholder="linear-bow news">' +

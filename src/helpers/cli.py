@@ -37,8 +37,8 @@ _EXAMPLES = """examples:
   python -m helpers completion bash              completion for the shell, of the command `companion`
   python -m helpers tiny-model                   a language model without a download, for `run tiny`
 
-exit status: 0 on success; 1 if something is missing or the audit has findings; 2 after one line about a fault in the
-input; 130 if it was interrupted
+exit status: 0 on success; 1 if something is missing or the audit has findings; 2 after a one-line message about a
+fault in the input; 130 if it was interrupted
 """
 
 _Parsers: TypeAlias = "argparse._SubParsersAction[_Parser]"

@@ -132,7 +132,7 @@ TAMPERINGS = {
     "catalogue": Tampering("data/study/models.yaml", appended(b"# a word more\n"), CHANGED),
     "sample": Tampering("data/sample/fktg-sample.csv", replaced("e", "E"), CHANGED),
     "committed record": Tampering(
-        f"{COMMITTED}/emotion-linear-bow-d2c0ec6b/record.json", replaced(r"(\"energy_wh\": )(\d)", r"\g<1>1\2"), CHANGED
+        f"{COMMITTED}/emotion-linear-bow-31b092b2/record.json", replaced(r"(\"energy_wh\": )(\d)", r"\g<1>1\2"), CHANGED
     ),
     "energy of a live record": Tampering(
         f"{BOW}/record.json", replaced(r"(\"energy_wh\": )(\d)", r"\g<1>1\2"), "used it: sha256"
@@ -144,18 +144,18 @@ TAMPERINGS = {
         f"{TFIDF}/record.json: splits.0",
     ),
     "field of a record": Tampering(
-        f"{COMMITTED}/yelp-linear-bow-d2c0ec6b/record.json", replaced('"gpus"', '"cards"'), "unknown key 'cards'"
+        f"{COMMITTED}/yelp-linear-bow-31b092b2/record.json", replaced('"gpus"', '"cards"'), "unknown key 'cards'"
     ),
     "predictions": Tampering(
-        f"{COMMITTED}/news-linear-bow-d2c0ec6b/predictions.parquet", appended(b"1"), OF_RUN
+        f"{COMMITTED}/news-linear-bow-31b092b2/predictions.parquet", appended(b"1"), OF_RUN
     ),
     "power time line": Tampering(f"{TFIDF}/power.parquet", appended(b"1"), OF_RUN),
     "committed executed run": Tampering(
-        f"{COMMITTED}/tomatoes-linear-bow-d2c0ec6b/notebook.ipynb", replaced(r"\d\.\d", "9.9"), OF_RUN
+        f"{COMMITTED}/tomatoes-linear-bow-31b092b2/notebook.ipynb", replaced(r"\d\.\d", "9.9"), OF_RUN
     ),
     "live executed run": Tampering(f"{BOW}/notebook.ipynb", replaced(r"\d\.\d", "9.9"), OF_RUN),
     "missing file of a run": Tampering(
-        f"{COMMITTED}/yelp-linear-tfidf-d2c0ec6b/predictions.parquet", Path.unlink, "listed in its record"
+        f"{COMMITTED}/yelp-linear-tfidf-31b092b2/predictions.parquet", Path.unlink, "listed in its record"
     ),
     "extra file of a run": Tampering(f"{TFIDF}/extra.csv", created, "its record does not list it"),
     "missing data": Tampering("data/published/README.md", Path.unlink, "listed in data/SHA256SUMS"),

@@ -219,10 +219,10 @@ def test_pages_take_their_counts_from_one_function(published):
         total[4],
     ]
     finding = claims_page(results.load_tables()).finding
-    assert f"Of {texts['claims.tested']} statements" in finding
+    assert f"Of the {texts['claims.tested']} statements" in finding
     assert f"{texts['claims.holding']} agree with them" in finding
     assert (
-        f"New measurements test {texts['claims.new.tested']} of the {texts['claims.all']} statements "
+        f"Our measurements test {texts['claims.new.tested']} of the {texts['claims.all']} statements "
         f"({texts['claims.new.counterparts']} of them with other models than the paper's alone), "
         f"{texts['claims.new.opened']} of which the paper's own numbers leave open: {texts['claims.new.holding']} hold here, "
         in finding

@@ -42,7 +42,7 @@ def test_the_bench_names_the_power_and_the_energy_ratio_and_the_axis_the_one_tha
     assert own_rows["power_ratio"].min() == pytest.approx(0.982, abs=5e-4)
     assert own_rows["energy_ratio"].agg(["min", "max"]).to_list() == pytest.approx([0.937, 1.069], abs=5e-4)
     assert (
-        "windows give 0.982 to 1.00 times the mean power and 0.937 to 1.07 times the energy"
+        "windows report 0.982 to 1.00 times the mean power and 0.937 to 1.07 times the energy"
         in artefact.finding
     )
     (panel,) = artefact.panels

@@ -17,8 +17,9 @@ import yaml
 from helpers import cli
 from helpers.book import linkcheck, trimming
 from helpers.book.build import with_version
-from helpers.book.repository import VARIABLE, with_repository
+from helpers.book.repository import with_repository
 from helpers.campaigns.transfer import archive
+from helpers.figures.html import REPOSITORY_VARIABLE, commit_link
 from helpers.publish.citation import citation
 from helpers.sphinx_ext import mathml
 from tests.conftest import ROOT, Checkout, refusal
@@ -113,7 +114,7 @@ def test_book_that_knows_its_repository_launches_analyses_only(
         "build.stage()\n"
         "sphinx_build.build_html(paths.STAGING, Path('_build/public/html'))\n"
     )
-    environment = {**book.environment, VARIABLE: ADDRESS, "PYTHONWARNINGS": "ignore"}
+    environment = {**book.environment, REPOSITORY_VARIABLE: ADDRESS, "PYTHONWARNINGS": "ignore"}
     python = book.start("helpers").args[0]
     done = subprocess.run(
         [python, "-c", script], cwd=book.root, env=environment, check=False, capture_output=True, text=True
@@ -203,7 +204,7 @@ def test_a_workflow_may_do_no_more_than_it_must(name: str) -> None:
         (
             "0123456789abcdef",
             "2026-11-30T10:00:00+01:00",
-            "Version 0.1.0, commit 0123456789 of 2026-11-30. Code MIT",
+            'Version 0.1.0, commit <code title="0123456789abcdef">0123456789</code> of 2026-11-30. Code MIT',
         ),
         (None, None, "Version 0.1.0. Code MIT"),
     ],
@@ -211,6 +212,15 @@ def test_a_workflow_may_do_no_more_than_it_must(name: str) -> None:
 def test_the_footer_says_the_version(commit: str | None, date: str | None, expected: str) -> None:
     footer = yaml.safe_load(with_version(CONFIG, commit, date))["html"]["extra_footer"]
     assert footer.startswith(expected.replace("0.1.0", citation().version))
+
+
+def test_a_commit_leads_to_the_repository_where_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = "0123456789abcdef"
+    monkeypatch.delenv(REPOSITORY_VARIABLE, raising=False)
+    assert "<a " not in commit_link(commit)
+    monkeypatch.setenv(REPOSITORY_VARIABLE, f"{ADDRESS}/")
+    assert f'<a href="{ADDRESS}/commit/{commit}">' in commit_link(commit, 8)
+    assert ">01234567<" in commit_link(commit, 8)
 
 
 def test_workflow_audits_what_it_publishes_and_measures_nothing() -> None:
@@ -222,7 +232,7 @@ def test_workflow_audits_what_it_publishes_and_measures_nothing() -> None:
     assert "book --no-measure --zip _build/text-classification-energy.zip" in recipe
     upload = next(step for step in PAGES["jobs"]["build"]["steps"] if "upload" in step.get("uses", ""))
     assert upload["with"]["path"] == "_build/html"
-    assert VARIABLE in PAGES["jobs"]["build"]["env"]
+    assert REPOSITORY_VARIABLE in PAGES["jobs"]["build"]["env"]
 
 
 def test_ci_runs_what_the_workflow_runs() -> None:
@@ -305,7 +315,7 @@ def test_link_check_fails_where_an_address_is_not_there(
     assert linkcheck.main() == 0
     (pages / "index.html").write_text(f'<a href="{server}/404">a</a>', encoding="utf-8")
     assert linkcheck.main() == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "1 web addresses, 1 not there"
+    assert capsys.readouterr().out.splitlines()[-1] == "1 web addresses, 1 not found"
 
 
 # --- formulas and trimming -----------------------------------------------------------------------------

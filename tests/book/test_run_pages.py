@@ -26,7 +26,7 @@ from helpers.records.environment import sha256_of
 from helpers.records.storage import RAW_ANSWERS, RECORD, read_record, read_records
 from helpers.results.tables import load_tables
 
-CPU_RUN = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b"
+CPU_RUN = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-31b092b2"
 GPU_RUN = paths.MEASUREMENTS / "reference-gpu" / "news-linear-embedding-fe5b93f3"
 SCRIPT = "<script>alert(1)</script>"
 TOC = {
@@ -165,8 +165,8 @@ def test_energy_stands_by_component_with_its_method_and_what_is_missing_is_no_ze
         parts = [getattr(item.energy, name) for item in record.splits]
         mean_wh = sum(part.energy_wh for part in parts) / len(parts)
         assert float(rows[title][column]) * unit_wh == pytest.approx(mean_wh, rel=5e-3)
-        assert rows[title]["How it was got"] == parts[0].method
-    assert (rows["GPU"][column], rows["GPU"]["How it was got"]) == ("-", "missing")
+        assert rows[title]["Method"] == parts[0].method
+    assert (rows["GPU"][column], rows["GPU"]["Method"]) == ("-", "missing")
     total_wh = sum(item.energy.total_wh or 0 for item in record.splits) / len(record.splits)
     assert float(rows["CPU, GPU and memory"][column]) * unit_wh == pytest.approx(total_wh, rel=5e-3)
 
@@ -333,13 +333,13 @@ NO_NOTEBOOKS = [
 def test_what_has_not_the_form_of_a_notebook_is_none(run, about):
     rest = {name: value for name, value in about.items() if name != "cells"}
     write_notebook(run, *about.get("cells", []), **rest)
-    assert "It is not there, or is no notebook." in shown(run).get_text()
+    assert "The file is missing or is not a notebook." in shown(run).get_text()
 
 
 @pytest.mark.parametrize("papermill", [1, [], {"parameters": 1}, {"parameters": {"a": [1]}}])
 def test_notes_of_papermill_may_be_anything(run, papermill):
     write_notebook(run, metadata={"papermill": papermill})
-    assert "It is not there, or is no notebook." not in shown(run).get_text()
+    assert "The file is missing or is not a notebook." not in shown(run).get_text()
 
 
 @pytest.mark.parametrize("text", [None, "no notebook", "[]", '{"cells": 1}'])
@@ -347,7 +347,7 @@ def test_without_its_notebook_a_run_still_has_a_page(run, text):
     (run / "notebook.ipynb").unlink()
     if text is not None:
         (run / "notebook.ipynb").write_text(text, encoding="utf-8")
-    assert "It is not there, or is no notebook." in shown(run).get_text()
+    assert "The file is missing or is not a notebook." in shown(run).get_text()
 
 
 def test_the_command_measures_the_same_again_and_names_no_folder_of_the_machine(run):
@@ -429,7 +429,7 @@ def test_where_no_power_was_measured_the_page_says_so_and_draws_the_load(tmp_pat
 
 
 def test_a_run_without_a_time_line_and_one_whose_time_line_is_broken_say_so(run):
-    assert "took no power time line" in shown(run).get_text()
+    assert "has no power time line" in shown(run).get_text()
     pd.DataFrame({"a": [1]}).to_parquet(run / "power.parquet")
     change(run, "files", **{"power.parquet": sha256_of(run / "power.parquet")})
     assert re.search("expected a power time line, found another table", shown(run).get_text())

@@ -163,7 +163,7 @@ def test_it_says_how_to_check_to_import_and_to_cite(project, runs, tmp_path):
     export_campaign(CAMPAIGN)
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    assert "8 of the 8 runs of the campaign are in it." in readme
+    assert "8 of the 8 runs of the campaign are included." in readme
     assert "2026-11-20, on intel-xeon-16c-1x-nvidia-h200" in readme
     for message in ("sha256sum --check SHA256SUMS", f"python -m helpers import {CAMPAIGN}.zip", "CC-BY-4.0"):
         assert message in readme
@@ -294,7 +294,7 @@ def test_a_campaign_without_all_its_runs_is_exported_and_says_so(project, runs, 
     assert "linear-embedding on emotion" in done.missing
     folder = unpack(project / "_build" / f"{CAMPAIGN}.zip", tmp_path / "elsewhere")
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    assert "5 of the 8 runs of the campaign are in it. Missing: " in readme
+    assert "5 of the 8 runs of the campaign are included. Missing: " in readme
     assert "linear-embedding on emotion" in readme
 
 

@@ -350,7 +350,7 @@ def test_a_disk_that_is_full_after_all_is_reported_as_it_is(fetch, hub, home):
         f"missing: dataset stub/large@aaaaaaaa: {home}/hub cannot be written: No space left on device; make room, or name "
         "a folder on another disk in HF_HOME; what was downloaded is kept"
     )
-    assert lines[-1] == "large: 1 of 1 missing; nothing is there"
+    assert lines[-1] == "large: 1 of 1 missing; nothing is present"
 
 
 def test_a_cache_that_cannot_be_a_folder_is_reported_with_its_path(fetch, home):

@@ -316,7 +316,7 @@ def test_a_folder_that_gives_nothing_is_refused(project, cluster):
 @pytest.mark.parametrize("given", ["", "runs", f"runs/{CAMPAIGN}"])
 def test_our_own_runs_are_not_imported(project, given):
     write_run(project / "runs")
-    assert "where runs are already" in refusal(import_runs, project / given)
+    assert "which already has runs" in refusal(import_runs, project / given)
 
 
 def test_the_command_line_tells_every_run_and_its_status_says_whether_all_is_well(project, cluster, capsys):
@@ -416,9 +416,9 @@ def entry(name, mode=0o100644, method=zipfile.ZIP_DEFLATED):
         (entry(f"export/{CAMPAIGN}/run-a", 0o120777), "a link or a device"),
         (entry("pipe", 0o010644), "a link or a device"),
         (entry("device", 0o020644), "a link or a device"),
-        (entry(f"export/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
-        (entry(f"./export//{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
-        (entry(f"EXPORT/{CAMPAIGN}/run-a/{RECORD}"), "stands in it twice"),
+        (entry(f"export/{CAMPAIGN}/run-a/{RECORD}"), "is in it twice"),
+        (entry(f"./export//{CAMPAIGN}/run-a/{RECORD}"), "is in it twice"),
+        (entry(f"EXPORT/{CAMPAIGN}/run-a/{RECORD}"), "is in it twice"),
         (entry("x", method=zipfile.ZIP_BZIP2), "compressed by another method"),
         (entry("x", method=zipfile.ZIP_LZMA), "compressed by another method"),
         (entry(f"export/{CAMPAIGN}"), "cannot be unpacked"),

@@ -119,7 +119,7 @@ def test_a_campaign_gets_what_its_runs_need_and_its_plan_says_so(entry, fetch, t
     )
     status, printed = fetch("packed")
     assert status == 0
-    assert "packed: all there, verified" in printed
+    assert "packed: all present, verified" in printed
     check_embedding(NAME, "cpu")
     assert cli.main(["plan", "packed", "--json"]) == 0
     (item,) = json.loads(capsys.readouterr().out)["downloads"]

@@ -123,7 +123,7 @@ def test_fast_passes_fill_the_window(plan_of):
 
 def test_durations_of_tables_b4_and_b5_come_from_table_b6_read_backwards(plan_of):
     run = the_only(plan_of(NEWS | {"machine": "capella"}))
-    assert run.expected.duration_from == "Table B4 by Table B6 read backwards"
+    assert run.expected.duration_from == "Table B4, Table B6 solved for duration"
     seconds = (3.30 - 0.536 * 1 + 1.300) / (0.052 + 0.115 * 1)
     assert run.expected.pass_s == pytest.approx(seconds)
     assert run.expected.pass_wh == 3.30
@@ -336,9 +336,9 @@ def test_a_run_with_a_record_is_done_and_takes_what_it_took(plan_of):
     assert (done.state, done.duration_s) == ("done", 15.75)
     assert done.energy_wh == pytest.approx(0.42 + 0.21)
     both = {"model": ["linear-bow", "linear-tfidf"], "dataset": "fktg-sample"}
-    assert "on top" not in list(report.lines(plan_of(BOW, notebook="traditional")))[-1]
+    assert "not included" not in list(report.lines(plan_of(BOW, notebook="traditional")))[-1]
     assert (
-        "come on top, but are in what is done"
+        "are not included, except in runs that are done"
         in list(report.lines(plan_of(both, notebook="traditional")))[-1]
     )
 
@@ -365,7 +365,7 @@ def test_a_committed_record_alone_is_reported_apart(plan_of):
         "stored under data/measurements; run measures them again: 1 run," in line
         for line in report.lines(plan)
     )
-    assert list(report.lines(plan))[-1].endswith("; loading and training come on top")
+    assert list(report.lines(plan))[-1].endswith("; loading and training are not included")
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,9 @@ def test_a_run_on_other_splits_than_the_catalogue_has_now_is_not_done(plan_of):
     file.write_text(json.dumps(document), encoding="utf-8")
     refused = the_only(plan_of(BOW, notebook="traditional"))
     assert refused.state == "refused"
-    assert "its splits are not those of fktg-sample in data/study/datasets.yaml now" in refused.reasons[0]
+    assert (
+        "its splits are not the current ones of fktg-sample in data/study/datasets.yaml" in refused.reasons[0]
+    )
 
 
 def test_a_broken_record_is_refused_and_the_plan_goes_on(plan_of):

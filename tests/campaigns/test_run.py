@@ -191,7 +191,7 @@ def test_after_ctrl_c_what_is_measured_comes_to_its_end_and_nothing_else_begins(
     interrupt(process)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Ctrl-C again stops it at once" in out
+    assert "Ctrl-C again stops them at once" in out
     assert "stopped: 1 run is left; python -m helpers run trial goes on" in err
     assert len(checkout.records()) == 1
     assert len(BEGINS.findall(out)) == 1

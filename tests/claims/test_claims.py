@@ -713,7 +713,7 @@ def test_what_the_committed_campaigns_can_test(all_tables):
         assert ledger["duration-variance"].recomputed == pytest.approx(dex, rel=1e-6)
         for name in ("same-test-sets-for-every-model", "ten-test-sets"):
             assert ledger[name].verdict == OPEN
-            assert "those of a campaign are our design, which is no test" in ledger[name].reason
+            assert "those of a campaign are our design, so they are not a test" in ledger[name].reason
         assert ledger["news-linear-accuracy"].verdict == UNDECIDED_HERE  # 0.834, but not to within 0.005
         assert "not the paper's" in ledger["news-linear-accuracy"].reason
         assert ledger["qwen-7b-seven-times-less-energy"].reason == f"Campaign {source} has no run on FKTG."
@@ -723,7 +723,7 @@ def test_what_the_committed_campaigns_can_test(all_tables):
     assert "measured components only" in cpu["energy-variance"].reason
     assert gpu["energy-variance"].verdict == HOLDS_HERE
     assert cpu["no-gpu-without-embeddings"].verdict == OPEN
-    assert "on a machine without a GPU only, which is no test" in cpu["no-gpu-without-embeddings"].reason
+    assert "only on a machine without a GPU, which is not a test" in cpu["no-gpu-without-embeddings"].reason
     for ledger in by_source.values():
         assert "the statement is about Capella" in ledger["duration-is-a-good-proxy"].reason
     assert gpu["gpu-has-largest-share"].verdict == HOLDS_HERE
@@ -776,7 +776,7 @@ def test_a_meter_that_saw_nothing_is_reported_and_divides_nothing(all_tables, ta
     splits.loc[one, "gpu_wh"] = 0.0
     ledger = by_id(evaluate(dataclasses.replace(all_tables, split_results=splits), "reference-gpu"))
     assert ledger["energy-variance"].verdict == OPEN
-    assert "whose energy is 0, less than its meter can tell" in ledger["energy-variance"].reason
+    assert "whose energy is 0, less than its meter can resolve" in ledger["energy-variance"].reason
 
     def edit(rows):
         rows.loc[at(rows, "qwen-2.5-7b", gpus=1), "energy_wh"] = 0.0
@@ -785,7 +785,7 @@ def test_a_meter_that_saw_nothing_is_reported_and_divides_nothing(all_tables, ta
     seven = again["qwen-7b-seven-times-less-energy"]
     assert seven.verdict == OPEN
     assert (
-        "The energy of Qwen 2.5 7B on FKTG in campaign again is 0, less than its meter can tell"
+        "The energy of Qwen 2.5 7B on FKTG in campaign again is 0, less than its meter can resolve"
         in seven.reason
     )
     assert again["qwen-7b-accuracy-gap"].verdict != OPEN
@@ -852,7 +852,7 @@ def test_llms_on_one_number_of_gpus_do_not_make_it_vary(tables):
 
     ledger = by_id(evaluate(campaign(tables, edit), "again"))
     assert ledger["most-llms-ran-on-1-2-or-4-gpus"].verdict == FAILS_HERE
-    assert "all have as many GPUs" in ledger["table-3-capella-duration-gpus"].reason
+    assert "all have the same number of GPUs" in ledger["table-3-capella-duration-gpus"].reason
 
 
 def test_the_power_of_the_cpu_is_that_of_the_page_of_figure_2_and_a_campaign_answers_from_its_method(
@@ -861,7 +861,7 @@ def test_the_power_of_the_cpu_is_that_of_the_page_of_figure_2_and_a_campaign_ans
     name = "cpu-power-is-the-same-under-every-model"
     constant = power.constants(tables.observations, tables.results).cpu.mean_w
     for open_item in (paper[name], paper["cpu-is-read-by-rapl"]):
-        assert f"{constant:.1f} W under 13 of 13 models" in open_item.reason
+        assert f"{constant:.1f} W for 13 of 13 models" in open_item.reason
     measured = campaign(tables, lambda rows: None)
     assessment = by_id(evaluate(measured, "again"))[name]
     assert (assessment.verdict, assessment.outcome) == (None, DIFFERS)
@@ -947,10 +947,13 @@ def test_an_energy_that_is_too_small_for_an_embedding_is_reported_where_a_claim_
 ):
     wh = cell("figure_7", "energy_wh", model="linear-embedding", dataset="emotion")
     watts = cell("table_b1", "average_power_w", model="linear-embedding")
-    sentence = f"used up in {3600e3 * wh / watts:.1f} ms at the {watts:.0f} W of Table B1, where 189 texts took 1.64 s"
+    parts = (
+        f"at the {watts:.0f} W of Table B1, the ",
+        f"on emotion last {3600e3 * wh / watts:.1f} ms, but there 189 texts took 1.64 s",
+    )
     resting = {"emotion-traditional-model-most-efficient"}
     assert {name for name, item in paper.items() if "too little to embed" in item.reason} == resting
-    assert all(sentence in paper[name].reason for name in resting)
+    assert all(part in paper[name].reason for name in resting for part in parts)
     key = {"model": "linear-embedding", "dataset": "emotion"}
     new = with_change(Change("figure_7", "energy_wh", "0.0161", key, set(), {}), tmp_path, nowhere)
     assert all("too little to embed" not in item.reason for item in new.values())
@@ -1150,7 +1153,7 @@ def test_the_page_shows_every_statement_once_with_its_link_and_nothing_hidden(pa
     for source in ("reference-cpu", "reference-gpu"):
         statements = sum(item.claim.nature == "statement" for item in ledger)
         assert re.search(rf"Tested with the campaign {source}: \d+ of {statements}<", body)
-    assert body.count("no table is read") == 1
+    assert body.count("of the statement only, without a table") == 1
 
 
 def test_its_data_and_its_inputs_name_what_it_is_computed_from(page, all_tables):
@@ -1168,9 +1171,9 @@ def test_a_paper_whose_statements_all_hold_would_be_told_so(tables):
     ledger = [dataclasses.replace(item, verdict=HOLDS) if item.verdict else item for item in evaluate(tables)]
     statements = sum(item.verdict is not None for item in ledger)
     finding = _finding(ledger, {}, rerun_llms=2)
-    assert f"{statements} agree with them (0 after rounding only), 0 do so under one reading" in finding
+    assert f"{statements} agree with them (0 only after rounding), 0 agree under one reading" in finding
     assert "and 0 under none; 0 more" in finding
-    assert f"New measurements test 0 of the {statements} statements, 0 of which" in finding
+    assert f"Our measurements test 0 of the {statements} statements, 0 of which" in finding
     assert finding.endswith("They include 2 of the paper's language models.")
 
 

@@ -363,8 +363,8 @@ def test_what_one_campaign_leaves_undecided_another_decides(ledger_of):
 
 def test_the_page_sets_what_was_measured_here_apart_from_the_papers_sentences(tables, ledger_of):
     figure = page.draw([], {CAMPAIGN: list(ledger_of(Plan(planned())).values())}, tables)
-    assert "Asked of the models measured here, which are not all the paper&#x27;s" in figure.body or (
-        "Asked of the models measured here, which are not all the paper's" in figure.body
+    assert "Tested on the models measured here, not all of which are the paper&#x27;s" in figure.body or (
+        "Tested on the models measured here, not all of which are the paper's" in figure.body
     )
     assert 'data-verdict="does not hold here"' in figure.body
     assert 'data-verdict="does not hold"' not in figure.body

@@ -443,7 +443,7 @@ def test_larger_llms_are_compared_with_the_same_model_in_accuracy_and_in_energy(
         ("abstract-energy-depends-on-hardware", "may not be the same work as those of the H100"),
         (
             "abstract-v2-llms-same-or-lower-accuracy",
-            "the 0.01 of Qwen 2.5 7B, which looks like unread answers",
+            "the 0.01 of Qwen 2.5 7B, which suggests that answers could not be read",
         ),
         (
             "equation-2-for-any-computation",
@@ -452,7 +452,7 @@ def test_larger_llms_are_compared_with_the_same_model_in_accuracy_and_in_energy(
         ("duration-is-a-good-proxy", "19 of 38 energies lie within 20 % of Eq. 2"),
         (
             "table-1-links-the-models-named",
-            "the name or the link is of another release, and which it was is not known",
+            "the name or the link is of another release, and which one was used is not known",
         ),
         ("more-gpus-do-not-reduce-energy", "in part read off a figure"),
     ],

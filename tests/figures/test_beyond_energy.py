@@ -387,7 +387,7 @@ def test_the_frontier_of_the_paper_has_the_linear_embedding_on_every_dataset(mad
     }
     assert set(certain[certain["dataset"] == "news"]["model"]) == {"linear-embedding", "llama-3.1-70b"}
     assert set(certain[certain["model"].isin(REASONING)]["dataset"]) == {"emotion"}
-    assert artefact.finding.startswith("Linear Embedding lies on the frontier of 5 of 5 datasets")
+    assert artefact.finding.startswith("Linear Embedding is on the frontier of 5 of 5 datasets")
 
 
 def test_no_certain_member_is_beaten_by_any_other_run_of_its_group(made):

@@ -144,8 +144,8 @@ def test_training_never_pays_against_an_llm_with_less_energy_per_text(tables):
     rows = figure.data[figure.data["origin"].str.contains("reference-cpu/news-linear-bow")]
     assert len(rows)
     assert rows["texts"].isna().all()
-    assert "2 comparisons never" in figure.finding
-    assert "never: the LLM takes less energy per text" in figure.body
+    assert "never in 2 comparisons" in figure.finding
+    assert "never: the LLM needs less energy per text" in figure.body
     news = next(panel for panel in figure.panels if panel.name == "news")
     assert "Never: Linear BoW against" in news.note
 
@@ -153,13 +153,13 @@ def test_training_never_pays_against_an_llm_with_less_energy_per_text(tables):
 def test_the_sentence_counts_where_the_llm_is_the_more_accurate_one(tables):
     figure = break_even_figure(tables)
     ahead = (figure.data["llm_accuracy"] > figure.data["accuracy"]).sum()
-    assert f"in {ahead} of {len(figure.data)} comparisons the LLM is the more accurate one" in figure.finding
+    assert f"in {ahead} of {len(figure.data)} comparisons the LLM is more accurate" in figure.finding
 
 
 def test_without_training_energies_the_page_says_so_and_invents_none(tables):
     alone = replace(tables, results=tables.results[tables.results["source"] == "published"])
     figure = break_even_figure(alone)
-    assert figure.finding.startswith("No traditional model was trained on this machine")
+    assert figure.finding.startswith("None of our runs trained a traditional model")
     assert figure.data.empty
     assert {panel.note for panel in figure.panels} == {"Not measured by us."}
     assert figure.html()
@@ -246,13 +246,16 @@ def test_a_run_without_an_energy_is_missing_and_not_zero(tables):
     assert row.filter(like="_gco2e").isna().all().all()
     assert '<td class="number">missing</td>' in figure.body
     news = next(panel for panel in figure.panels if panel.name == "measured-news")
-    assert "Without an energy: Linear BoW" in news.note
+    assert "No energy known: Linear BoW" in news.note
 
 
 def test_the_sentence_compares_the_spans_of_models_and_of_grids(tables):
     intensities = [grid.gco2e_per_kwh for grid in grids().values()]
     energies = tables.printed["table_b1"]["energy_wh"].dropna()
-    assert f"{max(intensities) / min(intensities):.0f} times (Sweden to India)" in carbon(tables).finding
+    assert (
+        f"by a factor of {max(intensities) / min(intensities):.0f} (Sweden to India)"
+        in carbon(tables).finding
+    )
     assert ", more than" in carbon(tables).finding
     assert energies.max() == 702.06
     rows = tables.results[~((tables.results["source"] == "published") & (tables.results["energy_wh"] < 30))]

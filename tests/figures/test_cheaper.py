@@ -74,7 +74,7 @@ def test_many_splits_have_a_bootstrap(tmp_path):
 
 
 def test_the_finding_and_the_alternative_texts_follow_the_rows(figure):
-    assert "16 at a time (news) takes the least time, 0.48 times" in figure.finding
+    assert "16 at a time (news) needs the least time, 0.48 times" in figure.finding
     assert "16 examples (news) the most, 5.4 times" in figure.finding
     assert [panel.name for panel in figure.panels] == ["time", "accuracy", "per-correct"]
     assert "news: 4 at a time 0.61, 16 at a time 0.48" in figure.panels[0].alt
@@ -84,7 +84,7 @@ def test_the_finding_and_the_alternative_texts_follow_the_rows(figure):
 def test_the_papers_list_is_answered_and_what_was_not_measured_is_named(figure):
     assert "Fine-tuning. Not measured here." in figure.body
     assert "4 examples: news 2.0 times as long" in figure.body
-    assert "what quantisation does to the accuracy is not measured" in figure.body
+    assert "the effect of quantisation on accuracy is not measured" in figure.body
 
 
 def test_a_factor_without_runs_is_not_measured(tmp_path):
@@ -103,7 +103,7 @@ def test_a_run_without_a_partner_is_shown_and_not_compared(tmp_path):
     alone = figure.data[figure.data["role"] == "alone"]
     assert list(alone["engine"]) == ["llama-cpp"]
     assert alone["time_ratio"].isna().all()
-    assert "Without a run to compare with: 1 run" in figure.body
+    assert "No run to compare with: 1 run" in figure.body
 
 
 def test_a_run_without_a_right_answer_has_no_energy_per_correct_answer(tmp_path):

@@ -275,7 +275,7 @@ def test_the_list_of_runs_shows_what_only_language_models_have(measured):
     assert pd.isna(data.loc[DEEPSEEK[0], "parse_failures"])
     assert "off-list 30, truncated 10" in figure.body  # over ten splits
     assert "vllm 0.32.0" in figure.body
-    assert "dummy: answers mean nothing" in figure.body
+    assert "dummy: answers are meaningless" in figure.body
     assert "2 of them of language models" in figure.finding
 
 

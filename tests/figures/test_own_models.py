@@ -212,7 +212,7 @@ def test_energy_per_token_is_of_measured_language_models_alone(own):
     columns = list(COLUMNS)
     assert rows.loc["linear-tfidf", columns].isna().all()
     assert page.data.loc[page.data["source"] == "published", columns].isna().all(axis=None)
-    table = unescape(page.body).partition("energy of one pass by its tokens")[2]
+    table = unescape(page.body).partition("energy of one pass divided by its tokens")[2]
     assert f"Qwen2.5-Coder-0.5B-Instruct ({STORED})" in table
     assert "partly-measured" in table or "measured" in table
     assert "Linear" not in table
@@ -261,7 +261,7 @@ def test_runs_that_cannot_be_ranked_or_read_cut_texts_are_named_where_they_are_d
     )
     scattered, once, cut = (run_title(row) for _, row in runs.iterrows())
     said = reservations(runs)
-    assert f" Durations of the splits scatter too much to rank among close runs: {scattered}." in said
+    assert f" Durations vary too much between splits to rank close runs: {scattered}." in said
     assert f" The embedding read only the beginning of some texts: {cut}." in said
     assert once not in said
     assert reservations(runs.assign(checks_failed="")) == ""

@@ -159,10 +159,10 @@ def test_table_1_shows_what_each_language_model_takes_and_the_papers_machines(pu
     assert sorted(column(sizes, "Model")) == sorted(item.title for item in llms)
     shown = {row[0]: dict(zip(sizes[0], row, strict=True)) for row in sizes[1:]}
     assert shown["Phi 3.5 MoE"]["Parameters (billions)"] == "41.9"
-    assert shown["Phi 3.5 MoE"]["Of them for a token"] == "6.6"
-    assert shown["Llama 3.1 8B"]["Licence to be accepted"] == "yes"
-    assert shown["Jamba Mini 1.5"]["Licence to be accepted"] == "not known"
-    assert [name for name, row in shown.items() if row["Thinks first"] == "yes"] == [
+    assert shown["Phi 3.5 MoE"]["Active parameters (billions)"] == "6.6"
+    assert shown["Llama 3.1 8B"]["Licence must be accepted"] == "yes"
+    assert shown["Jamba Mini 1.5"]["Licence must be accepted"] == "not known"
+    assert [name for name, row in shown.items() if row["Reasoning"] == "yes"] == [
         model_title(row["model"])
         for row in read_published("table_1_models")
         if row["model"].startswith("ds-")
@@ -433,8 +433,8 @@ def test_table_b3_names_the_models_that_are_not_those_of_table_b1(published):
     assert other == ["Phi 3.5 MoE", "DS Qwen 14B", "DS Qwen 32B"]
     artefact = table_b3(published)
     assert artefact.finding == (
-        "For 3 of 7 models the H100 columns are not the runs of Table B1, nor does the paper say that they are: Phi 3.5 MoE, "
-        "DS Qwen 14B and DS Qwen 32B."
+        "For 3 of 7 models the H100 columns are not the runs of Table B1, and the paper does not say that they are: "
+        "Phi 3.5 MoE, DS Qwen 14B and DS Qwen 32B."
     )
     off = 100 * (Decimal(h100["phi-3.5-moe"]["energy_wh"]) / Decimal(b1["phi-3.5-moe"]["energy_wh"]) - 1)
     assert f"energy {off:+.0f} %" in artefact.body
@@ -505,14 +505,14 @@ def test_table_b4_finds_the_accuracy_below_chance(published, tmp_path):
     body = table_b4(published).body
     assert (
         f"{sentence} The other LLMs reach {min(others):.2f} to {max(others):.2f}. "
-        "How many of its answers could be read as labels, the paper does not say."
+        "The paper does not say how many of its answers could be read as labels."
     ) in body
     better = with_cell(tmp_path, "table_b4", {"dataset": "news", "model": "qwen-2.5-7b"}, "accuracy", "0.30")
     body = table_b4(better).body
     assert sentence not in body
     assert (
-        "gives 0.25 on news (4 equally frequent labels) and 0.20 on yelp (5 equally frequent labels); "
-        "no accuracy of a model of the paper, published or measured, lies below that."
+        "gives an accuracy of 0.25 on news (4 equally frequent labels) and 0.20 on yelp (5 equally frequent labels); "
+        "no accuracy of a model of the paper, published or measured, is below that."
     ) in body
 
 
@@ -540,13 +540,13 @@ def test_table_b4_finds_the_energy_that_is_out_of_line(published, tmp_path):
         if row["model"] == "phi-3.5-mini"
     }
     factors = [energy["yelp"] / energy[name] for name in ("news", "tomatoes", "emotion")]
-    sentence = f"Phi 3.5 Mini takes 16{THIN}Wh on yelp, {min(factors):.1f} to {max(factors):.1f} times"
+    sentence = f"Phi 3.5 Mini needs 16{THIN}Wh on yelp, {min(factors):.1f} to {max(factors):.1f} times"
     assert sentence in table_b4(published).body
     quiet = with_cell(tmp_path, "table_b4", {"dataset": "yelp", "model": "phi-3.5-mini"}, "energy_wh", "7.00")
     body = table_b4(quiet).body
-    assert "Phi 3.5 Mini takes" not in body
-    assert "no LLM takes more than twice its energy on all others" in body
-    assert "no LLM takes more than twice its energy on all others" in table_b5(published).body
+    assert "Phi 3.5 Mini needs" not in body
+    assert "no LLM needs more than twice its energy on all other datasets" in body
+    assert "no LLM needs more than twice its energy on all other datasets" in table_b5(published).body
 
 
 def test_table_b5_says_how_long_the_smallest_energy_of_the_embedding_model_lasts(published, with_reference):
@@ -558,7 +558,7 @@ def test_table_b5_says_how_long_the_smallest_energy_of_the_embedding_model_lasts
     energy = min(
         float(row["energy_wh"]) for row in read_published("figure_7") if row["model"] == "linear-embedding"
     )
-    sentence = f"the former lasts {1000 * 3600 * energy / power:.1f}{THIN}ms"
+    sentence = f"the lower energy lasts {1000 * 3600 * energy / power:.1f}{THIN}ms"
     assert f"{sentence}." in table_b5(published).body
     assert f"{sentence}; our fastest run on emotion takes 44{THIN}ms." in table_b5(with_reference).body
 

@@ -309,7 +309,7 @@ def test_a_part_of_the_cores_is_told(hosts):
 )
 def test_a_container_is_recognised_and_gets_its_own_remedy(hosts, name, content, kind, remedy):
     host = hosts()
-    assert host.diagnose()["container"].why == "none that shows"
+    assert host.diagnose()["container"].why == "none detected"
     host.put(name, content)
     container = host.diagnose()["container"]
     assert f"inside {kind}" in container.why

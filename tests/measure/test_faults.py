@@ -208,8 +208,8 @@ def test_an_output_that_is_read_only_is_refused_before_anything_starts(copy, on_
 @pytest.fixture
 def filed(tmp_path: Path) -> Plan:
     """A run beside one of the same campaign."""
-    reference = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b"
-    beside = tmp_path / "mine" / "news-linear-bow-d2c0ec6b"
+    reference = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-31b092b2"
+    beside = tmp_path / "mine" / "news-linear-bow-31b092b2"
     beside.mkdir(parents=True)
     shutil.copy(reference / RECORD, beside)
     return plan({**SETTINGS, "dataset": "news", "campaign": "mine", "output": str(tmp_path)}, "parameters")
@@ -221,7 +221,7 @@ def test_a_campaign_is_on_one_state_of_a_dataset(filed, monkeypatch, tmp_path) -
     now = replace(sample, name="news", sha256="0" * 64)
     line = refusal(preflight.check_data, filed, now)
     assert line.startswith(f"news: found data with sha256 {'0' * 64}, expected {recorded_sha256} as in ")
-    assert "news-linear-bow-d2c0ec6b/record.json; put the data back, " in line
+    assert "news-linear-bow-31b092b2/record.json; put the data back, " in line
     preflight.check_data(filed, replace(now, sha256=recorded_sha256))
     preflight.check_data(filed, sample)  # another dataset
     monkeypatch.setattr(paths, "MEASUREMENTS", tmp_path)

@@ -150,7 +150,7 @@ def test_a_changed_entry_is_noticed_before_an_old_result_counts(
     campaign = read_record(only_record(copy)).run.campaign
     copy.campaign(campaign, SETTINGS)
     again = copy.measure(**SETTINGS)
-    what = "its splits are not those of fktg-sample in data/study/datasets.yaml now; delete the folder"
+    what = "its splits are not the current ones of fktg-sample in data/study/datasets.yaml; delete the folder"
     assert (again.returncode, again.stdout) == (2, "")
     assert what in again.stderr
     (run,) = json.loads(copy.helpers("plan", campaign, "--json").stdout)["runs"]

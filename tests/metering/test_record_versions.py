@@ -98,7 +98,7 @@ def test_the_page_of_a_run_names_its_version_and_how_many_checks_of_how_many() -
     assert f"All {made} checks passed ({made} of the 16 that the present meter makes)." in summary_text
     assert f"this record is of schema 1, the present one writes {SCHEMA_VERSION}" in summary_text
     assert "It lacks: idle power after the run" in summary_text
-    assert "the version of the meter that took it had none" in text(power(OLD, record))
+    assert "the version of the meter that measured it had none" in text(power(OLD, record))
 
 
 def test_a_failed_check_of_an_old_run_says_of_how_many_too() -> None:
@@ -120,7 +120,9 @@ def present() -> Record:
 def test_a_run_of_the_present_meter_says_so_and_no_figure_speaks_of_an_earlier_one() -> None:
     record = present()
     summary_text = text(summary(OLD, record, ""))
-    assert f"Taken by the present version of the meter (record of schema {SCHEMA_VERSION})." in summary_text
+    assert (
+        f"Measured with the present version of the meter (record of schema {SCHEMA_VERSION})." in summary_text
+    )
     assert "that the present meter makes" not in summary_text
     assert about_records([record]) == ""
 

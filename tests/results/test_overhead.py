@@ -303,8 +303,13 @@ def test_without_a_bench_the_page_says_how_to_run_one():
 def test_the_finding_follows_the_result():
     cells = [cell("ours", 0.001, 4.0), cell("ours", 20.0, 4.4), cell("codecarbon-15", 0.001, 0.2)]
     shown = artefact.protocol([("benchmarks/results/x.json", result(cells, [cost(0.2, -0.1, 0.5)]))])
-    assert "windows give 1.00 to 1.10 times the mean power and 2.00 to 2.20 times the energy" in shown.finding
-    assert "start and stop, 0.0500 to 0.0500 times the mean power and 0.100 to 0.100 times" in shown.finding
+    assert (
+        "windows report 1.00 to 1.10 times the mean power and 2.00 to 2.20 times the energy" in shown.finding
+    )
+    assert (
+        "start and stop reports 0.0500 to 0.0500 times the mean power and 0.100 to 0.100 times"
+        in shown.finding
+    )
     assert "1.0\u202fms to 20\u202fs" in shown.finding
     assert "+0.2\u202f% (-0.1 to +0.5\u202f%)" in shown.finding
     (panel,) = shown.panels
@@ -316,9 +321,9 @@ def test_the_finding_follows_the_result():
 @pytest.mark.parametrize(
     ("overhead", "verdict"),
     [
-        (cost(0.2, -0.1, 0.5), "goal is met"),
+        (cost(0.2, -0.1, 0.5), "meets the goal"),
         (cost(3, 2, 4), "is missed"),
-        (cost(0.5, -2, 2), "too unsteady to tell"),
+        (cost(0.5, -2, 2), "too unsteady to decide"),
     ],
 )
 def test_the_verdict_on_the_overhead_is_what_its_interval_allows(overhead, verdict):

@@ -346,16 +346,20 @@ def made_up(line_percent, relative_percent):
 @pytest.mark.parametrize(
     ("line", "relative", "words"),
     [
-        (60.0, -5.0, ("Duration tells", "Below 100 s it is the line that is off", "by 60 % in the median")),
-        (10.0, 5.0, ("Duration tells", "Below 100 s it hangs on how the formula is fitted")),
-        (60.0, -30.0, ("Duration does not tell", "Below 100 s it hangs on how the formula is fitted")),
-        (4e6, 5.0, ("Duration tells", "40000 times the energy")),
+        (60.0, -5.0, ("Duration predicts", "Below 100 s the line is at fault", "with its constant is 60 %")),
+        (10.0, 5.0, ("Duration predicts", "Below 100 s the error depends on how the formula is fitted")),
+        (
+            60.0,
+            -30.0,
+            ("Duration does not predict", "Below 100 s the error depends on how the formula is fitted"),
+        ),
+        (4e6, 5.0, ("Duration predicts", "40000 times the energy")),
     ],
 )
 def test_the_verdict_parts_the_line_from_duration(line, relative, words):
     sentence = verdict(made_up(line, relative))
     assert all(word in sentence for word in words)
-    assert "its Eq. 2, which has seen these runs, by 24 %" in sentence
+    assert "its Eq. 2, which was fitted to these runs, 24 %" in sentence
     assert "(2 runs)" in sentence
     assert "Below 3 s, where only traditional models ran, nothing was really measured" in sentence
 
@@ -370,11 +374,11 @@ def test_the_verdict_compares_the_estimators_on_language_models_alone():
 
 def test_the_page_shows_the_three_estimators_of_the_published_runs():
     page = duration_proxy(TABLES)
-    assert page.finding.startswith("Duration tells the energy of a language model")
-    assert "9 % in the median and 41 % at worst (32 runs of 20 to 6793 s)" in page.finding
+    assert page.finding.startswith("Duration predicts the energy of a language model")
+    assert "a median error of 9 % and a largest one of 41 % (32 runs of 20 to 6793 s)" in page.finding
     assert (
-        "constant misses a language model by 25 % in the median, its Eq. 2, which has seen these runs, by 24 %, and Eq. 1 "
-        "fitted by relative error by 8 % (15 runs)" in page.finding
+        "constant is 25 %, that of its Eq. 2, which was fitted to these runs, 24 %, and that of Eq. 1 fitted by relative "
+        "error 8 % (15 runs)" in page.finding
     )
     assert [panel.name for panel in page.panels[:3]] == [f"published-{name}" for name in ESTIMATORS]
     assert "6 runs with a negative estimate" in page.panels[0].note

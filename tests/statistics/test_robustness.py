@@ -99,13 +99,13 @@ def test_a_term_that_the_other_runs_do_not_determine_hangs_on_its_run():
 def test_table_b6_says_that_its_constants_do_not_differ_from_zero(tables):
     assert table_b6(tables).finding == (
         "Every R² is printed as 1.000, which is 0.9995 or more before rounding. No constant differs significantly from zero, "
-        "and Eq. 1 leaves them out; kept, they would make a run on one GPU below 2.9 to 5.8 s negative."
+        "and Eq. 1 leaves them out; with them, the energy of a run on one GPU below 2.9 to 5.8 s would be negative."
     )
 
 
 def test_table_3_says_which_stars_hang_on_one_run(tables):
     assert (
-        "hangs on a single run: on Capella for none; on Clara for GPUs and Constant; on Paula for GPUs and Constant."
+        "depends on a single run: on Capella for none; on Clara for GPUs and Constant; on Paula for GPUs and Constant."
         in table_3(tables).note
     )
 

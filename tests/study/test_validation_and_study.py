@@ -454,7 +454,7 @@ def test_every_block_of_a_grid_is_multiplied_out(plans_of):
         ({"campaign": "other"}, "'campaign' and 'output' are set by the campaign itself"),
         ({"output": "there"}, "'campaign' and 'output' are set by the campaign itself"),
         ({"model": ["linear-bow", "linear-bow"]}, "model: 'linear-bow' is in the list twice; remove one"),
-        ({"model": "xgboost-bow", "cool_down_s": 3.0}, "stands in the grid twice; remove it here or there"),
+        ({"model": "xgboost-bow", "cool_down_s": 3.0}, "is in the grid twice; remove it here or there"),
         ({"data_dir": "x/" * 2500}, "data_dir: 'x/x/"),
         ({"data_dir": "x/" * 2500}, "is no folder: a path of 5000 characters is too long; correct it"),
         (
@@ -482,7 +482,7 @@ def test_a_part_takes_one_value_of_a_parameter():
 
 def test_the_same_run_in_two_blocks_is_refused(plans_of):
     with pytest.raises(
-        UserError, match=r"grid\.1: the run fktg-sample-linear-tfidf-\w+ stands in the grid twice"
+        UserError, match=r"grid\.1: the run fktg-sample-linear-tfidf-\w+ is in the grid twice"
     ):
         plans_of({"model": "linear-tfidf"}, {"splits": 10})
 

@@ -13,6 +13,7 @@ from helpers.book.trimming import trim
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.figures.executed import ExecutedFigure, read_executed_figure
+from helpers.figures.html import REPOSITORY_VARIABLE, commit_link
 from helpers.publish import describe_book
 from helpers.publish.citation import citation
 from helpers.records.environment import git_commit, git_date
@@ -27,7 +28,7 @@ def stage() -> None:
     paths.STAGING.mkdir(parents=True, exist_ok=True)
     config = (paths.ROOT / "_config.yml").read_text(encoding="utf-8")
     config = with_version(config, git_commit(), git_date())
-    config = repository.with_repository(config, os.environ.get(repository.VARIABLE))
+    config = repository.with_repository(config, os.environ.get(REPOSITORY_VARIABLE))
     (paths.STAGING / "_config.yml").write_text(config, encoding="utf-8")
     for name in ("_toc.yml", "CHANGELOG.md"):
         shutil.copy2(paths.ROOT / name, paths.STAGING / name)
@@ -50,7 +51,7 @@ def stage() -> None:
 
 def with_version(config: str, commit: str | None, date: str | None) -> str:
     """Return the book's configuration with the version in the footer of each page, and the commit and its date where known."""
-    known = f", commit {commit[:10]} of {date[:10]}" if commit and date else ""
+    known = f", commit {commit_link(commit, 10)} of {date[:10]}" if commit and date else ""
     key = "  extra_footer: >-\n"
     return config.replace(key, f"{key}    Version {citation().version}{known}.\n", 1)
 

@@ -25,7 +25,7 @@ LOGGER = getLogger(__name__)
 
 TOPICS: dict[str, str] = {
     "trade-off": "Accuracy against energy",
-    "reasoning": "Models that reason",
+    "reasoning": "Reasoning models",
     "datasets": "The other four datasets",
     "hardware": "GPUs, nodes and cards",
     "proxy": "Duration as a proxy",

@@ -64,7 +64,7 @@ def main() -> int:
     """Check the built book; returns 0, or 1 after a line for each address that is not there."""
     pages_of = links(build.HTML)
     lines = broken(pages_of)
-    print("\n".join([*lines, f"{len(pages_of)} web addresses, {len(lines)} not there"]))
+    print("\n".join([*lines, f"{len(pages_of)} web addresses, {len(lines)} not found"]))
     return 1 if lines else 0
 
 

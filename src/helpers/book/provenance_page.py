@@ -12,7 +12,7 @@ from helpers.book.provenance import Provenance, read_provenance
 from helpers.core.errors import UserError, nearest
 from helpers.figures.display import html_table
 from helpers.figures.executed import ExecutedFigure
-from helpers.figures.html import FUNCTION_LINK, ROOT_LINK, Markup, link, page_link
+from helpers.figures.html import FUNCTION_LINK, ROOT_LINK, Markup, commit_link, link, page_link
 from helpers.figures.run_addresses import page_of
 from helpers.records.findings import short
 from helpers.records.storage import Environment, Record
@@ -174,9 +174,9 @@ def _environment_link(number: int) -> Markup:
 
 
 def _commit(environment: Environment) -> Markup:
-    commit = environment.git_commit or ""
     changed = " with changes" if environment.git_dirty else ""
-    return Markup(f'<code title="{commit}">{commit[:8] or "none"}</code>{changed}')
+    shown = commit_link(environment.git_commit, 8) if environment.git_commit else "none"
+    return Markup(f"{shown}{changed}")
 
 
 def _hardware(item: Environment) -> str:

@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from helpers.core.errors import UserError
+from helpers.figures.html import REPOSITORY_VARIABLE
 
-VARIABLE = "COMPANION_REPOSITORY"
-"""Environment variable with the address of the repository, for example https://github.com/OWNER/NAME."""
 BRANCH = "main"
 BINDER = "https://mybinder.org"
 
@@ -27,7 +26,9 @@ def with_repository(config: str, address: str | None) -> str:
         return config
     parts = urlsplit(address)
     if parts.scheme != "https" or len(parts.path.strip("/").split("/")) != 2:
-        raise UserError(f"{VARIABLE}={address}: expected an address like https://github.com/OWNER/NAME")
+        raise UserError(
+            f"{REPOSITORY_VARIABLE}={address}: expected an address like https://github.com/OWNER/NAME"
+        )
     settings: dict[str, Any] = yaml.safe_load(config)
     settings["repository"] = {"url": address.rstrip("/"), "branch": BRANCH}
     settings["launch_buttons"] = {"binderhub_url": BINDER, "notebook_interface": "jupyterlab"}

@@ -181,7 +181,7 @@ def _unread(runs: Sequence[Run]) -> str:
     if not unread:
         return ""
     which = "one of them is" if len(unread) == 1 else "among them are"
-    return f" ({which} {names(unread)}, which looks like unread answers)"
+    return f" ({which} {names(unread)}, which suggests that answers could not be read)"
 
 
 def _efficiencies(evidence: Evidence) -> dict[str, Value]:

@@ -123,7 +123,9 @@ def _cards(evidence: Evidence, family: str) -> list[dict[str, Run]]:
         if all(key in runs for runs in by_machine.values()):
             triples.append({machine: runs[key] for machine, runs in by_machine.items()})
     if not triples:
-        raise Untestable(f"{evidence.source.label} has no LLM on A30, V100 and H100 with as many GPUs")
+        raise Untestable(
+            f"{evidence.source.label} has no LLM on A30, V100 and H100 with the same number of GPUs"
+        )
     return triples
 
 

@@ -167,7 +167,7 @@ class Run:
             raise Untestable(self._missing(quantity))
         if value <= 0 and column in _POSITIVE:
             what = f"{_QUANTITIES[quantity]} of {self.title} on {dataset_title(str(self.row['dataset']))}"
-            raise Untestable(f"{what} in {self.source.label} is 0, less than its meter can tell")
+            raise Untestable(f"{what} in {self.source.label} is 0, less than its meter can resolve")
         observed = self.source.find_observation(self.row, quantity, value)
         self._log(quantity, observed.origin)
         return Value.about(value, observed.uncertainty or 0.0)
@@ -176,7 +176,7 @@ class Run:
         what = f"{self.title} on {dataset_title(str(self.row['dataset']))}"
         if quantity == "energy_wh" and self.has("energy_wh"):
             counted = TITLES[self.source.mode]
-            return f"the energy of {what} in {self.source.label} has no part that counts ({counted})"
+            return f"the energy of {what} in {self.source.label} has no part that is counted ({counted})"
         return f"{self.source.label} does not give {_QUANTITIES[quantity]} of {what}"
 
     def _log(self, quantity: str, origin: str) -> None:

@@ -29,8 +29,8 @@ def links(evidence: Evidence) -> Recomputed:
             wrong.append(f"{row.title} leads to {linked}")
     return recomputed(
         Value.exact(len(wrong)),
-        f"{len(wrong)} of {versions} names with a version have a link to another one: {names(wrong)}; the name or the link "
-        "is of another release, and which it was is not known",
+        f"{len(wrong)} of {versions} names with a version link to another version: {names(wrong)}; the name or the link "
+        "is of another release, and which one was used is not known",
     )
 
 
@@ -68,7 +68,7 @@ def memory_power(evidence: Evidence) -> Recomputed:
 @claim("cpu-is-read-by-rapl")
 def cpu_is_read(evidence: Evidence) -> Recomputed:
     """Say what Figure 2 shows of the CPU's power; which method was in force is not published."""
-    needs = "this needs the method by which the CPU's energy was taken"
+    needs = "this needs the method by which the CPU's energy was obtained"
     if not evidence.source.is_the_paper:
         raise Untestable(f"{needs} on the paper's machines, and records hold that of ours")
     constant = _constant_of_figure_2(evidence, "cpu", EVERYONE)
@@ -170,10 +170,10 @@ def _constant_of_figure_2(evidence: Evidence, component: str, families: Sequence
         run.duration()
     apart = powers[(powers["power_w"] - constant.mean_w).abs() > powers["bound_w"]]
     what = {"cpu": "the CPU draws", "ram": "memory draws"}[component]
-    others = f", and another power under {names(map(model_title, apart['model']))}" if len(apart) else ""
+    others = f", and another power for {names(map(model_title, apart['model']))}" if len(apart) else ""
     return recomputed(
         Value.exact(len(apart)),
-        f"within the reading of Figure 2, {what} {number(constant.mean_w)} W under {len(powers) - len(apart)} of {len(powers)} "
+        f"within the reading of Figure 2, {what} {number(constant.mean_w)} W for {len(powers) - len(apart)} of {len(powers)} "
         f"models, as a constant would{others}",
     )
 

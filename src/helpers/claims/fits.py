@@ -141,7 +141,7 @@ def _refit(evidence: Evidence, machine: str, name: str) -> Recomputed:
             )
     fitted = refit(evidence, runs)
     if name != "r2" and name not in fitted.terms:
-        raise Untestable(f"the {len(runs)} runs of {evidence.source.label} all have as many GPUs")
+        raise Untestable(f"the {len(runs)} runs of {evidence.source.label} all have the same number of GPUs")
     gpus = [run.gpus for run in runs]
     around = one_at_a_time(lambda values: _least_squares(values, gpus)[name], durations_and_energies(runs))
     estimate = fitted.r2 if name == "r2" else fitted.terms[name].estimate

@@ -61,7 +61,7 @@ def no_gpu(evidence: Evidence) -> Recomputed:
         runs = [run for run in runs if _has_gpus(evidence, str(run.row["machine"]))]
         if not runs:
             raise Untestable(
-                f"{evidence.source.label} ran models without embeddings on a machine without a GPU only, which is no test"
+                f"{evidence.source.label} ran models without embeddings only on a machine without a GPU, which is not a test"
             )
         used = [run for run in runs if run.count_gpus()]
         return recomputed(
@@ -82,7 +82,7 @@ def no_gpu(evidence: Evidence) -> Recomputed:
         Value.exact(0.0),
         f"average powers in W are {with_numbers(printed)}; {below} of {len(printed)} are below the {idle:.0f} W of an idle "
         f"H100, and {names(open_)} is open: CPU and memory take {besides:.0f} W (models with embeddings) in Figure 2, which "
-        f"cannot be taken off here, as it is more than the whole of the other {below}; at ten milliseconds a run they are "
+        f"cannot be subtracted here, as it is more than the total of the other {below}; for runs of ten milliseconds these are "
         "orders of magnitude only",
         inferred=True,
     )
@@ -199,7 +199,9 @@ def _node_pairs(evidence: Evidence) -> list[tuple[Run, Run]]:
     double = evidence.runs("fktg", LLM, nodes=2)
     pairs = [(single[run.model, run.gpus], run) for run in double if (run.model, run.gpus) in single]
     if not pairs:
-        raise Untestable(f"{evidence.source.label} has no LLM on one and on two nodes with as many GPUs")
+        raise Untestable(
+            f"{evidence.source.label} has no LLM on one and on two nodes with the same number of GPUs"
+        )
     return pairs
 
 

@@ -30,8 +30,8 @@ from helpers.claims.verdicts import (
 )
 from helpers.results.tables import Tables
 
-_CLOSE = {MET: "; rounding could overturn this", NEARLY: "; the numbers as they stand miss it"}
-_INFERRED = "; this rests on an inference of ours, which refutes no statement"
+_CLOSE = {MET: "; rounding could overturn this", NEARLY: "; it is met only after rounding"}
+_INFERRED = "; this is based on an inference of ours, which refutes no statement"
 
 
 @dataclass(frozen=True)

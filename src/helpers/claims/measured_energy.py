@@ -58,7 +58,7 @@ def llms_as_frugal(evidence: Evidence) -> Recomputed:
     count = not_positive(margins)
     return recomputed(
         count,
-        f"{count.value:.0f} of {len(margins)} LLM results take as little energy as the most accurate model",
+        f"{count.value:.0f} of {len(margins)} LLM results need as little energy as the most accurate model",
     )
 
 

@@ -24,7 +24,7 @@ def noise(one: Run, other: Run) -> Noise:
     sets = f"{_counted([gap])} (95 %: {number(Z * gap.std_error, 2)})"
     text = {
         accuracy_gaps.CLEAR: f"; the gap is larger than the noise of {sets}",
-        accuracy_gaps.ROUNDING: f"; whether the gap is larger than the noise of {sets} hangs on rounding",
+        accuracy_gaps.ROUNDING: f"; whether the gap is larger than the noise of {sets} depends on rounding",
         accuracy_gaps.NOISE: f"; the gap is within the noise of {sets}",
     }[gap.verdict]
     return Noise(text, gap.verdict == accuracy_gaps.NOISE)
@@ -45,7 +45,7 @@ def noise_of_pairs(pairs: Sequence[Pair], enough: Callable[[Sequence[bool]], boo
     sets = _counted(gaps)
     text = (
         f"; {clear} of these {len(pairs)} gaps {'is' if clear == 1 else 'are'} larger than the noise of {sets}"
-        + (f", {hanging} {'hangs' if hanging == 1 else 'hang'} on rounding" if hanging else "")
+        + (f", {hanging} {'depends' if hanging == 1 else 'depend'} on rounding" if hanging else "")
     )
     return Noise(text, enough([gap.verdict == accuracy_gaps.NOISE for gap in gaps]))
 
@@ -89,8 +89,8 @@ def too_little(evidence: Evidence, run: Run) -> str:
         return ""
     fktg = evidence.model(run.model)
     return (
-        f"; the {energy(run.energy().value)} of {run.title} on {dataset_title(str(run.row['dataset']))} are used up in "
-        f"{number(1000 * seconds, 2)} ms at the {power:.0f} W of Table B1, where {fktg.row['texts']} texts took "
+        f"; at the {power:.0f} W of Table B1, the {energy(run.energy().value)} of {run.title} on "
+        f"{dataset_title(str(run.row['dataset']))} last {number(1000 * seconds, 2)} ms, but there {fktg.row['texts']} texts took "
         f"{number(usual)} s: too little to embed {run.row['texts']} texts"
     )
 

@@ -183,7 +183,7 @@ def _by_gpus(evidence: Evidence) -> dict[int, list[Run]]:
         groups.setdefault(run.gpus, []).append(run)
     large_groups = {gpus: groups[gpus] for gpus in sorted(groups) if len(groups[gpus]) > 2}
     if not large_groups:
-        raise Untestable(f"{evidence.source.label} has no three runs with as many GPUs")
+        raise Untestable(f"{evidence.source.label} has no three runs with the same number of GPUs")
     return large_groups
 
 

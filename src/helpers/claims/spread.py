@@ -23,7 +23,9 @@ _Run = tuple[str, ...]
 
 _TEST_SETS = 10
 """Of the paper (section 4); the scatter over fewer is a less certain number."""
-_OUR_DESIGN = "this needs the paper's own test sets; those of a campaign are our design, which is no test: "
+_OUR_DESIGN = (
+    "this needs the paper's own test sets; those of a campaign are our design, so they are not a test: "
+)
 """Why the two statements about test sets are open for campaigns as well."""
 
 
@@ -110,7 +112,7 @@ def _deviations_dex(evidence: Evidence, column: str) -> dict[_Run, float]:
         if min(values) <= 0:
             what = "energy" if column == "energy" else "duration"
             raise Untestable(
-                f"{evidence.source.label} has a split of {_named(key)} whose {what} is 0, less than its meter can tell: "
+                f"{evidence.source.label} has a split of {_named(key)} whose {what} is 0, less than its meter can resolve: "
                 "it has no logarithm"
             )
     return {key: statistics.stdev(map(math.log10, values)) for key, values in groups.items()}

@@ -90,7 +90,7 @@ def _room(evidence: Evidence) -> str:
     )
     return (
         "this needs the numbers of tokens, and they are not published. One text at a time, and with the GPU counts that we "
-        f"infer, the durations on A30 leave room for at most these tokens a text: {listed}; the shortest full answer takes "
-        f"{full}, by the tokenizer, and the shortest that DSPy reads {read}. But the bound holds only for one text at a time, "
-        "which is doubtful on these cards"
+        f"infer, the durations on A30 leave room for at most these tokens a text: {listed}; the shortest full answer has "
+        f"{full}, according to the tokenizer, and the shortest that DSPy reads {read}. But the bound holds only for one text at "
+        "a time, which is doubtful on these cards"
     )

@@ -96,7 +96,9 @@ def _between_machines(evidence: Evidence) -> tuple[dict[tuple[str, int], Value],
     machines = sorted({str(run.row["machine"]) for run in everywhere})
     several = {key: list(runs.values()) for key, runs in by_run.items() if len(runs) > 1}
     if not several:
-        raise Untestable(f"{evidence.source.label} has no LLM on several machines with as many GPUs")
+        raise Untestable(
+            f"{evidence.source.label} has no LLM on several machines with the same number of GPUs"
+        )
     ratios = {}
     for key, runs in several.items():
         for run in runs:
@@ -114,8 +116,8 @@ def _hardware_ratio(evidence: Evidence, end: Literal["least", "most"]) -> Recomp
     same_work = f"; {MAYBE_OTHER_WORK}" if evidence.source.is_the_paper else ""
     return recomputed(
         extreme_value(list(ratios.values())),
-        f"of {len({name for name, _ in ratios})} LLMs on {machines}, with as many GPUs on each, the energy differs by a "
-        f"factor of {number(ratios[model, gpus].value)} at the {end} ({model_title(model)}, {gpus} "
+        f"of {len({name for name, _ in ratios})} LLMs on {machines}, with the same number of GPUs on each, the energy "
+        f"differs by a factor of {number(ratios[model, gpus].value)} at the {end} ({model_title(model)}, {gpus} "
         f"GPU{'s' * (gpus != 1)}){same_work}",
     )
 

@@ -44,7 +44,7 @@ def _request_lines(row: "pd.Series[Any]") -> Iterator[str]:
     """Yield what belongs to a measured language model; rows of a figure need not have these columns."""
     present = {name: value for name, value in row.items() if pd.notna(value)}
     if present.get("weights") == "dummy":
-        yield "dummy weights: its answers mean nothing"
+        yield "dummy weights: the answers are meaningless"
     if quantised := quantisation_of(row):
         yield f"weights: {quantised}, not those of any model of the paper"
     if "concurrency" in present:

@@ -161,7 +161,7 @@ def _without_counter(tracked: Tracked | str) -> tuple[State, str]:
 def _counted(what: str, counter: Counter, moved: dict[str, Line | str]) -> Finding:
     line = moved[counter.name]
     if isinstance(line, str):
-        remedy = "sudo dmesg | grep -iE 'rapl|nvidia' tells what the driver says; else reboot"
+        remedy = "sudo dmesg | grep -iE 'rapl|nvidia' shows what the driver says; else reboot"
         return Finding(what, "missing", f"its energy counter is there, but {line}", remedy)
     why = f"energy counter {counter.name}, {line.power_w:.3g} W now, updated every {counter.update_period_s:g} s"
     return Finding(what, "measured", why, None)

@@ -41,7 +41,9 @@ def no_cache(windows: Sequence[Counted], prefix_caching: bool) -> Check:
     if prefix_caching:
         share = hits / looked_up if looked_up else 0.0
         return _check(
-            "no_cache", reached >= asked, f"{message}; prefix caching is on by choice, {share:.1%} were known"
+            "no_cache",
+            reached >= asked,
+            f"{message}; prefix caching is on by choice, {share:.1%} were in the cache",
         )
     return _check(
         "no_cache",
@@ -122,7 +124,7 @@ def engine_here(engine: str, gpus: int, gpus_there: int) -> Check:
 
 
 def _unknown(name: str) -> Check:
-    return _check(name, False, "the engine does not report its counts, so it cannot be shown", "warning")
+    return _check(name, False, "the engine does not report its counts, so this cannot be checked", "warning")
 
 
 def _check(name: str, passed: bool, message: str, severity: Literal["error", "warning"] = "error") -> Check:

@@ -62,7 +62,7 @@ def execute_notebook(
         except DeadKernelError:
             if _killed_for_memory() > killed_before:
                 raise UserError(
-                    f"{name}: out of memory: the kernel of Linux killed the notebook's, expected it to fit; end other "
+                    f"{name}: out of memory: the Linux kernel killed the notebook's kernel, expected it to fit; end other "
                     "programs, or measure on a machine with more memory"
                 ) from None
             raise TransientError(

@@ -17,13 +17,13 @@ def outdated(record: Record, plan: Plan, dataset: Dataset) -> str | None:
     """
     run, chosen = record.run, splits(dataset)
     if run.dataset_sha256 != dataset.sha256:
-        return f"it is on other texts of {dataset.name} than those that are there now"
+        return f"it used other texts of {dataset.name} than the current ones"
     for item in record.splits:
         if (item.train_ids_sha256, item.test_ids_sha256) != (
             chosen[item.split].train_sha256,
             chosen[item.split].test_sha256,
         ):
-            return f"its splits are not those of {dataset.name} in data/study/datasets.yaml now"
+            return f"its splits are not the current ones of {dataset.name} in data/study/datasets.yaml"
     if (
         isinstance(plan, LlmPlan) and run.asked is not None and find_spec("dspy")
     ):  # absent where only the book is built
@@ -31,7 +31,7 @@ def outdated(record: Record, plan: Plan, dataset: Dataset) -> str | None:
         shown = examples(plan, dataset, [chosen[item.split] for item in record.splits])
         if run.asked.prompt_sha256 != prompts.prompt_sha256(instruction, shown):
             return (
-                f"its prompt is not that of data/study/prompts.yaml with the labels of {dataset.name} now "
+                f"its prompt is not the current one of data/study/prompts.yaml with the labels of {dataset.name} "
                 "(or another version of DSPy writes it)"
             )
     return None

@@ -141,7 +141,7 @@ def add_once(plans: dict[str, Plan], item: Plan, location: str) -> None:
     """
     if item.run_id in plans:
         raise UserError(
-            f"{location}: the run {item.run_id} stands in the grid twice; remove it here or there, or give the two another "
+            f"{location}: the run {item.run_id} is in the grid twice; remove it here or there, or give the two another "
             "value of a parameter that changes the result"
         )
     plans[item.run_id] = item

@@ -132,9 +132,9 @@ def _share(root: Path) -> Finding:
 def _virtual(root: Path) -> Finding:
     product = read_text(root / "sys/class/dmi/id/product_name")
     if not re.search(r"^flags\s*:.*\bhypervisor\b", read_text(root / "proc/cpuinfo"), re.MULTILINE):
-        return Finding("virtual machine", "fine", "none that shows", None)
+        return Finding("virtual machine", "fine", "none detected", None)
     why = (
-        f"a virtual machine{f' ({product})' if product else ''}: energy counters and other guests stay hidden"
+        f"a virtual machine{f' ({product})' if product else ''}: energy counters and other guests are hidden"
     )
     return Finding("virtual machine", "disturbed", why, "measure on the machine itself")
 
@@ -142,7 +142,7 @@ def _virtual(root: Path) -> Finding:
 def _container(root: Path, environment: Mapping[str, str]) -> Finding:
     kind = container(root, environment)
     if kind is None:
-        return Finding("container", "fine", "none that shows", None)
+        return Finding("container", "fine", "none detected", None)
     why = f"inside {kind}: it needs the host's counters, which count everything on the machine"
     # The engines hide powercap since it was used to spy on others (CVE-2020-8694).
     remedies = {
@@ -173,7 +173,7 @@ def _packages(version: Callable[[str], str | None]) -> Finding:
         if installed and (locked := locked_version(package)) and installed.partition("+")[0] != locked
     ]
     if others:
-        remedy = "python -m pip install -r requirements.txt, unless they are wanted (a CUDA build of torch)"
+        remedy = "python -m pip install -r requirements.txt, unless they are intended (a CUDA build of torch)"
         return Finding("Python packages", "disturbed", f"not as locked: {'; '.join(others)}", remedy)
     return Finding("Python packages", "fine", "all that a measurement needs, as locked", None)
 

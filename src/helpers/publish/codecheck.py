@@ -24,8 +24,8 @@ IMAGES = {
 """Panels of the paper's figures that show its own values, by figure."""
 _HEAD = """\
 ---
-# For a CODECHECK (https://codecheck.org.uk): what `make book` makes. Who checks adds `codechecker`, `report`, `summary`
-# and `certificate`; the ORCIDs of the authors are not known to this project.
+# For a CODECHECK (https://codecheck.org.uk): what `make book` makes. The checker adds `codechecker`, `report`,
+# `summary` and `certificate`; the ORCIDs of the authors are not known to this project.
 # Written by `python -m helpers describe`.
 """
 

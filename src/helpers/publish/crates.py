@@ -20,28 +20,28 @@ from helpers.records.storage import RECORD, Record, read_record, read_records
 _EXECUTED = "_sources/notebooks/analysis"
 _BOOK = """\
 An HTML book that opens without a server or a network: every figure and table with its data, the notebook and the \
-function that make it, the runs behind it and the commands that make it again."""
+function that make it, the runs behind it and the commands that reproduce it."""
 
 _DESCRIPTIONS = {
     "CITATION.cff": "How to cite",
     "LICENSE": "Licence of the code",
-    "codecheck.yml": "Figures and tables that a check makes again",
+    "codecheck.yml": "Figures and tables that a check reproduces",
 }
 
 _BESIDE_RUNS = {
     "CITATION.cff": "How to cite",
     "LICENSE": "Licences",
     "README.md": "What is in it, how to check and to import it",
-    "order.json": "In which order the runs were made",
+    "order.json": "The order in which the runs were made",
 }
 
 
 _AFTER_CAMPAIGN = (
-    "Check that it is whole: sha256sum --check SHA256SUMS, in this folder.",
+    "Check that it is complete: sha256sum --check SHA256SUMS, in this folder.",
     "Read a run: open its notebook.ipynb, or record.json, whose fields the book's reference explains.",
     "Compare it with the paper and other campaigns: in a checkout of the companion, python -m helpers import FOLDER, then "
-    "make book; the runs then stand in its figures and tables.",
-    "Measure the same again: entries.yaml and the campaign's YAML file belong into data/study, then python -m helpers run.",
+    "make book; the runs then appear in its figures and tables.",
+    "Measure the same again: entries.yaml and the campaign's YAML file belong in data/study, then python -m helpers run.",
 )
 _AFTER_BOOK = (
     "Read it: open index.html; no server is needed.",
@@ -224,7 +224,7 @@ def _add_analysis(crate: Crate, notebook: Path, shown: ExecutedFigure) -> Any:
         f"#analysis-{shown.name}",
         {
             "name": shown.label,
-            "description": f"{shown.finding} Made by {shown.function}. Again: {shown.rebuild}",
+            "description": f"{shown.finding} Made by {shown.function}. To rebuild it: {shown.rebuild}",
             "instrument": tool(crate, f"notebooks/analysis/{shown.name}.ipynb", shown.commit),
             "startTime": _second(times.get("start_time")),
             "endTime": _second(times.get("end_time")),

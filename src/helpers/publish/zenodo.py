@@ -67,7 +67,7 @@ Beside the folders:
 {_campaign_files(contents)}- `SHA256SUMS`: the sha256 of every other file
 - `LICENSE`, `CITATION.cff`: licences, and how to cite
 
-No text of a dataset and no raw answer of a language model is in it: ids, labels, answers and hashes only.
+It contains no text of a dataset and no raw answer of a language model: ids, labels, answers and hashes only.
 
 ## Check
 
@@ -80,7 +80,7 @@ In a checkout of the companion, with the ZIP file or the folder that it unpacks 
     python -m helpers import {name}.zip
     python -m helpers import {name}
 
-Every record is validated and every file compared with its sha256; runs that are there already are not replaced.
+Every record is validated and every file compared with its sha256; runs that already exist are not replaced.
 They appear in `runs/{contents.filed_under}`, and in the results tables and figures of the next book.
 
 ## Licence
@@ -105,8 +105,8 @@ The workflow and the code in the executed notebooks:
 
 def _complete(contents: Contents) -> str:
     if contents.of is None:
-        return "The campaign stands in no catalogue."
-    present = f"{contents.present} of the {contents.of} runs of the campaign are in it."
+        return "The campaign is not in the catalogue."
+    present = f"{contents.present} of the {contents.of} runs of the campaign are included."
     return f"{present} Missing: {missing_text(contents.missing)}." if contents.missing else present
 
 
@@ -119,5 +119,5 @@ def _campaign_files(contents: Contents) -> str:
 
 _BESIDE = {
     ENTRIES: "models and datasets that are not the paper's, as the catalogue (data/study) has them",
-    "order.json": "in which order the runs were made",
+    "order.json": "the order in which the runs were made",
 }

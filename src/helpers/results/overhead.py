@@ -250,7 +250,7 @@ def load_sentence(bench: MeterBench) -> str:
     """Say how busy others kept the machine."""
     loads = [cell.others_percent for cell in bench.cells]
     during = f" and {_percent(min(loads))} to {_percent(max(loads))} during it" if loads else ""
-    return f"Others kept {_percent(bench.load_before_percent)} of all cores busy before the bench{during}."
+    return f"Other processes used {_percent(bench.load_before_percent)} of all cores before the benchmark{during}."
 
 
 def _load(folder: Path, kind: str, model: type[BenchT]) -> list[tuple[str, BenchT]]:

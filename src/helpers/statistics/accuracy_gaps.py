@@ -22,7 +22,7 @@ from helpers.statistics.selection import best_first
 LEVEL = 0.05
 MIXED_SPLITS = 3
 """The fewest splits for a mixed model."""
-CLEAR, ROUNDING, NOISE = "larger than the noise", "hanging on rounding", "within the noise"
+CLEAR, ROUNDING, NOISE = "larger than the noise", "undecided due to rounding", "within the noise"
 
 
 def verdict(gap: float, rounding: float, std_error: float) -> str:

@@ -31,7 +31,7 @@ def page(record_file: Path) -> dict[str, Any]:
         "What was run": panel.settings(record),
         "Environment": panel.environment(record),
         "Files": panel.files(record_file, record),
-        "Executed notebook": "" if notebook else "<p>It is not there, or is no notebook.</p>",
+        "Executed notebook": "" if notebook else "<p>The file is missing or is not a notebook.</p>",
     }
     cells = [markdown(f"# Run {record.run.run_id}")]
     for title, content in sections.items():

@@ -42,7 +42,7 @@ def summary(file: Path, record: Record, command: str) -> str:
     checks = f"{len(failed)} of {made} checks{of_how_many} failed: {', '.join(failed)}." if failed else held
     committed = file.is_relative_to(paths.MEASUREMENTS)
     kind = "Committed with the study" if committed else "Measured on this machine and not committed"
-    synthetic = " The texts are invented: this is a demo, no result." if record.run.synthetic else ""
+    synthetic = " The texts are invented: this is a demo, not a result." if record.run.synthetic else ""
     again = f"<p>To measure it again:</p><pre><code>{html.escape(command)}</code></pre>" if command else ""
     return (
         f'<p class="finding">{html.escape(_gave(record))}</p>'
@@ -57,11 +57,11 @@ def summary(file: Path, record: Record, command: str) -> str:
 def _version(record: Record) -> str:
     """Say which version of the meter took the run, and what an older one lacks."""
     if not is_older(record):
-        return f"Taken by the present version of the meter (record of schema {record.schema_version})."
+        return f"Measured with the present version of the meter (record of schema {record.schema_version})."
     lacks = lacking(record)
     return (
-        f"Taken by an earlier version of the meter: this record is of schema {record.schema_version}, the present one writes "
-        f"{SCHEMA_VERSION}." + (f" It lacks: {', '.join(lacks)}." if lacks else "")
+        f"Measured with an earlier version of the meter: this record is of schema {record.schema_version}, the present one "
+        f"writes {SCHEMA_VERSION}." + (f" It lacks: {', '.join(lacks)}." if lacks else "")
     )
 
 
@@ -77,7 +77,7 @@ def energies(record: Record) -> str:
             "Component": title,
             pass_column: _mean([part.energy_wh for part in parts], size),
             idle_column: _mean([part.energy_wh for part in idle], size),
-            "How it was got": ", ".join(sorted({part.method for part in parts})),
+            "Method": ", ".join(sorted({part.method for part in parts})),
         }
         for title, parts, idle in components
     ]
@@ -124,8 +124,8 @@ def checks(record: Record) -> str:
 def power(file: Path, record: Record) -> str:
     """Return the power time line, or why there is none."""
     if POWER not in record.files:
-        why = ": the version of the meter that took it had none" if is_older(record) else ""
-        return f"<p>This run took no power time line{why}.</p>"
+        why = ": the version of the meter that measured it had none" if is_older(record) else ""
+        return f"<p>This run has no power time line{why}.</p>"
     try:
         return power_lines(file.parent / POWER)
     except UserError as error:

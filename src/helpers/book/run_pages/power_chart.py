@@ -47,7 +47,7 @@ def power_lines(file: Path) -> str:
     drawings = "".join(drawing(line) for line in lines)
     missing = "" if any(line.unit == "W" for line in lines) else _NO_POWER
     taken = (
-        f"{about.rows} rows, one each {about.period_s:g} s, {about.missed} missed; taking them kept one core "
+        f"{about.rows} rows, one every {about.period_s:g} s, {about.missed} missed; recording them kept one core "
         f"{about.own_cpu_percent:.1f} % busy."
     )
     return f'{missing}{drawings}<p class="note">{taken}</p>'

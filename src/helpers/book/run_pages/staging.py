@@ -65,7 +65,7 @@ def _list_in_contents(file: Path, documents: list[str]) -> None:
     run_list: dict[str, Any] | None = next((item for item in chapters if item["file"] == LIST), None)
     if run_list is None:
         raise UserError(
-            f"_toc.yml: expected a chapter `file: {LIST}`, found none; the runs' pages stand below it"
+            f"_toc.yml: expected a chapter `file: {LIST}`, found none; the pages of the runs are placed below it"
         )
     if documents:
         run_list["sections"] = [{"file": document} for document in documents]

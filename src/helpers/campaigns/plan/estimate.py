@@ -89,18 +89,18 @@ def _stand_in(dataset: str) -> str:
 
 def _estimate_language_model(plan: LlmPlan, target: Target, references: ReferenceRuns) -> Estimate:
     if different := _unpublished_setting(plan):
-        return _unknown(f"the paper's rows stand for no run with {different}, and no record is there")
+        return _unknown(f"no row of the paper is a run with {different}, and there is no record of one")
     if not plan.gpus:
-        return _unknown("the paper served language models on GPUs only, and no record is there")
+        return _unknown("the paper ran language models on GPUs only, and there is no record")
     model = plan.model.stands_for or plan.parameters.model
     same_model = references.published_for_model(model)
     if not same_model:
-        return _unknown(f"the paper has no run of {model}, and no record is there")
+        return _unknown(f"the paper has no run of {model}, and there is no record")
     elsewhere = other_card(target)
     machine = target.like if elsewhere is None else elsewhere.machine
     if machine is None:
         card = target.hardware.gpus[0].model if target.hardware.gpus else "no GPU"
-        return _unknown(f"the paper has no run on this card ({card}), and no record is there")
+        return _unknown(f"the paper has no run on this card ({card}), and there is no record")
     requested = PublishedRun(
         model,
         _STANDS_FOR.get(plan.parameters.dataset, plan.parameters.dataset),
@@ -114,7 +114,7 @@ def _estimate_language_model(plan: LlmPlan, target: Target, references: Referenc
         if (factors := _factors(run, requested, references)) is not None:
             return _scaled(run, requested, factors, references, note, elsewhere)
     return _unknown(
-        f"no run of {model} in the paper leads to {requested.dataset} on {units.counted(requested.gpus, 'GPU')}, "
+        f"no run of {model} in the paper can be scaled to {requested.dataset} on {units.counted(requested.gpus, 'GPU')}, "
         f"{units.counted(requested.nodes, 'node')} of {machine}"
     )
 

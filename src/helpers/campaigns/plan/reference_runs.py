@@ -138,7 +138,7 @@ def _published(row: Mapping[str, object], table_b6: pd.DataFrame) -> PublishedRu
     duration_s, duration_from = _number(row.get("duration_s")), origin
     if duration_s is None and energy_wh is not None and isinstance(entry, LanguageModel):
         duration_s = _table_b6_duration_s(table_b6[table_b6["dataset"] == dataset], energy_wh, gpus)
-        duration_from = f"{origin} by Table B6 read backwards"
+        duration_from = f"{origin}, Table B6 solved for duration"
     return PublishedRun(
         model=model,
         dataset=dataset,

@@ -48,7 +48,7 @@ def _excluded_phases(plan: CampaignPlan) -> str:
     done = plan.totals["done"].runs
     if done == len(plan.runs):
         return ""
-    return "; loading and training come on top" + (", but are in what is done" if done else "")
+    return "; loading and training are not included" + (", except in runs that are done" if done else "")
 
 
 def summary(plan: CampaignPlan) -> str:

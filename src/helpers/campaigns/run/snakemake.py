@@ -22,7 +22,7 @@ POLL_S = 0.5
 """Between two polls of the runs."""
 GRACE_S = 20.0
 """For measurements that were interrupted; they remove what they had begun."""
-STOPPING = "stopping: what is being measured goes on to its end; Ctrl-C again stops it at once"
+STOPPING = "stopping: current measurements are completed; Ctrl-C again stops them at once"
 
 
 @dataclass(frozen=True)

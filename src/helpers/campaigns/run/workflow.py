@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
-from helpers.book import images, repository
+from helpers.book import images
 from helpers.core import paths
 from helpers.core.errors import UserError
 from helpers.core.lock import holding
+from helpers.figures.html import REPOSITORY_VARIABLE
 from helpers.models import hub
 
 
@@ -97,7 +98,7 @@ def _write_surroundings() -> None:
     """Note what the book depends on beside files, in a file: whether a Chromium draws images, and the repository's address."""
     note: Path = paths.BUILD / "surroundings.txt"
     browser = "Chromium found" if images.has_browser() else "no Chromium"
-    text = f"{browser}\n{repository.VARIABLE}={os.environ.get(repository.VARIABLE, '')}\n"
+    text = f"{browser}\n{REPOSITORY_VARIABLE}={os.environ.get(REPOSITORY_VARIABLE, '')}\n"
     if not note.is_file() or note.read_text(encoding="utf-8") != text:
         note.parent.mkdir(exist_ok=True)
         note.write_text(text, encoding="utf-8")

@@ -146,7 +146,7 @@ def _records(stored: str) -> dict[Path, Record]:
             if other != record:
                 raise UserError(
                     f"{label}: another record than {paths.relative(folder / RECORD)} of the same run: created "
-                    f"{record.created} and {other.created}; delete one of both folders"
+                    f"{record.created} and {other.created}; delete one of the two folders"
                 )
     return dict(records[run] for run in sorted(records))
 

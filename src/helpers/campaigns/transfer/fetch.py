@@ -119,12 +119,12 @@ def summary(fetched: CampaignFetched) -> str:
     missing = sum(item.missing is not None for item in fetched.items) + len(fetched.not_public)
     if missing:
         present = len(fetched.items) + len(fetched.not_public) - missing
-        rest = f"{present} verified, in {fetched.folder}" if present else "nothing is there"
+        rest = f"{present} verified, in {fetched.folder}" if present else "nothing is present"
         return f"{fetched.campaign}: {missing} of {present + missing} missing; {rest}"
     if not fetched.items:
         return f"{fetched.campaign}: nothing to fetch"
     return (
-        f"{fetched.campaign}: all there, verified, in {fetched.folder}; on nodes without internet set HF_HUB_OFFLINE=1 "
+        f"{fetched.campaign}: all present, verified, in {fetched.folder}; on nodes without internet set HF_HUB_OFFLINE=1 "
         "(and HF_HOME or HF_HUB_CACHE as here)"
     )
 

@@ -71,7 +71,7 @@ def damaged_files(item: HubItem, files: Mapping[str, HubFile]) -> list[str]:
     for name in cached:
         if len(files[name].digest) not in (_SHA1_DIGITS, _SHA256_DIGITS):
             raise UserError(
-                f"{name} cannot be verified without a network: it is no link to a blob; fetch it again with HF_HUB_OFFLINE=0"
+                f"{name} cannot be verified without a network: it is not a link to a blob; fetch it again with HF_HUB_OFFLINE=0"
             )
     with ThreadPoolExecutor(WORKERS) as pool:
         sound = pool.map(lambda name: is_sound(cached[name], files[name]), cached)

@@ -65,8 +65,8 @@ def import_runs(folder: Path, runs: Path | None = None, committed: Path | None =
     for own_folder in (runs.resolve(), committed.resolve()):
         if inside.is_relative_to(own_folder) or own_folder.is_relative_to(inside):
             raise UserError(
-                f"import {folder}: it holds, or lies in, {paths.relative(own_folder)}, where runs are already; give the folder "
-                "that was copied from the other machine"
+                f"import {folder}: it contains, or is inside, {paths.relative(own_folder)}, which already has runs; give the "
+                "folder that was copied from the other machine"
             )
     return _import_all(folder, folder, runs, committed)
 
@@ -157,7 +157,7 @@ def _fault(file: Path, record: Record) -> str | None:
 def _write_fault(error: OSError, target: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):  # the system names what was read
         return f"{paths.relative(target)}: cannot be written: {error.strerror}; make room there and import it again"
-    return f"{error.filename or target}: {error.strerror or error}; put that right and import it again"
+    return f"{error.filename or target}: {error.strerror or error}; correct that and import it again"
 
 
 def _compare_existing(file: Path, record: Record, existing: Path, repairable: bool) -> Imported:
@@ -203,7 +203,7 @@ def _on_other_data(record: Record, campaign: Path) -> str | None:
         return None
     return (
         f"it is on data of {record.run.dataset} with sha256 {record.run.dataset_sha256[:12]}..., the runs here on "
-        f"{other[1][:12]}... ({paths.relative(other[0])}); keep those on one of both, or measure them under another "
+        f"{other[1][:12]}... ({paths.relative(other[0])}); keep only the runs on one of them, or measure them under another "
         "campaign=NAME"
     )
 

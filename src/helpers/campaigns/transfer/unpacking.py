@@ -67,7 +67,7 @@ def _targets(file: Path, entries: list[zipfile.ZipInfo]) -> dict[PurePosixPath, 
         if not entry.is_dir():
             if str(target).casefold() in seen:
                 raise UserError(
-                    f"import {file}: {short(entry.filename)}: stands in it twice; nothing of it was imported"
+                    f"import {file}: {short(entry.filename)}: is in it twice; nothing of it was imported"
                 )
             seen.add(str(target).casefold())
             targets[target] = entry

@@ -41,14 +41,15 @@ def draw(runs: pd.DataFrame, published: pd.DataFrame, measured: pd.DataFrame, ta
         finding=(
             f"Of {len(published)} published gaps to the best model of a dataset, {verdicts.get(gaps.CLEAR, 0)} are larger than "
             f"the noise of the test texts, {verdicts.get(gaps.NOISE, 0)} are within it, and "
-            f"{verdicts.get(gaps.ROUNDING, 0)} hang on rounding."
+            f"{verdicts.get(gaps.ROUNDING, 0)} are undecided due to rounding."
         ),
         note=(
-            "Accuracy below the best model of the dataset. Hollow: published; thick whisker 95 % noise of a difference of two "
-            "means over ten test sets, thin whisker with rounding added. Unpaired, as no values per split are published: on "
-            "the same texts the noise is usually smaller. The paper does not say from which part of a public dataset it drew; "
-            f"the smallest is assumed. {_larger_pool(published)} Filled: our runs, paired over the splits. Each whisker is for "
-            "one comparison." + _other_embedding(tables.split_results)
+            "How far the accuracy of each model is below that of the best model of the dataset. Hollow: published. The thick "
+            "whisker is the 95 % noise of a difference between two means over ten test sets; the thin one adds rounding. The "
+            "comparison is unpaired, because no values per split are published; on the same texts the noise is usually "
+            "smaller. The paper does not say from which part of a public dataset it drew its texts; we assume the smallest. "
+            f"{_larger_pool(published)} Filled: our runs, paired over the splits. Each whisker is for one comparison."
+            + _other_embedding(tables.split_results)
         ),
         data=pd.concat(
             [published.assign(source="published"), measured],
@@ -76,7 +77,7 @@ def _larger_pool(published: pd.DataFrame) -> str:
     values = zip(assumed["gap"], assumed["rounding"], least, strict=True)
     moved = sum(gaps.verdict(*item) != now for item, now in zip(values, assumed["verdict"], strict=True))
     return (
-        "A larger part would make the noise smaller: what is larger than the noise stays so, and at most "
+        "With a larger part the noise would be smaller: gaps that are larger than the noise would remain so, and at most "
         f"{moved} of {len(assumed)} verdicts would change."
     )
 
@@ -85,7 +86,9 @@ def _other_embedding(split_results: pd.DataFrame) -> str:
     if split_results.empty:
         return ""
     other = other_embeddings(split_results)
-    return f" Our embeddings are by {parts.listed(other)}, not the paper's checkpoint." if other else ""
+    return (
+        f" Our embeddings come from {parts.listed(other)}, not from the paper's checkpoint." if other else ""
+    )
 
 
 def _records(split_results: pd.DataFrame) -> list[str]:
@@ -181,7 +184,7 @@ def _counts(rows: pd.DataFrame, runs: str) -> str:
     names = ", ".join(dict.fromkeys(model_title(name) for name in rows["better"]))
     return (
         f"{runs}: best {names}; {verdicts.get(gaps.CLEAR, 0)} gaps larger than the noise, {verdicts.get(gaps.NOISE, 0)} within it"
-        f"{f', {rounding} hanging on rounding' if (rounding := verdicts.get(gaps.ROUNDING, 0)) else ''}. "
+        f"{f', {rounding} undecided due to rounding' if (rounding := verdicts.get(gaps.ROUNDING, 0)) else ''}. "
     )
 
 

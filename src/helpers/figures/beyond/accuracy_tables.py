@@ -46,15 +46,13 @@ def named(published: pd.DataFrame) -> str:
                     "Models": f"{model_title(better)} and {model_title(worse)}",
                     "Gap": f"{gap.gap:.2f}",
                     "Noise (95 %)": f"{Z * gap.std_error:.3f}",
-                    "Gap by standard error": f"{gap.gap / gap.std_error:.1f}",
+                    "Gap / standard error": f"{gap.gap / gap.std_error:.1f}",
                     "The gap is": gap.verdict,
                     "Section": section,
                 }
             )
-    caption = (
-        "Comparisons that the paper makes: the gap and the 95 % noise of a difference of two means, unpaired"
-    )
-    return html_table(pd.DataFrame(rows), caption, ("Gap", "Noise (95 %)", "Gap by standard error"))
+    caption = "Comparisons that the paper makes: the gap and the 95 % noise of a difference between two means, unpaired"
+    return html_table(pd.DataFrame(rows), caption, ("Gap", "Noise (95 %)", "Gap / standard error"))
 
 
 def noise(published: pd.DataFrame, to_best: pd.DataFrame) -> str:
@@ -68,15 +66,20 @@ def noise(published: pd.DataFrame, to_best: pd.DataFrame) -> str:
             {
                 "Dataset": entry.title,
                 "Drawn from": f"{entry.pool:,}" + ("" if entry.texts else " (assumed)"),
-                "Texts that count": f"{effective:,.0f}",
+                "Independent texts": f"{effective:,.0f}",
                 "Best": f"{model_title(best['model'])} ({best['accuracy']:.2f})",
-                "Smallest gap to tell": f"{smallest_gap(best['accuracy'], effective):.3f}",
+                "Smallest detectable gap": f"{smallest_gap(best['accuracy'], effective):.3f}",
                 "Within the noise of the best": _names(group, gaps.NOISE),
-                "Hanging on rounding": _names(group, gaps.ROUNDING),
+                "Undecided due to rounding": _names(group, gaps.ROUNDING),
             }
         )
-    caption = "Which models are as good as the best? The mean over ten test sets tells as much as so many independent texts"
-    return html_table(pd.DataFrame(rows), caption, ("Drawn from", "Texts that count", "Smallest gap to tell"))
+    caption = (
+        "Which models are as good as the best? Independent texts: how many would give the same noise as the mean over ten "
+        "overlapping test sets"
+    )
+    return html_table(
+        pd.DataFrame(rows), caption, ("Drawn from", "Independent texts", "Smallest detectable gap")
+    )
 
 
 def _names(rows: pd.DataFrame, verdict: str) -> str:
@@ -107,14 +110,14 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
                 "Models": wide.shape[1],
                 "Splits": len(wide),
                 "Pairs": len(pairs),
-                "Texts that two test sets share": f"{overlap:.1%}",
+                "Texts shared by two test sets": f"{overlap:.1%}",
                 "Larger than the noise": verdicts.get(gaps.CLEAR, 0),
                 "Within the noise": verdicts.get(gaps.NOISE, 0),
-                "Variance over splits by that of test texts": _variance_ratio(wide, dataset, overlap),
+                "Variance over splits / that of test texts": _variance_ratio(wide, dataset, overlap),
                 "Standard error of a gap, mixed model": None
                 if mixed is None
                 else f"{mixed.effects['std_error'].mean():.3f}",
-                "Variance that splits share": None
+                "Variance shared by splits": None
                 if mixed is None or mixed.split_share is None
                 else f"{mixed.split_share:.0%}",
             }
@@ -122,13 +125,13 @@ def paired(split_results: pd.DataFrame, measured: pd.DataFrame) -> str:
     caption = (
         "Our runs, all pairs of models over the same splits, Holm-corrected: paired t-test whose variance allows for the "
         "texts that test sets share, and a mixed model with a random intercept per split. Where accuracies vary more over "
-        "splits than test texts alone make them, training sets add to their noise, also to that of published values"
+        "splits than the test texts explain, the training sets add noise, also to the published values"
     )
     numbers = (
-        "Texts that two test sets share",
-        "Variance over splits by that of test texts",
+        "Texts shared by two test sets",
+        "Variance over splits / that of test texts",
         "Standard error of a gap, mixed model",
-        "Variance that splits share",
+        "Variance shared by splits",
     )
     return html_table(pd.DataFrame(rows), caption, numbers)
 

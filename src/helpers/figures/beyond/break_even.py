@@ -49,11 +49,11 @@ def draw(data: pd.DataFrame, llms: pd.DataFrame) -> Figure:
         label="Break-even of training",
         finding=_finding(data),
         note=(
-            "Training measured in our runs, the LLM's energy per text as published: two machines in one comparison, so read "
-            "the order of magnitude; the last table has both from one machine. Training on the texts of one split counts; "
-            "labelling them, loading, and idle time do not. Texts until training pays, against the LLM with the least energy "
-            "(triangle) and the most accurate one (star); the number beside a mark is the LLM's accuracy less "
-            "the trained model's."
+            "Number of texts after which training pays for itself in energy, compared with the LLM that needs least energy "
+            "(triangle) and with the most accurate LLM (star); the number beside a mark is the LLM's accuracy minus that of the "
+            "trained model. Training was measured in our runs, and the LLM's energy per text is the published one: the "
+            "comparison mixes two machines, so only the order of magnitude counts; the last table has both from one machine. "
+            "The energy of training is that of training on the texts of one split, without labelling, loading and idle time."
         ),
         data=data,
         function="helpers.figures.beyond.break_even.break_even",
@@ -156,20 +156,20 @@ def _compare(run: "pd.Series[Any]", llm: "pd.Series[Any]") -> dict[str, object]:
 
 def _finding(data: pd.DataFrame) -> str:
     if data.empty:
-        return "No traditional model was trained on this machine on a dataset with published language models."
+        return "None of our runs trained a traditional model on a dataset with published language models."
     never = int(data["texts"].isna().sum())
     ahead = int((data["llm_accuracy"] > data["accuracy"]).sum())
-    accurate = f"in {ahead} of {len(data)} comparisons the LLM is the more accurate one"
+    accurate = f"in {ahead} of {len(data)} comparisons the LLM is more accurate"
     if never == len(data):
-        return f"Training a traditional model never pays against an LLM in our runs; {accurate}."
+        return f"In our runs, training a traditional model never pays for itself against an LLM; {accurate}."
     latest = float(data["texts_high"].max())
     if math.isinf(latest):
-        return f"Whether training a traditional model pays is open within the rounding of the energies; {accurate}."
+        return f"The energies are rounded too coarsely to say when training a traditional model pays for itself; {accurate}."
     most = math.ceil(latest)
-    rest = f" ({never} comparisons never)" if never else ""
+    rest = f" (never in {never} comparisons)" if never else ""
     return (
-        f"Training a traditional model has paid for itself, in energy, after {most} {'text' if most == 1 else 'texts'} at the "
-        f"latest{rest}, but {accurate}."
+        f"Training a traditional model pays for itself in energy within {most} {'text' if most == 1 else 'texts'}{rest}, but "
+        f"{accurate}."
     )
 
 
@@ -224,7 +224,7 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
         title=entry.title,
         note=note,
         figure=figure,
-        alt=f"{entry.title}, texts until training has paid: {_span(rows)}. {note}",
+        alt=f"{entry.title}, texts until training pays for itself: {_span(rows)}. {note}",
     )
 
 
@@ -246,7 +246,7 @@ def _note(rows: pd.DataFrame) -> str:
     other = sorted(set(rows["checkpoint"].dropna()) - {PAPER_EMBEDDING})
     return (
         f"LLM: {against}. Runs: {parts.listed(sources)}, in this order from the top."
-        + (f" Embeddings by {', '.join(other)}, not the paper's checkpoint." if other else "")
+        + (f" Embeddings come from {', '.join(other)}, not from the paper's checkpoint." if other else "")
         + (f" Never: {parts.listed(never)}." if never else "")
     )
 
@@ -258,7 +258,7 @@ def _trace(rows: pd.DataFrame, rival: str, lines: dict[str, int], offset: float)
         x=rows["texts"],
         y=rows["model"].map(lines) + offset,
         mode="markers+text",
-        name=f"against the LLM: {rival}",
+        name=f"against the LLM: {rival} ({look.title})",
         showlegend=False,
         text=[f"{gap:+.2f}" for gap in ahead],
         textposition=_LABEL_SIDES[rival],
@@ -303,7 +303,7 @@ def _table(data: pd.DataFrame, energies: str) -> str:
             "Trained model": shown["model"].map(model_title),
             "Accuracy": shown["accuracy"].map("{:.2f}".format),
             "Training": shown["train_wh"].map(units.energy),
-            "Own, per text": shown["own_wh_per_text"].map(units.energy),
+            "Trained model, per text": shown["own_wh_per_text"].map(units.energy),
         }
     )
     for rival in RIVALS:
@@ -318,8 +318,8 @@ def _table(data: pd.DataFrame, energies: str) -> str:
             for values in zip(against["texts"], against["texts_low"], against["texts_high"], strict=True)
         ]
     caption = (
-        "Texts after which training has paid, with the interval; below 1 the first text already does. The LLM's energy is "
-        f"{energies}; in brackets behind it is its accuracy"
+        "Number of texts after which training pays for itself, with the interval; below 1 it does so with the first text. The "
+        f"LLM's energy is {energies}; its accuracy is in brackets"
     )
     numbers = [name for name in frame.columns if name.startswith(("Per text", "Texts"))]
     return html_table(frame, caption, [*frame.columns[3:6], *numbers])
@@ -327,6 +327,6 @@ def _table(data: pd.DataFrame, energies: str) -> str:
 
 def _texts(middle: float, low: float, high: float) -> str:
     if pd.isna(middle):
-        return "never: the LLM takes less energy per text"
+        return "never: the LLM needs less energy per text"
     upper = "never" if math.isinf(high) else units.significant(high, 2)
     return f"{units.significant(middle, 2)} ({units.significant(low, 2)} to {upper})"

@@ -38,9 +38,9 @@ def draw(data: pd.DataFrame) -> Figure:
         label="CO2e per 1000 texts",
         finding=_finding(published),
         note=(
-            f"Energy per text x carbon intensity of the grid, for {TEXTS} texts. Marks: {grids()[HOME].title}; whiskers: from "
-            "the cleanest to the dirtiest of the grids below. CPU, GPU and memory as the meter adds them up; without cooling, "
-            f"making the hardware, and training. {scatter.INFERRED} {scatter.MARKS}"
+            f"Energy per text times the carbon intensity of the grid, for {TEXTS} texts. Marks: {grids()[HOME].title}; whiskers: "
+            "from the cleanest to the dirtiest of the grids below. Energy is CPU, GPU and memory as the meter adds them up; "
+            f"cooling, production of the hardware and training are not included. {scatter.INFERRED} {scatter.MARKS}"
         ),
         data=data,
         function="helpers.figures.beyond.carbon.carbon",
@@ -92,13 +92,13 @@ def _finding(published: pd.DataFrame) -> str:
     energy = published["energy_wh"].dropna()
     clean, dirty = (pick(grids().values(), key=lambda grid: grid.gco2e_per_kwh) for pick in (min, max))
     factor = dirty.gco2e_per_kwh / clean.gco2e_per_kwh
-    grid = f"{parts.times(factor)} times ({clean.title} to {dirty.title})"
+    grid = f"by a factor of {parts.times(factor)} ({clean.title} to {dirty.title})"
     if energy.empty:
-        return f"The grid changes the emissions {grid}."
+        return f"The choice of grid changes the emissions {grid}."
     models = energy.max() / energy.min()
     more = "more" if models > factor else "less"
     return (
-        f"The choice of the model changes the emissions {parts.times(models)} times, {more} than the choice of the grid, "
+        f"The choice of model changes the emissions by a factor of {parts.times(models)}, {more} than the choice of grid, "
         f"which changes them {grid}."
     )
 
@@ -135,7 +135,7 @@ def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
         name=name,
         title=title,
         note=note
-        + (f" Without an energy: {parts.titles(missing)}." if len(missing) else "")
+        + (f" No energy known: {parts.titles(missing)}." if len(missing) else "")
         + reservations(shown),
         figure=figure,
         alt=_alt(shown, title),
@@ -232,4 +232,4 @@ def _sources() -> str:
             "Remark": [grid.note or "" for grid in listed],
         }
     )
-    return html_table(frame, "The grids: yearly averages, taken as they are from the meter's own data")
+    return html_table(frame, "The grids: yearly averages, unchanged from the meter's own data")

@@ -30,7 +30,14 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity("time", "Time", "time_ratio", "time_low", "time_high", "Times as long as without the change"),
+    Quantity(
+        "time",
+        "Time",
+        "time_ratio",
+        "time_low",
+        "time_high",
+        "Duration relative to the run without the change",
+    ),
     Quantity(
         "accuracy",
         "Accuracy",
@@ -46,7 +53,7 @@ QUANTITIES = (
         "per_correct_ratio",
         "per_correct_low",
         "per_correct_high",
-        "Times the energy",
+        "Energy relative to the run without the change",
     ),
 )
 _LOOKS = (

@@ -33,25 +33,25 @@ NAMED = (
     LeftOut(
         "Quantised weights",
         ("engine",),
-        "Both engines hold the same quantised values, one of them read back to 16 bits: what quantisation does to the accuracy "
-        "is not measured.",
+        "Both engines use the same quantised values, one of them converted back to 16 bits, so the effect of quantisation on "
+        "accuracy is not measured.",
     ),
     LeftOut(
         "Training, setting up a server, development, network and disks",
-        remark="In none of these numbers; for classifiers see the break-even of training.",
+        remark="Not included in these numbers; for classifiers see the break-even of training.",
     ),
     LeftOut(
-        "A meter that looks every 15 seconds, sees the whole machine and estimates memory",
-        remark="Here each pass is read at its ends; without a counter the processor is estimated as well.",
+        "A meter that is read every 15 seconds, covers the whole machine and estimates memory",
+        remark="Here the meter is read at the start and end of each pass; without a counter the processor is estimated as well.",
     ),
 )
 """The paper's own list in its section 5, in neutral words."""
 NOT_NAMED = (
-    LeftOut("Texts asked at the same time", ("texts at a time",)),
+    LeftOut("Texts sent at the same time", ("texts at a time",)),
     LeftOut("The engine's prefix cache", ("prefix cache",)),
-    LeftOut("Answers held to the categories", ("answer",)),
+    LeftOut("Answers restricted to the categories", ("answer",)),
     LeftOut("The language of the instruction", ("language",)),
-    LeftOut("Settings of the client of the time", ("protocol",)),
+    LeftOut("Client settings of early 2025", ("protocol",)),
 )
 """What the paper neither varies nor lists."""
 
@@ -63,13 +63,13 @@ def body(data: pd.DataFrame, changed: pd.DataFrame) -> str:
     alone = data[(data["role"] == "changed") & data["time_ratio"].isna() | (data["role"] == "alone")]
     without = (
         parts.paragraph(
-            f"Without a run to compare with: {units.counted(len(alone), 'run')}, in the second table only."
+            f"No run to compare with: {units.counted(len(alone), 'run')}, listed in the second table only."
         )
         if len(alone)
         else ""
     )
     failures = wasted(
-        data, "Answers without a category, by kind, and what they took", "All answers had a category."
+        data, "Answers without a category: their kinds, tokens and time", "All answers had a category."
     )
     return (
         (_effects(data, changed) + _left_out(changed) if len(changed) else "")
@@ -101,7 +101,9 @@ def _effects(data: pd.DataFrame, changed: pd.DataFrame) -> str:
         f"{parts.listed(words.ordered(set(rows['level'])))}: {words.EXPLAINED[str(factor)]}"
         for factor, rows in changed.groupby("factor", sort=False)
     )
-    return html_table(shown, "What each change does, beside the run without it", numbers) + parts.paragraph(
+    return html_table(
+        shown, "Effect of each change, compared with the run without it", numbers
+    ) + parts.paragraph(
         f"{meant}. Ranges of times and energies: {kinds}. Differences of accuracies: {noise}."
     )
 
@@ -111,8 +113,8 @@ def _left_out(changed: pd.DataFrame) -> str:
         f'<p class="table-title">{title}</p>'
         + parts.remarks(f"{item.what}. {_outcome(changed, item)}" for item in items)
         for title, items in (
-            ("What the paper's section 5 lists as left out, for this model and machine", NAMED),
-            ("What it neither varied nor lists", NOT_NAMED),
+            ("What section 5 of the paper lists as left out, measured for this model and machine", NAMED),
+            ("What the paper neither varied nor lists", NOT_NAMED),
         )
     )
 

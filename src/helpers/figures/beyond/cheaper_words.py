@@ -32,13 +32,13 @@ def level(run: Mapping[Any, Any]) -> str:
 
 
 EXPLAINED: Mapping[str, str] = {
-    "texts at a time": "so many requests in flight instead of one",
-    "prefix cache": "the engine keeps what all prompts begin with",
-    "examples": "so many texts of the training set with their category stand in the prompt",
-    "answer": "the engine holds the answer to the categories",
-    "language": "the instruction in the language that the paper used",
-    "protocol": "asked and read by DSPy with its defaults of early 2025",
-    "engine": "another engine on the quantised weights as they are stored",
+    "texts at a time": "this many requests at the same time instead of one",
+    "prefix cache": "the engine stores the beginning that all prompts share",
+    "examples": "the prompt contains this many texts of the training set with their categories",
+    "answer": "the engine restricts the answer to the categories",
+    "language": "the instruction is in the language that the paper used",
+    "protocol": "DSPy, with its defaults of early 2025, writes the prompts and reads the answers",
+    "engine": "another engine, which uses the quantised weights as they are stored",
 }
 """By factor (`one_factor.FACTORS`), what its change is."""
 
@@ -65,16 +65,16 @@ def finding(changed: pd.DataFrame) -> str:
     per_correct = ""
     if len(known):
         best = known.iloc[int(known["per_correct_ratio"].astype(float).argmin())]
-        estimated = ", by estimate," if best["energy_kind"] == "estimated" else ""
+        estimated = " (estimated)" if best["energy_kind"] == "estimated" else ""
         per_correct = (
             f" Least energy per correct answer{estimated} with {_named(best)}: "
             f"{units.significant(float(best['per_correct_ratio']), 2)} times that of the run without the change."
         )
     datasets = parts.listed([study().datasets[str(name)].title for name in dict.fromkeys(changed["dataset"])])
     return (
-        f"{models} on this machine: of {units.counted(changed['level'].nunique(), 'change')} of one factor ({datasets}), "
-        f"{_named(least)} takes the least time, {units.significant(float(least['time_ratio']), 2)} times that of the run without "
-        f"it, and {_named(most)} the most, {units.significant(float(most['time_ratio']), 2)} times. In {apart.sum()} of "
+        f"{models}, {units.counted(changed['level'].nunique(), 'change')} of one factor at a time ({datasets}): {_named(least)} "
+        f"needs the least time, {units.significant(float(least['time_ratio']), 2)} times that of the run without the change, and "
+        f"{_named(most)} the most, {units.significant(float(most['time_ratio']), 2)} times. In {apart.sum()} of "
         f"{units.counted(len(changed), 'comparison')} accuracy differs by more than its 95 % interval.{per_correct}"
     )
 
@@ -86,8 +86,8 @@ def _named(row: "pd.Series[Any]") -> str:
 def note(data: pd.DataFrame) -> str:
     """Say what is drawn, what the intervals are, and how far the numbers reach."""
     lead = (
-        "Each mark is a run by its partner, the run that differs from it in this one factor; at the dotted line nothing "
-        "changes. To the left it takes less time, or less energy for a correct answer."
+        "Each mark compares a run with the run that differs from it in this one factor only; the dotted line means no change. "
+        "Marks to the left of it needed less time, or less energy per correct answer."
     )
     changed = data[data["time_ratio"].notna()]
     if changed.empty:
@@ -95,13 +95,13 @@ def note(data: pd.DataFrame) -> str:
     kinds = parts.listed(sorted(set(changed["ratio_is"])))
     differences = parts.listed(sorted(set(changed["difference_is"])))
     energy = (
-        " Energies are estimates from the load of the processor and a rule for memory; no counter exists on this machine."
+        " Energies are estimates from the load of the processor and a rule for memory; this machine has no energy counter."
         if set(data["energy_kind"]) == {"estimated"}
         else ""
     )
     return (
-        f"{lead} Bars of ratios: {kinds}. Bars of accuracies: {differences}. One model and one machine: another model, a GPU or "
-        f"longer texts can turn each of them around.{energy}"
+        f"{lead} Bars of ratios: {kinds}. Bars of accuracies: {differences}. The results are for one model on one machine: "
+        f"with another model, a GPU or longer texts each of them can be reversed.{energy}"
     )
 
 

@@ -68,17 +68,17 @@ def draw(
         label="Claim ledger",
         finding=_finding(ledger, campaigns, counts.count_rerun_llms(tables)),
         note=(
-            "Each row is a statement of the paper as a number, recomputed from its own tables and figures: that tests "
-            "whether the text agrees with the numbers beside it, not whether they are right. It holds if the recomputed "
-            "number meets the statement within its rounding, and after rounding if only another number does that the "
-            "rounding of the table, or the reading of the figure, allows. Where words had to become a number, every "
-            "plausible reading is listed and tested; where they disagree, the verdict depends on the reading. Where a "
-            "verdict hangs on rounding or on a difference within its noise, the last column says so. What campaigns give "
-            "below is said of their own runs, texts and models: it holds here, does not hold here, or is undecided within "
-            "its uncertainty, and refutes no sentence of the paper. Where a campaign has no run of the paper's models that "
-            "could test a statement, the same is asked of the models that it has. Inferences are "
-            "ours: the paper does not say them, they have no verdict and are in no count. Versions: v1 is the arXiv "
-            "text, v2 the abstract of the published article."
+            "Each row expresses a statement of the paper as a number and recomputes it from the paper's own tables and "
+            "figures. This tests whether the text agrees with the printed numbers, not whether those numbers are right. A "
+            "statement holds if the recomputed number agrees with it within the rounding of the statement. It holds after "
+            "rounding if only another number agrees, which the rounding of the table or the reading of the figure allows. "
+            "Where words had to be turned into a number, every plausible reading is listed and tested; if the readings "
+            "disagree, the verdict depends on the reading. The last column says where a verdict depends on rounding or on a "
+            "difference within its noise. The results of our campaigns, further below, apply to their own runs, texts and "
+            "models: a statement holds here, does not hold here, or is undecided within its uncertainty; they do not refute "
+            "the paper. If a campaign has no run of the paper's models that could test a statement, it is tested on the "
+            "models that were measured. Inferences are ours: the paper does not state them, and they have no verdict and are "
+            "not counted. Versions: v1 is the arXiv text, v2 the abstract of the published article."
         ),
         data=rows(everything),
         function="helpers.figures.beyond.claims.claims",
@@ -95,9 +95,9 @@ def _finding(
     others = counts.count_counterparts(campaigns)
     by_others = f" ({others} of them with other models than the paper's alone)" if others else ""
     return (
-        f"Of {own.tested} statements of the paper that its own numbers can test, {own.holding} agree with them "
-        f"({own.rounded} after rounding only), {own.depending} do so under one reading and not under another, and "
-        f"{own.failing} under none; {own.untested} more cannot be tested with what is published. New measurements test "
+        f"Of the {own.tested} statements that the paper's own numbers can test, {own.holding} agree with them "
+        f"({own.rounded} only after rounding), {own.depending} agree under one reading but not under another, and "
+        f"{own.failing} under none; {own.untested} more cannot be tested with the published values. Our measurements test "
         f"{new.tested} of the {own.statements} statements{by_others}, {counts.count_opened(ledger, campaigns)} of which the "
         f"paper's own numbers leave open: {new.holding} hold here, {new.depending} depend on the reading or the campaign, "
         f"{new.undecided} undecided{failing}. By campaign: {counts.by_campaign(campaigns)}. "
@@ -196,17 +196,17 @@ def places(item: Assessment) -> str:
 def _statement(item: Assessment, with_id: bool) -> Markup:
     tested = item.recomputed is not None
     text_only = (
-        '<span class="reading">Tested with its own numbers alone; no table is read.</span>'
+        '<span class="reading">Tested with the numbers of the statement only, without a table.</span>'
         if tested and not item.uses
         else ""
     )
     inferred = (
-        '<span class="reading">Rests on an inference of ours; see the reason.</span>' if item.inferred else ""
+        '<span class="reading">Based on our own inference; see the reason.</span>' if item.inferred else ""
     )
     code = f' <code id="claim-{item.claim.id}">{item.claim.id}</code>' if with_id else ""
     source = f' <span class="place">{html.escape(places(item))}</span>'
     counterpart = (
-        '<span class="reading">Asked of the models measured here, which are not all the paper\'s:</span>'
+        '<span class="reading">Tested on the models measured here, not all of which are the paper\'s:</span>'
         if item.counterpart
         else ""
     )

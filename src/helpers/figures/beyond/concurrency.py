@@ -19,7 +19,7 @@ from helpers.study.catalogue import LanguageModel, model_title, study
 
 SERIES = ["source", "machine", "dataset", "model", "gpus", "nodes", *SETTINGS]
 """What runs have in common that differ in their concurrency only."""
-NO_SWEEP = "No campaign has asked a language model with different numbers of texts at a time yet."
+NO_SWEEP = "No campaign has run a language model with different numbers of texts at a time yet."
 """The sentence for no measured series."""
 _COLUMNS = (
     *("source", "dataset", "synthetic", "model", "family", "machine", "gpu_model", "gpus", "nodes"),
@@ -145,10 +145,10 @@ def _bound(row: "pd.Series[Any]") -> roofline.LowerBound | None:
 def _finding(published: pd.DataFrame, swept: pd.DataFrame) -> str:
     fastest = published.sort_values("texts_per_s").iloc[-1]
     lead = (
-        "One text after the other fits the paper's durations on Capella: its fastest LLM there, "
+        "The paper's durations on Capella are consistent with one text at a time: its fastest LLM there, "
         f"{model_title(fastest['model'])}, classifies "
         f"{units.significant(fastest['texts_per_s'], 2)} texts per second on {units.counted(fastest['gpus'], 'GPU')} "
-        f"({fastest['gpu_model']}) and takes {units.energy(fastest['energy_wh'], 3)} for {fastest['texts']} texts"
+        f"({fastest['gpu_model']}) and needs {units.energy(fastest['energy_wh'], 3)} for {fastest['texts']} texts"
     )
     if pd.notna(fastest["bound_texts_per_s"]):
         gain = fastest["bound_texts_per_s"] / fastest["texts_per_s"]
@@ -173,27 +173,27 @@ def _gain(swept: pd.DataFrame) -> str:
     if pd.notna(best["accuracy"]) and pd.notna(single["accuracy"]):
         changes.append(f"an accuracy of {best['accuracy']:.3f} instead of {single['accuracy']:.3f}")
     return (
-        f"In our runs {best['concurrency']} texts at a time give {parts.listed(changes)}, against one at a time ({name}): "
-        f"the most that a series gained, of {len(gains)} that start there."
+        f"In our runs, {best['concurrency']} texts at a time instead of one give {parts.listed(changes)} ({name}): the largest "
+        f"gain of the {len(gains)} series that start with one."
     )
 
 
 def _note(published: pd.DataFrame) -> str:
     gpu = roofline.find_limits(str(published["gpu_model"].iloc[0]))
     return (
-        "Hollow: published runs on one Capella node (Table B1), whose durations fit one text at a time. Filled: our runs. "
+        "Hollow: published runs on one Capella node (Table B1); we infer one text at a time. Filled: our runs. "
         f"{scatter.ACCOUNTING} "
     ) + (
         ""
         if gpu is None
         else (
-            "Dashes: what the hardware allows at best with all texts together, the GPUs alone at their full power: a lower "
-            "bound of the energy, an upper bound of the speed. It "
-            f"takes {roofline.FLOP_PER_PARAMETER} operations per parameter and token at {gpu.bf16_tflops:g} TFLOP/s, and all "
+            "Dashes: the hardware limit with all texts processed together, for the GPUs alone at full power: a lower bound of "
+            "the energy and an upper bound of the speed. It "
+            f"assumes {roofline.FLOP_PER_PARAMETER} operations per parameter and token at {gpu.bf16_tflops:g} TFLOP/s, and all "
             f"weights ({roofline.BYTES_PER_PARAMETER} bytes each) read once per token at {gpu.bandwidth_tb_per_s:g} TB/s, "
-            f"whichever lasts longer, at {gpu.max_power_w:g} W ({gpu.title}, data sheet of the card with 80 GB; Capella has "
-            f"the one with 94 GB, whose bandwidth the paper does not print); {roofline.TOKENS_IN} tokens in and "
-            f"{roofline.TOKENS_OUT} out are assumed, since the paper prints no token counts, and so the reasoning models have "
-            "none. Runs with quantised weights or a prefix cache need less, and have none here."
+            f"whichever takes longer, at {gpu.max_power_w:g} W ({gpu.title}, data sheet of the card with 80 GB; Capella has "
+            f"the one with 94 GB, whose bandwidth the paper does not print). We assume {roofline.TOKENS_IN} tokens in and "
+            f"{roofline.TOKENS_OUT} out, since the paper prints no token counts; reasoning models therefore have no bound. "
+            "Runs with quantised weights or a prefix cache, which need less, have none either."
         )
     )

@@ -68,7 +68,7 @@ def published(rows: pd.DataFrame, quantity: Quantity, alt: str) -> Panel:
     return Panel(
         name=f"published-{quantity.name}",
         title=f"{quantity.axis}: published, and the {quantity.bound} bound",
-        note=f"FKTG on one Capella node. The {quantity.bound} bound has all texts together.",
+        note=f"FKTG on one Capella node. The {quantity.bound} bound is for all texts processed together.",
         figure=figure,
         alt=f"{quantity.axis} of {len(drawn)} published runs and the {quantity.bound} bound of {len(bounded)}. {alt}",
         wide=True,
@@ -91,7 +91,7 @@ def measured(series: Series, dataset: str, quantity: Quantity) -> Panel:
     return Panel(
         name=f"{dataset}-{quantity.name}",
         title=f"{entry.title}: {quantity.axis[0].lower()}{quantity.axis[1:]}",
-        note=("Invented texts, not a result of the paper's kind. " if entry.synthetic else "")
+        note=("Invented texts, not comparable with the paper's results. " if entry.synthetic else "")
         + f"Measured: {', '.join(sources)}."
         + (f" No {quantity.name}, so not drawn: {'; '.join(lacking)}." if lacking else ""),
         figure=figure,
@@ -227,7 +227,8 @@ def _value_axis(figure: go.Figure, quantity: Quantity, values: pd.Series, axis: 
         return low, high
     low, high = math.floor(math.log10(values.min())), math.ceil(math.log10(values.max()))
     if quantity is ENERGY:
-        style.energy_axis(figure, low, high, "y" if axis == "y" else "x", every=1 if axis == "y" else 2)
+        every = 1 if axis == "y" else 2
+        style.energy_axis(figure, low, high, "y" if axis == "y" else "x", every, title=quantity.axis)
         return low - style.PAD, high + style.PAD
     update(type="log", range=[low - 0.1, high + 0.1], dtick=1, minor={"ticks": ""})
     return low - 0.1, high + 0.1

@@ -55,7 +55,7 @@ def draw(
         finding=verdict(published.errors),
         note=(
             f"FKTG on Capella, {len(published.fitted.points)} published runs on one and two nodes, energy as published. "
-            "Left out: each model is estimated from the runs of all other models. Grey: the 95 % prediction interval for "
+            "Model left out: each model is estimated from the runs of all other models. Grey: the 95 % prediction interval for "
             "language models, from the errors of models left out, on the log scale. Our runs, where enough of them "
             f"have measured energy, have panels of their own{_absent(campaigns)}. Circle: traditional; square: LLM; "
             "diamond: reasoning LLM."
@@ -155,18 +155,18 @@ def verdict(errors: pd.DataFrame) -> str:
     own = proxy.size_percent(short, RELATIVE, LEFT_OUT).median()
     size = proxy.size_percent(of_llms, RELATIVE, LEFT_OUT)
     median = size.median()
-    tells = "tells" if median <= _GOOD_PERCENT else "does not tell"
+    predicts = "predicts" if median <= _GOOD_PERCENT else "does not predict"
     lead = (
-        "it is the line that is off, not duration"
+        "the line is at fault, not duration"
         if own <= _GOOD_PERCENT < line
-        else "it hangs on how the formula is fitted"
+        else "the error depends on how the formula is fitted"
     )
     return (
-        f"Duration {tells} the energy of a language model: Eq. 1 fitted by relative error misses one that it has not seen by "
-        f"{median:.0f} % in the median and {size.max():.0f} % at worst ({len(runs)} runs of "
-        f"{runs.min():.0f} to {runs.max():.0f} s). Below {LONG_S:.0f} s {lead}: the paper's least-squares line with its "
-        f"constant misses a language model by {_size(line)} in the median, its Eq. 2, which has seen these runs, by "
-        f"{_size(printed)}, and Eq. 1 fitted by relative error by {_size(own)} ({(runs < LONG_S).sum()} runs). "
+        f"Duration {predicts} the energy of a language model: for models left out of the fit, Eq. 1 fitted by relative error "
+        f"has a median error of {median:.0f} % and a largest one of {size.max():.0f} % ({len(runs)} runs of "
+        f"{runs.min():.0f} to {runs.max():.0f} s). Below {LONG_S:.0f} s {lead}: the median error of the paper's least-squares "
+        f"line with its constant is {_size(line)}, that of its Eq. 2, which was fitted to these runs, {_size(printed)}, and "
+        f"that of Eq. 1 fitted by relative error {_size(own)} ({(runs < LONG_S).sum()} runs). "
         f"Below {MEASURED_FROM_S:.0f} s, where only traditional models ran, nothing was really measured."
     )
 

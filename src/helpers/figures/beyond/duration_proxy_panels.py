@@ -96,7 +96,7 @@ def _ratios(case: Case, estimator: str) -> Panel:
     median = (
         f"Median error {units.significant(size[rows.index.isin(case.about.index)].median(), 2)} % for {case.kind}."
         if len(drawn)
-        else "No estimate: without any one model, the other runs do not determine the fit."
+        else "No estimate: with a model left out, the other runs do not determine the fit."
     )
     interval = f" 95 % interval: the estimate divided and multiplied by {factor:.2f}." if factor else ""
     absent = f" Not drawn: {units.counted(outside, 'run')} with a negative estimate." if outside else ""
@@ -105,7 +105,7 @@ def _ratios(case: Case, estimator: str) -> Panel:
         title=f"{ESTIMATORS[estimator]}, model left out",
         note=f"{median}{interval}{absent}",
         figure=figure,
-        alt=f"Estimated by measured energy against duration, {len(rows)} runs. {median}{interval}{absent}",
+        alt=f"Ratio of estimated to measured energy against duration, {len(rows)} runs. {median}{interval}{absent}",
     )
 
 
@@ -157,8 +157,9 @@ def _cooks(influence: pd.DataFrame) -> Panel:
     over = influence[influence["cooks_distance"] > threshold]
     return Panel(
         name="influence",
-        title="The points that decide the fit: Cook's distance",
-        note=f"{len(over)} of {len(influence)} points exceed 4/n; the first is {top['name'].iloc[-1]}.",
+        title="The most influential runs: Cook's distance",
+        note=f"{len(over)} of {len(influence)} runs exceed the usual threshold, 4/n; the most influential is "
+        f"{top['name'].iloc[-1]}.",
         figure=figure,
         alt=f"Cook's distance: {len(over)} of {len(influence)} runs exceed 4/n, most influential first: "
         f"{'; '.join(top['name'].iloc[::-1])}.",

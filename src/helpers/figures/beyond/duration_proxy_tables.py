@@ -72,9 +72,7 @@ def estimators(case: Case) -> str:
         }
         rows.append({"Runs": title, "Number": part.index.nunique(), **cells})
     table = pd.DataFrame(rows)
-    caption = (
-        "Error, median / worst, in sample and for a model left out of the fit (times: of the energy itself)"
-    )
+    caption = "Error, median / worst, in sample and for a model left out of the fit (times: multiples of the energy)"
     return head + html_table(table, caption, table.columns[1:]) + _formulas(case)
 
 
@@ -181,7 +179,7 @@ def _nodes(points: pd.DataFrame) -> str:
         return ""
     return (
         f"<p>{html.escape(node_power(node_pairs))} With the nodes as a factor of the regression, {html.escape(leverage[0])} "
-        f"would have a leverage of {leverage[1]:.3f}: one run would decide the factor, so it is not tested.</p>"
+        f"would have a leverage of {leverage[1]:.3f}: a single run would determine it, so it is not tested.</p>"
     )
 
 
@@ -193,7 +191,7 @@ def _robust_sentence(fitted: Fit) -> str:
         if term.std_error > 0 and math.isfinite(term.std_error_hc3)
     }
     if len(ratios) < len(fitted.terms):
-        return "Robust errors are not defined: a point decides a term alone, or the runs lie on the line."
+        return "Robust errors are not defined: a single run determines a term, or all runs lie on the line."
     worst = max(ratios, key=lambda name: ratios[name])
     left = [
         regression.TITLES[name]
@@ -202,7 +200,7 @@ def _robust_sentence(fitted: Fit) -> str:
     ]
     return (
         f"Allowing for unequal scatter, the standard error of {regression.TITLES[worst]} is {ratios[worst]:.1f} times as large; "
-        f"significant at 1 % then: {', '.join(left) or 'none'}."
+        f"still significant at 1 %: {', '.join(left) or 'none'}."
     )
 
 

@@ -54,12 +54,12 @@ def draw(data: pd.DataFrame) -> Figure:
         finding=_finding(data),
         note=(
             "Energy of one pass divided by the number of correct answers. Hollow: published, one Capella node; its bar is "
-            "what rounding and reading leave open, a triangle an upper limit. "
+            "the range that rounding and reading allow; a triangle is an upper limit. "
             f"{scatter.INFERRED} {scatter.MARKS} "
             f"Their bars are 95 % bootstrap intervals over the splits (percentiles of {bootstrap.DRAWS:,} resamples, fixed "
-            "seed). The splits overlap, so the interval is about other splits of the same texts, not about new texts; at 10 "
-            f"splits it is about 5 % too narrow. {scatter.ACCOUNTING} Published and measured runs are different machines: "
-            f"compare models within one of them."
+            "seed). The splits overlap, so the interval holds for other splits of the same texts, not for new texts; at 10 "
+            f"splits it is about 5 % too narrow. {scatter.ACCOUNTING} Published and measured runs come from different machines: "
+            f"compare models on the same machine only."
         ),
         data=data,
         function="helpers.figures.beyond.energy_per_correct.energy_per_correct",
@@ -128,11 +128,11 @@ def _finding(data: pd.DataFrame) -> str:
     accuracies = fktg["accuracy"].max() / fktg["accuracy"].min()
     energy = fktg["energy_wh"].max() / fktg["energy_wh"].min()
     return (
-        f"On FKTG a correct answer costs {units.energy(best['wh_per_correct'])} with the most accurate model, "
+        f"On FKTG a correct answer needs {units.energy(best['wh_per_correct'])} with the most accurate model, "
         f"{model_title(best['model'])}, and {units.energy(most['wh_per_correct'])} with "
         f"{model_title(most['model'])}: accuracies differ by a factor of {parts.times(accuracies)} there and energies "
-        f"by one of {parts.times(energy)}, and over all datasets counting correct answers instead of texts reorders "
-        f"{swapped} of {pairs} pairs of models."
+        f"by a factor of {parts.times(energy)}. Over all datasets, counting correct answers instead of texts changes the order "
+        f"of {swapped} of {pairs} pairs of models."
     )
 
 
@@ -157,12 +157,12 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     entry = study().datasets[dataset]
     figure = go.Figure()
     style.layout(figure, height=430)
-    style.energy_axis(figure, *decades, axis="x", every=_EVERY)
+    style.energy_axis(figure, *decades, axis="x", every=_EVERY, title="Energy per correct answer")
     quantised = are_quantised(rows)
     dots.model_axis(
         figure, {*paper_models(), *rows.loc[~quantised, "model"]}, set(run_titles(rows[quantised]))
     )
-    figure.update_xaxes(title="Per correct answer", tickangle=0)
+    figure.update_xaxes(tickangle=0)
     for (family, published), part in rows.groupby(["family", rows["source"] == "published"], sort=False):
         figure.add_trace(_trace(part, style.FAMILIES[str(family)], bool(published)))
     figure.add_traces(weights_ring(rows, rows["wh_per_correct"], run_titles(rows)))
@@ -172,7 +172,7 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
         if len(measured)
         else f"Published values; {style.NOT_MEASURED}."
     )
-    invented = "Invented texts, not a result of the paper's kind. " if entry.synthetic else ""
+    invented = "Invented texts, not comparable with the paper's results. " if entry.synthetic else ""
     ranked = rows[rows["wh_per_correct"].notna()].sort_values("wh_per_correct")
     span = (
         f" From {units.energy(ranked['wh_per_correct'].iloc[0])} ({run_title(ranked.iloc[0])}) to "
@@ -205,6 +205,7 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle, published: bool) -> go.S
         hover=[_hover(row) for _, row in rows.iterrows()],
         filled=not published,
         bar=(rows["low_wh_per_correct"].mask(limit), rows["high_wh_per_correct"]),
+        name=f"{look.title}, {'published' if published else 'measured'}",
     )
 
 
@@ -218,9 +219,7 @@ def _hover(row: "pd.Series[Any]") -> str:
     if pd.notna(row["wh_per_text"]):
         lines.append(f"{units.energy(row['wh_per_text'])} per text ({row['energy_kind']})")
     if pd.notna(row["measured_wh_per_correct"]):
-        lines.append(
-            f"{units.energy(row['measured_wh_per_correct'])} per correct answer in what was measured"
-        )
+        lines.append(f"{units.energy(row['measured_wh_per_correct'])} per correct answer, measured part only")
     if pd.notna(row["j_per_output_token"]):
         lines.append(
             f"{units.significant(row['j_per_output_token'], 2)} J per output token, "

@@ -37,7 +37,9 @@ def table(costs: pd.DataFrame) -> str:
             f"g CO2e per million tokens ({grids()[HOME].title})": _three(rows["g_co2e_per_million_tokens"]),
         }
     )
-    caption = "Measured language models, energy of one pass by its tokens; what the paper's models generate is not printed"
+    caption = (
+        "Measured language models: energy of one pass divided by its tokens; the paper prints no token counts"
+    )
     return html_table(shown, caption, list(shown.columns[4:]))
 
 

@@ -29,7 +29,7 @@ def body(rows: pd.DataFrame, records: Sequence[Record]) -> str:
         return parts.paragraph(NONE)
     settings = pd.DataFrame([_settings(record) for _, record in chosen])
     outcome = pd.DataFrame([_outcome(row, record) for row, record in chosen])
-    return html_table(settings, "Language models: how they were served and asked", _COUNTS) + html_table(
+    return html_table(settings, "Language models: how they were served and prompted", _COUNTS) + html_table(
         outcome,
         "Language models: one pass, mean over the splits; failures over all splits",
         list(outcome.columns[1:-1]),
@@ -41,7 +41,7 @@ _COUNTS = ("GPUs", "Nodes", "Threads", "Texts at a time", "Examples", "Most toke
 
 def _settings(record: Record) -> dict[str, object]:
     run, served, asked = record.run, record.run.served, record.run.asked
-    weights = "dummy: answers mean nothing" if run.weights == "dummy" else run.weights
+    weights = "dummy: answers are meaningless" if run.weights == "dummy" else run.weights
     return {
         "Run": run.run_id,
         "Model": model_title(run.model),
@@ -79,7 +79,7 @@ def _outcome(row: "pd.Series[Any]", record: Record) -> dict[str, object]:
         "out": _text(_mean([item.tokens_out for item in splits])),
         "of these thinking": _text(_mean_of_replies(splits, "tokens_thinking")),
         "Latency, median (s)": _text(_mean_of_replies(splits, "latency_p50_s")),
-        "95 % (s)": _text(_mean_of_replies(splits, "latency_p95_s")),
+        "95th percentile (s)": _text(_mean_of_replies(splits, "latency_p95_s")),
         "First token (s)": _text(_mean_of_replies(splits, "ttft_s")),
         "Requests sent": _text(_mean([item.requests_sent for item in splits])),
         "from the cache": _text(_mean([item.requests_cached for item in splits])),

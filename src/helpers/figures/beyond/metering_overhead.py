@@ -43,7 +43,7 @@ _TOP = 2.0
 """End of the axis; what lies above is drawn at it and has its value in the hover."""
 _APART = 0.045
 """Decades between the marks of two tools at one length, so that their bars can be told apart."""
-_NONE = "No bench of the meter has been run yet: make bench-meter."
+_NONE = "No benchmark of the meter has been run yet: make bench-meter."
 
 
 _COLUMNS = (
@@ -91,14 +91,13 @@ def draw(
     drawn = cells[cells["power_ratio"].notna()]
     return Figure(
         name="protocol",
-        label="Benches of the meter",
+        label="How accurate is our meter?",
         finding=_finding(cells, costs),
         note=(
-            "1.0 is correct. Each tool measured each task in a process of its own and was then given the same task repeated "
-            "for long; its mean power, the energy of a pass per second of work, is divided by that of the long run, so that "
-            "neither what the tool counts nor the speed of the machine matters, only what it loses or adds. Ratios of the "
-            "energy of a pass, which the speed of the machine changes, stand in the table. Bars: lowest and highest of the "
-            "repeats."
+            "1.0 is correct. Each tool measured each task in a process of its own, and then the same task repeated for a long "
+            "time. Its mean power, the energy of a pass per second of work, is divided by that of the long run, so that only "
+            "what the tool loses or adds matters, not what it counts or how fast the machine is. The table also gives ratios of "
+            "the energy of a pass, which depend on the speed of the machine. Bars: lowest and highest of the repeats."
         ),
         data=cells[list(_COLUMNS)],
         function="helpers.figures.beyond.metering_overhead.protocol",
@@ -134,10 +133,10 @@ def _finding(cells: pd.DataFrame, costs: pd.DataFrame) -> str:
     naive = _ratios(cells[cells["tool"].isin(NAIVE)])
     lengths = cells["length_s"]
     span = (
-        f"Of tasks from {units.duration(lengths.min())} to {units.duration(lengths.max())}, windows give {windows} of the "
-        "same work in a long run"
+        f"For tasks of {units.duration(lengths.min())} to {units.duration(lengths.max())}, our meter's windows report {windows} "
+        "of the same work in a long run"
     )
-    start_and_stop = "" if naive is None else f"; CodeCarbon's start and stop, {naive}"
+    start_and_stop = "" if naive is None else f"; CodeCarbon with start and stop reports {naive}"
     return f"{span}{start_and_stop}{_largest_overhead(costs)}."
 
 
@@ -220,7 +219,7 @@ def _hover(tool: Tool, cell: "pd.Series[Any]") -> str:
     power, energy = (units.significant(cell[name], 3) for name in ("power_ratio", "energy_ratio"))
     return (
         f"{tool.title}<br>task of {units.duration(cell['length_s'])}, {cell['passes']} passes<br>"
-        f"mean power {power} and energy {energy} times the long run's<br>"
+        f"mean power {power} and energy {energy} times those of the long run<br>"
         f"{units.energy(cell['energy_wh'], 3)} per pass, long run {units.energy(cell['long_energy_wh'], 3)}"
     )
 
@@ -251,14 +250,14 @@ def _tables(bench: MeterBench) -> str:
 def _verdict(item: Overhead) -> str:
     """Say what the interval allows to say."""
     if item.high_percent < GOAL_PERCENT:
-        return f"By {item.what}: the goal is met, with its whole interval."
+        return f"By {item.what}: the whole interval meets the goal."
     if item.low_percent > GOAL_PERCENT:
         return f"By {item.what}: the goal is missed."
-    return f"By {item.what}: the goal lies inside the interval, so this machine was too unsteady to tell."
+    return f"By {item.what}: the goal lies inside the interval, so this machine was too unsteady to decide."
 
 
 def _edge(bench: MeterBench) -> str:
-    return f"Beside the work, opening and closing a window takes {units.duration(bench.edge_s)}."
+    return f"In addition to the work, opening and closing a window takes {units.duration(bench.edge_s)}."
 
 
 def _gpu(bench: GpuBench) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers.core import units
-from helpers.figures import style
+from helpers.figures import labels, style
 from helpers.figures.beyond import one_machine_words as words
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
@@ -17,7 +17,7 @@ from helpers.statistics.overlap import effective_texts_of_run
 from helpers.study.catalogue import model_title, study
 
 _HEIGHT, _FRAME_PX = 360, 62
-_SIZES: Sequence[style.Size] = ((228, _HEIGHT - _FRAME_PX),)
+_SIZES: Sequence[labels.Size] = ((228, _HEIGHT - _FRAME_PX),)
 """Of the smallest plot without its axes, on a desktop; a phone has a little more."""
 _ROOM = 0.06
 """Beside the lowest and the highest accuracy."""
@@ -59,17 +59,18 @@ def _panel(
         ticktext=[units.duration(10.0**exponent, 1) for exponent in range(low, high + 1)],
         minor={"ticks": ""},
     )
-    labels = _labels(runs, best, axes)
+    named = _labels(runs, best, axes)
+    labels.draw_leaders(figure, runs["accuracy"], runs["s_per_1000_texts"], style.colours(runs), named, named)
     for family, look in style.FAMILIES.items():
         part = runs[runs["family"] == family]
         if len(part):
-            figure.add_trace(_trace(part, look, labels.loc[part.index]))
+            figure.add_trace(_trace(part, look, named.loc[part.index]))
     said = words.panel_words(runs, best)
     checks = sorted({name for names in runs["checks_failed"].dropna() for name in str(names).split()})
     return Panel(
         name=dataset,
         title=entry.title,
-        note=("Invented texts, not a result of the paper's kind. " if entry.synthetic else "")
+        note=("Invented texts, not comparable with the paper's results. " if entry.synthetic else "")
         + f"{units.counted(len(runs), 'run')}, {runs['texts'].iloc[0]} texts a split."
         + (f" Checks failed: {', '.join(checks)}." if checks else ""),
         figure=figure,
@@ -86,7 +87,7 @@ def _labels(
     bottom, top = low - style.PAD, high + style.PAD
     width, height = _SIZES[0]
 
-    def pixels(accuracy: float, seconds: float) -> style.Point:
+    def pixels(accuracy: float, seconds: float) -> labels.Point:
         return (accuracy - left) / (right - left) * width, (top - math.log10(seconds)) / (
             top - bottom
         ) * height
@@ -100,7 +101,7 @@ def _labels(
     ]
     text = runs["model"].map(model_title).str.removesuffix("-Instruct")
     named = (runs["family"] != "Traditional") | runs["model"].isin(best["classifier"])
-    return style.labels(text.where(named, ""), points, *_SIZES, lines=bars)
+    return labels.place(text.where(named, ""), points, *_SIZES, lines=bars, needed=text.index)
 
 
 def _half_widths(runs: pd.DataFrame) -> list[float]:
@@ -112,15 +113,15 @@ def _half_widths(runs: pd.DataFrame) -> list[float]:
     ]
 
 
-def _trace(runs: pd.DataFrame, look: style.FamilyStyle, labels: pd.DataFrame) -> go.Scatter:
+def _trace(runs: pd.DataFrame, look: style.FamilyStyle, named: pd.DataFrame) -> go.Scatter:
     return go.Scatter(
         x=runs["accuracy"],
         y=runs["s_per_1000_texts"],
         mode="markers+text",
         name=f"{look.title}, measured",
         showlegend=False,
-        text=labels["text"],
-        textposition=list(labels["place"]),
+        text=named["text"],
+        textposition=list(named["place"]),
         textfont={"color": look.light, "size": style.FONT_SIZE - 1},
         marker={
             "symbol": look.symbol,
@@ -135,5 +136,5 @@ def _trace(runs: pd.DataFrame, look: style.FamilyStyle, labels: pd.DataFrame) ->
             for _, row in runs.iterrows()
         ],
         hoverinfo="text",
-        meta=style.themed(look.light, look.dark, True, labels, labels),
+        meta=style.themed(look.light, look.dark, True, named, named),
     )

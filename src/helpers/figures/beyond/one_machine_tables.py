@@ -122,7 +122,7 @@ def _runs(runs: pd.DataFrame) -> str:
 def _failures(runs: pd.DataFrame) -> str:
     llms = runs[runs["family"] != "Traditional"]
     return wasted(
-        llms, "Answers without a category, by kind, and what they took", "All answers had a category."
+        llms, "Answers without a category: their kinds, tokens and time", "All answers had a category."
     )
 
 
@@ -143,7 +143,7 @@ def claims(ledger: Sequence[Assessment]) -> str:
     title = f"Statements of the paper tested with these runs: {len(tested)} of {len(statements)}"
     verdicts = parts.listed([f"{word} {count}" for word, count in words.most_common()])
     asked = (
-        " Where the paper's own models were not measured, they are asked of those that were."
+        " Where the paper's own models were not measured, the statements are tested on those that were."
         if any(item.counterpart for item in tested)
         else ""
     )

@@ -18,14 +18,14 @@ def finding(measured: pd.DataFrame, printed: pd.DataFrame) -> str:
     energy = best["energy_ratio"].dropna().astype(float)
     estimated = set(best["energy_kind"]) == {"estimated"}
     amount = (
-        f" and {'by estimate ' if estimated else ''}{_between(energy)} times as much energy"
+        f" and {_between(energy)} times as much energy{' (estimated)' if estimated else ''}"
         if len(energy)
         else ""
     )
     return (
-        f"On one machine the most accurate language model of each of {count} takes {_between(best['time_ratio'])} times as "
-        f"long{amount} as the most accurate classifier, and {_accuracies(best)}.{_no_less(measured, best)} For the paper's own "
-        f"models the published energies are {_between(printed['energy_ratio'].dropna())} times apart."
+        f"On one machine ({count}), the most accurate language model needs {_between(best['time_ratio'])} times as much time"
+        f"{amount} as the most accurate classifier. It {_accuracies(best)}.{_no_less(measured, best)} For the paper's own "
+        f"models the published energies differ by a factor of {_between(printed['energy_ratio'].dropna())}."
     )
 
 
@@ -41,7 +41,7 @@ def _accuracies(best: pd.DataFrame) -> str:
             sides.append(f"is {word} accurate on {hit.sum()} of them, by {span}")
     open_count = len(best) - int(ahead.sum() + behind.sum())
     if open_count:
-        sides.append(f"is neither for certain on {open_count}")
+        sides.append(f"is equally accurate within the noise on {open_count}")
     return parts.listed(sides)
 
 
@@ -52,8 +52,8 @@ def _no_less(measured: pd.DataFrame, best: pd.DataFrame) -> str:
     if other.empty:
         return ""
     return (
-        f" Beside the fastest classifier that is no less accurate it takes {_between(other['time_ratio'])} times as long "
-        f"({units.counted(len(other), 'dataset')})."
+        f" Compared with the fastest classifier that is no less accurate, it needs {_between(other['time_ratio'])} times as "
+        f"much time ({units.counted(len(other), 'dataset')})."
     )
 
 
@@ -96,7 +96,7 @@ def _weights(llms: pd.DataFrame) -> str:
     )
     own = [str(model) for model in dict.fromkeys(llms["model"]) if not study().models[str(model)].in_paper]
     small = (
-        f"{parts.titles(own)} {'is no model' if len(own) == 1 else 'are no models'} of the paper. "
+        f"{parts.titles(own)} {'is not a model' if len(own) == 1 else 'are not models'} of the paper. "
         if own
         else ""
     )
@@ -105,15 +105,15 @@ def _weights(llms: pd.DataFrame) -> str:
 
 def _embedding(runs: pd.DataFrame) -> str:
     other = other_embeddings(runs)
-    return f"Embeddings are by {parts.listed(other)}, not the paper's checkpoint." if other else ""
+    return f"Embeddings come from {parts.listed(other)}, not from the paper's checkpoint." if other else ""
 
 
 def _energies(runs: pd.DataFrame) -> str:
     kinds = sorted(set(runs["energy_kind"].dropna()))
     if kinds == ["estimated"]:
         return (
-            "No counter of energy exists on this machine: energies are estimates from the load of the processor and a rule for "
-            "memory, so what is measured are durations."
+            "This machine has no energy counter: energies are estimated from the load of the processor and a rule for memory; "
+            "only durations are measured."
         )
     return f"Energies are {parts.listed(kinds)}." if kinds else ""
 
@@ -128,5 +128,5 @@ def panel_words(runs: pd.DataFrame, best: pd.DataFrame) -> str:
     return (
         f"{model_title(str(row['model']))}, the most accurate language model, reaches {row['accuracy']:.2f} in {llm} for 1000 "
         f"texts; {model_title(str(row['classifier']))}, the most accurate classifier, {row['classifier_accuracy']:.2f} in "
-        f"{classifier}: {parts.times(float(row['time_ratio']))} times as long."
+        f"{classifier}: the language model needs {parts.times(float(row['time_ratio']))} times as much time."
     )

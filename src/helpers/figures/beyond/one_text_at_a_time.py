@@ -84,7 +84,7 @@ def _finding(runs: pd.DataFrame) -> str:
     full = [title for title in titles.values() if title not in short]
     short_runs = int(runs["machine"].isin(lacking["machine"]).sum())
     full_runs = len(runs) - short_runs
-    fits = "One text at a time fits"
+    fits = "One text at a time is possible for"
     if full:
         fits += f" {bars.share(full_runs, full_runs)} published durations on {parts.listed(full)}"
     if not short:
@@ -93,11 +93,12 @@ def _finding(runs: pd.DataFrame) -> str:
     inferred = " (inferred)" if first["gpus_origin"] == "inferred" else ""
     unread = int((lacking["verdict"] == IMPOSSIBLE).sum())
     return (
-        f"{fits}{', but' if full else ''} not {len(lacking)} of {short_runs} on {parts.listed(short)} "
-        f"for a full answer, with the numbers of cards that we infer; {unread or 'none'} of these {len(lacking)} leave no time "
-        f"for any answer that DSPy reads. {model_title(str(first['model']))} on {_cards(first)}{inferred} has time for at most "
-        f"{first['most_tokens']} tokens a text; the shortest answer in DSPy's template takes {first['complete_tokens']}, and "
-        f"{first['readable_tokens']} without its closing marker."
+        f"{f'{fits}. But' if full else 'With one text at a time,'} {len(lacking)} of {short_runs} durations on "
+        f"{parts.listed(short)} "
+        f"leave no time for a full answer, with the numbers of cards that we infer; {unread or 'none'} of these {len(lacking)} "
+        f"leave no time for any answer that DSPy reads. {model_title(str(first['model']))} on {_cards(first)}{inferred} has time "
+        f"for at most {first['most_tokens']} tokens per text; the shortest answer in DSPy's template has "
+        f"{first['complete_tokens']}, and {first['readable_tokens']} without its closing marker."
     )
 
 
@@ -114,14 +115,14 @@ def _note(runs: pd.DataFrame) -> str:
     capella = runs[runs["machine"] == "capella"]
     enough = math.ceil(10 * bandwidth_bound.least_bandwidth_tb_per_s(capella)) / 10  # up: less would not do
     return (
-        "A mark right of the bar leaves time for a full answer, one inside it only for an answer without its closing marker, "
-        "and one left of it for none that DSPy reads. For each token a card reads from its "
-        "memory all weights that the token uses, so the time of a text divided by the time of one reading bounds the tokens. "
-        "The bound is generous: memory at the full rate of the data sheet, no time for the prompt, nothing read but weights "
-        f"of 16 bits. Rates: {parts.listed(cards)}. That of the H100 is the card with 80 GB; Capella's has 94 GB, and the "
-        f"paper does not print its rate. All its runs would have time from {enough:.1f} TB/s on. Cards of one node read their "
-        "shares at the same time, two nodes one after the other. A mixture of experts reads the experts of one token only, "
-        "its prompt as well. Published durations, hollow; numbers of cards on Paula and Clara are inferred."
+        "A mark to the right of the bar leaves time for a full answer, a mark inside it only for an answer without its closing "
+        "marker, and a mark to the left of it for no answer that DSPy reads. For each token a card reads from its "
+        "memory all weights that the token uses, so the time per text divided by the time of one reading limits the tokens. "
+        "The limit is generous: memory at the full rate of the data sheet, no time for the prompt, and only weights of 16 bits "
+        f"are read. Rates: {parts.listed(cards)}. For the H100 it is that of the card with 80 GB; Capella's has 94 GB, and the "
+        f"paper does not print its rate. From {enough:.1f} TB/s on, all runs on Capella have time. Cards of one node read their "
+        "shares at the same time, two nodes one after the other. For a mixture of experts, only the experts of one token are "
+        "read, also for the prompt. Hollow: published durations; numbers of cards on Paula and Clara are inferred."
     )
 
 
@@ -162,12 +163,12 @@ def _below(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
         if (bound_s := _with_prompt_s(row)) is not None
     ]
     return one_text_reasons.paragraph(
-        "Needed: tokens of the shortest answer in full, with the one that ends it. Only without its end: DSPy would read an "
-        "answer that lacks the closing marker. At least: the lower bound of the pass with the tokens needed. "
+        "Needed: tokens of the shortest full answer, including the one that ends it. Only without its end: there is time for an "
+        "answer without its closing marker, which DSPy also reads. At least: the lower bound of the pass with the tokens needed. "
         f"With {roofline.TOKENS_IN} tokens of prompt and {roofline.TOKENS_OUT} of answer, as assumed for Many texts at a "
-        f"time, the lower bounds on an A30 are {parts.listed(longer)}. The other {len(rest)} runs all have time: nearest to its "
-        f"shortest answer is {model_title(str(nearest['model']))} on {_cards(nearest)}, with {nearest['most_tokens']} tokens "
-        f"where {nearest['complete_tokens']} are needed. The data below the figure have all of them."
+        f"time, the lower bounds on an A30 are {parts.listed(longer)}. The other {len(rest)} runs all have time: closest to its "
+        f"shortest answer is {model_title(str(nearest['model']))} on {_cards(nearest)}, with time for "
+        f"{nearest['most_tokens']} tokens where {nearest['complete_tokens']} are needed. The data of the figure contain all runs."
     )
 
 

@@ -26,7 +26,7 @@ def explained(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
         ("Several texts at a time", _several(lacking)),
         ("A cache of answers", _cache(lacking)),
         ("More cards than inferred", _more_cards(runs, lacking)),
-        ("Smaller weights, or several tokens a reading", _SMALLER),
+        ("Smaller weights, or several tokens per reading", _SMALLER),
         ("Another card of that name", _other_card(lacking)),
     ]
     items = "".join(
@@ -42,24 +42,24 @@ def explained(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
 
 
 _SMALLER = (
-    "Weights of 8 bits would double the tokens, and speculative decoding makes more than one of them a reading; section 3.3 of "
-    "the paper assumes 16 bits."
+    "Weights of 8 bits would double the tokens, and speculative decoding produces more than one token per reading; section 3.3 "
+    "of the paper assumes 16 bits."
 )
 _OPEN = (
-    "The paper prints no numbers of tokens, no accuracies for Paula and Clara, and nothing on concurrency or caches. So it "
-    "stays open which of these it was, and whether it was the same on all cards."
+    "The paper prints no numbers of tokens, no accuracies for Paula and Clara, and nothing on concurrency or caches. So we do "
+    "not know which of these is the reason, or whether it is the same on all cards."
 )
 
 
 def _shorter(lacking: pd.DataFrame) -> str:
     shortest = ANSWER.format(category="geoWK").replace("\n\n", " ").replace("\n", " ")
     return (
-        f"The shortest in full, {shortest}, has {ANSWER_TOKENS.complete} tokens with the one that ends it "
+        f"The shortest full answer, {shortest}, has {ANSWER_TOKENS.complete} tokens with the one that ends it "
         f"({PHI_ANSWER_TOKENS.complete} for Phi), the longest {ANSWER_TOKENS.longest} ({PHI_ANSWER_TOKENS.longest}). DSPy also "
         f"reads an answer without its closing marker, which has {ANSWER_TOKENS.readable} tokens or more "
         f"({PHI_ANSWER_TOKENS.readable}). There is time for that in {_named(lacking, SHORTENED)}, if most categories were short "
-        f"ones, and not in {_named(lacking, IMPOSSIBLE)}. The paper writes of a single token per inference (section 4.1.3), "
-        "which would fit every duration; no answer in the template has so few."
+        f"ones, but not in {_named(lacking, IMPOSSIBLE)}. The paper mentions a single token per inference (section 4.1.3), "
+        "which is possible with every duration; but no answer in the template is that short."
     )
 
 
@@ -73,7 +73,10 @@ def _named(lacking: pd.DataFrame, verdict: str) -> str:
 
 def _several(lacking: pd.DataFrame) -> str:
     count = bandwidth_bound.texts_at_a_time(lacking)
-    return f"One reading of the weights serves them all. By this bound {count} texts in work together would do, in practice more."
+    return (
+        f"One reading of the weights serves several texts. By this bound {count} texts at a time are enough; in practice, more "
+        "are needed."
+    )
 
 
 def _cache(lacking: pd.DataFrame) -> str:
@@ -81,9 +84,9 @@ def _cache(lacking: pd.DataFrame) -> str:
     share = bandwidth_bound.cached_share(fktg.pool, fktg.split.test, int(lacking["splits"].iloc[0]))
     most = int((lacking["text_s"] / lacking["token_s"] / share).min())
     return (
-        "DSPy keeps answers unless set otherwise, and a text of FKTG is in half of the test sets. If its cache outlasted a test "
-        f"set, about {100 * share:.0f} % of the requests would reach the model, with time for {most} tokens or more. A cache of "
-        "prompts in the engine is no explanation: prompts take no time in this bound."
+        "By default, DSPy stores answers, and each text of FKTG is in half of the test sets. If the stored answers were kept "
+        f"from one test set to the next, only about {100 * share:.0f} % of the requests would reach the model, with time for "
+        f"{most} tokens or more. A cache of prompts in the engine is no explanation: prompts take no time in this bound."
     )
 
 
@@ -94,10 +97,10 @@ def _more_cards(runs: pd.DataFrame, lacking: pd.DataFrame) -> str:
         own = same.index.isin(lacking.index)
         others = [f"{_watts(group['power_w'])} with {count}" for count, group in same[~own].groupby("gpus")]
         powers.append(
-            f"on the {card} {_watts(same[own]['power_w'])}, where the other runs take {parts.listed(others)}"
+            f"on the {card} {_watts(same[own]['power_w'])}, where the other runs draw {parts.listed(others)}"
         )
     return (
-        "The table above has the tokens. The mean power of the runs speaks for one card, if the numbers inferred for the others "
+        "The table above shows the tokens. The mean power of the runs suggests one card, if the numbers inferred for the others "
         f"are right: {'; '.join(powers)}."
     )
 
@@ -129,8 +132,9 @@ def _two_nodes(runs: pd.DataFrame) -> str:
         for _, row in pairs.iterrows()
     ]
     return (
-        "On Capella more speaks for one text at a time. Two nodes work on a text one after the other, and their longer "
-        f"durations have time for about as many tokens as those of one node with as many cards: {parts.listed(compared)}."
+        "On Capella there is more evidence for one text at a time. Two nodes process a text one after the other, and their "
+        "longer durations leave time for about as many tokens as one node with the same number of cards: "
+        f"{parts.listed(compared)}."
     )
 
 

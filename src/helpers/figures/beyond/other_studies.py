@@ -56,8 +56,8 @@ def draw(data: pd.DataFrame, figures: Sequence[StudyEnergy]) -> Figure:
             "One pass scaled to 1000 texts; one mark per dataset. A triangle counts the GPU only, every other mark CPU, GPU "
             "and memory; a triangle that points to the left is an upper limit. Hollow: published. "
             f"{scatter.INFERRED} {scatter.MARKS} Tasks, hardware, batch sizes and memory rules differ from study to study, so "
-            "orders of magnitude can be compared, not ranks. Inference only: loading a model counts in none of them. The "
-            "table says how each figure was taken from its source, and which are drafts or come from a secondary one."
+            "orders of magnitude can be compared, not ranks. Inference only: no value includes loading a model. The table "
+            "says how each value was taken from its source, and which sources are drafts or secondary."
         ),
         data=data,
         function="helpers.figures.beyond.other_studies.other_studies",
@@ -121,9 +121,9 @@ def _finding(data: pd.DataFrame) -> str:
     shares = data[data["block"] == PAPER]["gpu_share"].dropna()
     others = parts.listed(list(dict.fromkeys(same[same["family"].isna()]["block"])))
     return (
-        f"For 1000 film reviews of the set that the paper calls tomatoes, its LLMs take {_span(paper)}, against "
-        f"{_span(theirs)} for the zero-shot models of {others}, both with CPU, GPU and memory and without loading; "
-        f"the GPU alone is {100 * shares.min():.0f} to {100 * shares.max():.0f} % of the paper's energy where Figure 2 shows it."
+        f"For 1000 film reviews of the dataset tomatoes, the paper's LLMs need {_span(paper)} and the zero-shot models of "
+        f"{others} {_span(theirs)}, both with CPU, GPU and memory and without loading; where Figure 2 shows it, the GPU alone is "
+        f"{100 * shares.min():.0f} to {100 * shares.max():.0f} % of the paper's energy."
     )
 
 
@@ -138,8 +138,8 @@ def _panel(data: pd.DataFrame, finding: str) -> Panel:
     figure.update_layout(legend={"traceorder": "normal"}, margin={"r": 40})  # room for the last label
     values = placed["wh_per_1000_texts"].fillna(placed["below_wh"])
     low = _EVERY * math.floor(math.log10(values.min()) / _EVERY)
-    style.energy_axis(figure, low, math.ceil(math.log10(values.max())), axis="x", every=_EVERY)
-    figure.update_xaxes(title="Energy per 1000 texts")
+    high = math.ceil(math.log10(values.max()))
+    style.energy_axis(figure, low, high, axis="x", every=_EVERY, title="Energy per 1000 texts")
     figure.update_yaxes(
         tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.3, -0.7], showgrid=False
     )
@@ -238,4 +238,4 @@ def _table(figures: Sequence[StudyEnergy]) -> str:
             "Task and remarks": [". ".join(filter(None, (item.task, item.note))) for item in figures],
         }
     )
-    return html_table(shown, "Figures of other studies", ["Wh per 1000 texts"])
+    return html_table(shown, "Values from other studies", ["Wh per 1000 texts"])

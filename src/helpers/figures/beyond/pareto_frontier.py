@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from helpers.figures import style
+from helpers.figures import labels, style
 from helpers.figures.beyond import pareto_tables
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
@@ -58,15 +58,15 @@ def draw(runs: pd.DataFrame) -> Figure:
         finding=_finding(published),
         note=(
             "A run is on the frontier if no other run of the same dataset has at least its accuracy for at most its "
-            "energy. Published and measured runs never compete: each has panels of its own, and a line joins runs of one "
-            "machine. A published mark lies where the paper's figure shows it, if it does, which tells apart what its tables "
-            "round to one number. Accuracy axes differ from dataset to dataset. Strong marks are on the frontier; faint ones are "
-            "beaten, or may be: a triangle is a limit (printed as less than 0.01 Wh), so whether its model lies on the "
-            'frontier is open unless accuracy decides it. "Certain" means for all values that rounding, reading and limits '
-            "allow; it does not mean that another draw of texts would give the same. A run whose accuracy is at or below that of "
-            "always naming the most frequent label, or most of whose answers bear no label, keeps its mark and is not counted: "
-            "little energy for a guess is nothing to choose a model for. "
-            f"{scatter.INFERRED} {scatter.MARKS} For measured runs the share says in how many of "
+            "energy. Published and measured runs are not compared with each other: they have separate panels, and a line joins "
+            "runs of one machine. A published mark is drawn where the paper's figure shows it, if it does, because the tables "
+            "round different values to the same number. Accuracy axes differ from dataset to dataset. Strong marks are on the "
+            "frontier; faint marks are not, or may not be. A triangle is a limit (printed as less than 0.01 Wh), so its model "
+            'is only possibly on the frontier unless its accuracy decides. "Certain" means for all values that rounding, reading '
+            "and limits allow; it does not mean that another sample of texts would give the same result. A run is drawn but "
+            "not counted if its accuracy is at or below that of always naming the most frequent label, or if most of its answers "
+            "have no label: low energy for guessing is no reason to choose a model. "
+            f"{scatter.INFERRED} {scatter.MARKS} For measured runs the share shows in how many of "
             f"{bootstrap.DRAWS:,} resamples of the splits a run is on the frontier. {scatter.ACCOUNTING}"
         ),
         data=runs[
@@ -133,9 +133,9 @@ def _finding(published: pd.DataFrame) -> str:
     titles = parts.listed([study().datasets[name].title for name in reasoning])
     open_ones = len(_counted(published, POSSIBLE))
     return (
-        f"{parts.titles(everywhere)} {'lies' if len(everywhere) == 1 else 'lie'} on the frontier of {most} of {datasets} "
+        f"{parts.titles(everywhere)} {'is' if len(everywhere) == 1 else 'are'} on the frontier of {most} of {datasets} "
         f"datasets, a reasoning model on that of {len(reasoning) or 'none'}{f' ({titles})' if reasoning else ''}; "
-        f"{len(certain)} of {len(published)} published runs are on a frontier for certain, {open_ones} possibly."
+        f"{len(certain)} of {len(published)} published runs are certainly on a frontier, and another {open_ones} may be."
     )
 
 
@@ -176,6 +176,8 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
     panel = scatter.panel(rows, dataset, axes, plot, f"{title}. {_members(members)}{_left_out(rows)}")
     broad = _labels(rows, members.index if published else ends, axes, plot.broad_px)
     narrow = _labels(rows, ends, axes, plot.narrow_px)
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"])
+    labels.draw_leaders(panel.figure, scatter.drawn_at(rows), energy, style.colours(rows), broad, narrow)
     for family, look in style.FAMILIES.items():
         _mark(panel.figure, rows[rows["family"] == family], f"{look.title}, {kind}", broad, narrow)
     for number, (_, group) in enumerate(rows.groupby(["source", "machine"], sort=False)):
@@ -184,7 +186,7 @@ def _panel(rows: pd.DataFrame, dataset: str, kind: str, decades: tuple[int, int]
 
 
 def _labels(
-    rows: pd.DataFrame, labelled: Collection[object], axes: scatter.Axes, sizes: Sequence[style.Size]
+    rows: pd.DataFrame, labelled: Collection[object], axes: scatter.Axes, sizes: Sequence[labels.Size]
 ) -> pd.DataFrame:
     """Return text and position of the labels, which keep clear of the points and of the lines."""
     text = [
@@ -198,7 +200,7 @@ def _labels(
         for point in _along(scatter.pixels(_corners(group), axes, sizes[0]))
         if all(math.dist(point, mark) > _CLEAR_PX for mark in points)
     ]
-    return style.labels(pd.Series(text, index=rows.index), points, *sizes, lines=line)
+    return labels.place(pd.Series(text, index=rows.index), points, *sizes, lines=line, needed=list(labelled))
 
 
 def _along(corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -220,8 +222,8 @@ def _mark(
         trace.text, trace.textposition = broad["text"][rows.index], list(broad["place"][rows.index])
         trace.meta = {
             **trace.meta,
-            "broad": broad.loc[rows.index].to_dict("list"),
-            "narrow": narrow.loc[rows.index].to_dict("list"),
+            "broad": broad.loc[rows.index, ["text", "place"]].to_dict("list"),
+            "narrow": narrow.loc[rows.index, ["text", "place"]].to_dict("list"),
         }
 
 
@@ -231,7 +233,7 @@ def _members(members: pd.DataFrame) -> str:
         + parts.listed(list(run_titles(group.sort_values("energy_high_wh"))))
         for (source, machine), group in members.groupby(["source", "machine"], sort=False)
     ]
-    return f"On the frontier for certain, from the least energy on: {'; '.join(groups) or 'none'}."
+    return f"Certainly on the frontier, by increasing energy: {'; '.join(groups) or 'none'}."
 
 
 def _left_out(rows: pd.DataFrame) -> str:
@@ -239,9 +241,7 @@ def _left_out(rows: pd.DataFrame) -> str:
     unbeaten = rows[(rows["on_frontier"] != OFF) & rows["disqualified"].ne("")]
     names = [f"{run_title(row)} ({row['disqualified']})" for _, row in unbeaten.iterrows()]
     return (
-        f" Left out of this, though no other run dominates it for certain: {parts.listed(names)}."
-        if names
-        else ""
+        f" Not counted, although no other run certainly dominates it: {parts.listed(names)}." if names else ""
     )
 
 
@@ -267,7 +267,7 @@ def _steps(rows: pd.DataFrame, dash: str) -> go.Scatter:
 
 
 def _note(rows: pd.DataFrame, published: bool) -> str:
-    certain = f"On the frontier for certain: {len(_counted(rows, CERTAIN))} of {len(rows)} runs"
+    certain = f"Certainly on the frontier: {len(_counted(rows, CERTAIN))} of {len(rows)} runs"
     if published:
         return f"{certain}; possibly: {len(_counted(rows, POSSIBLE))}.{_left_out(rows)}"
     lines = [
@@ -275,5 +275,5 @@ def _note(rows: pd.DataFrame, published: bool) -> str:
         for source, machine in dict.fromkeys(zip(rows["source"], rows["machine"], strict=True))
     ]
     drawn = [f"{_DASHES[number % len(_DASHES)][1]}: {line}" for number, line in enumerate(lines)]
-    invented = "Invented texts, not a result of the paper's kind. " if rows["synthetic"].any() else ""
+    invented = "Invented texts, not comparable with the paper's results. " if rows["synthetic"].any() else ""
     return f"{invented}{certain}.{_left_out(rows)} Lines: {'; '.join(drawn)}.{reservations(rows)}"

@@ -22,7 +22,7 @@ def published(rows: pd.DataFrame) -> str:
             "Dataset": [study().datasets[name].title for name in certain["dataset"]],
             "Model": certain["model"].map(model_title),
             "Accuracy": certain["accuracy"].map("{:.2f}".format),
-            "Figure and table leave": [
+            "Accuracy range": [
                 f"{low:.3f} to {high:.3f}"
                 for low, high in zip(certain["accuracy_low"], certain["accuracy_high"], strict=True)
             ],
@@ -31,11 +31,14 @@ def published(rows: pd.DataFrame) -> str:
             "for energy times": _factors(certain),
         }
     )
-    caption = "Published runs on the frontier for certain, from the least energy on; energy of one pass"
+    caption = (
+        "Published runs certainly on the frontier, by increasing energy of one pass; the range of an accuracy is what figure "
+        "and table allow"
+    )
     body = html_table(shown, caption, list(shown.columns[2:]))
     sentences = [
         f"{study().datasets[str(dataset)].title}: {parts.titles(group['model'])} "
-        "may lie on the frontier; rounding or a limit leaves it open."
+        "may be on the frontier; rounding or a limit leaves it open."
         for dataset, group in maybe.groupby("dataset", sort=False)
     ]
     return body + parts.remarks(sentences)

@@ -77,9 +77,9 @@ def draw(
         label="Power behind Figure 2",
         finding=_finding(constants, change, runs),
         note=(
-            "Our reading of Figure 2, not a statement of the paper. A power that is the same whatever runs is a "
-            "constant of the software, most likely an estimate; where it is one, only the GPU's part was measured. What follows "
-            "from subtracting it is inferred. Another study's public files hold the same CPU power and the same rule "
+            "This is our reading of Figure 2, not a statement of the paper. A power that is the same for every model is "
+            "probably a constant of the software, that is, an estimate; if so, only the GPU's part was measured. Results that "
+            "subtract it are inferred. Another study's public files contain the same CPU power and the same rule "
             "for memory. Whiskers are bounds (about 95 %) of reading the figure."
         ),
         data=data,
@@ -121,15 +121,15 @@ def _finding(constants: Constants, change: RankChange, runs: pd.DataFrame) -> st
     cpu = constants.cpu
     chi2 = f"chi2/dof {cpu.chi2 / cpu.dof:.1f}"
     powers = (
-        f"Figure 2 gives the CPU the same {cpu.mean_w:.1f} W under every model ({chi2}), as a fixed estimate would"
+        f"Figure 2 gives the CPU the same {cpu.mean_w:.1f} W for every model ({chi2}), like a fixed estimate"
         if (cpu.p_value or 0) >= CONSTANT_P
         else f"Figure 2's CPU power is not one constant ({chi2})"
     )
     falls = [len(power_tables.falling(runs, rule)) for rule in ("total", "gpu_inferred")]
-    steps = f"the steps to more GPUs that save energy go from {falls[0]} to {falls[1]}"
+    steps = f"the number of steps to more GPUs that save energy changes from {falls[0]} to {falls[1]}"
     pairs = change.models * (change.models - 1) // 2
     ranks = (
-        f"{len(change.swapped)} of {pairs} pairs of models change places"
+        f"{len(change.swapped)} of {pairs} pairs of models swap ranks"
         if change.swapped
         else "no model changes its rank"
     )
@@ -259,9 +259,9 @@ def _gpu_panel(per_gpu: pd.DataFrame) -> Panel:
         name="gpus",
         title=trend,
         note=(
-            "FKTG, one Capella node; the larger the mark, the more GPUs (1, 2 or 4). Average power less the constants, "
-            f"divided by the GPUs; an H100 may draw {most:.0f} W. Assumed: the same memory in the runs on 4 GPUs, which "
-            "Figure 2 does not show."
+            "FKTG, one Capella node; the larger the mark, the more GPUs (1, 2 or 4). Average power minus the constants, "
+            f"divided by the number of GPUs; an H100 draws at most {most:.0f} W. For the runs on 4 GPUs, which Figure 2 does not "
+            "show, we assume the same memory."
         ),
         figure=figure,
         alt=f"{trend}; power per H100 from {per_gpu['power_w'].min():.0f} W to {per_gpu['power_w'].max():.0f} W.",

@@ -73,7 +73,7 @@ def table(compared: pd.DataFrame) -> str:
     changed = compared[compared["changes"]]
     if changed.empty:
         return parts.paragraph(
-            f"No claim would come out otherwise by another rule, of {tested} that can be compared."
+            f"Another rule would change the verdict on none of the {tested} claims that can be compared."
         )
     shown = pd.DataFrame(
         {
@@ -81,14 +81,14 @@ def table(compared: pd.DataFrame) -> str:
             "Claim": pd.Series(
                 [page_link("claims", name) for name in changed["claim"]], changed.index, object
             ),
-            "By the paper's rule": changed["by_the_paper"],
-            "Would be, by this rule": changed["by_the_rule"],
-            "Numbers by this rule": changed["reason"],
+            "With the paper's rule": changed["by_the_paper"],
+            "With this rule": changed["by_the_rule"],
+            "Numbers with this rule": changed["reason"],
         }
     )
     caption = (
-        f"Claims that another rule would change, of {tested} that need only energies of FKTG on one Capella node. The paper "
-        "never used these rules, so nothing is said of its statements; those about its own coefficients are left out"
+        f"Claims whose verdict another rule would change, of {tested} that need only energies of FKTG on one Capella node. The "
+        "paper did not use these rules, so this does not judge its statements; those about its own coefficients are left out"
     )
     return html_table(shown, caption)
 

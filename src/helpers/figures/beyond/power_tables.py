@@ -29,7 +29,7 @@ def body(constants: Constants, runs: pd.DataFrame, minimal: pd.DataFrame, measur
         (
             html_table(
                 constants_table(constants),
-                "One constant per component? Half of a reading's bound counts as its standard error",
+                "One constant per component? The standard error of a reading is taken as half its bound",
                 ("Weighted mean (W)", "chi2/dof", "p"),
             ),
             _elsewhere(load_other_studies().constants),
@@ -89,7 +89,7 @@ def _elsewhere(constants: Sequence[MeterConstants]) -> str:
             ),
         }
     )
-    caption = "The same constants as CodeCarbon itself wrote them, in the public files of another study"
+    caption = "The same constants as written by CodeCarbon itself in the public files of another study"
     return html_table(frame, caption, ("CPU (W)", "Memory (W)", "Memory (GB)", "W per GB"))
 
 
@@ -117,7 +117,7 @@ def _memory_rules(constants: Constants) -> str:
     )
     return html_table(
         frame,
-        "Memory power by the two rules: CodeCarbon 3 guesses the modules from the GB (its class RAM, version 3.3.2; "
+        "Memory power by the two rules: CodeCarbon 3 guesses the number of modules from the GB (its class RAM, version 3.3.2; "
         "5 W for each of the first four, less for more), so that more memory can mean less power",
         ("GB", "Paper: 0.375 W/GB", "CodeCarbon 3 (W)"),
     )
@@ -131,7 +131,7 @@ def _energies(minimal: pd.DataFrame) -> str:
         ranks = shown[rule].where(ranked).rank()
         frame[title] = [_with_rank(wh, rank) for wh, rank in zip(shown[rule], ranks, strict=True)]
     caption = (
-        "Energy in Wh for 189 texts of FKTG and, in brackets, the rank from the least energy on among the models that have a "
+        "Energy in Wh for 189 texts of FKTG and, in brackets, the rank by increasing energy among the models that have a "
         "value under every rule. Models without embeddings show no component in Figure 2 and use no GPU"
     )
     return html_table(frame, caption, tuple(power.RULES.values()))
@@ -185,7 +185,7 @@ def _measured(measured: pd.DataFrame) -> str:
             rows.append((str(source), power.MEASURED_RULES[rule], *_swaps(campaign, rule)))
     names = ["Campaign", "Rule", "Runs with a value", "Pairs that swap"]
     caption = (
-        "Our runs: rankings within a dataset against the total; what has no counter is missing, not zero"
+        "Our runs: rankings within a dataset against the total; parts without a counter are missing, not zero"
     )
     return html_table(pd.DataFrame(rows, columns=names), caption, ("Runs with a value",))
 

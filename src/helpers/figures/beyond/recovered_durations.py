@@ -164,7 +164,7 @@ def _finding(inferred: pd.DataFrame, llms: pd.DataFrame) -> str:
     counts = llms["kind"].value_counts()
     given = int((inferred[inferred["family"] == "Traditional"]["kind"] != "none").sum())
     return (
-        f"Read backwards, Table B6 gives the durations of {who} to within "
+        f"The regressions of Table B6, solved for duration, give the durations of {who} to within "
         f"{100 * inverse_regression.NARROW:.0f} %; {counts.get('wide', 0)} LLM runs get a wide interval, "
         f"{counts.get('upper limit', 0)} only an upper limit, and {given or 'no'} traditional run"
         f"{' gets' if given <= 1 else 's get'} a duration."
@@ -175,9 +175,9 @@ def _note(inferred: pd.DataFrame, tried: pd.DataFrame, counts: pd.DataFrame) -> 
     nothing = inferred[inferred["kind"] == "none"]
     printed_s = tried.loc[tried["model"].isin(nothing["model"]), "duration_printed_s"]
     why = (
-        " Where the energy is below the scatter of the fit, the constant alone would make the duration "
+        " Where the energy is below the scatter of the fit, the constant alone would determine the duration "
         f"({units.duration(nothing['on_the_line_s'].min())} to {units.duration(nothing['on_the_line_s'].max())}; "
-        f"on FKTG the same models take {units.duration(printed_s.min())} to {units.duration(printed_s.max())}), so none is "
+        f"on FKTG the same models need {units.duration(printed_s.min())} to {units.duration(printed_s.max())}), so none is "
         "given."
         if len(nothing)
         else ""
@@ -187,7 +187,7 @@ def _note(inferred: pd.DataFrame, tried: pd.DataFrame, counts: pd.DataFrame) -> 
     return (
         "Inferred, not printed: duration = (energy - d - b x GPUs) / (a + c x GPUs) with the coefficients of Table "
         "B6, on Capella, one node. The GPU counts are assumed to be the minimal ones of Table B1. Table B6 itself "
-        f"{speaks} that: with them the printed standard errors of the terms GPUs and constant imply the same scatter "
+        f"{speaks} this: with them the printed standard errors of the terms GPUs and constant imply the same scatter "
         f"of the runs to {100 * agree:.2f} %; with 1, 2 or 4 GPUs for any one run instead they differ by at least "
         f"{100 * next_best:.1f} %. Intervals (95 %): Table B6 prints no covariances; they are rebuilt from the "
         "recovered durations, and the scatter of a run about the line and all rounding are added. That is "

@@ -96,6 +96,7 @@ def _trace(rows: pd.DataFrame, look: style.FamilyStyle) -> go.Scatter:
         look=look,
         hover=[_hover(row) for _, row in rows.iterrows()],
         bar=(rows["low_s"].fillna(0).clip(lower=floor), rows["high_s"]),
+        name=f"{look.title}, recovered",
         size=10,
     )
 
@@ -110,6 +111,7 @@ def _printed_trace(rows: pd.DataFrame, look: style.FamilyStyle) -> go.Scatter:
             f"<b>{model_title(row['model'])}</b><br>duration {row['duration_printed_s']:.2f} s<br>source: table_b1"
             for _, row in rows.iterrows()
         ],
+        name=f"{look.title}, printed",
         size=14,
     )
 

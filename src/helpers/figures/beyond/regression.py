@@ -205,7 +205,7 @@ def _about_constants(constants: pd.DataFrame) -> str:
     )
     below = constants["negative_below_s"].dropna()
     kept = (
-        f"; kept, they would make a run on one GPU below {below.min():.1f} to {below.max():.1f} s negative"
+        f"; with them, the energy of a run on one GPU below {below.min():.1f} to {below.max():.1f} s would be negative"
         if len(below)
         else ""
     )
@@ -237,7 +237,7 @@ def _hanging(decided: pd.DataFrame, fits: Mapping[str, Fit], titles: Mapping[str
         f"on {titles[name]} for {' and '.join(TITLES[term] for term in TITLES if term in terms[name]) or 'none'}"
         for name in fits
     ]
-    return f"Whether a refitted coefficient is significant at 5 % hangs on a single run: {'; '.join(by_machine)}. "
+    return f"Whether a refitted coefficient is significant at 5 % depends on a single run: {'; '.join(by_machine)}. "
 
 
 def _origins(fits: Any) -> list[str]:

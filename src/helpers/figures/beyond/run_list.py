@@ -76,12 +76,12 @@ def draw(
         name="runs",
         label="List of runs",
         finding=(
-            f"{len(described)} measured runs stand behind this book, {llms or 'none'} of them of language models; "
+            f"This book is based on {len(described)} measured runs, {llms or 'none'} of them of language models; "
             f"{failed} of them failed a check{_earlier_checks(records)}."
         ),
         note=(
-            "A failed check does not remove a run; it is shown wherever the run is. Checks: how many the run's version of the "
-            "meter made, of how many the present one makes of such a run."
+            "A run with a failed check is kept, and the failure is shown wherever the run is shown. Checks: how many the version "
+            "of the meter made that measured the run, and how many the present version makes of such a run."
         ),
         data=described,
         function="helpers.figures.beyond.run_list.runs",
@@ -143,4 +143,4 @@ def _body(data: pd.DataFrame) -> str:
 def _refused(refused: Sequence[str]) -> str:
     if not refused:
         return ""
-    return html_table(pd.DataFrame({"Refused": refused}), "Records that were refused and stand nowhere else")
+    return html_table(pd.DataFrame({"Refused": refused}), "Rejected records, which are used nowhere else")
