@@ -25,13 +25,12 @@ from helpers.records.storage import RECORD, SCHEMA_VERSION, Record, read_record,
 from helpers.results.tables import Tables
 from tests.conftest import Checkout
 from tests.support.browsing import html, one_book
-from tests.support.committed import CLASSIFIERS, of_classifiers
+from tests.support.committed import of_classifiers
 
 ALL = list(read_records(paths.MEASUREMENTS)[0].values())
-COMMITTED = [record for record in ALL if record.run.campaign in CLASSIFIERS]
-"""Of these campaigns, which an earlier version of the meter took."""
-OLD = paths.MEASUREMENTS / "reference-cpu" / "news-linear-bow-d2c0ec6b" / RECORD
-OLD_GPU = paths.MEASUREMENTS / "reference-gpu" / "news-linear-embedding-fe5b93f3" / RECORD
+COMMITTED = [record for record in ALL if record.run.campaign == "reference-gpu"]
+"""Of this campaign, which an earlier version of the meter took."""
+OLD = paths.MEASUREMENTS / "reference-gpu" / "news-linear-embedding-fe5b93f3" / RECORD
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,7 @@ def test_what_an_old_record_lacks_is_read_from_the_record_itself() -> None:
         17,
         18,
     }  # an embedding reads whole texts, a GPU is the right one
-    assert check_counts(read_record(OLD_GPU))[1] == 18
+    assert check_counts(read_record(OLD))[1] == 18
 
 
 @one_book

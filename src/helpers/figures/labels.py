@@ -84,12 +84,13 @@ def draw_leaders(
     height = y.astype(float).map(math.log10) if logarithmic else y
 
     def annotations(frame: pd.DataFrame) -> list[dict[str, Any]]:
+        led = frame.assign(x=x, y=height, colour=colours)[frame["leader"] != ""]
         return [
             {
                 "name": LEADER,
                 "text": row["leader"],
-                "x": x[index],
-                "y": height[index],
+                "x": row["x"],
+                "y": row["y"],
                 "ax": row["x_px"],
                 "ay": row["y_px"],
                 "xanchor": "left" if row["x_px"] > 0 else "right",
@@ -100,10 +101,10 @@ def draw_leaders(
                 "standoff": 5,
                 "startstandoff": 2,
                 "borderpad": 0,
-                "arrowcolor": colours[index],
-                "font": {"size": FONT_SIZE - 1, "color": colours[index]},
+                "arrowcolor": row["colour"],
+                "font": {"size": FONT_SIZE - 1, "color": row["colour"]},
             }
-            for index, row in frame[frame["leader"] != ""].iterrows()
+            for row in led.to_dict("records")
         ]
 
     for annotation in annotations(broad):

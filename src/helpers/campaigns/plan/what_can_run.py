@@ -112,7 +112,7 @@ def draw(found: pd.DataFrame) -> Figure:
     """Show `rows`, a table for each kind of hardware."""
     body = "".join(
         html_table(
-            _shown(part), hardware, ("Runs", "Time", "Energy", "Weights of language models", "Largest")
+            _shown(part), str(hardware), ("Runs", "Time", "Energy", "Weights of language models", "Largest")
         )
         for hardware, part in found.groupby("hardware", sort=False)
     )

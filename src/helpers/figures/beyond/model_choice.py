@@ -5,7 +5,6 @@ import pandas as pd
 from helpers.figures.beyond.calculator import grid_options, machine_title
 from helpers.figures.display import Figure
 from helpers.figures.html import ROOT_LINK, options, script_json
-from helpers.figures.paper.tables_b4_b5 import DATASETS
 from helpers.figures.plots import bars
 from helpers.figures.run_addresses import page_of
 from helpers.figures.source_panel import is_record
@@ -18,7 +17,7 @@ from helpers.study.catalogue import embedding_models, study
 
 DOUBTFUL = 10
 """An embedding's energy is doubtful where the same model takes this many times as much for as many other texts."""
-_PUBLISHED_PAGES = {name: table for table, names in DATASETS.items() for name in names}
+_PUBLISHED_PAGES = ("table_b1", "table_b4", "table_b5")
 _HARDWARE = {"": "any", "0": "no GPU", "1": "1 GPU", "2": "2 GPUs", "4": "4 GPUs"}
 
 
@@ -90,10 +89,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
             "s_per_text": chosen["duration_s"].astype(float) / texts,
             "energy_kind": chosen["energy_kind"],
             "doubtful": _doubtful(chosen),
-            "page": [
-                _page(origin, dataset)
-                for origin, dataset in zip(chosen["origin"], chosen["dataset"], strict=True)
-            ],
+            "page": [_page(str(origin)) for origin in chosen["origin"]],
             "origin": chosen["origin"],
         }
     )
@@ -120,11 +116,12 @@ def _accuracy_margin(runs: pd.DataFrame) -> pd.Series:
     return pd.Series(noise, index=runs.index) + runs["accuracy_uncertainty"].astype(float).fillna(0)
 
 
-def _page(origin: str, dataset: str) -> str:
+def _page(origin: str) -> str:
     """Return where the evidence stands: the page of a run, the table of a published value."""
     if is_record(origin):
         return page_of(origin)
-    return f"notebooks/analysis/{_PUBLISHED_PAGES.get(dataset, 'table_b1')}.html"
+    table = next((name for name in _PUBLISHED_PAGES if name in origin.split()), "runs")
+    return f"notebooks/analysis/{table}.html"
 
 
 def _doubtful(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -146,7 +143,7 @@ _BODY = """
 <option value="yes">as many as in the study</option><option value="">none</option></select></label>
 <label>Accuracy, at least <input name="accuracy" inputmode="decimal" autocomplete="off" value="0.4"></label>
 <label>Texts <input name="texts" inputmode="numeric" autocomplete="off" value="100000"></label>
-<label>Hardware at hand <select name="hardware">{hardware}</select></label>
+<label>Hardware <select name="hardware">{hardware}</select></label>
 <label>Electricity <select name="grid">{grids}</select></label>
 </div>
 <output aria-live="polite"></output>
