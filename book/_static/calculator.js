@@ -147,6 +147,7 @@
       + (model.s_per_text === null ? "" : ", " + time(model.s_per_text * texts))
       + "; accuracy " + model.accuracy.toFixed(2) + " (" + share(model.accuracy_low, model.accuracy_high) + "). "
       + (model.source === "published" ? "Published" : "Measured by us, campaign " + model.source) + ", " + model.machine_title
+      + (model.too_short ? ". The run was too short for the paper's meter, so its energy and time are rough" : "")
       + (model.doubtful ? ". Doubtful: too little energy to embed the texts; see Errata" : "") + ".");
     return list;
   }

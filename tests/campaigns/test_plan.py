@@ -230,10 +230,10 @@ def test_a_card_of_24_gb_has_an_estimate_of_every_language_model_of_its_campaign
     [
         (NEWS, with_gpus("NVIDIA A100"), "the paper has no run on this card (NVIDIA A100)"),
         (NEWS | {"gpus": 0}, LAPTOP, "on GPUs only"),
-        (NEWS | {"concurrency": 8}, with_gpus("NVIDIA A30"), "no run with concurrency=8"),
-        (NEWS | {"dtype": "float32"}, with_gpus("NVIDIA A30"), "no run with dtype=float32"),
-        (NEWS | {"language": "de"}, with_gpus("NVIDIA A30"), "no run with language=de"),
-        (NEWS | {"max_tokens": 100}, with_gpus("NVIDIA A30"), "no run with max_tokens=100"),
+        (NEWS | {"concurrency": 8}, with_gpus("NVIDIA A30"), "a run with concurrency=8"),
+        (NEWS | {"dtype": "float32"}, with_gpus("NVIDIA A30"), "a run with dtype=float32"),
+        (NEWS | {"language": "de"}, with_gpus("NVIDIA A30"), "a run with language=de"),
+        (NEWS | {"max_tokens": 100}, with_gpus("NVIDIA A30"), "a run with max_tokens=100"),
         (
             NEWS | {"model": "ds-llama-8b", "thinking_tokens": 100},
             with_gpus("NVIDIA A30"),
@@ -244,8 +244,8 @@ def test_a_card_of_24_gb_has_an_estimate_of_every_language_model_of_its_campaign
             with_gpus("NVIDIA A30"),
             "no run with dspy_cache=True",
         ),
-        (NEWS | {"weights": "dummy"}, with_gpus("NVIDIA A30"), "no run with weights=dummy"),
-        (NEWS | {"model": "smollm2-360m"}, with_gpus("NVIDIA A30"), "no run of smollm2-360m"),
+        (NEWS | {"weights": "dummy"}, with_gpus("NVIDIA A30"), "a run with weights=dummy"),
+        (NEWS | {"model": "smollm2-360m"}, with_gpus("NVIDIA A30"), "a run of smollm2-360m"),
         (LLAMA | {"gpus": 8, "machine": "paula"}, LAPTOP, "8 GPUs, 1 node of paula"),
     ],
 )

@@ -158,9 +158,13 @@ def test_all_panels_share_their_axes(with_reference):
     assert decades[1] >= math.log10(rows["energy_wh"].max())
 
 
+def _texts(trace):
+    return () if trace.text is None else trace.text
+
+
 def test_labels_name_every_published_point_and_hide_nothing_but_a_mark(with_reference):
     for panel in figure_7(with_reference).panels:
-        beside = [text.strip() for trace in panel.figure.data for text in trace.text or () if text]
+        beside = [text.strip() for trace in panel.figure.data for text in _texts(trace) if text]
         led = [note.text for note in panel.figure.layout.annotations if note.name == labels.LEADER]
         rows = figure_7(with_reference).data
         rows = rows[(rows["dataset"] == panel.name) & (rows["source"] == "published")]

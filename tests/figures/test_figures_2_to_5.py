@@ -198,12 +198,12 @@ def test_ticks_are_few_and_round_and_in_one_unit(top):
 
 def test_figure_2_has_the_17_models_of_the_print_in_three_panels_and_a_word_for_ours(tables):
     artefact = figure_2(tables)
-    names = [item.figure.layout.yaxis.ticktext for item in artefact.panels[:3]]
+    names = [item.figure.layout.yaxis.ticktext for item in artefact.panels[1:4]]
     families = ("Traditional", "Other LLM", "Deepseek")
     for family, shown in zip(families, names, strict=True):
         printed = {row["model"] for row in read_published("figure_2") if row["panel"] == family}
         assert sorted(shown) == sorted(model_title(model) for model in printed)
-    (own_panel,) = artefact.panels[3:]
+    (own_panel,) = artefact.panels[4:]
     assert [note.text for note in own_panel.figure.layout.annotations] == ["not measured by us"]
 
 
@@ -229,7 +229,7 @@ def test_figure_2_stacks_components_up_to_the_published_total(tables):
     assert len(sums) == 13
     for model, total in totals.items():
         assert sums[model] == pytest.approx(total, abs=max(0.006, 0.005 * total))
-    for item in figure_2(tables).panels[:3]:
+    for item in figure_2(tables).panels[1:4]:
         assert item.figure.layout.barmode == "stack"
         lengths = np.nansum([[x or 0 for x in t.x] for t in item.figure.data if t.type == "bar"], axis=0)
         assert max(lengths) <= item.figure.layout.xaxis.range[1]
@@ -247,7 +247,7 @@ def test_figure_2_hatches_what_was_or_probably_was_estimated(committed):
                 kind = re.search(r"measured by|estimated|missing", text).group().split()[0]
                 assert hatch is (kind == "estimated"), text
                 own_runs[kind] = own_runs.get(kind, 0) + 1
-    assert published == 9
+    assert published == 12  # three families and the shares
     assert own_runs["measured"] == 8  # the GPU of the 8 runs of reference-gpu
     assert own_runs["estimated"] == 2 * 32
     assert own_runs["missing"] == 24
@@ -271,7 +271,7 @@ def test_figure_2_computes_its_finding(tables):
     gpu = [100 * parts["GPU"] / sum(parts.values()) for parts in shares.values()]
     assert all(max(parts, key=parts.get) == "GPU" for parts in shares.values())
     finding = figure_2(tables).finding
-    assert finding.startswith("The GPU takes the largest part for all 13 models whose bars can be read, ")
+    assert finding.startswith("The GPU uses the largest part for all 13 models whose bars can be read, ")
     assert f"{min(gpu):.0f} to {max(gpu):.0f} %" in finding
     changed = change(tables, "gpu_wh", 0.01, model="linear-embedding", dataset="fktg")
     assert "largest part for 12 of 13 models" in figure_2(changed).finding
@@ -291,10 +291,19 @@ def test_figure_2_doubts_the_cpu_only_while_its_power_is_a_constant(tables):
 
 
 def test_figure_2_names_the_total_of_models_without_a_bar(tables):
-    (labels_trace,) = [t for t in figure_2(tables).panels[0].figure.data if t.type == "scatter"]
+    (labels_trace,) = [t for t in figure_2(tables).panels[1].figure.data if t.type == "scatter"]
     without = [text for text in labels_trace.text if "no bar" in text]
     assert len(without) == 4
     assert any(text.strip(units.THIN).startswith(units.energy(0.000338, 3)) for text in without)
+
+
+def test_figure_2_shows_the_shares_that_its_finding_is_about(tables):
+    shares = figure_2(tables).panels[0]
+    parts = np.array([trace.x for trace in shares.figure.data], dtype=float)
+    assert [trace.name for trace in shares.figure.data] == ["GPU", "Memory", "CPU"]
+    assert parts.sum(axis=0) == pytest.approx([100.0] * 13)
+    assert f"{parts[0].min():.0f} to {parts[0].max():.0f} %" in figure_2(tables).finding
+    assert "Without a bar in print: Linear BoW, Linear Tf-idf, XGBoost BoW, XGBoost Tf-idf." in shares.note
 
 
 def test_figure_2_marks_invented_texts(tables):

@@ -74,6 +74,8 @@ def test_the_first_three_stand_in_words_with_the_range_of_energy_and_accuracy(op
         in items[0]
     )
     assert "Published, Capella" in items[0]
+    assert first["too_short"]
+    assert "too short for the paper's meter" in items[0]
 
 
 def test_without_labelled_examples_no_model_that_has_to_be_trained_qualifies(opened):
@@ -94,7 +96,7 @@ def test_hardware_leaves_out_what_needs_more_and_what_is_not_known(opened):
 
 
 def test_an_accuracy_that_the_test_texts_leave_open_is_said(opened):
-    assert "It is not certain that Linear Embedding reaches 0.41" in fill(opened, FORM, accuracy=0.41)
+    assert "It is not certain that Linear Tf-idf reaches 0.41" in fill(opened, FORM, accuracy=0.41)
     assert "It is not certain" not in fill(opened, FORM, accuracy=0.1)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.book.analyses import analyse, analysis_names
+from helpers.campaigns.plan.what_can_run import what_can_i_run
 from helpers.figures import plotly_json
 from helpers.figures.beyond.metering_overhead import protocol
 from helpers.figures.executed import fragment_of, read_executed_figure
@@ -15,7 +16,12 @@ from helpers.results.overhead import load_gpu_benches, load_meter_benches
 from helpers.results.tables import Tables, load_tables
 from tests.support.figure_functions import figure_functions
 
-FUNCTIONS = [*figure_functions(), protocol]
+WITHOUT_TABLES = {
+    protocol: lambda: protocol(load_meter_benches(), load_gpu_benches()),
+    what_can_i_run: what_can_i_run,
+}
+"""What draws benches of the meter or plans, and no runs."""
+FUNCTIONS = [*figure_functions(), *WITHOUT_TABLES]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def test_every_analysis_has_a_function_and_every_function_an_analysis(executed):
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 def test_the_steps_of_a_notebook_lead_to_what_its_function_draws(function, executed, tables):
-    direct = protocol(load_meter_benches(), load_gpu_benches()) if function is protocol else function(tables)
+    direct = WITHOUT_TABLES[function]() if function in WITHOUT_TABLES else function(tables)
     stepwise = read_executed_figure(executed[direct.name])
     assert direct.function == f"{function.__module__}.{function.__name__}"
     assert (stepwise.name, stepwise.label, stepwise.kind) == (direct.name, direct.label, direct.kind)

@@ -347,7 +347,7 @@ def test_reasons_are_left_open_with_their_numbers(artefact):
 
 def test_the_note_says_whose_rate_the_h100_has(artefact):
     assert "card with 80 GB; Capella's has 94 GB" in artefact.note
-    assert "from 1.3 TB/s on" in artefact.note  # 1.249: rounded down, it would not do
+    assert "From 1.3 TB/s on" in artefact.note  # 1.249: rounded down, it would not do
 
 
 def test_the_data_have_the_runs_with_their_origin(artefact):

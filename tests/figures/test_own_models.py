@@ -112,7 +112,7 @@ def test_below_chance_a_measured_run_says_how_many_answers_were_read(run, says, 
     (sentence,) = [item for item in remarks(body) if "has an accuracy of 0.10 on news (own)" in item]
     assert sentence.endswith(says)
     (of_the_paper,) = [item for item in remarks(body) if "has an accuracy of 0.01 on news, below" in item]
-    assert of_the_paper.endswith("the paper does not say.")
+    assert of_the_paper.endswith("The paper does not say how many of its answers could be read as labels.")
     assert "not read as labels" not in body.replace(says, "")
 
 
@@ -191,7 +191,7 @@ def test_quantised_weights_of_a_model_of_the_paper_are_never_that_model(tmp_path
 
 def test_the_frontier_recommends_no_model_at_or_below_chance(own):
     (panel,) = [item for item in frontier(own).panels if item.name == "news-measured"]
-    said, _, left_out = panel.alt.partition("Left out")
+    said, _, left_out = panel.alt.partition("Not counted")
     assert "SmolLM2" not in said.partition("Measured language models")[0]
     assert "Linear Tf-idf" in said
     assert "SmolLM2-135M-Instruct" in left_out

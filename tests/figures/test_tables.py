@@ -174,7 +174,7 @@ def test_table_1_shows_what_each_language_model_takes_and_the_papers_machines(pu
 
 def test_table_1_says_that_both_generations_of_qwen_are_in_the_catalogue(published):
     note = table_1(published).note
-    assert "beside them Qwen2.5-7B-Instruct and Qwen2.5-72B-Instruct" in note
+    assert "in addition Qwen2.5-7B-Instruct and Qwen2.5-72B-Instruct" in note
     assert "says Qwen 2.5 where its links lead to Qwen2" in note
 
 

@@ -138,7 +138,7 @@ def test_the_quick_bench_really_measures_with_our_meter_and_leaves_json_and_a_ta
     assert (zeus.version, "not installed" in str(zeus.problem)) == (None, True)
     table = (tmp_path / f"meter-{loaded.where.machine}.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^\| [^|]+ \| this project \| \d+ \|", table, re.MULTILINE)) == 2
-    assert "Others kept" in table
+    assert "Other processes used" in table
     assert table in done.stdout
 
 

@@ -284,7 +284,7 @@ def test_fit_of_a_campaign_takes_what_was_measured(capsys):
         (["--machine", "capela"], "capella"),
         (["--machine", "capella", "--source", "publised"], "published"),
         (["--machine", "capella", "--accounting", "gpu"], "gpu_only"),
-        (["--machine", "amd-epyc-2c", "--source", "reference-cpu"], "too few or too alike"),
+        (["--machine", "intel-xeon-2c", "--source", "reference-cpu"], "too few or too alike"),
     ],
 )
 def test_what_cannot_be_fitted_is_reported_in_one_line(arguments, message, capsys):

@@ -14,7 +14,7 @@ from helpers.results.tables import Tables
 def figure_functions() -> list[Callable[[Tables], Figure]]:
     """Return every public function of `figures.paper` and `figures.beyond` that takes the tables and returns a figure.
 
-    All analyses but `protocol`, which draws benches of the meter and no runs.
+    All analyses but those that draw no runs: of benches of the meter, and of plans.
     """
     return [
         function

@@ -59,16 +59,25 @@ def place(
     """
     plots = [_Plot(_scaled(points, sizes[0], size), _scaled(lines, sizes[0], size), size) for size in sizes]
     wanted = [number for number, index in enumerate(text.index) if index in needed and text[index]]
+    others = [number for number, label in enumerate(text) if label and number not in wanted]
     boxes = _boxes(plots, list(text))
-    places = _places(plots, list(text), boxes, wanted)
-    drawn = [boxes[number, at] for number, at in enumerate(places) if text.iloc[number] and at]
-    rows = []
-    for number, (label, position) in enumerate(zip(text, places, strict=True)):
-        end = None
-        if position is None and number in wanted and (end := _leader(plots, number, label, drawn)):
-            drawn.append([_led_box(*plot.points[number], label, end) for plot in plots])
-        beside = _apart(label, position) if label and position else ""
-        rows.append((beside, position or PLACES[0][0], label if end else "", *(end or (0, 0))))
+    places = _places(plots, boxes, wanted, [])
+    drawn = [boxes[number, at] for number, at in places.items()]
+    leaders = {}
+    for number in wanted:
+        if number not in places and (end := _leader(plots, number, text.iloc[number], drawn)):
+            leaders[number] = end
+            drawn.append([_led_box(*plot.points[number], text.iloc[number], end) for plot in plots])
+    places |= _places(plots, boxes, others, drawn)
+    rows = [
+        (
+            _apart(label, places[number]) if number in places else "",
+            places.get(number, PLACES[0][0]),
+            label if number in leaders else "",
+            *leaders.get(number, (0, 0)),
+        )
+        for number, label in enumerate(text)
+    ]
     columns = ["text", "place", "leader", "x_px", "y_px"]
     return pd.DataFrame(rows, columns=columns, index=text.index, dtype=object)
 
@@ -127,35 +136,36 @@ def _boxes(plots: Sequence["_Plot"], labels: Sequence[str]) -> dict[tuple[int, s
 
 def _places(
     plots: Sequence["_Plot"],
-    labels: Sequence[str],
     boxes: Mapping[tuple[int, str], list[Box]],
-    needed: Collection[int],
-) -> list[str | None]:
-    """Choose a text position for each label so that it hides no other label and keeps away from other points and lines.
+    numbers: Collection[int],
+    drawn: Sequence[list[Box]],
+) -> dict[int, str]:
+    """Choose text positions for labels so that they hide no other label and keep away from other points and lines.
 
-    That holds in all plots. The label with the fewest free places chooses first, the place that leaves the most to the
-    others; one without any gets None, and an empty one takes no room. Those `needed` choose before the others. A
-    position, unlike an offset in data, survives a change of size.
+    That holds in all plots, and among the labels that are `drawn`. The label with the fewest free places chooses first,
+    the place that leaves the most to the others; one without any is not in the result. A position, unlike an offset in
+    data, survives a change of size.
     """
     free = {
         number: [
             name
             for name, *_ in PLACES
-            if all(plot.is_free(box, number) for plot, box in zip(plots, boxes[number, name], strict=True))
+            if all(
+                plot.is_free(box, number) and not any(_overlap(box, other[at]) for other in drawn)
+                for at, (plot, box) in enumerate(zip(plots, boxes[number, name], strict=True))
+            )
         ]
-        for number, label in enumerate(labels)
-        if label
+        for number in numbers
     }
-    first = set(needed)
+    first: set[int] = set()
     attempts = [_choose(free, boxes, first)]
-    for _ in labels:  # what found no place is tried again as one of the first to choose
+    for _ in numbers:  # what found no place is tried again as one of the first to choose
         lacking = {number for number, places in free.items() if places} - set(attempts[-1])
         if not lacking - first:
             break
         first |= lacking
         attempts.append(_choose(free, boxes, first))
-    best = max(attempts, key=lambda places: (len(set(needed) & set(places)), len(places)))
-    return [best.get(number) if label else PLACES[0][0] for number, label in enumerate(labels)]
+    return max(attempts, key=len)
 
 
 def _choose(

@@ -1,7 +1,7 @@
 """The panel "Source" under a figure or table: everything that an auditor asks for."""
 
 import html
-import importlib
+import importlib.util
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -46,7 +46,7 @@ def is_record(name: str) -> bool:
 def _module(function: str) -> str:
     """Return the source of the module that a function is in, folded; a function of the reader's own has none here."""
     name = function.rpartition(".")[0]
-    if name.split(".")[0] != PACKAGE:
+    if name.split(".")[0] != PACKAGE or importlib.util.find_spec(name) is None:
         return ""
     source = inspect.getsource(importlib.import_module(name))
     return (

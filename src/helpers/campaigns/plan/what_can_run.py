@@ -1,5 +1,6 @@
 """What can be measured on which hardware: the planner's answer for machines that people have."""
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from helpers.campaigns.plan.report import duration_text, energy_text
 from helpers.campaigns.plan.target import Target
 from helpers.core import paths, units
 from helpers.figures.display import Figure, html_table
-from helpers.figures.html import code
+from helpers.figures.html import Markup, code
 from helpers.records.hardware import Hardware
 from helpers.records.storage import GpuInfo
 from helpers.study.catalogue import study
@@ -48,7 +49,7 @@ LARGE = Card("NVIDIA H100 80GB HBM3", 80.0, (9, 0))
 def targets() -> dict[str, Target]:
     """Return the hardware of the page, by the name that a reader would give it."""
     return {
-        "Laptop, 16 GB, no GPU": _target("laptop", 8, 16.0, None, 0, 1),
+        "a laptop of 16 GB without GPU": _target("laptop", 8, 16.0, None, 0, 1),
         "1 GPU of 24 GB": _target("one small GPU", 16, 64.0, SMALL, 1, 1),
         "1 GPU of 80 GB": _target("one large GPU", 16, 128.0, LARGE, 1, 1),
         "2 GPUs of 80 GB": _target("two large GPUs", 32, 256.0, LARGE, 2, 1),
@@ -82,8 +83,13 @@ def rows(references: ReferenceRuns | None = None) -> pd.DataFrame:
         for hardware, target in targets().items()
         for name in CAMPAIGNS
     )
-    found = [_row(hardware, plan) for hardware, plan in planned]
+    found = [_row(hardware, plan) for hardware, plan in planned if _is_for(targets()[hardware], plan)]
     return pd.DataFrame([row for row in found if row["runs_that_fit"]])
+
+
+def _is_for(target: Target, plan: CampaignPlan) -> bool:
+    """Say whether a campaign makes use of the machine: one with GPUs is not listed for what needs none."""
+    return not target.hardware.gpus or any(run.gpus for run in plan.runs)
 
 
 def _row(hardware: str, plan: CampaignPlan) -> dict[str, object]:
@@ -112,16 +118,18 @@ def draw(found: pd.DataFrame) -> Figure:
     """Show `rows`, a table for each kind of hardware."""
     body = "".join(
         html_table(
-            _shown(part), str(hardware), ("Runs", "Time", "Energy", "Weights of language models", "Largest")
+            _shown(part),
+            f"{str(hardware)[0].upper()}{str(hardware)[1:]}",
+            ("Runs", "Time", "Energy", "Weights", "Largest model"),
         )
         for hardware, part in found.groupby("hardware", sort=False)
     )
-    largest = found.groupby("hardware", sort=False)["largest_b"].max()
-    by_hardware = "; ".join(f"{name}: {size:g}" for name, size in largest.items() if pd.notna(size))
+    largest = found.groupby("hardware", sort=False)["largest_b"].max().dropna()
+    sizes = [f"{units.significant(size, 2)} billion on {name}" for name, size in largest.items()]
     return Figure(
         name="what_can_i_run",
         label="What can I run?",
-        finding=f"Largest language model that can be measured, in billions of parameters: {by_hardware}.",
+        finding=f"The largest language model that fits has {', '.join(sizes)} (parameters).",
         note=(
             "Hours and Wh are the planner's, from the paper's runs and the committed records; loading a model and training "
             "are not in them. Cards are reckoned as an A30 (24 GB) and an H100 (80 GB). `plan` says the same for your machine."
@@ -145,13 +153,14 @@ def what_can_i_run() -> Figure:
 def _shown(found: pd.DataFrame) -> pd.DataFrame:
     shown = [
         {
-            "Campaign": code(row["campaign"]),
-            "What": row["title"],
+            "Campaign": Markup(f"{code(row['campaign'])}<br>{html.escape(row['title'])}"),
             "Runs": f"{row['runs_that_fit']} of {row['runs']}",
             "Time": duration_text(_known(row["duration_s"])) + _unknown(row),
             "Energy": energy_text(_known(row["energy_wh"])),
-            "Weights of language models": units.size(row["weights_bytes"]) if row["weights_bytes"] else None,
-            "Largest": f"{row['largest_b']:g} B" if pd.notna(row["largest_b"]) else None,
+            "Weights": units.size(row["weights_bytes"]) if row["weights_bytes"] else None,
+            "Largest model": f"{units.significant(row['largest_b'], 2)} B"
+            if pd.notna(row["largest_b"])
+            else None,
         }
         for row in found.to_dict("records")
     ]

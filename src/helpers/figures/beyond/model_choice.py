@@ -12,6 +12,7 @@ from helpers.results.tables import Tables, select_sequential
 from helpers.results.weights import run_titles
 from helpers.statistics.accuracy_noise import Z, standard_error
 from helpers.statistics.overlap import effective_texts_of_run
+from helpers.statistics.proxy import MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
 from helpers.study.catalogue import embedding_models, study
 
@@ -62,7 +63,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     Columns: of `results` `dataset`, `model`, `source`, `gpus`, `accuracy`, `energy_kind`, `origin`; `title`,
     `machine_title`; `trained` (the model learns from labelled texts); `accuracy_low` and `accuracy_high` (95 %, by the
     choice of the test texts); `wh_per_text` with `wh_low_per_text`, `wh_high_per_text`, null and the limit where only that is
-    known; `s_per_text`; `doubtful`; `page`, the evidence as seen from the root of the book.
+    known; `s_per_text`; `doubtful`; `too_short` for the paper's meter; `page`, the evidence as seen from the root of the book.
     """
     results = select_sequential(results)
     chosen = results[
@@ -89,6 +90,8 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
             "s_per_text": chosen["duration_s"].astype(float) / texts,
             "energy_kind": chosen["energy_kind"],
             "doubtful": _doubtful(chosen),
+            "too_short": (chosen["source"] == "published")
+            & (chosen["duration_s"].astype(float) < MEASURED_FROM_S),
             "page": [_page(str(origin)) for origin in chosen["origin"]],
             "origin": chosen["origin"],
         }

@@ -101,7 +101,8 @@ def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> 
         legend=wide,
         brief=BRIEF_PX if wide else None,
     )
-    return scatter.panel(runs, dataset, scatter.Axes(_accuracy(drawn), _decades(chosen)), plot, alt)
+    decades = _decades(runs if wide else chosen[chosen["dataset"] != "fktg"])
+    return scatter.panel(runs, dataset, scatter.Axes(_accuracy(drawn), decades), plot, alt)
 
 
 def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
@@ -114,6 +115,8 @@ def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
 
 
 def _decades(runs: pd.DataFrame) -> tuple[int, int]:
-    """Return the decades of all energy axes, in Wh: a reader compares down the page."""
+    """Return the decades of an energy axis, in Wh: one for all small panels, as a reader compares down the page."""
     energy = runs["energy_wh"].dropna()
-    return min(-5, math.floor(math.log10(energy.min()))), max(3, math.ceil(math.log10(energy.max())))
+    if energy.empty:
+        return -5, 3
+    return math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))

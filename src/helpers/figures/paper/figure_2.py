@@ -179,6 +179,7 @@ def _shares(published: pd.DataFrame, alt: str) -> list[Panel]:
     bars.axes(fig, slots, list(run_titles(runs)), 100.0, "Share", lambda value, _: f"{value:g}{units.THIN}%")
     fig.update_xaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100], ticktext=["0", "25", "50", "75", "100"])
     fig.update_xaxes(title="Share of the energy (%)")
+    fig.update_layout(margin={"r": 24})  # the last number stands at the edge
     fig.update_layout(barmode="stack", showlegend=True, legend={"traceorder": "normal"})
     place = dict(zip(runs["model"], slots.bars, strict=True))
     for name in _STACK:
@@ -236,9 +237,9 @@ def _measured_panels(rows: pd.DataFrame) -> list[Panel]:
         names = [study().datasets[name].title for name in runs["dataset"]]
         lead = "Invented texts, not comparable with the paper's results. " if synthetic == "True" else ""
         note = f"{lead}On {machine}: {_methods(part)}."
-        panels.append(
-            _panel(f"{source}-{machine}-{group}", f"{source}: {group}", note, part, headers, names, "")
-        )
+        panel = _panel(f"{source}-{machine}-{group}", f"{source}: {group}", note, part, headers, names, "")
+        served = bool((part["family"] != "Traditional").all())
+        panels.append(replace(panel, wide=served))  # names of weights are long
     return panels
 
 

@@ -92,7 +92,9 @@ def reservations(rows: pd.DataFrame) -> str:
 
 
 def _failed(rows: pd.DataFrame, check: str) -> "pd.Series[bool]":
-    return rows["checks_failed"].fillna("").map(lambda names: check in names.split()).astype(bool)
+    return (
+        rows["checks_failed"].astype(object).fillna("").map(lambda names: check in names.split()).astype(bool)
+    )
 
 
 def _are_measured_language_models(rows: pd.DataFrame) -> "pd.Series[bool]":
