@@ -36,6 +36,7 @@ _DIRECTIONS = tuple(
 )
 _LEADER_KEEP_PX = 6
 """What a line to a label keeps from the middle of other marks."""
+_PARTS = 12
 _LINE_PX = 4
 """What a label keeps from the points along a line."""
 LEADER = "leader"
@@ -43,6 +44,8 @@ LEADER = "leader"
 Point = tuple[float, float]
 Size = tuple[float, float]
 """Width and height of a plot without its axes, in pixels."""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
 
 
 def place(
@@ -58,7 +61,7 @@ def place(
     where nothing is free, `leader` has its text and `x_px`, `y_px` where the line to it ends, from the mark.
     """
     plots = [_Plot(_scaled(points, sizes[0], size), _scaled(lines, sizes[0], size), size) for size in sizes]
-    wanted = [number for number, index in enumerate(text.index) if index in needed and text[index]]
+    wanted = [number for number, index in enumerate(text.index) if index in needed and text.iloc[number]]
     others = [number for number, label in enumerate(text) if label and number not in wanted]
     boxes = _boxes(plots, list(text))
     places = _places(plots, boxes, wanted, [])
@@ -68,6 +71,7 @@ def place(
         if number not in places and (end := _leader(plots, number, text.iloc[number], drawn)):
             leaders[number] = end
             drawn.append([_led_box(*plot.points[number], text.iloc[number], end) for plot in plots])
+            drawn += _along([plot.points[number] for plot in plots], end)
     places |= _places(plots, boxes, others, drawn)
     rows = [
         (
@@ -120,9 +124,6 @@ def draw_leaders(
         fig.add_annotation(annotation)
     if on_phone := annotations(narrow):
         fig.update_layout(meta={"narrow": on_phone})
-
-
-Box = tuple[float, float, float, float]
 
 
 def _boxes(plots: Sequence["_Plot"], labels: Sequence[str]) -> dict[tuple[int, str], list[Box]]:
@@ -209,6 +210,12 @@ def _leader(
             ):
                 return end
     return None
+
+
+def _along(marks: Sequence[Point], end: tuple[int, int]) -> list[list[Box]]:
+    """Return small boxes along a line to a label, in all plots, which other labels keep clear of."""
+    ways = [(part / _PARTS * end[0], part / _PARTS * end[1]) for part in range(2, _PARTS + 1)]
+    return [[(x + dx - 2, y + dy - 2, x + dx + 2, y + dy + 2) for x, y in marks] for dx, dy in ways]
 
 
 def _led_box(x: float, y: float, label: str, end: tuple[int, int]) -> Box:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("engine")  # one engine at a time is enough
 
 ENDED_S = 30.0
 """An engine has 20 s to end by itself, and what it leaves behind 3; it takes 1 to 3."""
-READY_S = 300.0
+READY_S = 900.0
 CORES = sorted(os.sched_getaffinity(0))
 
 
