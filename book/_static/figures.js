@@ -9,6 +9,7 @@
   };
   const NARROW_PX = 480;
   const LEADER = "leader";
+  const LEAST_PX = 330;
   const LINE_PX = 20; // of the title of a downloaded picture
   const LEGEND_PX = 30; // one row of the legend takes the place of Plotly's own
   const SVG = "http://www.w3.org/2000/svg";
@@ -88,10 +89,10 @@
 
   /* Draw what is not drawn in this state yet; `again` draws in any case, and with that undoes a zoom. */
   function draw(plot, again) {
-    const width = plot.clientWidth;
+    const width = Math.max(plot.clientWidth, LEAST_PX); // on a narrower screen the plot scrolls
     const off = hiddenIn(plot);
-    const state = [themeName(), width, ...off].join(" ");
-    if (!width || (plot.dataset.state === state && !again)) return;
+    const state = [themeName(), plot.clientWidth, ...off].join(" ");
+    if (!plot.clientWidth || (plot.dataset.state === state && !again)) return;
     const figure = figureOf(plot);
     dress(figure, themeName(), width);
     figure.layout.width = width;

@@ -234,7 +234,7 @@ REHASHED = {
         f"{PAGES}/figure_5_gpu_models.html", replaced(r'(class="sha" title="sha256 )\w{4}', r"\1face"), OF_NOTEBOOK
     ),
     "commit": Tampering(
-        f"{PAGES}/figure_7_other_datasets.html", replaced(r"(<dt>Commit</dt><dd><code>)\w{4}", r"\1face"), OF_NOTEBOOK
+        f"{PAGES}/figure_7_other_datasets.html", replaced(r"(<dt>Commit</dt><dd><code[^>]*>)\w{4}", r"\1face"), OF_NOTEBOOK
     ),
     "link to the function": Tampering(
         f"{PAGES}/table_b2.html", replaced(r'(<dt>Function</dt><dd><a href=")', r"\1../"), OF_NOTEBOOK

@@ -179,8 +179,7 @@ def test_all_phases_and_all_checks_are_listed_and_failed_ones_come_first(run):
     checks = table(page_of_run, "Checks")
     assert [row["Result"] for row in checks] == ["failed"] + ["passed"] * (len(document["checks"]) - 1)
     assert checks[0]["Check"] == document["checks"][2]["name"]
-    summary = f"1 of {len(checks)} checks ({len(checks)} of the 16 that the present meter makes) failed"
-    assert f"{summary}: {checks[0]['Check']}." in page_of_run.get_text()
+    assert f"1 of {len(checks)} checks failed: {checks[0]['Check']}." in page_of_run.get_text()
     assert len(table(page_of_run, "Phases, all splits together")) == len(document["phases"])
 
 
@@ -428,7 +427,8 @@ def test_where_no_power_was_measured_the_page_says_so_and_draws_the_load(tmp_pat
     assert chart.count("<svg") == 1
 
 
-def test_a_run_without_a_time_line_and_one_whose_time_line_is_broken_say_so(run):
+def test_a_run_without_a_time_line_and_one_whose_time_line_is_broken_say_so(tmp_path):
+    run = Path(shutil.copytree(GPU_RUN, tmp_path / "mine" / GPU_RUN.name))
     assert "has no power time line" in shown(run).get_text()
     pd.DataFrame({"a": [1]}).to_parquet(run / "power.parquet")
     change(run, "files", **{"power.parquet": sha256_of(run / "power.parquet")})

@@ -237,15 +237,15 @@ def test_a_card_of_24_gb_has_an_estimate_of_every_language_model_of_its_campaign
         (
             NEWS | {"model": "ds-llama-8b", "thinking_tokens": 100},
             with_gpus("NVIDIA A30"),
-            "no run with thinking_tokens=100",
+            "a run with thinking_tokens=100",
         ),
         (
             NEWS | {"protocol": "dspy-2025", "dspy_cache": True},
             with_gpus("NVIDIA A30"),
-            "no run with dspy_cache=True",
+            "a run with dspy_cache=True",
         ),
         (NEWS | {"weights": "dummy"}, with_gpus("NVIDIA A30"), "a run with weights=dummy"),
-        (NEWS | {"model": "smollm2-360m"}, with_gpus("NVIDIA A30"), "a run of smollm2-360m"),
+        (NEWS | {"model": "smollm2-360m"}, with_gpus("NVIDIA A30"), "no run of smollm2-360m"),
         (LLAMA | {"gpus": 8, "machine": "paula"}, LAPTOP, "8 GPUs, 1 node of paula"),
     ],
 )

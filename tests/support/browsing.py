@@ -157,7 +157,7 @@ def panel(browser: Any, name: str) -> dict[str, Any]:
         const rings = plot.data.filter(t => !t.hovertext).reduce((sum, t) => sum + t.x.length, 0);
         return {
           drawn: plot.querySelectorAll(".points path").length - rings,
-          labels: Array.from(plot.querySelectorAll(".textpoint text")).map(t => t.textContent).filter(t => t),
+          labels: Array.from(plot.querySelectorAll(".textpoint text, .annotation-text")).map(t => t.textContent).filter(t => t),
           colours: Array.from(plot.querySelectorAll(".points path")).map(p => getComputedStyle(p).stroke),
           traces: plot.data.filter(t => t.hovertext).map(t => ({
             name: t.name, text: t.text, hover: t.hovertext, colour: t.marker.color, points: t.x.length,

@@ -34,6 +34,11 @@ def run_titles(rows: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series([run_title(row) for _, row in rows.iterrows()], index=rows.index, dtype=object)
 
 
+def short_title(title: str) -> str:
+    """Return a `run_title` as short as an axis needs it: `Qwen2.5-Coder-0.5B (Q4_K_M)`."""
+    return title.replace("-Instruct", "").replace("(dequantised ", "(")
+
+
 def of_the_papers_models(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Return for each row whether it is a run of one of the paper's models, with weights that were not quantised."""
     return rows["model"].isin(paper_models()) & ~are_quantised(rows)

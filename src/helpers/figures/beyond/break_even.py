@@ -225,6 +225,7 @@ def _panel(dataset: str, rows: pd.DataFrame, decades: tuple[float, float]) -> Pa
         note=note,
         figure=figure,
         alt=f"{entry.title}, texts until training pays for itself: {_span(rows)}. {note}",
+        wide=bool(len(rows)),  # each mark has a number beside it
     )
 
 

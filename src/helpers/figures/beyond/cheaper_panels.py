@@ -36,7 +36,7 @@ QUANTITIES = (
         "time_ratio",
         "time_low",
         "time_high",
-        "Duration relative to the run without the change",
+        "Duration relative to<br>the run without the change",
     ),
     Quantity(
         "accuracy",
@@ -53,7 +53,7 @@ QUANTITIES = (
         "per_correct_ratio",
         "per_correct_low",
         "per_correct_high",
-        "Energy relative to the run without the change",
+        "Energy relative to<br>the run without the change",
     ),
 )
 _LOOKS = (

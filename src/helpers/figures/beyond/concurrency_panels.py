@@ -13,6 +13,7 @@ from helpers.figures import style
 from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
 from helpers.figures.plots import dots
+from helpers.results.weights import short_title
 from helpers.study.catalogue import model_title, study
 
 
@@ -184,11 +185,10 @@ def _line(rows: pd.DataFrame, quantity: Quantity, look: style.FamilyStyle, dash:
 
 def _label(name: str, rows: pd.DataFrame, height: float, look: style.FamilyStyle) -> go.Scatter:
     """Return the name of a line behind its last point; on a phone only the model fits."""
-    side = "middle right"
-    short = model_title(str(rows["model"].iloc[0]))
-    broad, narrow = (
-        pd.DataFrame({"text": [f"\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{text}"], "place": [side]})
-        for text in (name, short)
+    side, gap = "middle right", "\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}"
+    broad = pd.DataFrame({"text": [gap + short_title(name).replace("dequantised ", "")], "place": [side]})
+    narrow = pd.DataFrame(
+        {"text": [short_title(model_title(str(rows["model"].iloc[0])))], "place": ["top left"]}
     )
     return go.Scatter(
         x=[int(rows["concurrency"].iloc[-1])],

@@ -137,7 +137,7 @@ def _cooks(influence: pd.DataFrame) -> Panel:
     figure = go.Figure(
         go.Scatter(
             x=top["cooks_distance"],
-            y=top["name"],
+            y=top["name"].str.replace(", ", "<br>", n=1),  # in two lines: the mark needs the room
             mode="markers",
             marker={"color": _GREY[0], "size": 10},
             hovertext=[
@@ -152,7 +152,7 @@ def _cooks(influence: pd.DataFrame) -> Panel:
         )
     )
     style.layout(figure, height=360)
-    figure.update_xaxes(type="log", dtick=1)
+    figure.update_xaxes(title="Cook's distance", type="log", dtick=1)
     threshold = 4 / len(influence)
     over = influence[influence["cooks_distance"] > threshold]
     return Panel(

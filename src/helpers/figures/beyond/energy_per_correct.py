@@ -157,7 +157,7 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     entry = study().datasets[dataset]
     figure = go.Figure()
     style.layout(figure, height=430)
-    style.energy_axis(figure, *decades, axis="x", every=_EVERY, title="Energy per correct answer")
+    style.energy_axis(figure, *decades, axis="x", every=_EVERY, title="Energy per<br>correct answer")
     quantised = are_quantised(rows)
     dots.model_axis(
         figure, {*paper_models(), *rows.loc[~quantised, "model"]}, set(run_titles(rows[quantised]))
@@ -186,6 +186,7 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
         note=f"{invented}{sources}{reservations(rows)}",
         figure=figure,
         alt=f"{entry.title}: energy per correct answer of {len(rows)} runs, one row per model.{span}",
+        wide=bool(quantised.any()),  # whose names are long
         marked=entry.synthetic,
     )
 

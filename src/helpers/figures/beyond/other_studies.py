@@ -17,7 +17,7 @@ from helpers.figures.plots import tables as parts
 from helpers.figures.plots.comparable import comparable
 from helpers.results.accounting import energies
 from helpers.results.tables import Tables
-from helpers.results.weights import run_titles
+from helpers.results.weights import run_titles, short_title
 from helpers.statistics import selection
 from helpers.study.catalogue import PAPER_EMBEDDING, study
 from helpers.study.literature import OTHER_STUDIES, StudyEnergy, load_other_studies
@@ -139,7 +139,7 @@ def _panel(data: pd.DataFrame, finding: str) -> Panel:
     values = placed["wh_per_1000_texts"].fillna(placed["below_wh"])
     low = _EVERY * math.floor(math.log10(values.min()) / _EVERY)
     high = math.ceil(math.log10(values.max()))
-    style.energy_axis(figure, low, high, axis="x", every=_EVERY, title="Energy per 1000 texts")
+    style.energy_axis(figure, low, high, axis="x", every=_EVERY, title="Energy per<br>1000 texts")
     figure.update_yaxes(
         tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.3, -0.7], showgrid=False
     )
@@ -177,7 +177,7 @@ def _axis_rows(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         ordered = group.sort_values("model", key=lambda column: column.map(order.index, na_action="ignore"))
         for what in dict.fromkeys(ordered["what"]):
             row_numbers[str(block), what] = len(labels)
-            labels.append(html.escape(what))
+            labels.append(html.escape(short_title(what)))
     numbers = [row_numbers[block, what] for block, what in zip(data["block"], data["what"], strict=True)]
     return data.assign(axis_row=numbers), labels
 

@@ -16,7 +16,7 @@ from helpers.study.catalogue import model_title
 PUBLIC = ("news", "yelp", "tomatoes", "emotion")
 """The paper's public datasets, in its order."""
 SAMPLE = "fktg-sample"
-BRIEF_PX = 390
+BRIEF_PX = 380
 """Height of the first panel on the front page (book/index.md)."""
 _ROOM = 0.2
 """Left free at both ends of an accuracy axis, of what the data span, but at least of `_MIN_SPAN`."""

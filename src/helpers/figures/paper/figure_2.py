@@ -12,7 +12,7 @@ from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import bars
 from helpers.records.storage import Method
 from helpers.results.tables import Tables, select_sequential
-from helpers.results.weights import run_title, run_titles
+from helpers.results.weights import run_title, run_titles, short_title
 from helpers.statistics import power, selection
 from helpers.study.catalogue import TraditionalModel, model_title, study
 
@@ -178,7 +178,7 @@ def _shares(published: pd.DataFrame, alt: str) -> list[Panel]:
     slots = bars.slots([style.FAMILIES[family].title for family in runs["family"]])
     bars.axes(fig, slots, list(run_titles(runs)), 100.0, "Share", lambda value, _: f"{value:g}{units.THIN}%")
     fig.update_xaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100], ticktext=["0", "25", "50", "75", "100"])
-    fig.update_xaxes(title="Share of the energy (%)")
+    fig.update_xaxes(title="Share (%)")
     fig.update_layout(margin={"r": 24})  # the last number stands at the edge
     fig.update_layout(barmode="stack", showlegend=True, legend={"traceorder": "normal"})
     place = dict(zip(runs["model"], slots.bars, strict=True))
@@ -233,7 +233,7 @@ def _measured_panels(rows: pd.DataFrame) -> list[Panel]:
     for key, part in named.groupby(["source", "machine", "synthetic", "group"], sort=False):
         source, machine, synthetic, group = (str(value) for value in key)
         runs = part.drop_duplicates(["model", "dataset", "origin"])
-        headers = list(run_titles(runs))
+        headers = list(run_titles(runs).map(short_title))
         names = [study().datasets[name].title for name in runs["dataset"]]
         lead = "Invented texts, not comparable with the paper's results. " if synthetic == "True" else ""
         note = f"{lead}On {machine}: {_methods(part)}."

@@ -25,7 +25,7 @@ KEY = ["source", "machine", "dataset", "model"]
 ACCOUNTING = "Energy is CPU, GPU and memory added up as in the paper; of our runs, the part that was estimated is hatched."
 _BAR_PX = 19
 _TICKS = 3
-_ROOM = 1.75
+_ROOM = 1.9
 """Length of the value axis over its longest bar, so that the label at the bar's end fits."""
 _DATA_COLUMNS = [
     *("dataset", "model", "family", "source", "machine"),

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers.figures import style
+from helpers.results.weights import short_title
 from helpers.study.catalogue import model_title, study
 
 
@@ -21,7 +22,13 @@ def model_axis(figure: go.Figure, models: Collection[str], titles: Collection[st
         for row in ([title] if name in models else [])
         + sorted(t for t in titles if t.startswith(f"{title} ("))
     ]
-    figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], range=[-0.6, len(order) - 0.4])
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=order[::-1],
+        tickvals=order,
+        ticktext=[short_title(row) for row in order],  # the marks need the room
+        range=[-0.6, len(order) - 0.4],
+    )
 
 
 def dots(
