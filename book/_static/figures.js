@@ -9,7 +9,8 @@
   };
   const NARROW_PX = 480;
   const LEADER = "leader";
-  const LEAST_PX = 330;
+  const PHONE_PX = 380; // on a narrower screen a plot is as wide as on a phone, and scrolls
+  const LEAST_PX = 326;
   const LINE_PX = 20; // of the title of a downloaded picture
   const LEGEND_PX = 30; // one row of the legend takes the place of Plotly's own
   const SVG = "http://www.w3.org/2000/svg";
@@ -89,7 +90,7 @@
 
   /* Draw what is not drawn in this state yet; `again` draws in any case, and with that undoes a zoom. */
   function draw(plot, again) {
-    const width = Math.max(plot.clientWidth, LEAST_PX); // on a narrower screen the plot scrolls
+    const width = Math.max(plot.clientWidth, window.innerWidth < PHONE_PX ? LEAST_PX : 0);
     const off = hiddenIn(plot);
     const state = [themeName(), plot.clientWidth, ...off].join(" ");
     if (!plot.clientWidth || (plot.dataset.state === state && !again)) return;

@@ -1,6 +1,7 @@
 """Energy per correct answer, beside accuracy and energy per text, published and measured."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -48,6 +49,7 @@ def energy_per_correct(tables: Tables) -> Figure:
 def draw(data: pd.DataFrame) -> Figure:
     """Draw `costs`, with a panel and tables for each dataset."""
     datasets = [name for name in study().datasets if name in set(data["dataset"])]
+    wide = bool(are_quantised(data).any())  # their names are long
     return Figure(
         name="energy_per_correct",
         label="Energy per correct answer",
@@ -63,7 +65,10 @@ def draw(data: pd.DataFrame) -> Figure:
         ),
         data=data,
         function="helpers.figures.beyond.energy_per_correct.energy_per_correct",
-        panels=[_panel(data[data["dataset"] == name], name, _decades(data)) for name in datasets],
+        panels=[
+            replace(_panel(data[data["dataset"] == name], name, _decades(data)), wide=wide)
+            for name in datasets
+        ],
         body="".join(_tables(data[data["dataset"] == name], name) for name in datasets)
         + energy_per_token.table(data),
     )
@@ -186,7 +191,6 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
         note=f"{invented}{sources}{reservations(rows)}",
         figure=figure,
         alt=f"{entry.title}: energy per correct answer of {len(rows)} runs, one row per model.{span}",
-        wide=bool(quantised.any()),  # whose names are long
         marked=entry.synthetic,
     )
 
