@@ -10,6 +10,11 @@ AXE := axe-core@4.14.0
 BENCH ?=
 LLM ?= cpu
 
+# pip notes the path of this folder in the encoding of the locale; ASCII has no letter for an umlaut in it.
+ifeq ($(shell locale charmap 2>/dev/null),ANSI_X3.4-1968)
+export LC_ALL := C.UTF-8
+endif
+
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
