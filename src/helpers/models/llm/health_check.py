@@ -1,6 +1,5 @@
 """What a server is asked apart from texts: whether it answers, what it serves, what it is."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import httpx
 
 from helpers.models.llm.endpoint import Endpoint
 from helpers.models.llm.generation import Constraint, only_answers
+from helpers.models.llm.server_log import shortened
 
 WARM_UP = {
     "messages": [{"role": "user", "content": "Say hello."}],
@@ -77,9 +77,3 @@ def vllm(endpoint: Endpoint) -> tuple[bool, str | None]:
     except (httpx.HTTPError, ValueError, AttributeError):
         return False, None
     return counts, str(version) if version else None
-
-
-def shortened(line: str) -> str:
-    """Return a line of a log or an answer without colours and names of processes, 300 characters at most."""
-    line = re.sub(r"\x1b\[[0-9;]*m|^(\(\w+.*?pid=\d+\) )+", "", line).strip()
-    return " ".join(line.split())[:300]

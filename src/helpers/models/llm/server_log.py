@@ -6,7 +6,6 @@ from pathlib import Path
 
 from helpers.core.errors import TransientError, UserError, is_out_of_memory
 from helpers.models.llm import watchdog
-from helpers.models.llm.health_check import shortened
 
 LOG_LINES = 4
 _KILLED = "by SIGKILL"
@@ -60,3 +59,9 @@ def _summary(log: Path | None) -> str:
     causes.sort(key=lambda line: _WORKER_DIED not in line)
     shown = [*(line for line in causes[:1] if line not in lines[-LOG_LINES:]), *lines[-LOG_LINES:]]
     return f"{SERVER_LOG}{' | '.join(shown) or '(empty)'}"
+
+
+def shortened(line: str) -> str:
+    """Return a line of a log or an answer without colours and names of processes, 300 characters at most."""
+    line = re.sub(r"\x1b\[[0-9;]*m|^(\(\w+.*?pid=\d+\) )+", "", line).strip()
+    return " ".join(line.split())[:300]
