@@ -82,6 +82,10 @@ def test_a_folder_of_another_user_is_named_before_anything_starts(
     assert message.startswith(".snakemake/locks: cannot be written by this user, it belongs to user ")
     assert message.endswith("sudo chown -R $(id -u) .snakemake")
     assert not (tmp_path / "runs").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path and may(path, mode))
+    message = refusal(workflow.make_book)
+    assert message.startswith("the folder of the companion cannot be written by this user")
+    assert "cp -r . ~/companion" in message
 
 
 def test_a_home_that_cannot_be_written_stops_no_campaign(checkout: Checkout) -> None:

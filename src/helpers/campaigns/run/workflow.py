@@ -27,12 +27,17 @@ def workflow_lock() -> AbstractContextManager[int]:
 
 
 def check_folders() -> None:
-    """Check that this user may write where Snakemake does: after a run as root, in a container say, it may not.
+    """Check that this user may write where Snakemake does: on a read-only disk or after a run as root it may not.
 
     Raises:
         UserError: one line with the first folder that cannot be written.
     """
-    for folder in (paths.ROOT / ".snakemake", paths.RUNS / ".workflow"):
+    if not os.access(paths.ROOT, os.W_OK | os.X_OK):
+        raise UserError(
+            "the folder of the companion cannot be written by this user, expected one of your own: copy it "
+            "(cp -r . ~/companion) and start again there; claims, status, audit and load_tables only read"
+        )
+    for folder in (paths.ROOT / ".snakemake", paths.RUNS / ".workflow", paths.BUILD):
         if not folder.is_dir():
             continue
         for item in (folder, *(part for part in folder.iterdir() if part.is_dir())):
@@ -88,7 +93,12 @@ def _cache() -> dict[str, str]:
 
 
 def make_book() -> int:
-    """Make the book from the records that are there; returns Snakemake's exit status."""
+    """Make the book from the records that are there; returns Snakemake's exit status.
+
+    Raises:
+        UserError: one line with the first folder that cannot be written.
+    """
+    check_folders()
     with workflow_lock() as lock:
         _write_surroundings()
         return start("book", "local", [], lock).wait()
