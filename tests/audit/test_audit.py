@@ -252,7 +252,7 @@ REHASHED = {
         f"{BOOK}/book/at_a_glance.html", replaced(r'(class="glance">.*?<tfoot>.*?<td>)', r"\g<1>9"), NOW
     ),
     "finding on a page of prose": Tampering(
-        f"{BOOK}/book/beyond.html", replaced("CodeCarbon.s start", "Its start"), "the finding of protocol"
+        f"{BOOK}/book/beyond.html", replaced("CodeCarbon", "Another tool"), "the finding of protocol"
     ),
     "audit page": Tampering(
         f"{BOOK}/book/audit.html", replaced(r'(id="audit-environments">.*?<td>)', r"\g<1>9"), NOW
