@@ -115,8 +115,10 @@ def test_readme_lists_every_analysis_with_the_module_that_draws_it():
         if name.startswith("analysis/"):
             cells = nbformat.read(paths.NOTEBOOKS / name, as_version=nbformat.NO_CONVERT).cells
             first = next(cell for cell in cells if cell.cell_type == "code")
-            module = re.search(r"from helpers\.figures\.(paper|beyond) import (\w+)", first.source)
+            module = re.search(
+                r"from helpers\.(figures\.paper|figures\.beyond|campaigns\.plan) import (\w+)", first.source
+            )
             assert module, name
-            file = paths.ROOT / "src" / "helpers" / "figures" / module[1] / f"{module[2]}.py"
+            file = paths.ROOT / "src" / "helpers" / module[1].replace(".", "/") / f"{module[2]}.py"
             assert f"(notebooks/{name}) | [{file.name}]({paths.relative(file)})" in text
             assert file.is_file()
