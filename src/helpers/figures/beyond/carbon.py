@@ -120,7 +120,7 @@ def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
         exponents = range(3 * math.floor(math.log10(low) / 3), 3 * math.ceil(math.log10(high) / 3) + 1, 3)
         figure.update_xaxes(
             type="log",
-            title="CO2e per 1000 texts",
+            title="CO₂e per<br>1000 texts",
             range=[exponents[0] - style.PAD, exponents[-1] + style.PAD],  # ticks at the ends would be lost
             tickvals=[10.0**e for e in exponents],
             ticktext=[grams(10.0**e, 1) for e in exponents],
