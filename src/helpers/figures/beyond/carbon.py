@@ -35,7 +35,7 @@ def draw(data: pd.DataFrame) -> Figure:
     measured = data[data["source"] != "published"]
     return Figure(
         name="carbon",
-        label="CO2e per 1000 texts",
+        label="CO₂e per 1000 texts",
         finding=_finding(published),
         note=(
             f"Energy per text times the carbon intensity of the grid, for {TEXTS} texts. Marks: {grids()[HOME].title}; whiskers: "
@@ -56,8 +56,8 @@ def draw(data: pd.DataFrame) -> Figure:
                 for dataset, rows in measured.groupby("dataset", sort=False)
             ),
         ],
-        body=_table(published, "FKTG as published, g CO2e per 1000 texts")
-        + (_table(measured, "Our runs, g CO2e per 1000 texts") or parts.paragraph("Our runs: none yet."))
+        body=_table(published, "FKTG as published, g CO₂e per 1000 texts")
+        + (_table(measured, "Our runs, g CO₂e per 1000 texts") or parts.paragraph("Our runs: none yet."))
         + _sources(),
         inputs=parts.inputs(data["origin"], [relative(GRIDS)]),
     )
@@ -194,7 +194,7 @@ def _alt(rows: pd.DataFrame, title: str) -> str:
         (grams(float(row[f"{HOME}_gco2e_per_1000"])), run_title(row)) for row in (home.iloc[0], home.iloc[-1])
     )
     return (
-        f"{title}: from {least_g} ({least}) to {most_g} ({most}) of CO2e "
+        f"{title}: from {least_g} ({least}) to {most_g} ({most}) of CO₂e "
         f"per {TEXTS} texts on the grid of {grids()[HOME].title}."
     )
 
@@ -215,7 +215,7 @@ def _table(rows: pd.DataFrame, caption: str) -> str:
             "missing" if math.isnan(value) else units.significant(value, 3)
             for value in rows[f"{name}_gco2e_per_1000"]
         ]
-    return html_table(shown, f"{caption}; in brackets g CO2e per kWh", names)
+    return html_table(shown, f"{caption}; in brackets g CO₂e per kWh", names)
 
 
 def _sources() -> str:
@@ -223,7 +223,7 @@ def _sources() -> str:
     frame = pd.DataFrame(
         {
             "Grid": [grid.title for grid in listed],
-            "g CO2e/kWh": [grid.gco2e_per_kwh for grid in listed],
+            "g CO₂e/kWh": [grid.gco2e_per_kwh for grid in listed],
             "Year": [str(grid.year) if grid.year else "not given" for grid in listed],
             "Source": [
                 f"{g.source.package} {g.source.version}, {g.source.file}: {g.source.entry or ''} {g.source.field}"

@@ -34,7 +34,7 @@ def table(costs: pd.DataFrame) -> str:
             "out, per text": _each(rows, "tokens_out"),
             "J per output token": _three(rows["j_per_output_token"]),
             "J per token": _three(rows["j_per_token"]),
-            f"g CO2e per million tokens ({grids()[HOME].title})": _three(rows["g_co2e_per_million_tokens"]),
+            f"g CO₂e per million tokens ({grids()[HOME].title})": _three(rows["g_co2e_per_million_tokens"]),
         }
     )
     caption = (
