@@ -487,10 +487,12 @@ def test_reference_campaign_is_complete(reference: dict) -> None:
         assert record.run.window_s >= 5
         assert min(item.window_s for item in record.splits) >= 5
         assert record.environment.git_dirty is False
-        assert {check.name for check in record.checks if not check.passed} <= {
-            "machine_quiet",
-            "dataset_as_expected",
-        }
+        failed = {check.name for check in record.checks if not check.passed}
+        assert failed <= {
+            "repeats_agree",
+            "texts_read_whole",
+        }  # splits differ in their texts; long ones are cut
+        assert ("texts_read_whole" in failed) <= (record.run.dataset == "yelp")
 
 
 def test_reference_files_are_those_of_the_records(reference: dict) -> None:
