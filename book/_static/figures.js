@@ -72,11 +72,11 @@
     });
     const layout = figure.layout;
     // Labels at the end of a line (helpers.figures.labels), in the colours of their marks.
-    const dark = new Map(figure.data.filter((trace) => trace.meta && trace.meta.light).map((trace) => [trace.meta.light, trace.meta[name]]));
+    const shown = new Map(figure.data.filter((trace) => trace.meta && trace.meta.light).map((trace) => [trace.meta.light, trace.meta[name]]));
     const onPhone = narrow ? (layout.meta && layout.meta.narrow) || [] : null;
     layout.annotations = (layout.annotations || []).filter((note) => note.name !== LEADER || !onPhone).concat(onPhone || []);
     layout.annotations.filter((note) => note.name === LEADER).forEach(function (note) {
-      const colour = dark.get(note.arrowcolor) || note.arrowcolor;
+      const colour = shown.get(note.arrowcolor) || note.arrowcolor;
       note.arrowcolor = colour;
       note.font = { ...note.font, color: colour };
     });

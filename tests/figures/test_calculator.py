@@ -18,7 +18,7 @@ from helpers.statistics.estimation import Estimation, estimation
 from helpers.statistics.proxy import ESTIMATORS
 from helpers.study.carbon_intensity import grids
 from tests.conftest import ROOT
-from tests.support.browsing import fill
+from tests.support.browsing import fill, page_of_form
 
 STATIC = ROOT / "book" / "_static"
 TABLES = load_tables()
@@ -32,11 +32,7 @@ def artefact() -> Figure:
 
 @pytest.fixture(scope="module")
 def page(artefact: Figure, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("calculator") / "page.html"
-    script = (STATIC / "calculator.js").read_text(encoding="utf-8")
-    text = f"<!doctype html><meta charset='utf-8'><body>{artefact.body}<script>{script}</script></body>"
-    file.write_text(text, encoding="utf-8")
-    return file
+    return page_of_form(artefact.body, tmp_path_factory.mktemp("calculator"))
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from helpers.figures.display import Figure
 from helpers.figures.html import ROOT_LINK
 from helpers.results.tables import load_tables
 from helpers.study.catalogue import model_title
-from tests.conftest import ROOT
-from tests.support.browsing import fill
+from tests.support.browsing import fill, page_of_form
 
 FORM = "calculator-models"
 TABLES = load_tables()
@@ -27,13 +26,7 @@ def artefact() -> Figure:
 
 @pytest.fixture(scope="module")
 def page(artefact: Figure, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("model-choice") / "page.html"
-    script = (ROOT / "book" / "_static" / "calculator.js").read_text(encoding="utf-8")
-    body = artefact.body.replace(ROOT_LINK, "../")
-    file.write_text(
-        f"<!doctype html><meta charset='utf-8'><body>{body}<script>{script}</script></body>", encoding="utf-8"
-    )
-    return file
+    return page_of_form(artefact.body.replace(ROOT_LINK, "../"), tmp_path_factory.mktemp("model-choice"))
 
 
 @pytest.fixture

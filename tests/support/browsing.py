@@ -196,3 +196,13 @@ def fill(opened: Any, form: str, **values: object) -> str:
         }
         return form.querySelector("output").innerText;"""
     return str(opened.execute_script(script, form, values))
+
+
+def page_of_form(body: str, folder: Path) -> Path:
+    """Write a page with a form and the script that answers it; return its file."""
+    script = (ROOT / "book" / "_static" / "calculator.js").read_text(encoding="utf-8")
+    file = folder / "page.html"
+    file.write_text(
+        f"<!doctype html><meta charset='utf-8'><body>{body}<script>{script}</script></body>", encoding="utf-8"
+    )
+    return file

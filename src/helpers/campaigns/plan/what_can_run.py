@@ -78,12 +78,10 @@ def rows(references: ReferenceRuns | None = None) -> pd.DataFrame:
         references: runs to estimate from; by default the paper's and the committed records.
     """
     known = references or load_reference_runs(records=[paths.MEASUREMENTS])
-    planned = (
-        (hardware, plan_campaign(name, references=known, here=target))
-        for hardware, target in targets().items()
-        for name in CAMPAIGNS
-    )
-    found = [_row(hardware, plan) for hardware, plan in planned if _is_for(targets()[hardware], plan)]
+    found = []
+    for hardware, target in targets().items():
+        plans = [plan_campaign(name, references=known, here=target) for name in CAMPAIGNS]
+        found += [_row(hardware, plan) for plan in plans if _is_for(target, plan)]
     return pd.DataFrame([row for row in found if row["runs_that_fit"]])
 
 
@@ -93,21 +91,19 @@ def _is_for(target: Target, plan: CampaignPlan) -> bool:
 
 
 def _row(hardware: str, plan: CampaignPlan) -> dict[str, object]:
-    fitting = plan.runs_in({"to do"})
-    durations = [run.duration_s for run in fitting if run.duration_s is not None]
-    energies = [run.energy_wh for run in fitting if run.energy_wh is not None]
+    fitting, total = plan.runs_in({"to do"}), plan.totals["to do"]
     models = [study().models[name] for name in dict.fromkeys(run.model for run in fitting)]
     served = [model for model in models if isinstance(model, LanguageModel)]
     return {
         "hardware": hardware,
         "campaign": plan.campaign,
         "title": study().campaigns[plan.campaign].title,
-        "runs_that_fit": len(fitting),
+        "runs_that_fit": total.runs,
         "runs": len(plan.runs),
-        "duration_s": sum(durations) if durations else None,
-        "energy_wh": sum(energies) if energies else None,
-        "runs_without_estimate": len(fitting) - len(durations),
-        "weights_bytes": sum(
+        "duration_s": total.duration_s if total.unknown_durations < total.runs else None,
+        "energy_wh": total.energy_wh if total.unknown_energies < total.runs else None,
+        "runs_without_estimate": total.unknown_durations,
+        "weights_bytes": sum(  # by the catalogue: what the plan would download depends on this machine's cache
             model.gguf.file.size_bytes if model.gguf else stored_bytes(model) for model in served
         ),
         "largest_b": max((model.parameters_b for model in served), default=None),
