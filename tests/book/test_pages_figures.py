@@ -48,9 +48,6 @@ def test_figure_1_draws_all_published_models_and_the_measured_in_theirs(book: Ch
             for run in shown.values()
         ]
         assert sorted(measured) == sorted(expected), name
-    published, measured = published_and_measured(panel(browser, "fktg-sample"))
-    assert published == []
-    assert sorted(measured) == ["Linear BoW", "Linear BoW", "Linear Tf-idf"]  # demo, and the hostile copy
 
 
 @one_book
@@ -91,12 +88,14 @@ def test_the_figure_comes_first_on_its_page_and_the_steps_to_it_last(book: Check
 
 
 @one_book
-def test_sample_is_marked_as_invented_and_stands_apart(book: Checkout) -> None:
-    soup = page(book, FIGURE_1)
-    marked = soup.select(".panel.marked")
-    assert [tag.select_one(".plot")["id"] for tag in marked] == ["figure_1_accuracy_energy-fktg-sample"]
-    assert "synthetic" in marked[0].select_one(".panel-title").text
-    assert "Invented" in marked[0].select_one(".panel-note").text
+def test_runs_on_invented_texts_stand_on_the_page_of_the_demo(book: Checkout, browser: Any) -> None:
+    look_at(browser, html(book) / "notebooks" / "analysis" / "demo.html")
+    published, measured = published_and_measured(panel(browser, "fktg-sample", "demo"))
+    assert published == []
+    assert sorted(measured) == ["Linear BoW", "Linear BoW", "Linear Tf-idf"]  # demo, and the hostile copy
+    artefact = page(book, "notebooks/analysis/demo").select_one("figure.artefact")
+    assert "synthetic" in artefact.select_one(".panel-title").text
+    assert "invented texts" in artefact.select_one(".finding").text
 
 
 @one_book
@@ -134,7 +133,7 @@ def test_every_plot_of_every_analysis_has_an_alternative_text(book: Checkout, br
     script = """return Array.from(document.querySelectorAll(".plot"), plot => {
         const drawing = plot.querySelector(".drawing");
         return [drawing.getAttribute("role"), drawing.getAttribute("aria-label") === plot.dataset.alt];})"""
-    assert browser.execute_script(script) == [["img", True]] * 6
+    assert browser.execute_script(script) == [["img", True]] * 5
 
 
 @one_book
@@ -147,12 +146,10 @@ def test_download_is_the_data_of_what_is_shown(book: Checkout, browser: Any) -> 
         # A campaign that nobody has measured yet has no plot, and no rows.
         assert len(rows[artefact["id"]]) or not artefact.select(".plotly-figure"), artefact["id"]
     look_at(browser, html(book) / f"{FIGURE_1}.html")
-    drawn = [panel(browser, name)["drawn"] for name in ("fktg", *REAL, "fktg-sample")]
+    drawn = [panel(browser, name)["drawn"] for name in ("fktg", *REAL)]
     figure_1 = rows["figure_1_accuracy_energy"]
     assert len(figure_1) == sum(drawn)
-    assert dict(figure_1["dataset"].value_counts()) == dict(
-        zip(("fktg", *REAL, "fktg-sample"), drawn, strict=True)
-    )
+    assert dict(figure_1["dataset"].value_counts()) == dict(zip(("fktg", *REAL), drawn, strict=True))
     assert (rows["table_b1"]["source"] == "published").sum() == 17
     committed = len(list(book.root.glob("data/measurements/*/*/record.json")))
     assert len(rows["runs"]) == 3 + committed

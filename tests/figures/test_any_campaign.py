@@ -276,6 +276,17 @@ def test_every_page_can_be_drawn(function, tables):
             assert all(end is None or abs(end) < 1e9 for end in json.loads(axis))
 
 
+@pytest.mark.parametrize("tables", ["invented texts alone"], indirect=True)
+@pytest.mark.parametrize("function", figure_functions(), ids=lambda function: function.__name__)
+def test_runs_on_invented_texts_stand_on_a_page_of_their_own(function, tables):
+    with_them, without = function(tables), function(load_tables(live=Path("none")))
+    if function.__name__ in ("demo", "runs"):
+        assert len(with_them.data) == len(without.data) + len(TRADITIONAL)
+    else:
+        assert with_them.html() == without.html()
+        assert with_them.data.equals(without.data)
+
+
 @pytest.mark.parametrize("tables", ["all at once"], indirect=True)
 @pytest.mark.parametrize("source", [*SOURCES, "published"])
 def test_every_claim_gets_a_verdict(source, tables):

@@ -306,13 +306,6 @@ def test_figure_2_shows_the_shares_that_its_finding_is_about(tables):
     assert "Without a bar in print: Linear BoW, Linear Tf-idf, XGBoost BoW, XGBoost Tf-idf." in shares.note
 
 
-def test_figure_2_marks_invented_texts(tables):
-    run = (("linear-embedding", 1, 1), {**MEASURED, "dataset": "fktg-sample", "synthetic": True})
-    item = figure_2(with_runs(tables, run)).panels[-1]
-    assert item.marked
-    assert item.note.startswith("Invented texts")
-
-
 # Figure 3
 
 

@@ -150,7 +150,7 @@ def requested(browser: Any) -> list[str]:
     ]
 
 
-def panel(browser: Any, name: str) -> dict[str, Any]:
+def panel(browser: Any, name: str, figure: str = "figure_1_accuracy_energy") -> dict[str, Any]:
     """Read a drawn panel: markers on the screen, and what Plotly holds of each trace; rings around marks left out."""
     script = """
         const plot = document.getElementById(arguments[0]).querySelector(".drawing");
@@ -163,7 +163,7 @@ def panel(browser: Any, name: str) -> dict[str, Any]:
             name: t.name, text: t.text, hover: t.hovertext, colour: t.marker.color, points: t.x.length,
             broad: t.meta.broad.text, narrow: t.meta.narrow.text})),
         };"""
-    return browser.execute_script(script, f"figure_1_accuracy_energy-{name}")
+    return browser.execute_script(script, f"{figure}-{name}")
 
 
 def published_and_measured(drawn: dict[str, Any]) -> tuple[list[str], list[str]]:

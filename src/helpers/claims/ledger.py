@@ -28,7 +28,7 @@ from helpers.claims.verdicts import (
     is_close,
     word,
 )
-from helpers.results.tables import Tables
+from helpers.results.tables import Tables, select_real
 
 _CLOSE = {MET: "; rounding could overturn this", NEARLY: "; it is met only after rounding"}
 _INFERRED = "; this is based on an inference of ours, which refutes no statement"
@@ -159,7 +159,7 @@ def evaluate_source(source: Source, claims: Sequence[Claim] | None = None) -> li
 
 def evaluate_campaigns(tables: Tables) -> dict[str, list[Assessment]]:
     """Recompute every claim from each campaign of the tables, by its name."""
-    sources = sorted(set(tables.results["source"]) - {PUBLISHED})
+    sources = sorted(set(select_real(tables.results)["source"]) - {PUBLISHED})
     return {source: evaluate(tables, source) for source in sources}
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers.results.accounting import energies
 from helpers.results.predictions import answers_of_run
-from helpers.results.tables import Tables, select_sequential
+from helpers.results.tables import Tables, select_real, select_sequential
 from helpers.statistics import power
 from helpers.study.catalogue import paper_models
 
@@ -116,7 +116,7 @@ def source_of(tables: Tables, name: str, mode: str | None = None) -> Source:
     `mode` says otherwise (design, section 4).
     """
     chosen = mode or ("total_as_published" if name == PUBLISHED else "measured_only")
-    every = _select_source(tables.results, name)
+    every = select_real(_select_source(tables.results, name))
     alone = select_sequential(every)
     rows, batched = _records(alone, chosen), _records(every.drop(alone.index), chosen)
     observed: dict[Key, list[Observed]] = {}

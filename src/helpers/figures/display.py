@@ -51,8 +51,6 @@ class Panel:
     figure: go.Figure
     alt: str
     wide: bool = False
-    marked: bool = False
-    """Set apart from real data."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,7 @@ def _legend(panels: Sequence[Panel]) -> str:
 
 def _panel(figure: str, panel: Panel) -> str:
     identifier = f"{figure}-{panel.name}"
-    classes = "panel" + (" wide" if panel.wide else "") + (" marked" if panel.marked else "")
+    classes = "panel" + (" wide" if panel.wide else "")
     alt, height = html.escape(panel.alt), int(panel.figure.layout.height)
     head = (
         f'<!-- panel {panel.name} --><div class="{classes}"><p class="panel-title">{html.escape(panel.title)}</p>'

@@ -26,6 +26,7 @@ __all__ = [
     "load_tables",
     "select",
     "select_campaign",
+    "select_real",
     "select_sequential",
     "write_tables",
 ]
@@ -93,8 +94,15 @@ def select_campaign(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     return pd.concat([select(table, campaign), table[table["source"] == f"{campaign} (live)"]])
 
 
-def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
+def select_real(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `results` or `split_results` but those on invented texts, which have a page of their own."""
+    return table[~table["synthetic"].astype(bool)] if len(table) else table
+
+
+def select_sequential(table: pd.DataFrame, *, invented: bool = False) -> pd.DataFrame:
     """Return the sequential runs that figures, fits and claims compare: rows of `results` or `split_results`.
+
+    Those on invented texts only where `invented` asks for them.
 
     Published ones, and ours with one request at a time, which the paper does not print and which fits its durations on
     Capella, the model's own weights as they are, no examples in the prompt, answers in free text, an engine whose prefix
@@ -103,6 +111,7 @@ def select_sequential(table: pd.DataFrame) -> pd.DataFrame:
     another protocol never stand beside these; they are on the pages on concurrency and of all runs. So are runs of one of the
     paper's models with quantised weights, which are not that model; an entry of one's own may have such weights.
     """
+    table = table if invented else select_real(table)
     if table.empty:
         return table
     like = (

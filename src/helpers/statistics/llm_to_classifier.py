@@ -52,7 +52,7 @@ def comparisons_of_campaign(tables: Tables, campaign: str) -> pd.DataFrame:
     Raises:
         UserError: one line where it has no pair of a classifier and a language model on the same texts.
     """
-    runs = select_sequential(select_campaign(tables.results, campaign))
+    runs = select_sequential(select_campaign(tables.results, campaign), invented=True)
     compared = comparisons(runs[runs["accuracy"].notna()], tables.split_results)
     if compared.empty:
         raise UserError(

@@ -92,9 +92,9 @@ def points(
     Raises:
         UserError: one line with the nearest source, machine or dataset that there is.
     """
-    rows = select_sequential(_select_value(select(results, source), "machine", machine))
-    real = rows[~rows["synthetic"].astype(bool)]
-    rows = real if dataset is None else _select_value(rows, "dataset", dataset)
+    rows = _select_value(select(results, source), "machine", machine)
+    rows = select_sequential(rows, invented=dataset is not None)
+    rows = rows if dataset is None else _select_value(rows, "dataset", dataset)
     rows = rows.assign(energy_wh=energies(rows, mode))
     complete = rows[["duration_s", "gpus", "energy_wh"]].notna().all(axis="columns")
     return rows[complete].astype({"gpus": int, "nodes": int, "duration_s": float, "energy_wh": float})

@@ -169,7 +169,6 @@ def _panel(dataset: str, published: pd.DataFrame, measured: pd.DataFrame) -> Pan
         figure=figure,
         alt=f"{entry.title}, accuracy below the best model. {counts}",
         wide=dataset == _WIDE,
-        marked=entry.synthetic,
     )
 
 

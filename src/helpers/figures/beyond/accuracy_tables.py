@@ -3,6 +3,7 @@
 import pandas as pd
 
 from helpers.figures.display import html_table
+from helpers.results.tables import select_real
 from helpers.statistics import accuracy_gaps as gaps
 from helpers.statistics.accuracy_noise import Z, smallest_gap, split_variance
 from helpers.study.catalogue import model_title, study
@@ -24,10 +25,10 @@ NAMED = (
 
 
 def sets(split_results: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the pairs of campaign and dataset that were measured."""
+    """Return the pairs of campaign and dataset that were measured, but those of invented texts."""
     if split_results.empty:
         return []
-    pairs = split_results[["source", "dataset"]].drop_duplicates()
+    pairs = select_real(split_results)[["source", "dataset"]].drop_duplicates()
     return list(zip(pairs["source"], pairs["dataset"], strict=True))
 
 

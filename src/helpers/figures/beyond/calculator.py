@@ -69,12 +69,11 @@ def fits(results: pd.DataFrame, printed: Mapping[str, pd.DataFrame]) -> list[dic
     `printed` are the paper's tables of coefficients.
     """
     results = select_sequential(results)
-    real = results[~results["synthetic"].astype(bool)]
     estimations = []
-    for source, machine in real[["source", "machine"]].drop_duplicates().itertuples(index=False):
+    for source, machine in results[["source", "machine"]].drop_duplicates().itertuples(index=False):
         published = source == "published"
         mode = "total_as_published" if published else "measured_only"
-        points = regression.points(real, source, machine, None, mode)
+        points = regression.points(results, source, machine, None, mode)
         measurable = points[points["duration_s"] >= MEASURED_FROM_S] if published else points
         for kind, runs in _kinds(measurable):
             fitted = estimation(points, runs)

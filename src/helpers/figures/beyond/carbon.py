@@ -76,7 +76,7 @@ def per_1000_texts(rows: pd.DataFrame, grid: Grid) -> pd.Series:
 
 
 _COLUMNS = [
-    *("source", "dataset", "synthetic", "machine", "model", "family", "energy_kind", "energy_wh", "texts"),
+    *("source", "dataset", "machine", "model", "family", "energy_kind", "energy_wh", "texts"),
     *("splits", "checks_failed", "weights", "origin"),
 ]
 
@@ -140,7 +140,6 @@ def _panel(name: str, rows: pd.DataFrame, title: str, wide: bool) -> Panel:
         figure=figure,
         alt=_alt(shown, title),
         wide=wide,
-        marked=bool(rows["synthetic"].all()) if len(rows) else False,
     )
 
 

@@ -98,7 +98,6 @@ def _panel(rows: pd.DataFrame, quantity: Quantity) -> Panel:
         figure=figure,
         alt=f"{quantity.axis}. {words.alt(rows, quantity.value, signed=not quantity.ratio)}",
         wide=True,
-        marked=bool(rows["dataset"].map(lambda name: study().datasets[name].synthetic).any()),
     )
 
 

@@ -13,7 +13,7 @@ from helpers.figures.beyond.sequential_settings import SETTINGS, unlike_default
 from helpers.figures.display import Figure
 from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
-from helpers.results.tables import Tables
+from helpers.results.tables import Tables, select_real
 from helpers.study import roofline
 from helpers.study.catalogue import LanguageModel, model_title, study
 
@@ -22,7 +22,7 @@ SERIES = ["source", "machine", "dataset", "model", "gpus", "nodes", *SETTINGS]
 NO_SWEEP = "No campaign has run a language model with different numbers of texts at a time yet."
 """The sentence for no measured series."""
 _COLUMNS = (
-    *("source", "dataset", "synthetic", "model", "family", "machine", "gpu_model", "gpus", "nodes"),
+    *("source", "dataset", "model", "family", "machine", "gpu_model", "gpus", "nodes"),
     *SETTINGS,
     *("concurrency", "texts", "duration_s", "texts_per_s", "energy_wh", "wh_per_text", "energy_kind"),
     "gpu_wh",
@@ -66,7 +66,7 @@ def draw(published: pd.DataFrame, swept: pd.DataFrame) -> Figure:
 
 def rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of language models with their rates and bounds (`with_rates`)."""
-    return with_rates(results[results["family"] != "Traditional"])
+    return with_rates(select_real(results[results["family"] != "Traditional"]))
 
 
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:

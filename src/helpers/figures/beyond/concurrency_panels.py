@@ -92,15 +92,13 @@ def measured(series: Series, dataset: str, quantity: Quantity) -> Panel:
     return Panel(
         name=f"{dataset}-{quantity.name}",
         title=f"{entry.title}: {quantity.axis[0].lower()}{quantity.axis[1:]}",
-        note=("Invented texts, not comparable with the paper's results. " if entry.synthetic else "")
-        + f"Measured: {', '.join(sources)}."
+        note=f"Measured: {', '.join(sources)}."
         + (f" No {quantity.name}, so not drawn: {'; '.join(lacking)}." if lacking else ""),
         figure=figure,
         alt=f"{entry.title}, {quantity.axis.lower()} against concurrency: "
         + ("; ".join(_range(name, rows, quantity) for name, rows in lines) or style.NOT_MEASURED)
         + ".",
         wide=True,
-        marked=entry.synthetic,
     )
 
 

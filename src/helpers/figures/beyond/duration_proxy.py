@@ -81,7 +81,7 @@ def published_case(points: pd.DataFrame) -> Case:
 def campaign_points(results: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Return the runs whose energy was measured, by campaign and machine."""
     results = select_sequential(results)
-    runs = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
+    runs = results[results["source"] != "published"]
     return {
         (source, machine): regression.points(results, source, machine, None, "measured_only")
         for source, machine in runs[["source", "machine"]].drop_duplicates().itertuples(index=False)

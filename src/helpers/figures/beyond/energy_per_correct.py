@@ -24,7 +24,7 @@ from helpers.statistics.bootstrap import Interval
 from helpers.study.catalogue import model_title, paper_models, study
 
 _COLUMNS = [
-    *("source", "dataset", "synthetic", "model", "family", "machine", "gpus", "texts"),
+    *("source", "dataset", "model", "family", "machine", "gpus", "texts"),
     *("accuracy", "accuracy_low", "accuracy_high", "energy_wh", "energy_wh_below", "energy_kind"),
     *("wh_per_text", "wh_per_correct", "low_wh_per_correct", "high_wh_per_correct", "interval_is"),
     *("measured_wh_per_correct", "measured_low_wh", "measured_high_wh"),
@@ -177,7 +177,6 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
         if len(measured)
         else f"Published values; {style.NOT_MEASURED}."
     )
-    invented = "Invented texts, not comparable with the paper's results. " if entry.synthetic else ""
     ranked = rows[rows["wh_per_correct"].notna()].sort_values("wh_per_correct")
     span = (
         f" From {units.energy(ranked['wh_per_correct'].iloc[0])} ({run_title(ranked.iloc[0])}) to "
@@ -188,10 +187,9 @@ def _panel(rows: pd.DataFrame, dataset: str, decades: tuple[int, int]) -> Panel:
     return Panel(
         name=dataset,
         title=entry.title,
-        note=f"{invented}{sources}{reservations(rows)}",
+        note=f"{sources}{reservations(rows)}",
         figure=figure,
         alt=f"{entry.title}: energy per correct answer of {len(rows)} runs, one row per model.{span}",
-        marked=entry.synthetic,
     )
 
 

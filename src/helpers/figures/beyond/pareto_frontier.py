@@ -144,14 +144,9 @@ def _counted(rows: pd.DataFrame, membership: str) -> pd.DataFrame:
     return rows[(rows["on_frontier"] == membership) & rows["disqualified"].eq("")]
 
 
-def _decades(rows: pd.DataFrame) -> tuple[int, int]:
-    energy = rows["energy_wh"].fillna(rows["energy_wh_below"]).astype(float)
-    return math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
-
-
 def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:
     """Draw a panel per dataset; those of the published runs take the whole width, for their labels."""
-    decades = _decades(rows) if len(rows) else (0, 0)
+    decades = scatter.decades(rows)
     datasets = [name for name in study().datasets if name in set(rows["dataset"])]
     return [_panel(rows[rows["dataset"] == name], name, kind, decades) for name in datasets]
 
@@ -275,5 +270,4 @@ def _note(rows: pd.DataFrame, published: bool) -> str:
         for source, machine in dict.fromkeys(zip(rows["source"], rows["machine"], strict=True))
     ]
     drawn = [f"{_DASHES[number % len(_DASHES)][1]}: {line}" for number, line in enumerate(lines)]
-    invented = "Invented texts, not comparable with the paper's results. " if rows["synthetic"].any() else ""
-    return f"{invented}{certain}.{_left_out(rows)} Lines: {'; '.join(drawn)}.{reservations(rows)}"
+    return f"{certain}.{_left_out(rows)} Lines: {'; '.join(drawn)}.{reservations(rows)}"

@@ -294,5 +294,4 @@ def _measured_panel(rows: pd.DataFrame) -> Panel:
         figure=figure,
         alt=f"Power in the runs of {source}: {'; '.join(drawn)}. Methods: {'; '.join(methods)}.",
         wide=True,
-        marked=bool(rows["synthetic"].all()),
     )

@@ -116,8 +116,8 @@ def measured_fits(results: pd.DataFrame, datasets: Collection[str] = ()) -> pd.D
     `fit`, which is None where the runs are too few.
     """
     results = select_sequential(results)
-    real = results[(results["source"] != "published") & ~results["synthetic"].astype(bool)]
-    measured = real[real["dataset"].isin(datasets)] if datasets else real.assign(dataset=None)
+    measured = results[results["source"] != "published"]
+    measured = measured[measured["dataset"].isin(datasets)] if datasets else measured.assign(dataset=None)
     fitted = [
         (source, machine, dataset, _fit_or_none(results, source, machine, dataset))
         for source, machine, dataset in measured[["source", "machine", "dataset"]]

@@ -15,12 +15,8 @@ from helpers.study.catalogue import model_title
 
 PUBLIC = ("news", "yelp", "tomatoes", "emotion")
 """The paper's public datasets, in its order."""
-SAMPLE = "fktg-sample"
 BRIEF_PX = 380
 """Height of the first panel on the front page (book/index.md)."""
-_ROOM = 0.2
-"""Left free at both ends of an accuracy axis, of what the data span, but at least of `_MIN_SPAN`."""
-_MIN_SPAN = 0.2
 
 
 def figure_1(tables: Tables) -> Figure:
@@ -47,7 +43,7 @@ def extremes(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(runs: pd.DataFrame, picked: pd.DataFrame) -> Figure:
-    """Draw `rows`, a panel per dataset; the finding compares the `extremes`. The synthetic sample stands apart."""
+    """Draw `rows`, a panel per dataset; the finding compares the `extremes`."""
     best, least, most = (row for _, row in picked.iterrows())
     finding = (
         f"The most accurate model, {model_title(best['model'])}, needs {units.energy(best['energy_wh'])} for 189 texts; "
@@ -59,7 +55,7 @@ def draw(runs: pd.DataFrame, picked: pd.DataFrame) -> Figure:
         label="Figure 1",
         finding=finding,
         note=(
-            "Energy of one pass over a test set (189 texts of FKTG and the sample, 200 of the others) against "
+            "Energy of one pass over a test set (189 texts of FKTG, 200 of the others) against "
             "accuracy, whose axis differs from dataset to dataset. Hollow: published, Capella, one node; a triangle is "
             f"an upper limit. {scatter.INFERRED} Points are labelled where there is room; point at or tap the others. "
             f"{scatter.MARKS} {scatter.ACCOUNTING}"
@@ -68,14 +64,14 @@ def draw(runs: pd.DataFrame, picked: pd.DataFrame) -> Figure:
         function="helpers.figures.paper.figure_1.figure_1",
         panels=[
             _panel(runs, "fktg", f"{finding} {_span(most, least)}", wide=True),
-            *(_panel(runs, name, "") for name in (*PUBLIC, *_own_datasets(runs), SAMPLE)),
+            *(_panel(runs, name, "") for name in (*PUBLIC, *_own_datasets(runs))),
         ],
     )
 
 
 def _own_datasets(runs: pd.DataFrame) -> list[str]:
     """Return the datasets that somebody has added and measured, in the order of the catalogue."""
-    return [str(name) for name in runs["dataset"].unique() if name not in ("fktg", *PUBLIC, SAMPLE)]
+    return [str(name) for name in runs["dataset"].unique() if name not in ("fktg", *PUBLIC)]
 
 
 def _span(most: "pd.Series[Any]", least: "pd.Series[Any]") -> str:
@@ -101,22 +97,5 @@ def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> 
         legend=wide,
         brief=BRIEF_PX if wide else None,
     )
-    decades = _decades(runs if wide else chosen[chosen["dataset"] != "fktg"])
-    return scatter.panel(runs, dataset, scatter.Axes(_accuracy(drawn), decades), plot, alt)
-
-
-def _accuracy(drawn: pd.DataFrame) -> tuple[float, float]:
-    """Return what the axis of a panel spans: its own data, as labels need room."""
-    if drawn.empty:
-        return 0.0, 1.0
-    low, high = drawn["accuracy"].min(), drawn["accuracy"].max()
-    room = _ROOM * max(high - low, _MIN_SPAN)
-    return low - room, high + room
-
-
-def _decades(runs: pd.DataFrame) -> tuple[int, int]:
-    """Return the decades of an energy axis, in Wh: one for all small panels, as a reader compares down the page."""
-    energy = runs["energy_wh"].dropna()
-    if energy.empty:
-        return -5, 3
-    return math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
+    decades = scatter.decades(runs if wide else chosen[chosen["dataset"] != "fktg"])
+    return scatter.panel(runs, dataset, scatter.Axes(scatter.accuracy_range(drawn), decades), plot, alt)

@@ -96,7 +96,6 @@ _COLUMNS = [
     *(
         "source",
         "dataset",
-        "synthetic",
         "machine",
         "model",
         "family",
@@ -113,7 +112,7 @@ def _component(run: "pd.Series[Any]", name: str, bounds: dict[Any, float]) -> di
     energy = run[f"{name}_wh"]
     share = selection.shares({part: run[f"{part}_wh"] for part in _STACK})[name]
     published = run["source"] == "published"
-    columns = ("source", "dataset", "synthetic", "machine", "model", "family", "gpus", "weights", "origin")
+    columns = ("source", "dataset", "machine", "model", "family", "gpus", "weights", "origin")
     return {
         **{column: run[column] for column in columns},
         "component": name,
@@ -230,13 +229,12 @@ def _measured_panels(rows: pd.DataFrame) -> list[Panel]:
         return [_panel("measured", "Our runs", "", rows, [], [], "")]
     panels = []
     named = rows.assign(group=rows["model"].map(_group))
-    for key, part in named.groupby(["source", "machine", "synthetic", "group"], sort=False):
-        source, machine, synthetic, group = (str(value) for value in key)
+    for key, part in named.groupby(["source", "machine", "group"], sort=False):
+        source, machine, group = (str(value) for value in key)
         runs = part.drop_duplicates(["model", "dataset", "origin"])
         headers = list(run_titles(runs).map(short_title))
         names = [study().datasets[name].title for name in runs["dataset"]]
-        lead = "Invented texts, not comparable with the paper's results. " if synthetic == "True" else ""
-        note = f"{lead}On {machine}: {_methods(part)}."
+        note = f"On {machine}: {_methods(part)}."
         panel = _panel(f"{source}-{machine}-{group}", f"{source}: {group}", note, part, headers, names, "")
         served = bool((part["family"] != "Traditional").all())
         panels.append(replace(panel, wide=served))  # names of weights are long
@@ -278,7 +276,6 @@ def _panel(
         note=note,
         figure=fig,
         alt=f"{title}, energy by component. {alt or _alt(rows)}",
-        marked=bool(rows["synthetic"].any()),
     )
 
 

@@ -75,9 +75,9 @@ def published_rows(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def measured_rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the measured rows of `results` on real texts that have a duration and an energy."""
+    """Return the measured rows of `results` that have a duration and an energy."""
     rows = select_sequential(results)
-    rows = rows[(rows["source"] != "published") & ~rows["synthetic"].astype(bool)]
+    rows = rows[rows["source"] != "published"]
     return rows[rows[["duration_s", "energy_wh"]].notna().all(axis="columns")]
 
 

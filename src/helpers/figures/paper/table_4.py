@@ -6,7 +6,7 @@ from helpers.core import paths
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.records.storage import read_record
-from helpers.results.tables import Tables
+from helpers.results.tables import Tables, select_real
 from helpers.statistics import selection
 from helpers.study.catalogue import DatasetEntry, model_title, paper_datasets, study
 
@@ -160,7 +160,7 @@ _COLUMNS = [*_HEADINGS, "origin"]
 
 def measured_datasets(results: pd.DataFrame) -> pd.DataFrame:
     """Return one row per dataset, campaign and content of the data; `origin` names all records behind it."""
-    runs = results[results["source"] != "published"]
+    runs = select_real(results[results["source"] != "published"])
     content = [read_record(paths.ROOT / str(origin)).run.dataset_sha256[:12] for origin in runs["origin"]]
     grouped = runs.assign(dataset_sha256=content).groupby(["dataset", "source", "dataset_sha256"])
     datasets = grouped.agg(

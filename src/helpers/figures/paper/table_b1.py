@@ -7,9 +7,6 @@ from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables, select_sequential
 from helpers.study.catalogue import model_title, study
 
-DATASETS = ("fktg", "fktg-sample")
-"""Whose measured runs stand beside the printed ones; the sample's texts are invented."""
-
 
 def table_b1(tables: Tables) -> Figure:
     """Show Table B1 as printed, the average power recomputed from it, and what was measured."""
@@ -20,20 +17,13 @@ def table_b1(tables: Tables) -> Figure:
 def draw(recomputed: pd.DataFrame, measured: pd.DataFrame) -> Figure:
     """Lay out the printed rows, with the average power as `recompute` gives it, and the `measured_rows`."""
     agree, with_energy = recomputed["agrees"] == "yes", recomputed["energy_wh"].notna()
-    fktg, sample = (measured[measured["dataset"] == name] for name in DATASETS)
     body = html_table(
         _as_printed(recomputed), "As published, one Capella node, averages over 10 splits", _NUMBERS
     )
     body += parts.block(
-        fktg,
+        measured,
         "Measured, FKTG",
         "FKTG: not measured by us; its texts are not public as a file.",
-        _HEADINGS,
-    )
-    body += parts.block(
-        sample,
-        "Measured, synthetic sample (invented texts, not comparable)",
-        "Synthetic sample: not measured yet.",
         _HEADINGS,
     )
     return Figure(
@@ -49,7 +39,7 @@ def draw(recomputed: pd.DataFrame, measured: pd.DataFrame) -> Figure:
             "power that the rounding of energy and duration allows (energies below 1 Wh from Figure 1), and whether the "
             "printed power is in it."
         ),
-        data=pd.concat([recomputed, fktg, sample], ignore_index=True),
+        data=pd.concat([recomputed, measured], ignore_index=True),
         function="helpers.figures.paper.table_b1.table_b1",
         body=body,
     )
@@ -63,7 +53,7 @@ def rows(observations: pd.DataFrame) -> pd.DataFrame:
     values["energy_wh_below"] = limits.reindex(values.index)
     values["gpus"] = printed.groupby("model")["gpus"].first().astype("Int64")
     values["origin"] = "table_b1 figure_1"
-    values["source"], values["dataset"], values["synthetic"] = "published", "fktg", False
+    values["source"], values["dataset"] = "published", "fktg"
     return values.reindex([name for name in study().models if name in values.index]).reset_index()
 
 
@@ -87,9 +77,9 @@ def recompute(printed: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 
 
 def measured_rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the measured rows of `results` on FKTG and on the synthetic sample, with their average power in W."""
+    """Return the measured rows of `results` on FKTG, with their average power in W."""
     runs = select_sequential(results)
-    runs = runs[(runs["source"] != "published") & runs["dataset"].isin(DATASETS)]
+    runs = runs[(runs["source"] != "published") & (runs["dataset"] == "fktg")]
     power = 3600 * runs["energy_wh"] / runs["duration_s"]
     return runs[_MEASURED].assign(average_power_w=power)
 
@@ -117,7 +107,7 @@ def _as_printed(data: pd.DataFrame) -> pd.DataFrame:
 
 
 _MEASURED = [
-    *("source", "dataset", "synthetic", "machine", "model", "gpus"),
+    *("source", "dataset", "machine", "model", "gpus"),
     *("energy_wh", "energy_kind", "accuracy", "duration_s", "weights", "origin"),
 ]
 _HEADINGS = {

@@ -9,7 +9,7 @@ from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.remarks import short_answers_caveat
 from helpers.results.tables import Tables
-from helpers.study.catalogue import model_title, study
+from helpers.study.catalogue import model_title
 
 _VALUES = ("duration_s", "energy_wh")
 SAME = 0.01
@@ -36,15 +36,9 @@ def draw(printed: pd.DataFrame, repeated: pd.DataFrame, measured: pd.DataFrame, 
         _numbers(printed),
     )
     body += parts.remarks([*_against_b1(repeated), *_least_energy(printed)])
-    for dataset, absent in (
-        ("fktg", "FKTG: not measured by us; its texts are not public as a file."),
-        ("fktg-sample", "Synthetic sample: none of these models was measured by us."),
-    ):
-        body += parts.block(
-            measured[measured["dataset"] == dataset],
-            f"Measured, {study().datasets[dataset].title}",
-            absent,
-        )
+    body += parts.block(
+        measured, "Measured, FKTG", "FKTG: not measured by us; its texts are not public as a file."
+    )
     columns = ["source", *[name for name in parts.MEASURED if name != "source"], "origin"]
     return Figure(
         name="table_b3",
@@ -81,8 +75,8 @@ def rows(tables: Tables) -> pd.DataFrame:
 
 
 def measured_rows(printed: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
-    """Return the measured rows of `results` of the printed models, on FKTG and on the synthetic sample."""
-    return parts.measured(results, ["fktg", "fktg-sample"], list(printed["model"].unique()))
+    """Return the measured rows of `results` of the printed models on FKTG."""
+    return parts.measured(results, ["fktg"], list(printed["model"].unique()))
 
 
 def same_runs(printed: pd.DataFrame, observations: pd.DataFrame) -> pd.DataFrame:

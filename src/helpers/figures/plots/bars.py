@@ -230,17 +230,16 @@ def _panel(rows: pd.DataFrame, dataset: str, family: str, quantity: Quantity, al
     return Panel(
         name=f"{dataset}-{family.lower().replace(' ', '-')}-{quantity.name}",
         title=title,
-        note=_note(rows, drawn, entry.title, entry.synthetic, quantity),
+        note=_note(rows, drawn, entry.title, quantity),
         figure=fig,
         alt=f"{title}, {counts} {alt}" if len(drawn) else f"{title}: {style.NOT_MEASURED}.",
-        marked=entry.synthetic,
     )
 
 
-def _note(rows: pd.DataFrame, drawn: pd.DataFrame, dataset: str, synthetic: bool, quantity: Quantity) -> str:
+def _note(rows: pd.DataFrame, drawn: pd.DataFrame, dataset: str, quantity: Quantity) -> str:
     measured = sorted(set(drawn.loc[drawn["source"] != "published", "source"]))
     published = sorted(set(drawn.loc[drawn["source"] == "published", "machine"]))
-    parts = ["Invented texts, not comparable with the paper's results."] if synthetic else []
+    parts = []
     if published:
         names = [study().machines[name].title for name in published]
         parts.append(f"Published: {dataset} on {listed(names)}.")

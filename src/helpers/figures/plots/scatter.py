@@ -18,13 +18,16 @@ from helpers.study.catalogue import PAPER_EMBEDDING, study
 
 _FRAME_PX = 57
 """What a plot leaves of its height to margins and axis."""
-_WIDE_PX, _SMALL_PX, _MARKED_PX = 576, 230, 204
-"""Widths of a plot without its axes on a desktop: across the page, in the grid, and in the frame of invented data."""
-_PHONE_PX, _MARKED_PHONE_PX = 246, 220
+_WIDE_PX, _SMALL_PX = 576, 230
+"""Widths of a plot without its axes on a desktop: across the page, and in the grid."""
+_PHONE_PX = 246
+_ROOM = 0.2
+"""Left free at both ends of an accuracy axis, of what the data span, but at least of `_MIN_SPAN`."""
+_MIN_SPAN = 0.2
 _BRIEF_PX = 488
 """The same on the front page, beside the contents."""
 DATA_COLUMNS = [
-    *("dataset", "synthetic", "model", "family", "source", "machine", "gpus"),
+    *("dataset", "model", "family", "source", "machine", "gpus"),
     *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
     *("energy_wh", "energy_wh_below", "energy_uncertainty_wh", "energy_sd_wh", "energy_kind"),
     *("duration_s", "texts", "checkpoint", "weights", "checks_failed", "origin"),
@@ -69,14 +72,13 @@ class Plot:
     @property
     def broad_px(self) -> list[labels.Size]:
         """Sizes of the plot without its axes on a desktop: its labels suit them all."""
-        widths = (_WIDE_PX,) if self.wide else (_SMALL_PX, _MARKED_PX)
-        return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_BRIEF_PX)
+        width = _WIDE_PX if self.wide else _SMALL_PX
+        return [(width, self.height - _FRAME_PX), *self._brief_px(_BRIEF_PX)]
 
     @property
     def narrow_px(self) -> list[labels.Size]:
         """The same on a phone."""
-        widths = (_PHONE_PX,) if self.wide else (_PHONE_PX, _MARKED_PHONE_PX)
-        return [(width, self.height - _FRAME_PX) for width in widths] + self._brief_px(_PHONE_PX)
+        return [(_PHONE_PX, self.height - _FRAME_PX), *self._brief_px(_PHONE_PX)]
 
     def _brief_px(self, width: int) -> list[labels.Size]:
         return [(width, self.brief - _FRAME_PX)] if self.brief else []
@@ -134,12 +136,28 @@ def panel(runs: pd.DataFrame, dataset: str, axes: Axes, plot: Plot, alt: str = "
     return Panel(
         name=dataset,
         title=entry.title,
-        note=_note(measured, entry.synthetic, plot.wide) + _left_out(runs[~drawable(runs)]),
+        note=_note(measured, plot.wide) + _left_out(runs[~drawable(runs)]),
         figure=figure,
         alt=f"{alt or _alt(rows, entry.title)}{language_models(rows)}",
         wide=plot.wide,
-        marked=entry.synthetic,
     )
+
+
+def accuracy_range(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return what the accuracy axis of rows that are drawn spans: what they do, and room for labels at both ends."""
+    if rows.empty:
+        return 0.0, 1.0
+    low, high = rows["accuracy"].min(), rows["accuracy"].max()
+    room = _ROOM * max(high - low, _MIN_SPAN)
+    return low - room, high + room
+
+
+def decades(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return the decades of an energy axis for all of these rows, in Wh: a reader compares down the page."""
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"]).astype(float).dropna()
+    if energy.empty:
+        return -5, 3
+    return math.floor(math.log10(energy.min())), math.ceil(math.log10(energy.max()))
 
 
 def extremes(rows: pd.DataFrame) -> list[object]:
@@ -224,10 +242,7 @@ def _labels(
     return labels.place(text, pixels(rows, axes, sizes[0]), *sizes, needed=needed)
 
 
-def _note(measured: pd.DataFrame, synthetic: bool, wide: bool) -> str:
-    if synthetic:
-        lead = "Invented texts, for trying the companion out; not a result of the paper's kind. "
-        return lead + ("" if len(measured) else "Not measured by us.")
+def _note(measured: pd.DataFrame, wide: bool) -> str:
     if measured.empty:
         return (
             "Published values; not measured by us."
