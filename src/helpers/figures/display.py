@@ -136,7 +136,7 @@ class Figure:
         return f".venv/bin/python -m helpers analyse {self.name}"
 
     def _head(self) -> str:
-        return f'<p class="finding">{html.escape(self.finding)}</p>{_note(self.note)}'
+        return f"{_headline(self.finding)}{_note(self.note)}"
 
     def _about_runs(self) -> str:
         """Say which version of the meter took our runs, where an earlier one did."""
@@ -186,17 +186,37 @@ def source_files(origins: Sequence[str]) -> list[str]:
     return sorted(files)
 
 
+def _headline(finding: str) -> str:
+    """Return its first sentence as a headline, the others in smaller letters."""
+    first, *more = _SENTENCE_END.split(finding, maxsplit=1)
+    rest = f' <span class="more">{html.escape(more[0])}</span>' if more else ""
+    return f'<p class="finding">{html.escape(first)}{rest}</p>'
+
+
 def _note(note: str) -> str:
     """Return its first sentences, about a line of them, and fold the rest."""
     line, *more = _SENTENCE_END.split(note)
     while more and (len(line) < _SHORT or len(f"{line} {more[0]}") <= _LINE):
         line = f"{line} {more.pop(0)}"
-    shown = f'<p class="note">{html.escape(line)}</p>'
-    if not more:
-        return shown
+    return f'<p class="note">{html.escape(line)}</p>{_folded("note", "How to read this", more)}'
+
+
+def _panel_note(note: str) -> str:
+    """Return its first sentence and fold the rest, so that the plots stand close together; a short one stays whole."""
+    first, *more = _SENTENCE_END.split(note)
+    if len(note) <= _LINE:
+        first, more = note, []
+    return f'<div class="panel-note"><p>{html.escape(first)}</p>{_folded("", "About these runs", more)}</div>'
+
+
+def _folded(kind: str, summary: str, sentences: Sequence[str]) -> str:
+    """Return sentences that open on a click; nothing where there are none."""
+    if not sentences:
+        return ""
+    attribute = f' class="{kind}"' if kind else ""
     return (
-        f'{shown}<details class="note-more"><summary>How to read this</summary>'
-        f'<p class="note">{html.escape(" ".join(more))}</p></details>'
+        f'<details class="note-more"><summary>{summary}</summary>'
+        f"<p{attribute}>{html.escape(' '.join(sentences))}</p></details>"
     )
 
 
@@ -219,7 +239,7 @@ def _panel(figure: str, panel: Panel) -> str:
     alt, height = html.escape(panel.alt), int(panel.figure.layout.height)
     head = (
         f'<!-- panel {panel.name} --><div class="{classes}"><p class="panel-title">{html.escape(panel.title)}</p>'
-        f'<p class="panel-note">{html.escape(panel.note)}</p>'
+        f"{_panel_note(panel.note)}"
     )
     if not panel.figure.data:  # a sentence says so; an empty plot would only take room
         sentence = "" if NOT_MEASURED in panel.note.lower() else f'<p class="panel-note">{alt}</p>'

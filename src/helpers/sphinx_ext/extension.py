@@ -86,6 +86,7 @@ def setup(app: Any) -> dict[str, bool]:
     add_standards(app)
     app.connect("builder-inited", _write_numbers)
     app.connect("config-inited", _read_side_by_side)
+    app.connect("html-page-context", _keep_one_copy, priority=100)  # before the theme makes a button for it
     app.connect("html-page-context", _finish_page)
     app.connect("html-page-context", _choose_buttons, priority=900)  # after the theme made them
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -109,6 +110,12 @@ def _write_numbers(app: Any) -> None:
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+
+
+def _keep_one_copy(_app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Copy no source of the page of a run: its notebook stands beside its record already."""
+    if pagename.startswith("runs/"):
+        context["sourcename"] = ""
 
 
 def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:

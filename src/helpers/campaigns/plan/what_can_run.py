@@ -121,11 +121,14 @@ def draw(found: pd.DataFrame) -> Figure:
         for hardware, part in found.groupby("hardware", sort=False)
     )
     largest = found.groupby("hardware", sort=False)["largest_b"].max().dropna()
-    sizes = [f"{units.significant(size, 2)} billion on {name}" for name, size in largest.items()]
+    sizes = [
+        f"{units.significant(size, 2)} billion {'parameters ' if number == 0 else ''}on {name}"
+        for number, (name, size) in enumerate(largest.items())
+    ]
     return Figure(
         name="what_can_i_run",
         label="What can I run?",
-        finding=f"The largest language model that fits has {', '.join(sizes)} (parameters).",
+        finding=f"The largest language model that fits has {', '.join(sizes)}.",
         note=(
             "Hours and Wh are the planner's, from the paper's runs and the committed records; loading a model and training "
             "are not in them. Cards are reckoned as an A30 (24 GB) and an H100 (80 GB). `plan` says the same for your machine."

@@ -11,7 +11,7 @@ from helpers.figures.beyond import accuracy_tables
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import other_embeddings
-from helpers.results.tables import Tables
+from helpers.results.tables import Tables, select_real
 from helpers.statistics import accuracy_gaps as gaps
 from helpers.statistics.accuracy_noise import Z
 from helpers.statistics.overlap import overlap_of_run
@@ -85,14 +85,14 @@ def _larger_pool(published: pd.DataFrame) -> str:
 def _other_embedding(split_results: pd.DataFrame) -> str:
     if split_results.empty:
         return ""
-    other = other_embeddings(split_results)
+    other = other_embeddings(select_real(split_results))
     return (
         f" Our embeddings come from {parts.listed(other)}, not from the paper's checkpoint." if other else ""
     )
 
 
 def _records(split_results: pd.DataFrame) -> list[str]:
-    return [] if split_results.empty else sorted(set(split_results["origin"]))
+    return [] if split_results.empty else sorted(set(select_real(split_results)["origin"]))
 
 
 def rows(results: pd.DataFrame) -> pd.DataFrame:

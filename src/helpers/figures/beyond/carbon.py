@@ -208,7 +208,7 @@ def _table(rows: pd.DataFrame, caption: str) -> str:
     shown["Energy is"] = rows["energy_kind"]
     names = []
     for name, grid in grids().items():
-        heading = f"{grid.title} ({grid.gco2e_per_kwh:g})"
+        heading = f"{grid.title} ({grid.gco2e_per_kwh:.0f})"
         names.append(heading)
         shown[heading] = [
             "missing" if math.isnan(value) else units.significant(value, 3)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pandas as pd
 
 from helpers.claims import counts
-from helpers.claims.catalogue import CLAIMS, Kind
+from helpers.claims.catalogue import CLAIMS, Criterion, Kind
 from helpers.claims.ledger import Assessment, ReadingResult, as_json, evaluate, evaluate_campaigns
 from helpers.claims.verdicts import (
     AGREES,
@@ -49,7 +49,33 @@ SIGNS = {
     UNKNOWN: "?",
 }
 """Of verdicts and outcomes, so that none rests on its colour."""
-_KINDS: dict[Kind, str] = {"number": "", "at_least": "≥ ", "at_most": "≤ ", "above": "> ", "below": "< "}
+_KINDS: dict[Kind, str] = {
+    "number": "",
+    "at_least": "at least ",
+    "at_most": "at most ",
+    "above": "more than ",
+    "below": "less than ",
+}
+_COUNTEREXAMPLES = "counterexamples"
+_PHRASES = {
+    ("number", 0.0, _COUNTEREXAMPLES): "no exception",
+    ("above", 0.5, "share"): "more than half",
+    ("below", 0.5, "share"): "less than half",
+    ("at_least", 1.0, "share"): "all",
+    ("above", 0.0, "accuracy margin"): "an accuracy margin above zero",
+    ("at_least", 0.0, "accuracy margin"): "an accuracy margin of zero or more",
+    ("at_most", 0.0, "accuracy margin"): "no accuracy margin",
+}
+"""What a statement asks for, where words say it better than a number with its unit."""
+_QUANTITIES = {
+    "R2": "R²",
+    "r": "r",
+    "variance": "variance",
+    "accuracy": "accuracy",
+    "rank": "rank",
+    "place": "place",
+}
+"""Units that are no units but quantities, and stand before their number."""
 
 
 def claims(tables: Tables) -> Figure:
@@ -229,9 +255,23 @@ def _numbered(items: Iterable[str]) -> str:
 
 
 def _published(reading: ReadingResult) -> str:
-    criterion = reading.criterion
+    return html.escape(in_words(reading.criterion))
+
+
+def in_words(criterion: Criterion) -> str:
+    """Return what a statement asks for in words: `no exception`, `at least 1 dataset`, `0.61 ± 0.005`."""
+    phrase = _PHRASES.get((criterion.kind, criterion.published, criterion.unit))
+    if phrase is not None:
+        return phrase
     tolerance = f" ± {plain(criterion.tolerance)}" if criterion.tolerance else ""
-    return html.escape(f"{_KINDS[criterion.kind]}{plain(criterion.published)}{tolerance} {criterion.unit}")
+    kind, number = _KINDS[criterion.kind], f"{plain(criterion.published)}{tolerance}"
+    if criterion.unit in ("share", "relative difference"):
+        percent = f"{kind}{plain(100 * criterion.published)} %"
+        return percent if criterion.unit == "share" else f"{percent} apart"
+    if criterion.unit in _QUANTITIES:
+        return f"{_QUANTITIES[criterion.unit]}: {kind}{number}"
+    unit = criterion.unit.removesuffix("s") if criterion.published == 1 else criterion.unit
+    return f"{kind}{number} {criterion.unit if criterion.unit == 'times' else unit}"
 
 
 def _recomputed(reading: ReadingResult) -> str:
@@ -239,6 +279,8 @@ def _recomputed(reading: ReadingResult) -> str:
         return ""
     low, high = (plain(end) for end in (reading.low, reading.high))
     interval = f' <span class="interval">{low} to {high}</span>' if low != high else ""
+    if reading.criterion.unit == _COUNTEREXAMPLES:
+        return f"{units.counted(int(reading.recomputed), 'exception')}{interval}"
     return f"{plain(reading.recomputed)}{interval}"
 
 

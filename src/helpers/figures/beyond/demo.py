@@ -9,7 +9,10 @@ from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
 from helpers.study.catalogue import study
 
-_HEADINGS = {**parts.MEASURED, "checks_failed": "Checks failed"}
+_HEADINGS = {
+    **{name: title for name, title in parts.MEASURED.items() if name not in ("machine", "gpus")},
+    "checks_failed": "Checks failed",
+}
 
 
 def demo(tables: Tables) -> Figure:
@@ -55,7 +58,12 @@ def _finding(runs: pd.DataFrame) -> str:
 def _panel(runs: pd.DataFrame, dataset: str) -> Panel:
     drawn = runs[scatter.drawable(runs)]
     plot = scatter.Plot(
-        height=420, broad=list(drawn.index), narrow=scatter.extremes(drawn), wide=True, legend=True
+        height=420,
+        broad=list(drawn.index),
+        narrow=scatter.extremes(drawn),
+        needed=list(drawn.index),
+        wide=True,
+        legend=True,
     )
     return scatter.panel(
         runs, dataset, scatter.Axes(scatter.accuracy_range(drawn), scatter.decades(drawn)), plot

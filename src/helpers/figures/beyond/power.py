@@ -12,6 +12,7 @@ from helpers.figures.beyond import power_claims, power_tables
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import dots
 from helpers.figures.plots import tables as parts
+from helpers.figures.plots.measured_runs import METHODS
 from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
@@ -119,11 +120,11 @@ def _data(
 
 def _finding(constants: Constants, change: RankChange, runs: pd.DataFrame) -> str:
     cpu = constants.cpu
-    chi2 = f"chi2/dof {cpu.chi2 / cpu.dof:.1f}"
     powers = (
-        f"Figure 2 gives the CPU the same {cpu.mean_w:.1f} W for every model ({chi2}), like a fixed estimate"
+        f"Figure 2 gives the CPU the same {cpu.mean_w:.1f} W for every model, within the error of reading, like a fixed "
+        "estimate"
         if (cpu.p_value or 0) >= CONSTANT_P
-        else f"Figure 2's CPU power is not one constant ({chi2})"
+        else "The CPU power in Figure 2 differs between models by more than the error of reading"
     )
     falls = [len(power_tables.falling(runs, rule)) for rule in ("total", "gpu_inferred")]
     steps = f"the number of steps to more GPUs that save energy changes from {falls[0]} to {falls[1]}"
@@ -279,7 +280,8 @@ def _measured_panel(rows: pd.DataFrame) -> Panel:
     for component, symbol in _MEASURED.items():
         measured = rows[rows[f"{component}_wh"].notna()]
         look = style.COMPONENTS[component]
-        methods.append(f"{look.title} {', '.join(sorted(set(rows[f'{component}_method'])))}")
+        how = sorted({METHODS[method] for method in rows[f"{component}_method"]})
+        methods.append(f"{look.title} {' or '.join(how)}")
         if measured.empty:
             continue
         watts = 3600 * measured[f"{component}_wh"] / measured["duration_s"]

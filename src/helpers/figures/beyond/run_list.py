@@ -90,8 +90,8 @@ def draw(
 
 
 _SHOWN = (
-    *("run", "synthetic", "campaign", "created", "machine", "gpus", "nodes", "commit"),
-    *("schema_version", "checks", "checks_failed"),
+    *("run", "checks_failed", "checks", "campaign", "machine", "gpus", "nodes", "created"),
+    *("synthetic", "schema_version", "commit"),
 )
 
 
@@ -136,7 +136,7 @@ def _body(data: pd.DataFrame) -> str:
     names = zip(data["run"], data["origin"], strict=True)
     pages = [link(page_of(str(origin)), run) for run, origin in names]
     shown["run"] = pd.Series(pages, dtype=object)
-    shown.insert(1, "record", pd.Series([link(origin, "JSON") for origin in data["origin"]], dtype=object))
+    shown.insert(3, "record", pd.Series([link(origin, "JSON") for origin in data["origin"]], dtype=object))
     return html_table(shown, "Measured runs; each name leads to its page")
 
 

@@ -10,7 +10,7 @@ from helpers.core import units
 from helpers.figures import style
 from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import bars
-from helpers.records.storage import Method
+from helpers.figures.plots.measured_runs import METHODS
 from helpers.results.tables import Tables, select_sequential
 from helpers.results.weights import run_title, run_titles, short_title
 from helpers.statistics import power, selection
@@ -23,17 +23,6 @@ _NAMED_PERCENT = 7
 """A smaller share has no room for its number."""
 _PUBLISHED = {"cpu": "probably estimated", "gpu": "measured", "ram": "estimated"}
 """Section 3.3: the GPU by NVML, memory by a rule. The CPU should come from RAPL, but its power is constant."""
-_METHODS: dict[Method, str] = {
-    "measured:nvml-counter": "measured by NVML",
-    "measured:rapl": "measured by RAPL",
-    "measured:powermetrics": "measured by powermetrics",
-    "estimated:cpu-load": "estimated from its load",
-    "estimated:tdp": "estimated from its rated power",
-    "estimated:unknown": "estimated in an unknown way",
-    "estimated:ram-0.375W/GB": "estimated at 0.375 W per GB",
-    "estimated:ram-codecarbon": "estimated by CodeCarbon's rule",
-    "missing": "missing",
-}
 
 
 def figure_2(tables: Tables) -> Figure:
@@ -257,7 +246,7 @@ def _methods(rows: pd.DataFrame) -> str:
     for name, title in (("cpu", "CPU"), ("gpu", "GPU"), ("ram", "memory")):
         methods = rows.loc[rows["component"] == name, "method"].unique()
         if name != "gpu" or not without_gpu:
-            parts.append(f"{title} {' or '.join(_METHODS[method] for method in methods)}")
+            parts.append(f"{title} {' or '.join(METHODS[method] for method in methods)}")
     return ", ".join(parts)
 
 
@@ -351,7 +340,7 @@ def _labels(y: list[float], rows: pd.DataFrame, totals: pd.Series) -> go.Scatter
 
 def _hover(row: "pd.Series[Any]", look: style.ComponentStyle) -> str:
     energy, bound = row["energy_wh"], row["energy_uncertainty_wh"]
-    how = _METHODS.get(row["method"], row["method"])
+    how = METHODS.get(row["method"], row["method"])
     plus = f" ± {units.energy(bound, 2)}" if pd.notna(bound) else ""
     lines = [
         f"<b>{run_title(row)}</b>, {row['dataset']}",

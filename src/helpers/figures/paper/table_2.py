@@ -6,7 +6,7 @@ from helpers.core import paths, units
 from helpers.figures.display import Figure, html_table
 from helpers.figures.plots import tables as parts
 from helpers.records.storage import Environment, read_record
-from helpers.results.tables import Tables
+from helpers.results.tables import Tables, select_real
 from helpers.study.catalogue import paper_machines
 
 
@@ -58,7 +58,7 @@ _HEADINGS = {
 
 def measured_machines(results: pd.DataFrame) -> pd.DataFrame:
     """Return one row per campaign, machine and hardware, with its number of `runs`; `origin` names all its records."""
-    runs = results[results["source"] != "published"]
+    runs = select_real(results[results["source"] != "published"])
     hardware = [
         {"source": source, "machine": machine, "origin": origin}
         | _hardware(read_record(paths.ROOT / str(origin)).environment)

@@ -4,9 +4,22 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from helpers.figures import style
+from helpers.records.storage import Method
 from helpers.results.weights import are_quantised, run_title, run_titles
 from helpers.study.catalogue import paper_models, study
 
+METHODS: dict[Method, str] = {
+    "measured:nvml-counter": "measured by NVML",
+    "measured:rapl": "measured by RAPL",
+    "measured:powermetrics": "measured by powermetrics",
+    "estimated:cpu-load": "estimated from its load",
+    "estimated:tdp": "estimated from its rated power",
+    "estimated:unknown": "estimated in an unknown way",
+    "estimated:ram-0.375W/GB": "estimated at 0.375 W per GB",
+    "estimated:ram-codecarbon": "estimated by CodeCarbon's rule",
+    "missing": "missing",
+}
+"""How the energy of a component was got, in words."""
 RING = "Quantised weights"
 """Name of the rings in a legend."""
 _RING_PX = 19

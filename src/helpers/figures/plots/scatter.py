@@ -24,6 +24,9 @@ _PHONE_PX = 246
 _ROOM = 0.2
 """Left free at both ends of an accuracy axis, of what the data span, but at least of `_MIN_SPAN`."""
 _MIN_SPAN = 0.2
+_WHISKER_STEP_PX = 5
+_LOWEST = 0.01
+"""A whisker is followed down to this part of its energy, as a logarithmic axis has no zero."""
 _BRIEF_PX = 488
 """The same on the front page, beside the contents."""
 DATA_COLUMNS = [
@@ -178,16 +181,33 @@ def drawn_at(rows: pd.DataFrame) -> pd.Series:
 
 def pixels(rows: pd.DataFrame, axes: Axes, size: labels.Size) -> list[tuple[float, float]]:
     """Return where the rows lie in a plot of that size, from the left and from the top."""
+    energies = rows["energy_wh"].fillna(rows["energy_wh_below"])
+    return [_pixel(x, y, axes, size) for x, y in zip(drawn_at(rows), energies, strict=True)]
+
+
+def whisker_pixels(rows: pd.DataFrame, axes: Axes, size: labels.Size) -> list[tuple[float, float]]:
+    """Return points along the whiskers of the rows in a plot of that size, which labels keep clear of."""
+    published = rows["source"] == "published"
+    across = rows["accuracy_sd"].mask(published).astype(float).fillna(0)
+    energy = rows["energy_wh"].fillna(rows["energy_wh_below"]).astype(float)
+    upwards = rows["energy_sd_wh"].mask(published, rows["energy_uncertainty_wh"]).astype(float).fillna(0)
+    along = []
+    for x, y, dx, dy in zip(drawn_at(rows), energy, across, upwards, strict=True):
+        lowest = max(y - dy, y * _LOWEST)
+        for start, end in (((x - dx, y), (x + dx, y)), ((x, lowest), (x, y + dy))):
+            first, last = (_pixel(*point, axes, size) for point in (start, end))
+            steps = int(math.dist(first, last) // _WHISKER_STEP_PX)
+            across_px, down_px = last[0] - first[0], last[1] - first[1]
+            parts = [step / steps for step in range(steps + 1)] if steps > 1 else []
+            along += [(first[0] + part * across_px, first[1] + part * down_px) for part in parts]
+    return along
+
+
+def _pixel(x: float, y: float, axes: Axes, size: labels.Size) -> tuple[float, float]:
     width, height = size
     left, right = axes.accuracy
     low, high = axes.decades[0] - style.PAD, axes.decades[1] + style.PAD
-    return [
-        (
-            (x - left) / (right - left) * width,
-            (high - math.log10(y)) / (high - low) * height,
-        )
-        for x, y in zip(drawn_at(rows), rows["energy_wh"].fillna(rows["energy_wh_below"]), strict=True)
-    ]
+    return (x - left) / (right - left) * width, (high - math.log10(y)) / (high - low) * height
 
 
 def _trace(
@@ -239,7 +259,8 @@ def _labels(
     """Return the labels; what bears none is in the hover."""
     text = rows["model"].map({name: model.title for name, model in study().models.items()})
     text = text.where(rows.index.isin(list(labelled)), "")
-    return labels.place(text, pixels(rows, axes, sizes[0]), *sizes, needed=needed)
+    points, whiskers = (find(rows, axes, sizes[0]) for find in (pixels, whisker_pixels))
+    return labels.place(text, points, *sizes, lines=whiskers, needed=needed)
 
 
 def _note(measured: pd.DataFrame, wide: bool) -> str:
