@@ -202,7 +202,7 @@
     const first = element("ol", "", "result-list");
     first.append.apply(first, fit.slice(0, NAMED).map((model) => about(model, texts)));
     show(modelsForm, [
-      element("p", "Least energy among the runs that reach " + form.accuracy.value.trim() + ", for " + form.texts.value.trim() + " texts:", "panel-title"),
+      element("p", "Least energy among the runs that reach " + form.accuracy.value.trim() + ", for " + texts.toLocaleString("en-GB") + " texts:", "panel-title"),
       first, ...advice(fit, floor, form).map((line) => element("p", line)),
       element("p", fit.length + " of " + all.length + " runs qualify; each model links to its source.", "panel-title"), scroll,
     ]);

@@ -12,6 +12,9 @@
   const PHONE_PX = 380; // on a narrower screen a plot is as wide as on a phone, and scrolls
   const LEAST_PX = 326;
   const LINE_PX = 20; // of the title of a downloaded picture
+  const LETTER_PX = 6.2; // of a name beside an axis, about
+  const SIDES_PX = 40; // what a narrow plot leaves to its margins, but for the names of its rows
+  const APART_PX = 6; // between the names of two ticks
   const LEGEND_PX = 30; // one row of the legend takes the place of Plotly's own
   const SVG = "http://www.w3.org/2000/svg";
   const coarse = window.matchMedia("(pointer: coarse)");
@@ -88,6 +91,20 @@
     });
   }
 
+  /* Name every second tick of the axis below a narrow plot where the names would touch. */
+  function thin(figure, width) {
+    const axis = figure.layout.xaxis || {};
+    if (width >= NARROW_PX || !axis.ticktext || !axis.range) return;
+    const rows = (figure.layout.yaxis || {}).ticktext || [];
+    const line = (text) => Math.max(...text.split("<br>").map((part) => part.replace(/<[^>]*>/g, "").length));
+    const room = width - LETTER_PX * Math.max(0, ...rows.map(line)) - SIDES_PX;
+    const at = axis.tickvals.map((value) => (axis.type === "log" ? Math.log10(value) : value));
+    const scale = room / Math.abs(axis.range[1] - axis.range[0]);
+    const half = axis.ticktext.map((text) => (LETTER_PX * line(text)) / 2);
+    const touch = at.some((value, i) => i > 0 && Math.abs(value - at[i - 1]) * scale < half[i] + half[i - 1] + APART_PX);
+    if (touch) axis.ticktext = axis.ticktext.map((text, i) => (i % 2 ? "" : text));
+  }
+
   /* Draw what is not drawn in this state yet; `again` draws in any case, and with that undoes a zoom. */
   function draw(plot, again) {
     const width = Math.max(plot.clientWidth, window.innerWidth < PHONE_PX ? LEAST_PX : 0);
@@ -96,6 +113,7 @@
     if (!plot.clientWidth || (plot.dataset.state === state && !again)) return;
     const figure = figureOf(plot);
     dress(figure, themeName(), width);
+    thin(figure, width);
     figure.layout.width = width;
     if (plot.dataset.height) figure.layout.height = Number(plot.dataset.height); // lower on the front page
     figure.layout.margin.t = hasHeader(figure.layout) ? figure.layout.margin.t : 8; // the legend is above the plots
@@ -223,6 +241,7 @@
     const figure = figureOf(plot);
     const width = plot.clientWidth;
     dress(figure, "light", width);
+    thin(figure, width);
     const layout = figure.layout;
     const title = wrapped(`${artefactOf(plot).querySelector(".label").textContent}: ${plot.closest(".panel").querySelector(".panel-title").textContent}`, width);
     const source = wrapped(artefactOf(plot).dataset.source, 1.2 * width); // in smaller letters

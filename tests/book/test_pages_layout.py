@@ -5,9 +5,10 @@ import re
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 
 from tests.conftest import Checkout
-from tests.support.browsing import ANALYSES, PAGES, html, look_at, one_book, page, turn_to
+from tests.support.browsing import ANALYSES, FIGURE_1, PAGES, html, look_at, one_book, page, pages, turn_to
 
 WIDTHS = (1280, 320, 390, 640, 1366, 1920)
 """Pixels; 640 is what a screen of 1280 has at 200 % zoom."""
@@ -41,6 +42,27 @@ CUT = """
     return found;"""
 
 
+CROWDED = """
+    const found = [];
+    for (const axis of document.querySelectorAll(".plot .drawing .xaxislayer-above")) {
+      const names = [...axis.querySelectorAll(".xtick text")].map(text => [text.textContent.trim(), text.getBoundingClientRect()])
+        .filter(([text, box]) => text && box.width).sort(([, a], [, b]) => a.left - b.left);
+      names.slice(1).forEach(([text, box], i) => {
+        if (box.left < names[i][1].right && box.top < names[i][1].bottom) found.push(`${names[i][0]} touches ${text}`);
+      });
+    }
+    return found;"""
+"""Names of ticks that lie on each other."""
+
+SQUEEZED = """
+    const article = document.querySelector(".bd-article-container").getBoundingClientRect();
+    return [...document.querySelectorAll(".bd-article :is(.table-scroll, .pst-scrollable-table-container)")]
+      .filter(frame => frame.checkVisibility() && !frame.closest(".calculator, details"))
+      .filter(frame => frame.scrollWidth > frame.clientWidth + 1)
+      .filter(frame => frame.getBoundingClientRect().right < article.right - 60)
+      .map(frame => `${frame.getAttribute("aria-label") || "a table"} scrolls beside blank space`);"""
+
+
 @one_book
 @pytest.mark.parametrize("half", [0, 1])
 def test_no_text_is_cut_off_without_a_way_to_reach_it(book: Checkout, browser: Any, half: int) -> None:
@@ -50,8 +72,32 @@ def test_no_text_is_cut_off_without_a_way_to_reach_it(book: Checkout, browser: A
         look_at(browser, html(book) / f"{name}.html", WIDTHS[0])
         for width in WIDTHS:
             turn_to(browser, width, "light")
-            found += [f"{name} at {width} px: {line}" for line in browser.execute_script(CUT)]
+            lines = [line for check in (CUT, CROWDED, SQUEEZED) for line in browser.execute_script(check)]
+            found += [f"{name} at {width} px: {line}" for line in lines]
     assert found == []
+
+
+@one_book
+def test_tables_of_an_analysis_have_the_room_that_a_short_list_of_contents_would_take(
+    book: Checkout, browser: Any
+) -> None:
+    look_at(browser, html(book) / f"{FIGURE_1}.html", 1280)
+    contents = browser.find_element("css selector", ".bd-sidebar-secondary")
+    assert not contents.is_displayed()
+    turn_to(browser, 390, "light")
+    browser.find_element("css selector", ".secondary-toggle").click()  # on a phone it is a button away
+    assert "The steps to the figure" in contents.text
+
+
+@one_book
+def test_every_page_says_what_it_is_about_and_has_an_icon(book: Checkout) -> None:
+    for file in pages(book):
+        soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+        described = [tag["content"] for tag in soup.select('meta[name="description"]')]
+        assert len(described) == len(set(described)) <= 1, file
+        assert described or file.stem in ("genindex", "py-modindex", "search"), file
+        assert all("<" not in str(text) and len(str(text)) <= 160 for text in described), file
+        assert len(soup.select('link[rel="icon"]')) == 1, file
 
 
 def plots(book: Checkout) -> list[tuple[str, dict[str, Any]]]:

@@ -39,7 +39,7 @@ from helpers.claims.verdicts import (
     is_close,
 )
 from helpers.core import paths
-from helpers.figures.beyond.claims import claims
+from helpers.figures.beyond.claims import claims, in_words
 from helpers.results import tables as results
 from helpers.statistics import accuracy_gaps, power
 from tests.conftest import refusal
@@ -374,6 +374,25 @@ def test_recomputed_numbers_are_those_of_the_printed_tables(paper):
         "table-b3-h100-is-table-b1": 3,
     }
     assert {name: paper[name].recomputed for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "published", "unit", "words"),
+    [
+        ("number", 0, "counterexamples", "no exception"),
+        ("above", 0.5, "share", "more than half"),
+        ("at_least", 0.9, "share", "at least 90 %"),
+        ("at_least", 1, "datasets", "at least 1 dataset"),
+        ("at_least", 3, "LLMs", "at least 3 LLMs"),
+        ("above", 1, "times", "more than 1 times"),
+        ("at_most", 0.02, "relative difference", "at most 2 % apart"),
+        ("at_least", 0.95, "R2", "R²: at least 0.95"),
+        ("number", 0.61, "accuracy", "accuracy: 0.61"),
+        ("below", 0.2, "dex", "less than 0.2 dex"),
+    ],
+)
+def test_what_a_statement_asks_for_is_said_in_words(kind, published, unit, words):
+    assert in_words(Criterion(None, "", kind, float(published), unit, 0.0)) == words
 
 
 def test_counterexamples_are_named(paper):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,27 @@ def test_of_a_note_a_line_is_shown_and_the_rest_is_folded(note, line, folded):
         False,
     )
     assert item.metadata()["note"] == note  # machines get all of it
+
+
+def test_the_first_sentence_of_a_finding_is_the_headline_and_the_whole_stays_together():
+    item = replace(
+        artefact(panel("a", "x")), finding="It is so, by Eq. 2 of the paper. And so <b> too. Really."
+    )
+    shown = BeautifulSoup(item.html(), "html.parser").select_one(".finding")
+    assert shown.text == item.finding
+    assert shown.select_one(".more").text == "And so <b> too. Really."
+    assert replace(item, finding="One.").html().count('class="more"') == 0
+
+
+def test_of_a_long_note_of_a_panel_the_first_sentence_is_shown():
+    long = f"Measured: a. {'B' * 200}. C."
+    short = "Measured: a. Not much more."
+    for note, line, rest in ((long, "Measured: a.", f"{'B' * 200}. C."), (short, short, None)):
+        item = artefact(replace(panel("a", "x"), note=note))
+        shown = BeautifulSoup(item.html(), "html.parser").select_one(".panel-note")
+        assert shown.select_one("p").text == line
+        more = shown.select_one("details.note-more p")
+        assert (more and more.text) == rest
 
 
 def test_cells_are_escaped_long_texts_wrap_and_absent_values_are_a_dash():

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -231,6 +232,17 @@ def test_the_figure_places_its_labels_so(fktg):
             position == "middle right",
             position == "middle left",
         )
+
+
+def test_a_label_keeps_clear_of_whiskers(fktg):
+    rows = fktg.iloc[[0]].assign(
+        source="own", accuracy=0.4, accuracy_sd=0.1, energy_wh=1.0, energy_wh_below=np.nan, energy_sd_wh=0.0
+    )
+    axes = scatter.Axes((0.2, 0.6), (-1, 1))
+    for whiskers, places in ((rows, {"top center"}), (rows.assign(accuracy_sd=0.0), {"middle right"})):
+        shown = scatter._labels(whiskers, rows.index, (), axes, [(400.0, 300.0)])
+        assert set(shown["place"]) == places
+        assert (shown["text"].str.strip() != "").all()
 
 
 # Looks

@@ -114,7 +114,7 @@ def test_an_accuracy_that_no_run_reaches_and_bad_input_have_a_message(opened):
 @pytest.mark.parametrize("written", ["100.000", "100,000", "100 000"])
 def test_a_number_of_texts_is_whole(opened, written):
     plain = fill(opened, FORM, accuracy=0.45, texts="100000")
-    assert fill(opened, FORM, texts=written).replace(written, "100000") == plain
+    assert fill(opened, FORM, texts=written) == plain
     assert "number of texts" in fill(opened, FORM, texts="1.5")
 
 

@@ -35,8 +35,8 @@ def run_titles(rows: pd.DataFrame) -> "pd.Series[str]":
 
 
 def short_title(title: str) -> str:
-    """Return a `run_title` as short as an axis needs it: `Qwen2.5-Coder-0.5B (Q4_K_M)`."""
-    return title.replace("-Instruct", "").replace("(dequantised ", "(")
+    """Return a `run_title` as short as an axis needs it: `Qwen2.5-Coder-0.5B (Q4)`, with the bits of the weights."""
+    return re.sub(r" \((?:dequantised )?(I?Q\d+)\w*\)", r" (\1)", title.replace("-Instruct", ""))
 
 
 def of_the_papers_models(rows: pd.DataFrame) -> "pd.Series[bool]":

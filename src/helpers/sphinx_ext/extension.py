@@ -1,9 +1,12 @@
 """Sphinx extension of the book: figures and numbers on any page, links that work from every page, no network."""
 
+import html
 import json
+import re
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -31,6 +34,11 @@ THEME_STYLES = [
     for name in ("theme.css", "bootstrap.css", "pydata-sphinx-theme.css")
     if (_STYLES / name).is_file()  # later themes have the second within the third
 ]
+
+_VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
+"""What docutils adds although the theme has it."""
+_DESCRIPTION = 160
+"""Characters of the description of a page, about what a search engine shows."""
 
 
 class ShowFigure(SphinxDirective):  # type: ignore[misc]
@@ -129,8 +137,17 @@ def _finish_page(app: Any, pagename: str, _template: str, context: dict[str, Any
         if f'class="{name}"' in body:
             app.add_js_file(f"{name}.js", loading_method="defer")
     context["theme_styles"] = THEME_STYLES
+    context["metatags"] = context.get("metatags", "").replace(_VIEWPORT, "") + _description(body)
     images = {file.name for file in (Path(app.srcdir) / "data" / "_images").glob("*.svg")}
     context["body"] = resolved(body, pagename.count("/"), images, lambda name: _function_page(app, name))
+
+
+def _description(body: str) -> str:
+    """Return the tag that says in a list of search results what a page is about: its first paragraph."""
+    first = re.search(r"<p>(.*?)</p>", body, re.DOTALL)
+    words = re.sub(r"<[^>]*>", "", first[1]).split() if first else []
+    text = shorten(" ".join(words), _DESCRIPTION, placeholder=" …")
+    return f'\n<meta name="description" content="{html.escape(html.unescape(text))}" />' if text else ""
 
 
 def _choose_buttons(_app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:

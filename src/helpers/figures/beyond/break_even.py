@@ -11,7 +11,7 @@ from helpers.figures import style
 from helpers.figures.display import Figure, Panel, html_table
 from helpers.figures.plots import tables as parts
 from helpers.figures.plots.scatter import sorted_by_study
-from helpers.results.tables import Tables, select_sequential
+from helpers.results.tables import Tables, select_real, select_sequential
 from helpers.statistics import selection
 from helpers.statistics.break_even import Interval
 from helpers.statistics.break_even import break_even as texts_to_pay
@@ -69,7 +69,7 @@ def draw(data: pd.DataFrame, llms: pd.DataFrame) -> Figure:
 def rows(results: pd.DataFrame) -> pd.DataFrame:
     """Return our runs of traditional models whose energies of training and of inference were measured."""
     trained = (results["source"] != "published") & results["train_wh"].notna() & results["energy_wh"].notna()
-    return sorted_by_study(results[trained])
+    return sorted_by_study(select_real(results[trained]))
 
 
 def language_models(results: pd.DataFrame) -> pd.DataFrame:
@@ -254,14 +254,15 @@ def _note(rows: pd.DataFrame) -> str:
 
 def _trace(rows: pd.DataFrame, rival: str, lines: dict[str, int], offset: float) -> go.Scatter:
     look = style.FAMILIES[str(rows["family"].iloc[0])]
-    ahead = rows["llm_accuracy"] - rows["accuracy"]
+    ahead = [f"{gap:+.2f}" for gap in rows["llm_accuracy"] - rows["accuracy"]]
+    broad = pd.DataFrame({"text": ahead, "place": _LABEL_SIDES[rival]})
     return go.Scatter(
         x=rows["texts"],
         y=rows["model"].map(lines) + offset,
         mode="markers+text",
         name=f"against the LLM: {rival} ({look.title})",
         showlegend=False,
-        text=[f"{gap:+.2f}" for gap in ahead],
+        text=ahead,
         textposition=_LABEL_SIDES[rival],
         textfont={"color": look.light, "size": style.FONT_SIZE - 3},
         marker={
@@ -280,7 +281,8 @@ def _trace(rows: pd.DataFrame, rival: str, lines: dict[str, int], offset: float)
         hovertext=[_hover(row) for _, row in rows.iterrows()],
         hoverinfo="text",
         cliponaxis=False,
-        meta=style.themed(look.light, look.dark, filled=False),
+        # On a phone the numbers would lie on the marks; point at or tap one for its number.
+        meta=style.themed(look.light, look.dark, False, broad, broad.assign(text="")),
     )
 
 

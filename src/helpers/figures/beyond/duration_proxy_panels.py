@@ -119,7 +119,7 @@ def _residuals(influence: pd.DataFrame, published: bool) -> Panel:
     )
     style.layout(figure, height=360)
     figure.update_xaxes(title="Fitted energy (Wh)")
-    figure.update_yaxes(title="Residual (Wh)")
+    figure.update_yaxes(title="Residual (Wh)", exponentformat="none")
     figure.add_hline(y=0, line={"color": _GREY[0], "width": 1})
     below = int((influence["fitted_wh"] < 0).sum())
     worst = influence.sort_values("residual_wh", key=abs).iloc[-1]

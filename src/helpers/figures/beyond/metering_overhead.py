@@ -136,7 +136,7 @@ def _finding(cells: pd.DataFrame, costs: pd.DataFrame) -> str:
         f"For tasks of {units.duration(lengths.min())} to {units.duration(lengths.max())}, our meter's windows report {windows} "
         "of the same work in a long run"
     )
-    start_and_stop = "" if naive is None else f"; CodeCarbon with start and stop reports {naive}"
+    start_and_stop = "" if naive is None else f". CodeCarbon with start and stop reports {naive}"
     return f"{span}{start_and_stop}{_largest_overhead(costs)}."
 
 
@@ -151,7 +151,7 @@ def _largest_overhead(costs: pd.DataFrame) -> str:
         return ""
     worst = costs.nlargest(1, "median_percent").iloc[0]
     return (
-        f"; measuring by {worst['what']} changes the measured duration by {worst['median_percent']:+.1f}{units.THIN}% "
+        f". Measuring by {worst['what']} changes the measured duration by {worst['median_percent']:+.1f}{units.THIN}% "
         f"({worst['low_percent']:+.1f} to {worst['high_percent']:+.1f}{units.THIN}%)"
     )
 
