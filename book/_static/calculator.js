@@ -142,8 +142,10 @@
 
   function about(model, texts) {
     const list = element("li", "");
-    list.append(element("strong", model.title), ": about " + energyOf(model, texts)
-      + (model.wh_per_text === null ? "" : " (" + range(model.wh_low_per_text * texts, model.wh_high_per_text * texts, (wh) => energy(wh, 2)) + ")")
+    const span = range(model.wh_low_per_text * texts, model.wh_high_per_text * texts, (wh) => energy(wh, 2));
+    const exact = model.wh_per_text === null || span === energyOf(model, texts); // a range that rounds to the value says nothing
+    list.append(element("strong", model.title), (model.wh_per_text === null ? ": " : ": about ") + energyOf(model, texts)
+      + (exact ? "" : " (" + span + ")")
       + (model.s_per_text === null ? "" : ", " + time(model.s_per_text * texts))
       + "; accuracy " + model.accuracy.toFixed(2) + " (" + share(model.accuracy_low, model.accuracy_high) + "). "
       + (model.source === "published" ? "Published" : "Measured by us, campaign " + model.source) + ", " + model.machine_title
@@ -158,8 +160,9 @@
     if (best.accuracy_low < floor) {
       lines.push("It is not certain that " + best.title + " reaches " + floor + ": its accuracy is between " + share(best.accuracy_low, best.accuracy_high).replace(" to ", " and ") + ".");
     }
-    if (best.trained) lines.push("It has to be trained; in the study on " + data.training_texts[form.dataset.value] + " labelled texts.");
-    else lines.push("It needs no labelled examples, only the names of the categories.");
+    if (best.trained) lines.push(best.title + " must first be trained; the study used " + data.training_texts[form.dataset.value] + " labelled texts.");
+    else lines.push(best.title + " needs no labelled examples, only the names of the categories.");
+    if (fit.some((model) => model.wh_per_text === null)) lines.push("Where only a limit of the energy is known, the run is ranked by the limit.");
     if (form.hardware.value !== "") lines.push("Runs whose number of GPUs is not known are left out.");
     return lines;
   }

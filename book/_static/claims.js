@@ -54,7 +54,8 @@
     group.append(button);
   }
 
-  addButton("", "all", rows.length);
+  const [statements, inferences] = tables.map((table) => table.querySelectorAll("tbody tr").length);
+  addButton("", "all", statements + " statements, " + inferences + " inferences");
   new Set(rows.map(verdictOf)).forEach(function (verdict) {
     addButton(verdict, verdict, rows.filter((row) => verdictOf(row) === verdict).length);
   });

@@ -88,7 +88,7 @@ def completion(options: argparse.Namespace) -> int:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Report what this machine can measure and what not; status 0 if a paper could use it, else 1."""
+    """Report what this machine can measure and what not; exit status 0 if that is enough for publication, else 1."""
     from helpers.measure.doctor import run_doctor
 
     return run_doctor(options.json)

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Collection
 
 from helpers.book.accessible import repaired
-from helpers.figures.html import FUNCTION_LINK, ROOT_LINK
+from helpers.book.terms import with_terms
+from helpers.figures.html import FIGURE_TAG, FUNCTION_LINK, ROOT_LINK
 
 
 def excerpt(fragment: str, name: str, panel: str = "", height_px: int | None = None) -> str:
@@ -41,6 +42,9 @@ def resolved(
         target = function_page(match[1])
         return f'href="{ROOT_LINK}{target}"' if target else 'href=""'
 
+    body = re.sub(
+        rf"{re.escape(FIGURE_TAG)}.*?</figure>", lambda found: with_terms(found[0]), body, flags=re.DOTALL
+    )
     body = _without_absent_images(body, images)
     body = re.sub(f'href="{FUNCTION_LINK}([^"]*)"', function, body)
     body = re.sub(r'<a href="">(<code>.*?</code>)</a>', r"\1", body)
@@ -60,7 +64,8 @@ def _without_absent_images(body: str, images: Collection[str]) -> str:
 
 def _brief(fragment: str, height_px: int, name: str) -> str:
     """Leave out all words around the plots; the page has its own."""
-    fragment = re.sub(r'<p class="(finding|note|panel-title|panel-note|panel-files)">.*?</p>', "", fragment)
+    fragment = re.sub(r'<div class="panel-note">.*?</div>', "", fragment)
+    fragment = re.sub(r'<p class="(finding|note|panel-title|panel-files)">.*?</p>', "", fragment)
     fragment = re.sub(r'<details class="note-more">.*?</details>', "", fragment)
     fragment = re.sub(
         r'style="min-height: \d+px"', f'style="min-height: {height_px}px" data-height="{height_px}"', fragment

@@ -214,7 +214,7 @@ def _ledger(tables: Tables) -> Iterator[tuple[str, Number]]:
     yield "claims.new.by-campaign", Number(counts.by_campaign(campaigns), "claims")
     yield "claims.new.opened", Number(str(counts.count_opened(assessments, campaigns)), "claims")
     yield "claims.inferences", Number(str(len(counts.inferences(assessments))), "claims")
-    yield "models.rerun-llms", Number(str(counts.count_rerun_llms(tables)), "runs")
+    yield "models.rerun-llms", Number(str(counts.count_rerun_llms(tables) or "none"), "runs")
 
 
 def _recomputed(assessments: Sequence[ledger.Assessment]) -> Iterator[tuple[str, Number]]:

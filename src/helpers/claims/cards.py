@@ -8,7 +8,8 @@ from helpers.claims.common import MAYBE_OTHER_WORK
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, largest, not_positive, positive, smallest
-from helpers.claims.wording import OTHER, REASONING, energy, machine_title, names
+from helpers.claims.wording import OTHER, REASONING, energy, names
+from helpers.study.catalogue import machine_title
 
 _CARDS = ("paula", "clara", "capella")
 """A30, V100, H100 (Table 2)."""

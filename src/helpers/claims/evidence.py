@@ -11,11 +11,10 @@ from helpers.claims.wording import (
     a,
     dataset_title,
     family_name,
-    machine_title,
     names,
     printed_title,
 )
-from helpers.study.catalogue import PAPER_EMBEDDING, model_title, paper_datasets, study
+from helpers.study.catalogue import PAPER_EMBEDDING, machine_title, model_title, paper_datasets, study
 
 ANY = "any machine"
 

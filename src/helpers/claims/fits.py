@@ -12,7 +12,8 @@ from helpers.claims.common import durations_and_energies, refit, regression_runs
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.values import Untestable, Value, misses, one_at_a_time, positive, smallest
-from helpers.claims.wording import EVERYONE, dataset_title, machine_title, names, number
+from helpers.claims.wording import EVERYONE, dataset_title, names, number
+from helpers.study.catalogue import machine_title
 
 _ENOUGH = 0.8
 """A printed fit is checked with our points only where they are at least this share of its observations."""

@@ -9,9 +9,9 @@ from helpers.claims.evidence import ANY, Evidence
 from helpers.claims.registry import Recomputed, claim, recomputed
 from helpers.claims.source import whole
 from helpers.claims.values import Untestable, Value, largest, misses, not_positive, positive, smallest
-from helpers.claims.wording import EVERYONE, LLM, TRADITIONAL, machine_title, names, number
+from helpers.claims.wording import EVERYONE, LLM, TRADITIONAL, names, number
 from helpers.statistics import selection
-from helpers.study.catalogue import study
+from helpers.study.catalogue import machine_title, study
 
 
 @claim("gpu-has-largest-share")

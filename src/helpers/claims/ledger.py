@@ -30,7 +30,7 @@ from helpers.claims.verdicts import (
 )
 from helpers.results.tables import Tables, select_real
 
-_CLOSE = {MET: "; rounding could overturn this", NEARLY: "; it is met only after rounding"}
+_CLOSE = {MET: "; rounding could overturn this", NEARLY: "; it agrees only after rounding"}
 _INFERRED = "; this is based on an inference of ours, which refutes no statement"
 
 

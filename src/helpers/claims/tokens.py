@@ -4,9 +4,9 @@ from helpers.claims.common import MAYBE_OTHER_WORK, SAME_SIZE, with_numbers
 from helpers.claims.evidence import Evidence
 from helpers.claims.registry import Recomputed, claim, reading, recomputed
 from helpers.claims.values import NOISE, Untestable, Value, largest, positive, smallest
-from helpers.claims.wording import OTHER, REASONING, machine_title, number
+from helpers.claims.wording import OTHER, REASONING, number
 from helpers.statistics.bandwidth_bound import answer_tokens, bounds, published_runs
-from helpers.study.catalogue import model_title
+from helpers.study.catalogue import machine_title, model_title
 
 _MACHINES = ("capella", "paula", "clara")
 _SHORT_ANSWERS_ON = "paula"

@@ -17,12 +17,11 @@ from helpers.claims.wording import (
     TRADITIONAL,
     dataset_title,
     energy,
-    machine_title,
     names,
     number,
 )
 from helpers.results.accounting import TITLES
-from helpers.study.catalogue import model_title
+from helpers.study.catalogue import machine_title, model_title
 
 
 @claim("abstract-below-one-mwh")

@@ -52,12 +52,6 @@ def dataset_title(dataset: str) -> str:
     return study().datasets[dataset].title
 
 
-def machine_title(machine: str) -> str:
-    """Return the name of a machine as the paper writes it; ours are named after their hardware."""
-    machines = study().machines
-    return machines[machine].title if machine in machines else machine
-
-
 def a(name: str) -> str:
     """Return a noun with its article."""
     return f"an {name}" if name.startswith("LLM") else f"a {name}"

@@ -94,9 +94,9 @@ def about_records(records: Sequence[Record]) -> str:
     made, present = checks_in_words(older)
     versions = _either([record.schema_version for record in older])
     return (
-        f"{which} taken by an earlier version of the meter (records of schema {versions}; the present one writes "
-        f"{SCHEMA_VERSION}). It made {made} of the {present} checks that the present one makes of such a run"
-        + (f". What the records lack: {', '.join(lacks)}." if lacks else ".")
+        f"{which} measured with an earlier version of our meter, which made {made} of the {present} checks of the present one "
+        f"(record schema {versions} instead of {SCHEMA_VERSION})"
+        + (f". Not recorded then: {', '.join(lacks)}." if lacks else ".")
     )
 
 

@@ -94,7 +94,7 @@ def setup(app: Any) -> dict[str, bool]:
     add_standards(app)
     app.connect("builder-inited", _write_numbers)
     app.connect("config-inited", _read_side_by_side)
-    app.connect("html-page-context", _keep_one_copy, priority=100)  # before the theme makes a button for it
+    app.connect("html-page-context", _keep_one_copy)
     app.connect("html-page-context", _finish_page)
     app.connect("html-page-context", _choose_buttons, priority=900)  # after the theme made them
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -159,6 +159,9 @@ def _choose_buttons(_app: Any, pagename: str, _template: str, context: dict[str,
         unwanted.add("source-buttons")
     buttons = context.get("header_buttons", [])
     context["header_buttons"] = [button for button in buttons if button.get("label") not in unwanted]
+    for group in context["header_buttons"]:
+        if pagename.startswith("runs/") and "buttons" in group:
+            group["buttons"] = [item for item in group["buttons"] if item["label"] != "download-source-button"]
 
 
 def _function_page(app: Any, name: str) -> str | None:

@@ -172,6 +172,30 @@ def model_title(model: str) -> str:
     return study().models[model].title
 
 
+def machine_title(machine: str) -> str:
+    """Return the name of a machine as the paper writes it; another one is described by its hardware, after which it is named.
+
+    `intel-xeon-16c-1x-nvidia-h200` is `Intel Xeon, 16 cores, 1 x NVIDIA H200`.
+    """
+    if machine in study().machines:
+        return study().machines[machine].title
+    detected = re.fullmatch(r"(.+)-(\d+)c(?:-(\d+)x-(.+))?", machine)
+    if detected is None:
+        return machine
+    processor, cores, count, card = detected.groups()
+    gpus = f", {count} x {_brand(card)}" if card else ""
+    return f"{_brand(processor)}, {cores} {'core' if cores == '1' else 'cores'}{gpus}"
+
+
+def _brand(words: str) -> str:
+    """Return the name of a processor or card in the letters of its maker, `AMD EPYC` for `amd-epyc`."""
+    upper = {"amd", "epyc", "nvidia", "rtx", "gtx", "cpu"}
+    return " ".join(
+        word.upper() if word in upper or any(map(str.isdigit, word)) else word.capitalize()
+        for word in words.split("-")
+    )
+
+
 def paper_datasets() -> list[str]:
     """Return the paper's five datasets, in the order of the study."""
     return [name for name, dataset in study().datasets.items() if dataset.in_paper]

@@ -131,7 +131,8 @@ def draw(found: pd.DataFrame) -> Figure:
         finding=f"The largest language model that fits has {', '.join(sizes)}.",
         note=(
             "Hours and Wh are the planner's, from the paper's runs and the committed records; loading a model and training "
-            "are not in them. Cards are reckoned as an A30 (24 GB) and an H100 (80 GB). `plan` says the same for your machine."
+            "are not included. The estimates assume an A30 (24 GB) or an H100 (80 GB). The command plan gives the same for your "
+            "machine."
         ),
         data=found.assign(origin="data/study/campaigns/paper-models.yaml"),
         function="helpers.campaigns.plan.what_can_run.what_can_i_run",

@@ -260,7 +260,7 @@ def _trace(rows: pd.DataFrame, rival: str, lines: dict[str, int], offset: float)
         x=rows["texts"],
         y=rows["model"].map(lines) + offset,
         mode="markers+text",
-        name=f"against the LLM: {rival} ({look.title})",
+        name=f"compared with the LLM: {rival} ({look.title})",
         showlegend=False,
         text=ahead,
         textposition=_LABEL_SIDES[rival],

@@ -17,7 +17,7 @@ from helpers.statistics.estimation import Choice, Estimation, estimation
 from helpers.statistics.node_pairs import pairs
 from helpers.statistics.proxy import ESTIMATORS, MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
-from helpers.study.catalogue import study
+from helpers.study.catalogue import machine_title
 
 _FEW_MODELS = 2
 """With so few models, an interval from models left out has next to no degrees of freedom."""
@@ -41,9 +41,9 @@ def draw(fits: Sequence[dict[str, Any]], coefficients: pd.DataFrame) -> Figure:
         label="Calculator",
         finding=f"Energy estimated from the duration of a run, based on {runs} runs in {len(fits)} groups.",
         note=(
-            "For each decade of durations the calculator uses the estimator with the smallest error for models left out of the "
-            "fit. The 95 % prediction interval is for a run of a model that the fit has not seen; it is computed from the errors "
-            "for the models left out, on the log scale. What you type stays in your browser."
+            "For each range of durations (10 to 100 s, 100 to 1000 s and so on) the calculator uses the formula that best "
+            "predicted models that it had not seen. The 95 % prediction interval is for a run of a model that the fit has not "
+            "seen; it is computed from the errors for the models left out, on the log scale. What you type stays in your browser."
         ),
         data=coefficients,
         function="helpers.figures.beyond.calculator.calculator",
@@ -104,12 +104,6 @@ def _kinds(points: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     llms = proxy.language_models(points)
     yield "language models", llms
     yield "traditional models", points.drop(index=llms.index)
-
-
-def machine_title(machine: str) -> str:
-    """Return the title of a machine of the catalogue; the name of any other one."""
-    entry = study().machines.get(machine)
-    return entry.title if entry else machine
 
 
 def _estimation(fitted: Estimation) -> dict[str, Any]:

@@ -60,6 +60,7 @@ _COUNTEREXAMPLES = "counterexamples"
 _PHRASES = {
     ("number", 0.0, _COUNTEREXAMPLES): "no exception",
     ("above", 0.5, "share"): "more than half",
+    ("above", 1.0, "times"): "more than as much",
     ("below", 0.5, "share"): "less than half",
     ("at_least", 1.0, "share"): "all",
     ("above", 0.0, "accuracy margin"): "an accuracy margin above zero",

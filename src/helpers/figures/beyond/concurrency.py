@@ -171,7 +171,10 @@ def _gain(swept: pd.DataFrame) -> str:
     if pd.notna(best["wh_per_text"]) and pd.notna(single["wh_per_text"]):
         changes.append(f"{100 * best['wh_per_text'] / single['wh_per_text']:.0f} % of the energy")
     if pd.notna(best["accuracy"]) and pd.notna(single["accuracy"]):
-        changes.append(f"an accuracy of {best['accuracy']:.3f} instead of {single['accuracy']:.3f}")
+        before, now = (f"{row['accuracy']:.3f}" for row in (single, best))
+        changes.append(
+            f"the same accuracy ({now})" if now == before else f"an accuracy of {now} instead of {before}"
+        )
     return (
         f"In our runs, {best['concurrency']} texts at a time instead of one give {parts.listed(changes)} ({name}): the largest "
         f"gain of the {len(gains)} series that start with one."

@@ -7,7 +7,7 @@ from helpers.figures.display import Figure, Panel
 from helpers.figures.plots import scatter
 from helpers.figures.plots import tables as parts
 from helpers.results.tables import Tables
-from helpers.study.catalogue import study
+from helpers.study.catalogue import machine_title, study
 
 _HEADINGS = {
     **{name: title for name, title in parts.MEASURED.items() if name not in ("machine", "gpus")},
@@ -51,7 +51,7 @@ def _finding(runs: pd.DataFrame) -> str:
         return "No demo was measured here: make book measures it in a few minutes."
     failed = int((runs["checks_failed"] != "").sum())
     checks = f"{failed} of them failed a check" if failed else "all of them passed every check"
-    machines = parts.listed(sorted(set(runs["machine"])))
+    machines = parts.listed(sorted(set(runs["machine"].map(machine_title))))
     return f"{units.counted(len(runs), 'run')} on invented texts on {machines}: {checks}."
 
 

@@ -135,8 +135,9 @@ def _finding(data: pd.DataFrame) -> str:
     return (
         f"On FKTG a correct answer needs {units.energy(best['wh_per_correct'])} with the most accurate model, "
         f"{model_title(best['model'])}, and {units.energy(most['wh_per_correct'])} with "
-        f"{model_title(most['model'])}: accuracies differ by a factor of {parts.times(accuracies)} there and energies "
-        f"by a factor of {parts.times(energy)}. Over all datasets, counting correct answers instead of texts changes the order "
+        f"{model_title(most['model'])}. Over its {len(fktg)} models, accuracies differ by a factor of {parts.times(accuracies)} "
+        f"and energies by a factor of {parts.times(energy)}. Over all datasets, counting correct answers "
+        f"instead of texts changes the order "
         f"of {swapped} of {pairs} pairs of models."
     )
 

@@ -253,7 +253,10 @@ def _verdict(item: Overhead) -> str:
         return f"By {item.what}: the whole interval meets the goal."
     if item.low_percent > GOAL_PERCENT:
         return f"By {item.what}: the goal is missed."
-    return f"By {item.what}: the goal lies inside the interval, so this machine was too unsteady to decide."
+    return (
+        f"By {item.what}: between {item.low_percent:+.1f} and {item.high_percent:+.1f} %, so it is open whether the goal of "
+        f"{GOAL_PERCENT:g} % is met."
+    )
 
 
 def _edge(bench: MeterBench) -> str:

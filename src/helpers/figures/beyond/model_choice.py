@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from helpers.figures.beyond.calculator import grid_options, machine_title
+from helpers.figures.beyond.calculator import grid_options
 from helpers.figures.display import Figure
 from helpers.figures.html import ROOT_LINK, options, script_json
 from helpers.figures.plots import bars
@@ -14,7 +14,8 @@ from helpers.statistics.accuracy_noise import Z, standard_error
 from helpers.statistics.overlap import effective_texts_of_run
 from helpers.statistics.proxy import MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
-from helpers.study.catalogue import embedding_models, study
+from helpers.study.catalogue import embedding_models, machine_title, study
+from helpers.study.models import TraditionalModel
 
 DOUBTFUL = 10
 """An embedding's energy is doubtful where the same model takes this many times as much for as many other texts."""
@@ -78,7 +79,7 @@ def rows(results: pd.DataFrame) -> pd.DataFrame:
             "title": run_titles(chosen),
             "trained": chosen["family"] == "Traditional",
             "machine_title": chosen["machine"].map(machine_title),
-            "gpus": chosen["gpus"].astype(float),
+            "gpus": chosen["gpus"].astype(float).mask(_without_gpu(chosen), 0),
             "accuracy": chosen["accuracy"].astype(float),
             "accuracy_low": (chosen["accuracy"] - margin).clip(lower=0),
             "accuracy_high": (chosen["accuracy"] + margin).clip(upper=1),
@@ -115,6 +116,16 @@ def _accuracy_margin(runs: pd.DataFrame) -> pd.Series:
         )
     ]
     return pd.Series(noise, index=runs.index) + runs["accuracy_uncertainty"].astype(float).fillna(0)
+
+
+def _without_gpu(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Say which published runs used no GPU: Table B1 prints one for them, perhaps that of the job (paper, section 3.1)."""
+    models = study().models
+    plain = [
+        isinstance(entry := models[name], TraditionalModel) and entry.features != "embedding"
+        for name in rows["model"]
+    ]
+    return (rows["source"] == "published") & pd.Series(plain, index=rows.index)
 
 
 def _page(origin: str) -> str:

@@ -38,10 +38,10 @@ def _accuracies(best: pd.DataFrame) -> str:
             sizes = best.loc[hit, "difference"].astype(float).abs()
             low, high = (f"{value:.2f}" for value in (sizes.min(), sizes.max()))
             span = low if low == high else f"{low} to {high}"
-            sides.append(f"is {word} accurate on {hit.sum()} of them, by {span}")
+            sides.append(f"is {word} accurate on {hit.sum()} of them (by {span})")
     open_count = len(best) - int(ahead.sum() + behind.sum())
     if open_count:
-        sides.append(f"is equally accurate within the noise on {open_count}")
+        sides.append(f"on {open_count} no difference can be shown")
     return parts.listed(sides)
 
 

@@ -17,7 +17,7 @@ from helpers.figures.plots.scatter import sorted_by_study
 from helpers.results.tables import Tables, select_sequential
 from helpers.statistics import power
 from helpers.statistics.power import Constants, RankChange
-from helpers.study.catalogue import model_title, study
+from helpers.study.catalogue import machine_title, model_title, study
 from helpers.study.literature import OTHER_STUDIES
 
 CONSTANT_P = 0.05
@@ -292,7 +292,8 @@ def _measured_panel(rows: pd.DataFrame) -> Panel:
     return Panel(
         name=f"measured-{re.sub('[^a-z0-9]+', '-', source)}",
         title=f"Our runs: {source}",
-        note=f"{rows['machine'].iloc[0]}, one mark per dataset; a cross where the power is estimated. {'; '.join(methods)}.",
+        note=f"{machine_title(rows['machine'].iloc[0])}; one mark per dataset; a cross where the power is "
+        f"estimated. {'; '.join(methods)}.",
         figure=figure,
         alt=f"Power in the runs of {source}: {'; '.join(drawn)}. Methods: {'; '.join(methods)}.",
         wide=True,

@@ -14,7 +14,7 @@ from helpers.figures.plots.measured_runs import METHODS
 from helpers.results.tables import Tables, select_sequential
 from helpers.results.weights import run_title, run_titles, short_title
 from helpers.statistics import power, selection
-from helpers.study.catalogue import TraditionalModel, model_title, study
+from helpers.study.catalogue import TraditionalModel, machine_title, model_title, study
 
 _RUN = ["model", "dataset", "machine", "gpus", "nodes"]
 _STACK = ("gpu", "ram", "cpu")
@@ -223,7 +223,7 @@ def _measured_panels(rows: pd.DataFrame) -> list[Panel]:
         runs = part.drop_duplicates(["model", "dataset", "origin"])
         headers = list(run_titles(runs).map(short_title))
         names = [study().datasets[name].title for name in runs["dataset"]]
-        note = f"On {machine}: {_methods(part)}."
+        note = f"On {machine_title(machine)}: {_methods(part)}."
         panel = _panel(f"{source}-{machine}-{group}", f"{source}: {group}", note, part, headers, names, "")
         served = bool((part["family"] != "Traditional").all())
         panels.append(replace(panel, wide=served))  # names of weights are long
