@@ -7,13 +7,13 @@
     light: { text: "#1f2328", grid: "#e3e5e8", paper: "#ffffff" },
     dark: { text: "#e6e8eb", grid: "#3a4048", paper: "#14181e" },
   };
-  const NARROW_PX = 480;
+  const NARROW_PX = 600;
   const LEADER = "leader";
   const PHONE_PX = 380; // on a narrower screen a plot is as wide as on a phone, and scrolls
   const LEAST_PX = 326;
   const LINE_PX = 20; // of the title of a downloaded picture
   const LETTER_PX = 6.2; // of a name beside an axis, about
-  const SIDES_PX = 40; // what a narrow plot leaves to its margins, but for the names of its rows
+  const SIDES_PX = 60; // what a narrow plot leaves to its margins, but for the names of its rows
   const APART_PX = 6; // between the names of two ticks
   const LEGEND_PX = 30; // one row of the legend takes the place of Plotly's own
   const SVG = "http://www.w3.org/2000/svg";

@@ -93,9 +93,11 @@ def test_tables_of_an_analysis_have_the_room_that_a_short_list_of_contents_would
 def test_every_page_says_what_it_is_about_and_has_an_icon(book: Checkout) -> None:
     for file in pages(book):
         soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+        if not soup.select_one("article"):  # the page that leads to the front page
+            continue
         described = [tag["content"] for tag in soup.select('meta[name="description"]')]
         assert len(described) == len(set(described)) <= 1, file
-        assert described or file.stem in ("genindex", "py-modindex", "search"), file
+        assert described or not soup.select_one("article p"), file
         assert all("<" not in str(text) and len(str(text)) <= 160 for text in described), file
         assert len(soup.select('link[rel="icon"]')) == 1, file
 

@@ -64,14 +64,14 @@ def test_it_is_set_beside_the_fastest_classifier_that_is_no_less_accurate(tmp_pa
 
 def test_the_finding_follows_the_rows(figure, tmp_path):
     assert "needs 19 times as much time" in figure.finding
-    assert "less accurate on 4 of them, by 0.20" in figure.finding
+    assert "less accurate on 4 of them (by 0.20)" in figure.finding
     assert "by a factor of 570 to 4.2 million" in figure.finding
     stubs = [
         dataclasses.replace(stub, accuracy=0.95) if stub.run.model == LARGER else stub
         for stub in campaigns.reference(datasets=["news"])
     ]
     ahead = one_machine(made(tmp_path, stubs))
-    assert "more accurate on 1 of them, by 0.15" in ahead.finding
+    assert "more accurate on 1 of them (by 0.15)" in ahead.finding
     assert "(1 dataset)" in ahead.finding
 
 

@@ -27,15 +27,17 @@ _KEEP_PX, _NARROW_KEEP_PX, _NARROW_PLOT_PX = 7, 8.1, 480
 _SPACE = "\u00a0"
 _NARROW, _NARROW_PX, _LETTER_PX = frozenset(" .,-fijlrtI"), 4.2, 8.2
 """Widths of letters in the font that has the widest ones of `FONT`, a little more rather than less."""
-_LEADER_PX = (22, 28, 36, 46, 58, 72, 90)
+_LEADER_PX = (22, 28, 36, 46, 58, 72, 90, 110, 135)
 """How far from its mark the line to a label may end, nearest first."""
 _DIRECTIONS = tuple(
     (sign * math.cos(math.radians(angle)), -math.sin(math.radians(angle)))
-    for angle in (30, -30, 0, 60, -60, 80, -80)
+    for angle in (30, -30, 0, 15, -15, 45, -45, 60, -60, 80, -80, 90, -90)
     for sign in (1, -1)
 )
 _LEADER_KEEP_PX = 6
 """What a line to a label keeps from the middle of other marks."""
+_TOUCHING_PX = 12
+"""Two marks that lie on each other."""
 _PARTS = 12
 _LINE_PX = 4
 """What a label keeps from the points along a line."""
@@ -106,7 +108,7 @@ def draw_leaders(
                 "y": row["y"],
                 "ax": row["x_px"],
                 "ay": row["y_px"],
-                "xanchor": "left" if row["x_px"] > 0 else "right",
+                "xanchor": "left" if row["x_px"] > 0 else "right" if row["x_px"] < 0 else "center",
                 "yanchor": "middle",
                 "showarrow": True,
                 "arrowhead": 0,
@@ -220,7 +222,7 @@ def _along(marks: Sequence[Point], end: tuple[int, int]) -> list[list[Box]]:
 
 def _led_box(x: float, y: float, label: str, end: tuple[int, int]) -> Box:
     wide, high = _size(label)
-    left = x + end[0] if end[0] > 0 else x + end[0] - wide
+    left = x + end[0] if end[0] > 0 else x + end[0] - wide if end[0] < 0 else x - wide / 2
     return left, y + end[1] - high / 2, left + wide, y + end[1] + high / 2
 
 
@@ -246,7 +248,9 @@ class _Plot:
         box, (x, y) = _led_box(*self.points[number], label, end), self.points[number]
         steps = max(abs(end[0]), abs(end[1])) // 2
         line = [(x + end[0] * step / steps, y + end[1] * step / steps) for step in range(2, steps + 1)]
-        others = [at for at in self.points if at != self.points[number]]
+        others = [
+            at for at in self.points if math.dist(at, (x, y)) > _TOUCHING_PX
+        ]  # no line could keep clear of those
         return (
             self._is_clear(box, number, self._keep_px())
             and not any(_overlap(box, other) for other in drawn)

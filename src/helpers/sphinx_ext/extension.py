@@ -161,7 +161,9 @@ def _choose_buttons(_app: Any, pagename: str, _template: str, context: dict[str,
     context["header_buttons"] = [button for button in buttons if button.get("label") not in unwanted]
     for group in context["header_buttons"]:
         if pagename.startswith("runs/") and "buttons" in group:
-            group["buttons"] = [item for item in group["buttons"] if item["label"] != "download-source-button"]
+            group["buttons"] = [
+                item for item in group["buttons"] if item["label"] != "download-source-button"
+            ]
 
 
 def _function_page(app: Any, name: str) -> str | None:

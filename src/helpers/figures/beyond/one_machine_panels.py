@@ -17,7 +17,7 @@ from helpers.statistics.overlap import effective_texts_of_run
 from helpers.study.catalogue import model_title, study
 
 _HEIGHT, _FRAME_PX = 360, 62
-_SIZES: Sequence[labels.Size] = ((228, _HEIGHT - _FRAME_PX),)
+_SIZES: Sequence[labels.Size] = tuple((width, _HEIGHT - _FRAME_PX) for width in (400, 320, 270, 228))
 """Of the smallest plot without its axes, on a desktop; a phone has a little more."""
 _ROOM = 0.06
 """Beside the lowest and the highest accuracy."""

@@ -15,7 +15,7 @@ from helpers.study.catalogue import model_title
 
 PUBLIC = ("news", "yelp", "tomatoes", "emotion")
 """The paper's public datasets, in its order."""
-BRIEF_PX = 380
+BRIEF_PX = 300
 """Height of the first panel on the front page (book/index.md)."""
 
 
@@ -89,10 +89,10 @@ def _panel(chosen: pd.DataFrame, dataset: str, alt: str, wide: bool = False) -> 
     compared = list(drawn.index[(drawn["source"] == "published") & (drawn["model"] == scatter.COMPARED)])
     own = [index for index in drawn.index[outside_the_paper(drawn)] if index not in named]
     plot = scatter.Plot(
-        height=480 if wide else 340,
+        height=480 if wide else 380,
         broad=list(drawn.index) if wide else [*(published or named), *own],
         narrow=[*named, *own] if wide else [*(published or named), *own],
-        needed=[*named, *compared],
+        needed=list(drawn.index) if wide else [*named, *compared],
         wide=wide,
         legend=wide,
         brief=BRIEF_PX if wide else None,

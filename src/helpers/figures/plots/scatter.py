@@ -18,17 +18,16 @@ from helpers.study.catalogue import PAPER_EMBEDDING, study
 
 _FRAME_PX = 57
 """What a plot leaves of its height to margins and axis."""
-_WIDE_PX, _SMALL_PX = 576, 230
-"""Widths of a plot without its axes on a desktop: across the page, and in the grid."""
-_PHONE_PX = 246
+_BROAD_PX = (759, 640, 511)
+"""Widths of a plot without its axes across the page, from that of a desktop down to where fewer labels are shown."""
+_NARROW_PX = (400, 325, 280, 237)
+"""The same in a grid and on a phone, where `NARROW_PX` of book/_static/figures.js is not reached."""
 _ROOM = 0.2
 """Left free at both ends of an accuracy axis, of what the data span, but at least of `_MIN_SPAN`."""
 _MIN_SPAN = 0.2
 _WHISKER_STEP_PX = 5
 _LOWEST = 0.01
 """A whisker is followed down to this part of its energy, as a logarithmic axis has no zero."""
-_BRIEF_PX = 488
-"""The same on the front page, beside the contents."""
 DATA_COLUMNS = [
     *("dataset", "model", "family", "source", "machine", "gpus"),
     *("accuracy", "accuracy_uncertainty", "accuracy_sd"),
@@ -75,16 +74,16 @@ class Plot:
     @property
     def broad_px(self) -> list[labels.Size]:
         """Sizes of the plot without its axes on a desktop: its labels suit them all."""
-        width = _WIDE_PX if self.wide else _SMALL_PX
-        return [(width, self.height - _FRAME_PX), *self._brief_px(_BRIEF_PX)]
+        return self._sizes(_BROAD_PX if self.wide else _NARROW_PX)
 
     @property
     def narrow_px(self) -> list[labels.Size]:
         """The same on a phone."""
-        return [(_PHONE_PX, self.height - _FRAME_PX), *self._brief_px(_PHONE_PX)]
+        return self._sizes(_NARROW_PX)
 
-    def _brief_px(self, width: int) -> list[labels.Size]:
-        return [(width, self.brief - _FRAME_PX)] if self.brief else []
+    def _sizes(self, widths: Sequence[int]) -> list[labels.Size]:
+        heights = (self.height, self.brief) if self.brief else (self.height,)
+        return [(width, height - _FRAME_PX) for height in heights for width in widths]
 
 
 def sorted_by_study(rows: pd.DataFrame) -> pd.DataFrame:
