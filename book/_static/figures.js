@@ -12,9 +12,9 @@
   const PHONE_PX = 380; // on a narrower screen a plot is as wide as on a phone, and scrolls
   const LEAST_PX = 326;
   const LINE_PX = 20; // of the title of a downloaded picture
-  const LETTER_PX = 6.2; // of a name beside an axis, about
+  const LETTER_PX = 6.6; // of a name beside an axis, about
   const SIDES_PX = 60; // what a narrow plot leaves to its margins, but for the names of its rows
-  const APART_PX = 6; // between the names of two ticks
+  const APART_PX = 10; // between the names of two ticks
   const LEGEND_PX = 30; // one row of the legend takes the place of Plotly's own
   const SVG = "http://www.w3.org/2000/svg";
   const coarse = window.matchMedia("(pointer: coarse)");
@@ -259,6 +259,7 @@
       names.add(trace.name);
     });
     layout.showlegend = names.size > 1;
+    figure.data.search = () => -1; // the theme takes `data` of what is added to the page for text, and looks into it
     return Plotly.downloadImage(figure, {
       format: format, filename: plot.id, width: width, height: layout.height, scale: format === "png" ? 2 : 1,
     });

@@ -204,6 +204,14 @@ def test_every_label_is_nearest_to_its_own_mark(book: Checkout, browser: Any, na
 
 
 @one_book
+def test_a_download_leaves_no_error_behind(book: Checkout, browser: Any) -> None:
+    look_at(browser, html(book) / f"{FIGURE_1}.html")
+    browser.find_element("css selector", ".panel-files .png").click()
+    browser.execute_async_script("setTimeout(arguments[0], 1500)")
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+
+
+@one_book
 def test_a_downloaded_picture_has_title_source_and_licence(book: Checkout, browser: Any) -> None:
     script = """
         window.saved = [];

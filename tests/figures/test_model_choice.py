@@ -53,6 +53,17 @@ def test_runs_that_qualify_are_those_of_the_results_table_least_energy_first(ope
     assert f"{len(expected)} of 17 runs qualify" in output
 
 
+def test_classifiers_without_embedding_need_no_gpu_whatever_the_printed_table_says(opened):
+    output = fill(opened, FORM, accuracy=0.3, hardware="0")
+    assert {row[0] for row in shown(opened)} == {
+        "Linear BoW",
+        "Linear Tf-idf",
+        "XGBoost BoW",
+        "XGBoost Tf-idf",
+    }
+    assert "must first be trained" in output
+
+
 def test_the_first_three_stand_in_words_with_the_range_of_energy_and_accuracy(opened, artefact):
     fill(opened, FORM, accuracy=0.45, texts=1000)
     items = opened.execute_script(
@@ -73,9 +84,9 @@ def test_the_first_three_stand_in_words_with_the_range_of_energy_and_accuracy(op
 
 def test_without_labelled_examples_no_model_that_has_to_be_trained_qualifies(opened):
     with_examples = fill(opened, FORM, accuracy=0.3)
-    assert "It has to be trained; in the study on 189 labelled texts." in with_examples
+    assert " must first be trained; the study used 189 labelled texts." in with_examples
     without = fill(opened, FORM, labelled="")
-    assert "It needs no labelled examples" in without
+    assert " needs no labelled examples" in without
     assert not {row[0] for row in shown(opened)} & {"Linear Embedding", "XGBoost Embedding", "Linear BoW"}
 
 

@@ -123,12 +123,12 @@ def test_a_run_of_the_present_meter_says_so_and_no_figure_speaks_of_an_earlier_o
 def test_figures_and_the_list_say_which_version_took_our_runs(tables: Tables) -> None:
     figure_text = text(figure_1(tables).html())
     assert (
-        "8 of 32 runs of ours here were taken by an earlier version of the meter (records of schema 1;"
+        "8 of 32 runs of ours here were measured with an earlier version of our meter, which made 5"
         in figure_text
     )
-    assert "It made 5 of the 18 checks" in figure_text
+    assert "which made 5 of the 18 checks" in figure_text
     assert (
-        "What the records lack: idle power after the run, the energy of the idle machine by component"
+        "Not recorded then: idle power after the run, the energy of the idle machine by component"
         in figure_text
     )
     artefact = runs(tables)
@@ -143,7 +143,7 @@ def test_old_and_new_runs_together_are_counted() -> None:
         f"{len(COMMITTED)} of {len(COMMITTED) + 1} runs of ours here were"
     )
     assert about_records([read_record(OLD)]).startswith(
-        "Our run here was taken by an earlier version of the meter"
+        "Our run here was measured with an earlier version of our meter"
     )
 
 
@@ -165,7 +165,7 @@ def test_every_page_that_shows_runs_of_an_earlier_version_says_so(book: Checkout
         if any(version < PRESENT_METER_SINCE for version in versions):
             note = page.select_one(".meter-version")
             assert note is not None, file.name
-            assert "earlier version of the meter" in note.get_text()
+            assert "earlier version of our meter" in note.get_text()
             shown += 1
         else:
             assert page.select_one(".meter-version") is None, file.name

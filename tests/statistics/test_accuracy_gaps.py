@@ -13,10 +13,9 @@ from scipy import stats
 
 from helpers.book.quoted_numbers import numbers
 from helpers.figures.beyond.accuracy_differences import accuracy_differences
-from helpers.results.tables import load_tables
+from helpers.results.tables import load_tables, select_real
 from helpers.statistics import accuracy_gaps as gaps
 from helpers.statistics import accuracy_noise
-from helpers.study.catalogue import study
 
 PROPORTION = st.floats(0.02, 0.98)
 
@@ -353,7 +352,7 @@ def test_without_any_run_of_ours_only_published_gaps_stand(tables):
 
 def test_the_page_names_the_records_of_both_models_of_a_pair(tables, artefact):
     page = artefact.html()
-    used = tables.split_results[tables.split_results["dataset"].isin(set(study().datasets))]["origin"]
+    used = select_real(tables.split_results)["origin"]
     assert all(file in page for file in set(used))
 
 

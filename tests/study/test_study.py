@@ -12,7 +12,7 @@ from helpers.measure.parameters import LlmPlan
 from helpers.records.hardware import Hardware
 from helpers.records.storage import GpuInfo
 from helpers.results import published
-from helpers.study.catalogue import LanguageModel, paper_models, study
+from helpers.study.catalogue import LanguageModel, machine_title, paper_models, study
 from helpers.study.models import TraditionalModel
 from tests.support.published_tables import read_published
 
@@ -244,3 +244,17 @@ def test_a_traditional_model_of_ones_own_is_not_the_papers():
     assert not TraditionalModel.model_validate(entry).in_paper
     paper = [name for name in paper_models() if study().models[name].family == "Traditional"]
     assert len(paper) == 6
+
+
+@pytest.mark.parametrize(
+    ("machine", "title"),
+    [
+        ("capella", "Capella"),
+        ("amd-epyc-2c", "AMD EPYC, 2 cores"),
+        ("intel-xeon-16c-1x-nvidia-h200", "Intel Xeon, 16 cores, 1 x NVIDIA H200"),
+        ("apple-m2-1c", "Apple M2, 1 core"),
+        ("my-own-name", "my-own-name"),
+    ],
+)
+def test_a_machine_is_named_as_the_paper_does_or_by_its_hardware(machine, title):
+    assert machine_title(machine) == title

@@ -98,7 +98,11 @@ def _ratios(case: Case, estimator: str) -> Panel:
         if len(drawn)
         else "No estimate: with a model left out, the other runs do not determine the fit."
     )
-    interval = f" 95 % interval: the estimate divided and multiplied by {factor:.2f}." if factor else ""
+    interval = (
+        f" In 95 % of cases the energy lies between the estimate divided by {factor:.2f} and multiplied by it."
+        if factor
+        else ""
+    )
     absent = f" Not drawn: {units.counted(outside, 'run')} with a negative estimate." if outside else ""
     return Panel(
         name=estimator,

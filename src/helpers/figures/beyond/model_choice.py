@@ -39,7 +39,7 @@ def draw(models: pd.DataFrame) -> Figure:
     return Figure(
         name="model_choice",
         label="Model choice",
-        finding=f"{len(models)} runs of {models['model'].nunique()} models to choose from, by what you need.",
+        finding=f"Compare {len(models)} results of {models['model'].nunique()} models by what you need.",
         note=(
             "A run qualifies if its accuracy, on the texts of the study, is at least what you ask for. The range of an accuracy "
             "is its 95 % interval by the choice of the test texts, and that of an energy what reading, rounding or the spread "

@@ -148,8 +148,8 @@ def draw_table_3(
     if "capella" in fits and regression.allows_verdict(fits["capella"]):
         distances = compared.loc[compared["machine"] == "capella", "distance_in_printed_std_errors"]
         finding = (
-            f"Refitted on {fits['capella'].n} of the {printed['capella'].n} Capella runs, every coefficient lies within "
-            f"{distances.abs().max():.2f} of its printed standard error."
+            f"Refitted on {fits['capella'].n} of the {printed['capella'].n} Capella runs, every coefficient differs from the "
+            f"printed one by at most {distances.abs().max():.2f} of its standard error."
         )
     return Figure(
         name="table_3_regression",

@@ -1,5 +1,6 @@
 """The audit's list of runs: every record behind the book, with its checks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ def draw(
         label="List of runs",
         finding=(
             f"This book is based on {len(described)} measured runs, {llms or 'none'} of them of language models; "
-            f"{failed} of them failed a check{_earlier_checks(records)}."
+            f"{failed} of them failed a check{_most_often(described)}{_earlier_checks(records)}."
         ),
         note=(
             "A run with a failed check is kept, and the failure is shown wherever the run is shown. Checks: how many the version "
@@ -93,6 +94,12 @@ _SHOWN = (
     *("run", "checks_failed", "checks", "campaign", "machine", "gpus", "nodes", "created"),
     *("synthetic", "schema_version", "commit"),
 )
+
+
+def _most_often(described: pd.DataFrame) -> str:
+    """Name the check that the most runs failed."""
+    names = Counter(name for row in described["checks_failed"] for name in row.split())
+    return f", most often {max(names, key=lambda name: names[name])}" if names else ""
 
 
 def _earlier_checks(records: Sequence[Record]) -> str:

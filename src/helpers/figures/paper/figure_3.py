@@ -33,7 +33,8 @@ def draw(runs: pd.DataFrame, changes: pd.DataFrame, tables: Tables) -> Figure:
         label="Figure 3",
         finding=finding,
         note=(
-            "One pass over the test set on one node, mean over the splits. Open bars: published, values read off a "
+            "Time and energy to classify the test set once (a pass) on one node, averaged over the splits. "
+            "Open bars: published, values read off a "
             "figure, with whiskers for the error of reading it. Filled bars: our runs. In brackets: change from the bar above. "
             f"{bars.ACCOUNTING} {_against_the_paper(changes, runs, tables)}"
         ),

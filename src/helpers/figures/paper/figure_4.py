@@ -24,7 +24,8 @@ def draw(runs: pd.DataFrame, compared: pd.DataFrame, tables: Tables) -> Figure:
         label="Figure 4",
         finding=finding,
         note=(
-            "One pass over the test set, mean over the splits: on one node, and with the same number of GPUs spread "
+            "Time and energy to classify the test set once (a pass), averaged over the splits: "
+            "on one node, and with the same number of GPUs spread "
             "over more nodes (energy is the sum over the nodes, duration the longest). Open bars: published. Filled "
             "bars: our runs. After a value: the factor relative to one node. "
             f"{bars.ACCOUNTING} {_against_the_paper(compared, tables)}"

@@ -42,7 +42,8 @@ def draw(runs: pd.DataFrame, best: pd.DataFrame, compared: pd.DataFrame, tables:
         finding=finding,
         note=(
             f"Open bars: published (Table B3). Filled bars: our runs. {short_answers_caveat(tables.results)}"
-            "One pass over the test set on one node, mean over the splits. An asterisk marks the models of the printed "
+            "Time and energy to classify the test set once (a pass) on one node, averaged over the splits. "
+            "An asterisk marks the models of the printed "
             "figure. The number of GPUs is inferred, because Table B3 does not print it: the H100 runs equal runs of Table B1 "
             f"and Figures 3 and 6, and we assume the same number of the other cards. {bars.ACCOUNTING} "
             f"{_against_the_paper(runs)}"
