@@ -20,7 +20,8 @@ TERMS = {
 }
 """Entries of the glossary (book/glossary.md), as its anchors name them, and how a figure writes them."""
 _WORDS = re.compile(
-    r'<p class="(?:finding|note|table-title)[^>]*>.*?</p>|<div class="panel-note">.*?</div>', re.DOTALL
+    r'<p class="(?:finding|note|table-title)[^>]*>.*?</p>|<div class="panel-note">.*?</div>|<td>digitised</td>',
+    re.DOTALL,
 )
 """Where the words of a figure stand that a reader reads first."""
 

@@ -156,13 +156,15 @@ def _cooks(influence: pd.DataFrame) -> Panel:
         )
     )
     style.layout(figure, height=360)
-    figure.update_xaxes(title="Cook's distance", type="log", dtick=1)
+    decades = math.log10(top["cooks_distance"].max() / top["cooks_distance"].min())
+    figure.update_xaxes(title="Cook's distance", type="log", dtick=1 if decades > 1 else "D2")
     threshold = 4 / len(influence)
     over = influence[influence["cooks_distance"] > threshold]
     return Panel(
         name="influence",
         title="The most influential runs: Cook's distance",
-        note=f"{len(over)} of {len(influence)} runs exceed the usual threshold, 4/n; the most influential is "
+        note=f"{len(over)} of {len(influence)} runs exceed the usual threshold, 4 divided by the number of runs; the "
+        f"most influential is "
         f"{top['name'].iloc[-1]}.",
         figure=figure,
         alt=f"Cook's distance: {len(over)} of {len(influence)} runs exceed 4/n, most influential first: "

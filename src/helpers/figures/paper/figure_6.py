@@ -127,7 +127,7 @@ def _logarithmic(points: pd.DataFrame, measured: pd.DataFrame, fits: Mapping[int
     exponents = np.log10(everything["energy_wh"].astype(float))
     low, high = int(np.floor(exponents.min())), int(np.ceil(exponents.max()))
     style.energy_axis(figure, low, high, title="Energy")
-    figure.update_xaxes(title="Duration (s)", type="log", dtick=1)
+    figure.update_xaxes(title="Duration (s)", type="log", dtick=1, tickformat=",~r")
     for gpus, fitted in fits.items():
         durations = np.geomspace(0.005, points.query("gpus == @gpus")["duration_s"].max(), 60)
         _add_line(figure, fitted, gpus, durations, band=False)
