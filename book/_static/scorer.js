@@ -4,7 +4,7 @@ var Scorer = {
     const page = result[0];
     if (page.startsWith("book/reference/")) return result[4] - 60;
     if (page.startsWith("runs/")) return result[4] - 40;
-    if (/^(notebooks\/analysis\/(figure|table)_|book\/story)/.test(page)) return result[4] + 20;
+    if (/^(notebooks\/analysis\/figure_|book\/story)/.test(page)) return result[4] + 20;
     return result[4];
   },
   objNameMatch: 11,
