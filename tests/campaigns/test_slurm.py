@@ -339,8 +339,8 @@ def test_ten_kills_at_random_moments_lose_no_record_and_duplicate_none(
         "waiting for jobs of an earlier invocation|nothing to do|runs done",
         watched.log.read_text(encoding="utf-8"),
     )
-    wait_for(lambda: not slurm.queue(), 30, "the queue is empty")
-    wait_for(lambda: not left_behind(checkout), 30, "no process is left, of Ray neither")
+    wait_for(lambda: not slurm.queue(), 120, "the queue is empty")
+    wait_for(lambda: not left_behind(checkout), 120, "no process is left, of Ray neither")
 
 
 def left_behind(checkout: Checkout) -> list[psutil.Process]:

@@ -323,7 +323,7 @@ def test_the_finding_follows_the_result():
     [
         (cost(0.2, -0.1, 0.5), "meets the goal"),
         (cost(3, 2, 4), "is missed"),
-        (cost(0.5, -2, 2), "too unsteady to decide"),
+        (cost(0.5, -2, 2), "it is open whether the goal"),
     ],
 )
 def test_the_verdict_on_the_overhead_is_what_its_interval_allows(overhead, verdict):

@@ -167,7 +167,9 @@ def panel(browser: Any, name: str, figure: str = "figure_1_accuracy_energy") -> 
 
 
 def published_and_measured(drawn: dict[str, Any]) -> tuple[list[str], list[str]]:
-    hovers = [text for trace in drawn["traces"] for text in trace["hover"]]
+    hovers = [
+        text.replace("<br>   ", "") for trace in drawn["traces"] for text in trace["hover"]
+    ]  # lines as written
     assert drawn["drawn"] == len(hovers)
     named = [(re.match(r"<b>(.*?)</b> \((.*?),", text), text) for text in hovers]
     titles = [(" ".join(match[1].replace("<br>", " ").split()), match[2]) for match, _ in named if match]

@@ -29,6 +29,7 @@ from helpers.core import units
 from helpers.core.paths import relative
 from helpers.figures.display import Figure, html_table
 from helpers.figures.html import Markup, page_link
+from helpers.figures.plots.comparable import folded
 from helpers.results.tables import Tables
 
 _ORDER = (
@@ -158,7 +159,9 @@ def _campaign(source: str, ledger: Sequence[Assessment]) -> str:
         f"<li>{html.escape(reason)} ({count})</li>"
         for reason, count in sorted(missing.items(), key=_by_count_descending)
     )
-    table = html_table(_shown(_in_order(tested), links=False), title) if tested else _title(title)
+    table = _title(title)
+    if tested:  # folded: the page is long enough without it
+        table = folded(title, html_table(_shown(_in_order(tested), links=False), title))
     return (
         f'<div class="claims-campaign">{table}<details><summary>Why {missing.total()} statements cannot be tested '
         f"with it</summary><ul>{reasons}</ul></details></div>"
