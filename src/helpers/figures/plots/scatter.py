@@ -12,7 +12,7 @@ from helpers.figures.display import Panel
 from helpers.figures.hover import hover_text
 from helpers.figures.plots.measured_runs import language_models, reservations, weights_ring
 from helpers.results.tables import select_sequential
-from helpers.results.weights import run_title, run_titles
+from helpers.results.weights import run_title, run_titles, short_title
 from helpers.statistics import selection
 from helpers.study.catalogue import PAPER_EMBEDDING, study
 
@@ -256,7 +256,7 @@ def _labels(
     sizes: Sequence[labels.Size],
 ) -> pd.DataFrame:
     """Return the labels; what bears none is in the hover."""
-    text = rows["model"].map({name: model.title for name, model in study().models.items()})
+    text = rows["model"].map({name: short_title(model.title) for name, model in study().models.items()})
     text = text.where(rows.index.isin(list(labelled)), "")
     points, whiskers = (find(rows, axes, sizes[0]) for find in (pixels, whisker_pixels))
     return labels.place(text, points, *sizes, lines=whiskers, needed=needed)
