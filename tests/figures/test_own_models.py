@@ -155,7 +155,7 @@ def test_figures_1_and_7_show_every_measured_language_model_with_its_weights(fun
         in panel.note
     )
     labels = " ".join(text for trace in panel.figure.data if trace.text is not None for text in trace.text)
-    assert "SmolLM2-135M-Instruct" in labels
+    assert "SmolLM2-135M" in labels
 
 
 def test_the_other_panels_keep_the_axes_of_the_papers_models(own):
