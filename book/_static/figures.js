@@ -89,13 +89,14 @@
     Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).forEach(function (axis) {
       layout[axis].gridcolor = look.grid;
     });
+    thin(layout, width);
   }
 
   /* Name every second tick of the axis below a narrow plot where the names would touch. */
-  function thin(figure, width) {
-    const axis = figure.layout.xaxis || {};
+  function thin(layout, width) {
+    const axis = layout.xaxis || {};
     if (width >= NARROW_PX || !axis.ticktext || !axis.range) return;
-    const rows = (figure.layout.yaxis || {}).ticktext || [];
+    const rows = (layout.yaxis || {}).ticktext || [];
     const line = (text) => Math.max(...text.split("<br>").map((part) => part.replace(/<[^>]*>/g, "").length));
     const room = width - LETTER_PX * Math.max(0, ...rows.map(line)) - SIDES_PX;
     const at = axis.tickvals.map((value) => (axis.type === "log" ? Math.log10(value) : value));
@@ -113,7 +114,6 @@
     if (!plot.clientWidth || (plot.dataset.state === state && !again)) return;
     const figure = figureOf(plot);
     dress(figure, themeName(), width);
-    thin(figure, width);
     figure.layout.width = width;
     if (plot.dataset.height) figure.layout.height = Number(plot.dataset.height); // lower on the front page
     figure.layout.margin.t = hasHeader(figure.layout) ? figure.layout.margin.t : 8; // the legend is above the plots
@@ -241,7 +241,6 @@
     const figure = figureOf(plot);
     const width = plot.clientWidth;
     dress(figure, "light", width);
-    thin(figure, width);
     const layout = figure.layout;
     const title = wrapped(`${artefactOf(plot).querySelector(".label").textContent}: ${plot.closest(".panel").querySelector(".panel-title").textContent}`, width);
     const source = wrapped(artefactOf(plot).dataset.source, 1.2 * width); // in smaller letters

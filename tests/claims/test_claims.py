@@ -384,6 +384,7 @@ def test_recomputed_numbers_are_those_of_the_printed_tables(paper):
         ("at_least", 0.9, "share", "at least 90 %"),
         ("at_least", 1, "datasets", "at least 1 dataset"),
         ("at_least", 3, "LLMs", "at least 3 LLMs"),
+        ("number", 1, "Wh/s", "1 Wh/s"),
         ("above", 1, "times", "more than as much"),
         ("at_most", 0.02, "relative difference", "at most 2 % apart"),
         ("at_least", 0.95, "R2", "R²: at least 0.95"),

@@ -248,9 +248,8 @@ class _Plot:
         box, (x, y) = _led_box(*self.points[number], label, end), self.points[number]
         steps = max(abs(end[0]), abs(end[1])) // 2
         line = [(x + end[0] * step / steps, y + end[1] * step / steps) for step in range(2, steps + 1)]
-        others = [
-            at for at in self.points if math.dist(at, (x, y)) > _TOUCHING_PX
-        ]  # no line could keep clear of those
+        # No line could keep clear of a mark that touches its own.
+        others = [at for at in self.points if math.dist(at, (x, y)) > _TOUCHING_PX]
         return (
             self._is_clear(box, number, self._keep_px())
             and not any(_overlap(box, other) for other in drawn)

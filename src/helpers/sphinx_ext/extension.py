@@ -162,7 +162,7 @@ def _choose_buttons(_app: Any, pagename: str, _template: str, context: dict[str,
     for group in context["header_buttons"]:
         if pagename.startswith("runs/") and "buttons" in group:
             group["buttons"] = [
-                item for item in group["buttons"] if item["label"] != "download-source-button"
+                item for item in group["buttons"] if item.get("label") != "download-source-button"
             ]
 
 

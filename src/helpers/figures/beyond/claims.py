@@ -274,8 +274,8 @@ def in_words(criterion: Criterion) -> str:
         return percent if criterion.unit == "share" else f"{percent} apart"
     if criterion.unit in _QUANTITIES:
         return f"{_QUANTITIES[criterion.unit]}: {kind}{number}"
-    unit = criterion.unit.removesuffix("s") if criterion.published == 1 else criterion.unit
-    return f"{kind}{number} {criterion.unit if criterion.unit == 'times' else unit}"
+    plural = criterion.published != 1 or criterion.unit in ("times", "Wh/s")
+    return f"{kind}{number} {criterion.unit if plural else criterion.unit.removesuffix('s')}"
 
 
 def _recomputed(reading: ReadingResult) -> str:

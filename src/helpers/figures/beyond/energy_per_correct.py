@@ -137,8 +137,7 @@ def _finding(data: pd.DataFrame) -> str:
         f"{model_title(best['model'])}, and {units.energy(most['wh_per_correct'])} with "
         f"{model_title(most['model'])}. Over its {len(fktg)} models, accuracies differ by a factor of {parts.times(accuracies)} "
         f"and energies by a factor of {parts.times(energy)}. Over all datasets, counting correct answers "
-        f"instead of texts changes the order "
-        f"of {swapped} of {pairs} pairs of models."
+        f"instead of texts changes the order of {swapped} of {pairs} pairs of models."
     )
 
 

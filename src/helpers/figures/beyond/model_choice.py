@@ -15,7 +15,6 @@ from helpers.statistics.overlap import effective_texts_of_run
 from helpers.statistics.proxy import MEASURED_FROM_S
 from helpers.study.carbon_intensity import grids
 from helpers.study.catalogue import embedding_models, machine_title, study
-from helpers.study.models import TraditionalModel
 
 DOUBTFUL = 10
 """An embedding's energy is doubtful where the same model takes this many times as much for as many other texts."""
@@ -119,13 +118,9 @@ def _accuracy_margin(runs: pd.DataFrame) -> pd.Series:
 
 
 def _without_gpu(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Say which published runs used no GPU: Table B1 prints one for them, perhaps that of the job (paper, section 3.1)."""
-    models = study().models
-    plain = [
-        isinstance(entry := models[name], TraditionalModel) and entry.features != "embedding"
-        for name in rows["model"]
-    ]
-    return (rows["source"] == "published") & pd.Series(plain, index=rows.index)
+    """Say which published runs used no GPU: Table B1 prints one for them, perhaps that of the job (paper, section 4.1)."""
+    plain = (rows["family"] == "Traditional") & ~rows["model"].isin(embedding_models())
+    return (rows["source"] == "published") & plain
 
 
 def _page(origin: str) -> str:

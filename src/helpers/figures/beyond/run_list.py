@@ -99,7 +99,7 @@ _SHOWN = (
 def _most_often(described: pd.DataFrame) -> str:
     """Name the check that the most runs failed."""
     names = Counter(name for row in described["checks_failed"] for name in row.split())
-    return f", most often {max(names, key=lambda name: names[name])}" if names else ""
+    return "".join(f", most often {name}" for name, _ in names.most_common(1))
 
 
 def _earlier_checks(records: Sequence[Record]) -> str:
